@@ -1,0 +1,77 @@
+//! The hash functions of both placements. Each is part of the wire format.
+
+use core::hash::Hasher;
+use fnv::FnvHasher;
+
+/// MurmurHash3's 64-bit finalizer: spreads every input bit over all output bits, which FNV-1a alone does
+/// not do for keys that differ in their last bytes.
+#[must_use]
+pub const fn fmix64(mut h: u64) -> u64 {
+    h ^= h >> 33;
+    h = h.wrapping_mul(0xff51_afd7_ed55_8ccd);
+    h ^= h >> 33;
+    h = h.wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    h ^ (h >> 33)
+}
+
+/// `fmix64(fnv1a64(bytes))`: the hash of keys and of member names in [`crate::Placement::Ring`].
+#[must_use]
+pub fn h(bytes: &[u8]) -> u64 {
+    // `write` alone, never `Hash::hash`: that would add a length or terminator and depend on usize.
+    let mut fnv = FnvHasher::default();
+    fnv.write(bytes);
+    fmix64(fnv.finish())
+}
+
+const C1: u32 = 0xcc9e_2d51;
+const C2: u32 = 0x1b87_3593;
+
+/// `MurmurHash3_x86_32` with seed 0, as spaolacci/murmur3's `Sum32`: the hash of
+/// [`crate::Placement::DynamicSharding`].
+#[must_use]
+pub fn murmur3_32(bytes: &[u8]) -> u32 {
+    let mut h: u32 = 0;
+    let mut blocks = bytes.chunks_exact(4);
+    for block in &mut blocks {
+        let k = block.iter().rev().fold(0u32, |k, &b| (k << 8) | u32::from(b));
+        h = (h ^ scramble(k)).rotate_left(13).wrapping_mul(5).wrapping_add(0xe654_6b64);
+    }
+    let tail = blocks.remainder().iter().rev().fold(0u32, |k, &b| (k << 8) | u32::from(b));
+    h ^= scramble(tail); // scramble(0) is 0: an empty tail changes nothing
+    #[allow(clippy::cast_possible_truncation)] // the algorithm takes the length modulo 2^32
+    let length = bytes.len() as u32;
+    fmix32(h ^ length)
+}
+
+const fn scramble(k: u32) -> u32 {
+    k.wrapping_mul(C1).rotate_left(15).wrapping_mul(C2)
+}
+
+const fn fmix32(mut h: u32) -> u32 {
+    h ^= h >> 16;
+    h = h.wrapping_mul(0x85eb_ca6b);
+    h ^= h >> 13;
+    h = h.wrapping_mul(0xc2b2_ae35);
+    h ^ (h >> 16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// spaolacci/murmur3's own reference vectors.
+    #[test]
+    fn murmur3_reference_vectors() {
+        assert_eq!(murmur3_32(b""), 0);
+        assert_eq!(murmur3_32(b"hello"), 0x248b_fa47);
+        assert_eq!(murmur3_32(b"hello, world"), 0x149b_bb7f);
+        assert_eq!(murmur3_32(b"19 Jan 2038 at 3:14:07 AM"), 0xe31e_8a70);
+    }
+
+    /// FNV's published FNV-1a 64 test suite: "" is the offset basis, "foobar" is 85944171f73967e8.
+    #[test]
+    fn h_is_fmix_of_fnv1a() {
+        assert_eq!(h(b""), fmix64(0xcbf2_9ce4_8422_2325));
+        assert_eq!(h(b"foobar"), fmix64(0x8594_4171_f739_67e8));
+    }
+}

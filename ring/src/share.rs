@@ -1,0 +1,104 @@
+//! What part of the circle belongs to whom, and what part changes hands between two rings.
+//!
+//! Parts of the circle are the expected parts of the groups: hashes are spread evenly.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::Ring;
+
+/// Length of the whole circle.
+const CIRCLE: f64 = 18_446_744_073_709_551_616.0;
+
+impl Ring {
+    /// The share of the circle of each member, by index; they sum to 1 (or there are none). Looks at every
+    /// point once.
+    #[must_use]
+    pub fn shares(&self) -> Vec<f64> {
+        let mut arcs = vec![0u128; self.members];
+        for (arc, owner) in self.arcs() {
+            if let Some(sum) = arcs.get_mut(owner) {
+                *sum += arc;
+            }
+        }
+        arcs.into_iter().map(share).collect()
+    }
+
+    /// The share of the circle whose owner differs between `self` and `other`, which must be of one
+    /// placement. `same(i, j)` tells whether member `i` of `self` is member `j` of `other`. 1 when exactly
+    /// one of them is empty.
+    #[must_use]
+    pub fn moved(&self, other: &Self, same: impl Fn(usize, usize) -> bool) -> f64 {
+        if self.positions.is_empty() || other.positions.is_empty() {
+            return if self.positions.len() == other.positions.len() { 0.0 } else { 1.0 };
+        }
+        // Between two neighbouring points of either ring the owners are constant: those of the later point.
+        let mut bounds: Vec<u64> = self.positions.iter().chain(other.positions.iter()).copied().collect();
+        bounds.sort_unstable();
+        let mut previous = bounds.last().copied().unwrap_or(0);
+        let mut moved = 0u128;
+        for &bound in &bounds {
+            if !same(self.owner_at(bound), other.owner_at(bound)) {
+                moved += u128::from(bound.wrapping_sub(previous));
+            }
+            previous = bound;
+        }
+        share(moved)
+    }
+
+    /// Each point's arc (the stretch it owns, up to and including it) and its member.
+    fn arcs(&self) -> impl Iterator<Item = (u128, usize)> {
+        let whole = self.positions.len() == 1;
+        let mut previous = self.positions.last().copied().unwrap_or(0);
+        self.positions.iter().zip(&self.owners).map(move |(&position, &owner)| {
+            let arc = if whole { 1 << 64 } else { u128::from(position.wrapping_sub(previous)) };
+            previous = position;
+            (arc, usize::from(owner))
+        })
+    }
+
+    fn owner_at(&self, position: u64) -> usize {
+        let index = self.positions.partition_point(|&p| p < position);
+        let owner = self.owners.get(index).or(self.owners.first());
+        owner.copied().map_or(0, usize::from)
+    }
+}
+
+#[allow(clippy::cast_precision_loss)] // a share is for people and for balance, not for routing
+fn share(arc: u128) -> f64 {
+    arc as f64 / CIRCLE
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Member, Placement, Ring};
+    use alloc::vec::Vec;
+
+    fn ring(names: &[&str]) -> Ring {
+        let members: Vec<_> = names.iter().map(|&name| Member { name, weight: 1 }).collect();
+        Ring::build(Placement::Ring { points: 1024 }, &members).unwrap()
+    }
+
+    #[test]
+    fn shares_sum_to_one() {
+        let sum: f64 = ring(&["a:1", "b:1", "c:1"]).shares().iter().sum();
+        assert!((sum - 1.0).abs() < 1e-9, "{sum}");
+        assert_eq!(
+            Ring::build(Placement::Ring { points: 1 }, &[Member { name: "a:1", weight: 1 }])
+                .unwrap()
+                .shares(),
+            [1.0]
+        );
+        assert!(ring(&[]).shares().is_empty());
+    }
+
+    #[test]
+    fn a_member_that_leaves_moves_its_own_share() {
+        let (three, two) = (ring(&["a:1", "b:1", "c:1"]), ring(&["a:1", "b:1"]));
+        let moved = three.moved(&two, |i, j| i == j);
+        assert!((moved - three.shares()[2]).abs() < 1e-9, "{moved}");
+        assert_eq!(three.moved(&three, |i, j| i == j), 0.0);
+        assert_eq!(three.moved(&ring(&[]), |_, _| true), 1.0);
+        assert_eq!(ring(&[]).moved(&ring(&[]), |_, _| true), 0.0);
+    }
+}
