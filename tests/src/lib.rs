@@ -1,1 +1,20 @@
-//! Skeleton.
+//! Starts the real servers that pushring works with, each on free ports and below a folder of the caller, and stops
+//! them when dropped. The end-to-end tests, `make run` and `make chaos` are written with it.
+//!
+//! Blocking calls throughout; errors are `anyhow` texts for the person who ran the test or the demo.
+
+pub mod consul;
+pub mod envoy;
+pub mod http;
+pub mod live;
+pub mod poll;
+pub mod process;
+pub mod pushgateway;
+pub mod tools;
+
+pub use consul::{Consul, ConsulTemplate};
+pub use envoy::{Envoy, Layout, Ports};
+pub use live::{Member, Mode};
+pub use poll::poll_until;
+pub use process::Process;
+pub use pushgateway::Pushgateway;

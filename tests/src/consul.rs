@@ -1,0 +1,159 @@
+//! A real Consul agent, and a real consul-template.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::http::{Client, Response};
+use crate::process::{self, Process};
+use crate::tools;
+
+/// Consul cannot be asked for free ports, so another program may take one between our choice and its start.
+const TRIES: usize = 5;
+
+/// A Consul agent in development mode; killed when dropped.
+#[derive(Debug)]
+pub struct Consul {
+    /// Its HTTP API.
+    pub address: SocketAddr,
+    process: Process,
+}
+
+impl Consul {
+    /// Starts one on free ports, with its log in `dir`.
+    ///
+    /// # Errors
+    /// When it is not installed or does not get ready.
+    pub fn start(dir: &Path) -> Result<Self> {
+        let mut last = Self::try_start(dir);
+        for _ in 1..TRIES {
+            if last.is_ok() {
+                break;
+            }
+            last = Self::try_start(dir);
+        }
+        last
+    }
+
+    fn try_start(dir: &Path) -> Result<Self> {
+        let [http, server, serf] = free_ports()?;
+        let mut command = process::command(&tools::find("consul")?);
+        command.args(["agent", "-dev", "-bind=127.0.0.1", "-client=127.0.0.1", "-log-level=warn"]);
+        command.args([format!("-http-port={http}"), format!("-server-port={server}")]);
+        command.arg(format!("-serf-lan-port={serf}"));
+        command.args(["-grpc-port=-1", "-grpc-tls-port=-1", "-dns-port=-1", "-serf-wan-port=-1"]);
+        command.arg("-hcl=disable_update_check=true");
+        let mut process = Process::start("consul", command, dir)?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, http));
+        let client = Client::new(address)?;
+        process.wait_until("a leader", |_| {
+            let answer = client.get("/v1/catalog/nodes").ok()?;
+            (answer.status == 200 && answer.text().contains("127.0.0.1")).then_some(())
+        })?;
+        Ok(Self { address, process })
+    }
+
+    /// Sends JSON to the HTTP API.
+    ///
+    /// # Errors
+    /// When Consul refuses it.
+    pub fn put(&self, path: &str, body: &Value) -> Result<Response> {
+        let answer = Client::new(self.address)?.put(path, body.to_string())?;
+        ensure!(answer.status == 200, "PUT {path}: {} {}", answer.status, answer.text());
+        Ok(answer)
+    }
+
+    /// Registers a `pushgateway` service whose id is its address, with a check that has `status` (`passing`,
+    /// `warning` or `critical`) until [`Consul::set_status`] changes it.
+    ///
+    /// # Errors
+    /// When Consul refuses it.
+    pub fn register(&self, address: SocketAddr, status: &str) -> Result<()> {
+        let id = address.to_string();
+        let service = json!({
+            "Name": "pushgateway", "ID": id, "Address": address.ip(), "Port": address.port(),
+            "Check": {"CheckID": id, "TTL": "24h", "Status": status},
+        });
+        self.put("/v1/agent/service/register", &service).map(drop)
+    }
+
+    /// Changes the status of the check of a registered service.
+    ///
+    /// # Errors
+    /// When Consul does not know it.
+    pub fn set_status(&self, address: SocketAddr, status: &str) -> Result<()> {
+        self.put(&format!("/v1/agent/check/update/{address}"), &json!({ "Status": status })).map(drop)
+    }
+
+    /// Removes a registered service.
+    ///
+    /// # Errors
+    /// When Consul does not know it.
+    pub fn deregister(&self, address: SocketAddr) -> Result<()> {
+        self.put(&format!("/v1/agent/service/deregister/{address}"), &Value::Null).map(drop)
+    }
+
+    /// The agent's process.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+}
+
+/// A consul-template daemon; killed when dropped.
+#[derive(Debug)]
+pub struct ConsulTemplate {
+    /// The process, to read its log.
+    pub process: Process,
+}
+
+impl ConsulTemplate {
+    /// Starts one that watches `consul`; `args` name the configuration or the templates. The `pushring` command is
+    /// first in its PATH.
+    ///
+    /// # Errors
+    /// When it is not installed.
+    pub fn start<S: AsRef<OsStr>>(dir: &Path, consul: &Consul, args: &[S]) -> Result<Self> {
+        let mut command = process::command(&tools::find("consul-template")?);
+        command.arg(format!("-consul-addr={}", consul.address)).args(args);
+        let own = tools::repository().join("target/debug");
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        command.env("PATH", std::env::join_paths(std::iter::once(own).chain(std::env::split_paths(&path)))?);
+        let process = Process::start("consul-template", command, dir)?;
+        Ok(Self { process })
+    }
+
+    /// Stops it as an operator does; it ignores the usual SIGTERM.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub fn stop(mut self) -> Result<()> {
+        self.process.stop(Signal::INT).map(drop)
+    }
+}
+
+/// Three ports that nobody listens on, below the range from which the system takes the ports of outgoing connections.
+fn free_ports() -> Result<[u16; 3]> {
+    let first_outgoing = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range")
+        .ok()
+        .and_then(|range| range.split_whitespace().next()?.parse().ok())
+        .unwrap_or(32768_u16);
+    let mut ports = Vec::new();
+    // Each program begins elsewhere, so that two that run at once rarely meet.
+    let mut seed = std::process::id() as usize;
+    let lowest = 10_000_u16;
+    let span = usize::from(first_outgoing.saturating_sub(lowest)).max(1);
+    while ports.len() < 3 {
+        seed = seed.wrapping_mul(31).wrapping_add(7919);
+        let port = lowest + (seed % span) as u16;
+        if !ports.contains(&port) && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            ports.push(port);
+        }
+    }
+    let ports: [u16; 3] = ports.try_into().map_err(|_| anyhow::anyhow!("no free ports"))?;
+    Ok(ports)
+}

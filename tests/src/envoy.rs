@@ -1,0 +1,250 @@
+//! A real Envoy with the shipped configuration, moved from /etc/pushring to a folder of the caller.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::http::Client;
+use crate::live::{self, Mode};
+use crate::process::{self, Process};
+use crate::{poll_until, tools};
+
+/// The ports to listen on, all on 127.0.0.1; 0 is any free one.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ports {
+    /// Pushes.
+    pub push: u16,
+    /// The gateways' own pages and API, past the ring.
+    pub operator: u16,
+    /// Envoy's admin page.
+    pub admin: u16,
+}
+
+/// The files of one Envoy: the folder that stands for /etc/pushring.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    dir: PathBuf,
+    mode: Mode,
+}
+
+impl Layout {
+    /// Makes the folder `dir` with the shipped bootstrap of `mode` and the compiled filter; write the live files before
+    /// Envoy starts.
+    ///
+    /// # Errors
+    /// When the filter was not built, or a file cannot be written.
+    pub fn create(dir: &Path, mode: Mode, ports: Ports) -> Result<Self> {
+        let layout = Self { dir: dir.to_owned(), mode };
+        fs::create_dir_all(layout.live())?;
+        fs::create_dir_all(layout.staged())?;
+        let dir = dir.to_str().context("the folder's name is not UTF-8")?;
+        let shipped = tools::repository().join(format!("envoy/{mode}.yaml"));
+        let mut text = fs::read_to_string(&shipped).with_context(|| shipped.display().to_string())?;
+        text = replace(&text, "address: 0.0.0.0, port_value: 9091 ", ports.push)?;
+        if mode != Mode::Redirect {
+            text = replace(&text, "address: 127.0.0.1, port_value: 9092 ", ports.operator)?;
+        }
+        text = replace(&text, "address: 127.0.0.1, port_value: 9901 ", ports.admin)?;
+        fs::write(layout.bootstrap(), text.replace("/etc/pushring", dir))?;
+        fs::copy(tools::wasm()?, layout.dir.join("pushring_filter.wasm"))?;
+        Ok(layout)
+    }
+
+    /// The watched folder.
+    #[must_use]
+    pub fn live(&self) -> PathBuf {
+        self.dir.join("live")
+    }
+
+    /// The folder for files that are not published yet.
+    #[must_use]
+    pub fn staged(&self) -> PathBuf {
+        self.dir.join("staged")
+    }
+
+    /// Envoy's own configuration file.
+    #[must_use]
+    pub fn bootstrap(&self) -> PathBuf {
+        self.dir.join(format!("{}.yaml", self.mode))
+    }
+
+    /// The mode it was made for.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Writes all live files for a configuration: clusters or endpoints of its members, then the ring.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn write(&self, config: &Value) -> Result<()> {
+        let json = serde_json::to_string_pretty(config)?;
+        self.write_upstreams(&live::members(&json))?;
+        self.write_ring(&json)
+    }
+
+    /// Writes `ring.yaml` with this text as the filter's configuration.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_ring(&self, json: &str) -> Result<()> {
+        self.write_live("ring.yaml", &live::ring(self.mode, json)?)
+    }
+
+    /// Writes `clusters.yaml` or `endpoints.yaml`; nothing in redirect mode.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_upstreams(&self, members: &[live::Member]) -> Result<()> {
+        let Some(file) = self.mode.upstream_file() else { return Ok(()) };
+        let text = live::upstreams(self.mode, members)?.unwrap_or_default();
+        self.write_live(file, &text)
+    }
+
+    /// Puts a file into the live folder as Envoy needs it: whole, by a rename.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_live(&self, name: &str, text: &str) -> Result<()> {
+        // The shipped text names /etc/pushring; the temporary file lies outside of the watched folder.
+        let dir = self.dir.to_str().context("the folder's name is not UTF-8")?;
+        let file = tempfile::NamedTempFile::new_in(&self.dir)?;
+        fs::write(file.path(), text.replace("/etc/pushring", dir))?;
+        file.persist(self.live().join(name))?;
+        Ok(())
+    }
+}
+
+/// A running Envoy; killed when dropped.
+#[derive(Debug)]
+pub struct Envoy {
+    /// Where pushes go.
+    pub push: SocketAddr,
+    /// The gateways' own pages past the ring; none in redirect mode.
+    pub operator: Option<SocketAddr>,
+    /// The admin page.
+    pub admin: SocketAddr,
+    /// The process.
+    pub process: Process,
+    client: Client,
+}
+
+impl Envoy {
+    /// Starts Envoy with the files of `layout` and waits until it takes requests. `workers` threads serve them.
+    ///
+    /// # Errors
+    /// When it is not installed, refuses its files or does not get ready.
+    pub fn start(layout: &Layout, workers: u32) -> Result<Self> {
+        let admin_file = layout.dir.join("admin-address");
+        let _ = fs::remove_file(&admin_file);
+        let mut command = process::command(&tools::find("envoy")?);
+        command.arg("--config-path").arg(layout.bootstrap()).arg("--admin-address-path").arg(&admin_file);
+        // Several Envoys on one machine would share memory for hot restarts.
+        command.args([
+            "--disable-hot-restart",
+            "--log-level",
+            "warning",
+            "--concurrency",
+            &workers.to_string(),
+        ]);
+        let mut process = Process::start("envoy", command, &layout.dir)?;
+        let admin: SocketAddr = process
+            .wait_until("admin address", |_| fs::read_to_string(&admin_file).ok()?.trim().parse().ok())?;
+        let client = Client::new(admin)?;
+        process.wait_until("ready", |_| (client.get("/ready").ok()?.status == 200).then_some(()))?;
+        let listeners = client.get("/listeners?format=json")?.json()?;
+        let push = listener(&listeners, "push").context("Envoy has no listener `push`")?;
+        Ok(Self { push, operator: listener(&listeners, "operator"), admin, process, client })
+    }
+
+    /// Runs `envoy --mode validate`, which also starts the filter with the configuration in the bootstrap.
+    ///
+    /// # Errors
+    /// With what Envoy says when it refuses the files.
+    pub fn validate(layout: &Layout) -> Result<()> {
+        let mut command = process::command(&tools::find("envoy")?);
+        command
+            .args(["--mode", "validate", "--log-level", "warning", "--config-path"])
+            .arg(layout.bootstrap());
+        let output = command.output()?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
+    }
+
+    /// A new client of the push listener.
+    ///
+    /// # Errors
+    /// As [`Client::new`].
+    pub fn client(&self) -> Result<Client> {
+        Client::new(self.push)
+    }
+
+    /// The ring in force, as the filter's status path tells it.
+    ///
+    /// # Errors
+    /// When it does not answer with JSON.
+    pub fn status(&self) -> Result<Value> {
+        self.client()?.get("/-/pushring")?.json()
+    }
+
+    /// A counter or gauge of Envoy; none before it was first used.
+    ///
+    /// # Errors
+    /// When the admin page does not answer.
+    pub fn stat(&self, name: &str) -> Result<Option<u64>> {
+        let all = self.client.get("/stats?usedonly")?.text();
+        Ok(all.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")?.parse().ok()))
+    }
+
+    /// Waits until a counter or gauge satisfies `enough`.
+    ///
+    /// # Errors
+    /// When it does not in time.
+    pub fn wait_stat(&self, name: &str, enough: impl Fn(u64) -> bool) -> Result<u64> {
+        poll_until(&format!("Envoy's statistic {name}"), || {
+            self.stat(name).ok().flatten().filter(|value| enough(*value))
+        })
+    }
+
+    /// Waits until the ring in force has exactly these members, by name, and Envoy knows a cluster or an endpoint for
+    /// each. With several workers the answer comes from one of them.
+    ///
+    /// # Errors
+    /// When it does not in time.
+    pub fn wait_members(&self, names: &[&str]) -> Result<()> {
+        let mut wanted = names.to_vec();
+        wanted.sort_unstable();
+        poll_until(&format!("the ring to have the members {wanted:?}"), || {
+            let status = self.status().ok()?;
+            let mut found: Vec<&str> =
+                status["members"].as_array()?.iter().filter_map(|member| member["name"].as_str()).collect();
+            found.sort_unstable();
+            (found == wanted).then_some(())
+        })
+    }
+
+    /// What the admin page answers to a path such as `/clusters`.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn admin(&self, path: &str) -> Result<String> {
+        Ok(self.client.get(path)?.text())
+    }
+}
+
+/// Moves one shipped socket address to 127.0.0.1 and another port.
+fn replace(text: &str, shipped: &str, port: u16) -> Result<String> {
+    ensure!(text.contains(shipped), "the shipped bootstrap does not have `{shipped}`");
+    Ok(text.replace(shipped, &format!("address: 127.0.0.1, port_value: {port} ")))
+}
+
+fn listener(listeners: &Value, name: &str) -> Option<SocketAddr> {
+    let list = listeners["listener_statuses"].as_array()?;
+    let found = list.iter().find(|listener| listener["name"] == name)?;
+    let socket = &found["local_address"]["socket_address"];
+    format!("{}:{}", socket["address"].as_str()?, socket["port_value"]).parse().ok()
+}

@@ -1,0 +1,145 @@
+//! A server process that cannot outlive the one that started it, with its output in a file.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{OnceLock, mpsc};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use crate::poll_until;
+
+/// Lines of a server's log that are shown when a test fails.
+const TAIL: usize = 40;
+
+/// A running server; killed with everything it started when dropped.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    child: Child,
+    log: PathBuf,
+}
+
+/// A command for [`Process::start`]; add arguments to it as usual.
+///
+/// Linux kills what it starts even when this process is killed and no destructor runs.
+#[must_use]
+pub fn command(program: &Path) -> Command {
+    if !cfg!(target_os = "linux") {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+    command
+}
+
+impl Process {
+    /// Starts `command` with its output in `<dir>/<name>.log`. It gets a process group of its own, so that Ctrl-C in a
+    /// terminal reaches only the caller, who then stops things in order.
+    ///
+    /// # Errors
+    /// When the program or the log file cannot be opened.
+    pub fn start(name: &str, mut command: Command, dir: &Path) -> Result<Self> {
+        let log = dir.join(format!("{name}.log"));
+        let out = File::options()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .with_context(|| format!("cannot write {}", log.display()))?;
+        command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out).process_group(0);
+        let child = spawn(command).with_context(|| format!("cannot start {name}"))?;
+        Ok(Self { name: name.to_owned(), child, log })
+    }
+
+    /// The process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// All that it has written so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+    }
+
+    /// Waits until `ready` gives a value.
+    ///
+    /// # Errors
+    /// At once when the process ended, or when it is not ready in time; with the end of its log.
+    pub fn wait_until<T>(&mut self, what: &str, mut ready: impl FnMut(&Self) -> Option<T>) -> Result<T> {
+        let outcome = poll_until(&format!("{}: {what}", self.name), || {
+            if let Some(value) = ready(self) {
+                return Some(Ok(value));
+            }
+            self.child.try_wait().ok().flatten().map(Err)
+        });
+        match outcome {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(status)) => bail!("{} ended with {status}:\n{}", self.name, self.tail()),
+            Err(error) => Err(error.context(self.tail())),
+        }
+    }
+
+    /// Sends `signal` and waits for the end.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub fn stop(&mut self, signal: Signal) -> Result<ExitStatus> {
+        self.signal(signal);
+        let name = format!("{} to end after {signal:?}", self.name);
+        poll_until(&name, || self.child.try_wait().ok().flatten())
+    }
+
+    /// Kills it as a crash would.
+    pub fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        let _ = self.child.wait();
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        let ended = matches!(self.child.try_wait(), Ok(Some(_)));
+        if !ended {
+            let _ = kill_process_group(Pid::from_child(&self.child), signal);
+        }
+    }
+
+    fn tail(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        let from = lines.len().saturating_sub(TAIL);
+        format!("end of {}:\n{}", self.log.display(), lines.get(from..).unwrap_or_default().join("\n"))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.tail());
+        }
+        self.kill();
+    }
+}
+
+type Order = (Command, mpsc::Sender<io::Result<Child>>);
+
+/// Starts a process from one thread that lives as long as the program: Linux counts the end of the *thread* that
+/// started a process as the death of its parent, and test threads end early.
+fn spawn(command: Command) -> io::Result<Child> {
+    static STARTER: OnceLock<mpsc::Sender<Order>> = OnceLock::new();
+    let starter = STARTER.get_or_init(|| {
+        let (orders, inbox) = mpsc::channel::<Order>();
+        std::thread::spawn(move || {
+            for (mut command, reply) in inbox {
+                let _ = reply.send(command.spawn());
+            }
+        });
+        orders
+    });
+    let (reply, answer) = mpsc::channel();
+    starter.send((command, reply)).map_err(io::Error::other)?;
+    answer.recv().map_err(io::Error::other)?
+}
