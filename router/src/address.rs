@@ -1,0 +1,63 @@
+//! Checks of member addresses and names.
+
+use std::net::{Ipv6Addr, SocketAddr};
+
+/// Longest name of a member, in bytes: that of a DNS name.
+const NAME_BYTES_MAX: usize = 253;
+
+/// Whether `name` can be a member's identity: 1 to 253 visible ASCII bytes, no comma (lists of
+/// destinations are separated by commas).
+pub(crate) fn is_name(name: &str) -> bool {
+    (1..=NAME_BYTES_MAX).contains(&name.len()) && is_visible(name) && !name.contains(',')
+}
+
+/// Whether every byte is visible ASCII: safe inside a header value.
+pub(crate) fn is_visible(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// Whether `address` is `host:port` with a DNS name, an IPv4 address or a bracketed IPv6 address, and a
+/// port of 1 to 65535.
+pub(crate) fn is_host_port(address: &str) -> bool {
+    let Some((host, port)) = address.rsplit_once(':') else { return false };
+    let port_ok = port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|p| p > 0);
+    let host_ok = match host.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']').is_some_and(|ip| ip.parse::<Ipv6Addr>().is_ok()),
+        None => {
+            (1..=NAME_BYTES_MAX).contains(&host.len())
+                && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b))
+        }
+    };
+    port_ok && host_ok
+}
+
+/// The canonical text of an address whose host is an IP literal; `None` when it is a name. Envoy's
+/// `override_host` compares this text (IPv6 as RFC 5952 writes it).
+pub(crate) fn canonical_ip(address: &str) -> Option<String> {
+    address.parse::<SocketAddr>().ok().map(|a| a.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_port() {
+        for good in ["10.0.0.1:9091", "[::1]:1", "pushgateway-0.svc.local:65535", "a_b:80"] {
+            assert!(is_host_port(good), "{good}");
+        }
+        for bad in [
+            "", ":", "a", "a:", ":1", "a:0", "a:65536", "a:+1", "::1:9091", "[::1]", "[x]:1", "a b:1",
+            "a/b:1",
+        ] {
+            assert!(!is_host_port(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn canonical() {
+        assert_eq!(canonical_ip("[0::1]:9091").as_deref(), Some("[::1]:9091"));
+        assert_eq!(canonical_ip("10.0.0.1:9091").as_deref(), Some("10.0.0.1:9091"));
+        assert_eq!(canonical_ip("db:9091"), None);
+    }
+}

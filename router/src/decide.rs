@@ -1,0 +1,262 @@
+//! The decision: what happens to one request.
+
+use pushring_ring::{Placement as RingPlacement, Ring, hash};
+use smallvec::SmallVec;
+
+use crate::config::{Config, Member, Mode, Placement};
+use crate::error::ConfigError;
+use crate::group::{self, Group};
+use crate::labels::Labels;
+use crate::path::{self, PushPath, Target};
+use crate::reply::{Reply, ReplyKind};
+
+/// A request, as bytes: header values need not be UTF-8.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'r> {
+    /// `:method`
+    pub method: &'r [u8],
+    /// `:path`, with the query.
+    pub path: &'r [u8],
+    /// `accept`; looked at for GET and HEAD only.
+    pub accept: Option<&'r [u8]>,
+}
+
+/// What to do with a request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decision<'r> {
+    /// Set the destination header(s) and go on.
+    Route(Route<'r>),
+    /// Not a push: remove the destination headers and leave it to Envoy's next route.
+    Bypass,
+    /// Answer here.
+    Reply(Reply),
+}
+
+/// Where a push goes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Route<'r> {
+    /// The member that owns the group.
+    pub owner: &'r Member,
+    /// Value of the destination header.
+    pub destination: Destination<'r>,
+    /// Value of the mirror header: set for a DELETE with `mirror_deletes`, when there is a successor.
+    pub mirror: Option<&'r [u8]>,
+    /// The Pushgateway will refuse this path by its own 400; it went by the decoded path.
+    pub malformed: bool,
+}
+
+/// Value of the destination header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination<'r> {
+    /// Name of a cluster.
+    Cluster(&'r [u8]),
+    /// Addresses, owner first, separated by commas; three IPv6 addresses fit without an allocation.
+    Endpoints(SmallVec<[u8; 144]>),
+}
+
+impl Destination<'_> {
+    /// The header value.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Cluster(name) => name,
+            Self::Endpoints(list) => list,
+        }
+    }
+}
+
+/// A configuration made ready for requests. Immutable; cheap to share.
+#[derive(Clone, Debug)]
+pub struct Router {
+    config: Config,
+    ring: Ring,
+    /// Cluster name of each member, by index.
+    clusters: Vec<Box<[u8]>>,
+}
+
+impl Router {
+    /// Builds the ring of a configuration.
+    ///
+    /// # Errors
+    /// When the points of the ring break a limit.
+    pub fn new(config: Config) -> Result<Self, ConfigError> {
+        let placement = match config.placement {
+            Placement::Ring { points } => RingPlacement::Ring { points },
+            Placement::DynamicSharding {} => RingPlacement::DynamicSharding,
+        };
+        let members: Vec<_> = config
+            .members
+            .iter()
+            .map(|m| pushring_ring::Member { name: &m.name, weight: m.weight })
+            .collect();
+        let ring = Ring::build(placement, &members).map_err(ConfigError::message)?;
+        let cluster = |m: &Member| [config.cluster_prefix.as_bytes(), m.name.as_bytes()].concat().into();
+        let clusters = config.members.iter().map(cluster).collect();
+        Ok(Self { config, ring, clusters })
+    }
+
+    /// [`Config::parse`], then [`Router::new`]: every check there is.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with the configuration.
+    pub fn parse(json: &[u8]) -> Result<Self, ConfigError> {
+        Self::new(Config::parse(json)?)
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The ring; indices are those of `config().members`.
+    #[must_use]
+    pub fn ring(&self) -> &Ring {
+        &self.ring
+    }
+
+    /// 16 hex digits over the sorted members and every setting that decides an owner: equal digests, equal
+    /// owners.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let c = &self.config;
+        let decides = (c.placement, c.route_by, &c.path_prefix, c.utf8_names, &c.members);
+        // Strings, numbers and booleans always serialise.
+        format!("{:016x}", hash::h(&serde_json::to_vec(&decides).unwrap_or_default()))
+    }
+
+    /// The member that owns a key; `None` without members.
+    #[must_use]
+    pub fn owner(&self, key: &[u8]) -> Option<&Member> {
+        self.ring.owner(key).and_then(|index| self.config.members.get(index))
+    }
+
+    /// A push path (with or without a query) taken apart; `None` when it is no push path.
+    #[must_use]
+    pub fn group(&self, path: &[u8]) -> Option<Group> {
+        let decoded = path::decode(Target::split(path).raw);
+        let labels = self.labels(&decoded, PushPath::split(&decoded.bytes, &self.config.path_prefix)?);
+        Some(Group {
+            key: group::key(self.config.route_by, &decoded.bytes, labels.as_ref()).to_vec(),
+            poison: labels.as_ref().is_some_and(|labels| labels.poison().is_some()),
+            labels: labels.map(|l| l.0.into_iter().map(|(n, v)| (n.into_owned(), v.into_owned())).collect()),
+        })
+    }
+
+    /// Decides. Total: any bytes get an answer. Allocates nothing for a push whose path has no percent sign,
+    /// no base64 and no more than 8 labels.
+    #[must_use]
+    pub fn decide(&self, request: Request<'_>) -> Decision<'_> {
+        let target = Target::split(request.path);
+        if let Some(clean) = path::cleaned(target.raw).filter(|clean| self.is_push(clean)) {
+            return Decision::Reply(Reply::redirect(ReplyKind::CleanPath, [&clean, target.query].concat()));
+        }
+        let decoded = path::decode(target.raw);
+        // A target that does not begin with a slash as received is none that Go would take for a path.
+        match PushPath::split(&decoded.bytes, &self.config.path_prefix)
+            .filter(|_| target.raw.starts_with(b"/"))
+        {
+            Some(push) => self.decide_push(request, &decoded, push),
+            None => self.decide_other(request.method, target.raw),
+        }
+    }
+
+    fn decide_push<'d>(
+        &self,
+        request: Request<'_>,
+        decoded: &'d path::Decoded<'d>,
+        push: PushPath<'d>,
+    ) -> Decision<'_> {
+        let labels = self.labels(decoded, push);
+        let key = group::key(self.config.route_by, &decoded.bytes, labels.as_ref());
+        let reads = matches!(request.method, b"GET" | b"HEAD");
+        // Only these two store anything; a DELETE is how a poisoned gateway is healed.
+        if let (b"PUT" | b"POST", Some(poison)) = (request.method, labels.as_ref().and_then(Labels::poison)) {
+            return Decision::Reply(Reply::poison(poison));
+        }
+        let Some(index) = self.ring.owner(&key) else { return Decision::Reply(Reply::no_members()) };
+        let Some(owner) = self.config.members.get(index) else { return Decision::Reply(Reply::no_members()) };
+        if reads && self.config.lookup {
+            return Decision::Reply(self.lookup(request, owner, &key, labels.as_ref()));
+        }
+        let destination = match self.config.mode {
+            Mode::Cluster => Destination::Cluster(self.clusters.get(index).map_or(&[], |name| name)),
+            Mode::Endpoint => Destination::Endpoints(self.endpoints(&key)),
+            Mode::Redirect => {
+                return Decision::Reply(Reply::redirect(ReplyKind::Redirect, self.url(owner, request.path)));
+            }
+        };
+        let mirrors = self.config.mirror_deletes && request.method == b"DELETE";
+        let mirror = if mirrors { self.mirror(&key) } else { None };
+        Decision::Route(Route { owner, destination, mirror, malformed: labels.is_none() })
+    }
+
+    fn decide_other(&self, method: &[u8], path: &[u8]) -> Decision<'_> {
+        let reads = matches!(method, b"GET" | b"HEAD");
+        if reads && !path.is_empty() && path == self.config.status_path.as_bytes() {
+            return Decision::Reply(Reply::status(&self.config, &self.digest(), &self.ring.shares()));
+        }
+        if reads && self.config.health {
+            match path.strip_prefix(self.config.path_prefix.as_bytes()) {
+                Some(b"/-/healthy") => return Decision::Reply(Reply::healthy()),
+                Some(b"/-/ready") if self.config.members.is_empty() => {
+                    return Decision::Reply(Reply::not_ready());
+                }
+                Some(b"/-/ready") => return Decision::Reply(Reply::healthy()),
+                _ => {}
+            }
+        }
+        Decision::Bypass
+    }
+
+    fn is_push(&self, raw: &[u8]) -> bool {
+        PushPath::is(raw, &self.config.path_prefix)
+    }
+
+    /// `None` when the Pushgateway would refuse the path.
+    fn labels<'d>(&self, decoded: &'d path::Decoded<'_>, push: PushPath<'d>) -> Option<Labels<'d>> {
+        if decoded.broken { None } else { Labels::parse(push, self.config.utf8_names) }
+    }
+
+    fn lookup(&self, request: Request<'_>, owner: &Member, key: &[u8], labels: Option<&Labels<'_>>) -> Reply {
+        let json = request.accept.is_some_and(names_json);
+        let successors: Vec<&str> = self.members_from(key).skip(1).map(|m| m.name.as_str()).collect();
+        Reply::lookup(&self.url(owner, request.path), owner, &successors, labels, json)
+    }
+
+    /// The owner and its `successors`, clockwise.
+    fn members_from(&self, key: &[u8]) -> impl Iterator<Item = &Member> {
+        let wanted = self.config.successors.saturating_add(1);
+        self.ring.clockwise(key).filter_map(|index| self.config.members.get(index)).take(wanted)
+    }
+
+    fn endpoints(&self, key: &[u8]) -> SmallVec<[u8; 144]> {
+        let mut list = SmallVec::new();
+        for member in self.members_from(key) {
+            if !list.is_empty() {
+                list.push(b',');
+            }
+            list.extend_from_slice(member.address.as_bytes());
+        }
+        list
+    }
+
+    /// What reaches the first successor, in the form of the mode.
+    fn mirror(&self, key: &[u8]) -> Option<&[u8]> {
+        let index = self.ring.clockwise(key).nth(1)?;
+        match self.config.mode {
+            Mode::Endpoint => self.config.members.get(index).map(|m| m.address.as_bytes()),
+            Mode::Cluster | Mode::Redirect => self.clusters.get(index).map(|name| &**name),
+        }
+    }
+
+    /// `<scheme>://<address><path and query as received>`
+    fn url(&self, owner: &Member, path: &[u8]) -> Vec<u8> {
+        [self.config.redirect_scheme.as_bytes(), b"://", owner.address.as_bytes(), path].concat()
+    }
+}
+
+fn names_json(accept: &[u8]) -> bool {
+    const JSON: &[u8] = b"application/json";
+    accept.windows(JSON.len()).any(|window| window.eq_ignore_ascii_case(JSON))
+}

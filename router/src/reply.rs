@@ -1,0 +1,197 @@
+//! The answers that need no Pushgateway.
+
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+
+use crate::config::{Config, Member, Mode, Placement, RouteBy};
+use crate::labels::{Labels, Poison};
+
+/// Why a reply is sent; one counter of the filter each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplyKind {
+    /// Redirect mode: 307 to the owner.
+    Redirect,
+    /// 307 to the same path without `//`, `/./`, `/../`.
+    CleanPath,
+    /// Who owns this group.
+    Lookup,
+    /// 400: the push would make its gateway refuse every later push.
+    Poison,
+    /// 503: no pushgateway is known.
+    NoMembers,
+    /// `/-/healthy` or `/-/ready`.
+    Health,
+    /// The ring as JSON.
+    Status,
+}
+
+impl ReplyKind {
+    /// All kinds, in the order of their declaration.
+    pub const ALL: [Self; 7] = [
+        Self::Redirect,
+        Self::CleanPath,
+        Self::Lookup,
+        Self::Poison,
+        Self::NoMembers,
+        Self::Health,
+        Self::Status,
+    ];
+
+    /// Its name in metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Redirect => "redirect",
+            Self::CleanPath => "clean_path",
+            Self::Lookup => "lookup",
+            Self::Poison => "poison",
+            Self::NoMembers => "no_members",
+            Self::Health => "health",
+            Self::Status => "status",
+        }
+    }
+}
+
+/// A complete answer to the client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// Why.
+    pub kind: ReplyKind,
+    /// HTTP status.
+    pub status: u16,
+    /// Header names are lower-case.
+    pub headers: Vec<(&'static str, Vec<u8>)>,
+    /// May be empty.
+    pub body: Vec<u8>,
+}
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+
+impl Reply {
+    fn new(kind: ReplyKind, status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        let headers = vec![("content-type", content_type.as_bytes().to_vec())];
+        Self { kind, status, headers, body: body.into() }
+    }
+
+    fn with(mut self, name: &'static str, value: impl Into<Vec<u8>>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// 307, so that the client repeats method and body.
+    pub(crate) fn redirect(kind: ReplyKind, location: Vec<u8>) -> Self {
+        Self::new(kind, 307, TEXT, "").with("location", location)
+    }
+
+    pub(crate) fn poison(poison: Poison<'_>) -> Self {
+        let text = match poison {
+            Poison::NotUtf8(name) => format!(
+                "label {:?}: the value is not UTF-8. The pushgateway would store it and then refuse every later push.\n",
+                String::from_utf8_lossy(name)
+            ),
+            Poison::ReservedName(name) => format!(
+                "label {:?}: names that begin with __ are reserved. The pushgateway would store it and then refuse \
+                 every later push.\n",
+                String::from_utf8_lossy(name)
+            ),
+        };
+        Self::new(ReplyKind::Poison, 400, TEXT, text)
+    }
+
+    pub(crate) fn no_members() -> Self {
+        let text = "no pushgateway is known: the ring has no members. Try again.\n";
+        Self::new(ReplyKind::NoMembers, 503, TEXT, text).with("retry-after", "5")
+    }
+
+    pub(crate) fn healthy() -> Self {
+        Self::new(ReplyKind::Health, 200, TEXT, "OK")
+    }
+
+    pub(crate) fn not_ready() -> Self {
+        Self { kind: ReplyKind::Health, ..Self::no_members() }
+    }
+
+    /// `nextUrl:<url>`, the answer of dynamic-sharding, or JSON.
+    pub(crate) fn lookup(
+        url: &[u8],
+        owner: &Member,
+        successors: &[&str],
+        labels: Option<&Labels<'_>>,
+        json: bool,
+    ) -> Self {
+        if !json {
+            // `text/plain` alone, and no newline: scripts that know dynamic-sharding read it so.
+            return Self::new(ReplyKind::Lookup, 200, "text/plain", [b"nextUrl:", url].concat());
+        }
+        let url = String::from_utf8_lossy(url);
+        let labels = labels.map(LabelMap);
+        let owner = Owner { name: &owner.name, address: &owner.address };
+        Self::json(ReplyKind::Lookup, &LookupBody { labels, owner, successors, url: &url })
+    }
+
+    pub(crate) fn status(config: &Config, digest: &str, shares: &[f64]) -> Self {
+        let round = |share: f64| (share * 10_000.0).round() / 10_000.0;
+        let shares = shares.iter().copied().chain(std::iter::repeat(0.0));
+        let members = config.members.iter().zip(shares);
+        let body = StatusBody {
+            version: env!("CARGO_PKG_VERSION"),
+            digest,
+            route_by: config.route_by,
+            placement: config.placement,
+            mode: config.mode,
+            members: members.map(|(member, share)| MemberShare { member, share: round(share) }).collect(),
+        };
+        Self::json(ReplyKind::Status, &body)
+    }
+
+    fn json(kind: ReplyKind, body: &impl Serialize) -> Self {
+        // These bodies are maps of strings and numbers, which always serialise.
+        Self::new(kind, 200, JSON, serde_json::to_vec(body).unwrap_or_default())
+    }
+}
+
+#[derive(Serialize)]
+struct LookupBody<'a, 'd> {
+    labels: Option<LabelMap<'a, 'd>>,
+    owner: Owner<'a>,
+    successors: &'a [&'a str],
+    url: &'a str,
+}
+
+#[derive(Serialize)]
+struct Owner<'a> {
+    name: &'a str,
+    address: &'a str,
+}
+
+/// `job` first, as people read a group; the rest sorted. Bytes that are not UTF-8 show as U+FFFD.
+struct LabelMap<'a, 'd>(&'a Labels<'d>);
+
+impl Serialize for LabelMap<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.0.len()))?;
+        map.serialize_entry("job", &String::from_utf8_lossy(self.0.job()))?;
+        for (name, value) in self.0.0.iter().filter(|(name, _)| **name != *b"job") {
+            map.serialize_entry(&String::from_utf8_lossy(name), &String::from_utf8_lossy(value))?;
+        }
+        map.end()
+    }
+}
+
+#[derive(Serialize)]
+struct StatusBody<'a> {
+    version: &'static str,
+    digest: &'a str,
+    route_by: RouteBy,
+    placement: Placement,
+    mode: Mode,
+    members: Vec<MemberShare<'a>>,
+}
+
+#[derive(Serialize)]
+struct MemberShare<'a> {
+    #[serde(flatten)]
+    member: &'a Member,
+    share: f64,
+}
