@@ -60,7 +60,7 @@ pub struct Reply {
     /// HTTP status.
     pub status: u16,
     /// Header names are lower-case.
-    pub headers: Vec<(&'static str, Vec<u8>)>,
+    pub headers: Vec<(&'static str, String)>,
     /// May be empty.
     pub body: Vec<u8>,
 }
@@ -70,17 +70,23 @@ const JSON: &str = "application/json";
 
 impl Reply {
     fn new(kind: ReplyKind, status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
-        let headers = vec![("content-type", content_type.as_bytes().to_vec())];
+        let headers = vec![("content-type", content_type.to_owned())];
         Self { kind, status, headers, body: body.into() }
     }
 
-    fn with(mut self, name: &'static str, value: impl Into<Vec<u8>>) -> Self {
+    fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 
-    /// 307, so that the client repeats method and body.
+    /// 307, so that the client repeats method and body. The location is that given, byte for byte; one that
+    /// is not UTF-8 (no proxy-wasm header can be) has its bytes beyond ASCII percent-encoded, which names the
+    /// same path.
     pub(crate) fn redirect(kind: ReplyKind, location: Vec<u8>) -> Self {
+        let location = String::from_utf8(location).unwrap_or_else(|error| {
+            let encode = |&b: &u8| if b.is_ascii() { char::from(b).to_string() } else { format!("%{b:02X}") };
+            error.as_bytes().iter().map(encode).collect()
+        });
         Self::new(kind, 307, TEXT, "").with("location", location)
     }
 
