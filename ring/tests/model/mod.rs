@@ -1,0 +1,166 @@
+//! A naive ring, and what must hold of the real one against it, for any input. The fuzz targets run the same
+//! functions.
+#![allow(dead_code)] // each user takes the part it needs
+#![allow(clippy::expect_used)] // a panic is how a test fails
+
+use arbitrary::{Result, Unstructured};
+use pushring_ring::hash::{fmix64, h, murmur3_32};
+use pushring_ring::{Member, Placement, Ring};
+
+/// A set of members, in the order given to [`Ring::build`].
+#[derive(Clone, Debug)]
+pub(crate) struct Fleet {
+    pub(crate) placement: Placement,
+    pub(crate) members: Vec<(String, u32)>,
+}
+
+impl Fleet {
+    /// One to twelve members; few points, so that keys often meet the ends of the circle.
+    pub(crate) fn arbitrary(u: &mut Unstructured<'_>) -> Result<Self> {
+        let placement = match u.int_in_range(0..=3)? {
+            0 => Placement::DynamicSharding,
+            _ => Placement::Ring { points: u.int_in_range(1..=32)? },
+        };
+        let mut members: Vec<(String, u32)> = Vec::new();
+        for _ in 0..u.int_in_range(1..=12)? {
+            let weight = if placement == Placement::DynamicSharding { 1 } else { u.int_in_range(1..=4)? };
+            let length = u.int_in_range(1..=20)?;
+            let name: Result<String> =
+                (0..length).map(|_| Ok(char::from(u.int_in_range(b'!'..=b'~')?))).collect();
+            let name = name?;
+            if members.iter().all(|(other, _)| *other != name) {
+                members.push((name, weight));
+            }
+        }
+        Ok(Self { placement, members })
+    }
+
+    pub(crate) fn ring(&self) -> Ring {
+        let members: Vec<Member<'_>> =
+            self.members.iter().map(|(name, weight)| Member { name, weight: *weight }).collect();
+        Ring::build(self.placement, &members).expect("the fleet keeps every limit")
+    }
+
+    /// Names in the order of [`Ring::clockwise`].
+    pub(crate) fn names<'f>(&'f self, ring: &Ring, key: &[u8]) -> Vec<&'f str> {
+        ring.clockwise(key).map(|index| self.members[index].0.as_str()).collect()
+    }
+
+    /// The same by definition: each member stands where its nearest point stands, going clockwise from the
+    /// key. No sorting of points, no search, no wrap-around but that of subtraction.
+    fn naive(&self, key: &[u8]) -> Vec<&str> {
+        let mut order: Vec<(u64, &str)> = match self.placement {
+            Placement::Ring { points } => {
+                let distance = |name: &str, weight: u32| {
+                    let point = |i: u64| {
+                        fmix64(h(name.as_bytes()).wrapping_add(i.wrapping_mul(0x9E37_79B9_7F4A_7C15)))
+                    };
+                    (0..u64::from(points * weight)).map(|i| point(i).wrapping_sub(h(key))).min()
+                };
+                self.members.iter().filter_map(|(n, w)| Some((distance(n, *w)?, n.as_str()))).collect()
+            }
+            Placement::DynamicSharding => {
+                let points = |name: &str| -> Vec<u32> {
+                    (0..500).map(|i| murmur3_32(format!("{i}{name}").as_bytes())).collect()
+                };
+                let all: Vec<(Vec<u32>, &str)> =
+                    self.members.iter().map(|(name, _)| (points(name), name.as_str())).collect();
+                // A point shared with a greater name belongs to that name.
+                let lost = |p: u32, name: &str| all.iter().any(|(other, n)| *n > name && other.contains(&p));
+                let after = murmur3_32(key).wrapping_add(1);
+                let nearest = |points: &[u32], name: &str| {
+                    points.iter().map(|p| (p.wrapping_sub(after), *p)).filter(|(_, p)| !lost(*p, name)).min()
+                };
+                all.iter().filter_map(|(p, n)| Some((u64::from(nearest(p, n)?.0), *n))).collect()
+            }
+        };
+        order.sort_unstable();
+        order.into_iter().map(|(_, name)| name).collect()
+    }
+}
+
+/// Owner and successors are those of the naive ring: distinct, all of them, starting with the owner.
+pub(crate) fn equals_naive(u: &mut Unstructured<'_>) -> Result<()> {
+    let fleet = Fleet::arbitrary(u)?;
+    let ring = fleet.ring();
+    for key in keys(u)? {
+        let names = fleet.names(&ring, &key);
+        assert_eq!(names, fleet.naive(&key), "key {key:?} in {fleet:?}");
+        assert_eq!(ring.owner(&key).map(|index| fleet.members[index].0.as_str()), names.first().copied());
+        assert_eq!(names.len(), fleet.members.len(), "every member once: {names:?}");
+    }
+    Ok(())
+}
+
+/// The order in which members are given decides nothing.
+pub(crate) fn order_does_not_matter(u: &mut Unstructured<'_>) -> Result<()> {
+    let fleet = Fleet::arbitrary(u)?;
+    let mut shuffled = fleet.clone();
+    for i in (1..shuffled.members.len()).rev() {
+        shuffled.members.swap(i, u.int_in_range(0..=i)?);
+    }
+    let (ring, other) = (fleet.ring(), shuffled.ring());
+    for key in keys(u)? {
+        assert_eq!(fleet.names(&ring, &key), shuffled.names(&other, &key), "key {key:?} in {fleet:?}");
+    }
+    Ok(())
+}
+
+/// One member more or less moves only keys to or from it: exactly 0 others. A member that joins takes keys
+/// only from the members that then are their first successors, and no other order of successors changes.
+pub(crate) fn only_its_keys_move(u: &mut Unstructured<'_>) -> Result<()> {
+    let with = Fleet::arbitrary(u)?;
+    let mut without = with.clone();
+    let (changed, _) = without.members.swap_remove(u.choose_index(with.members.len())?);
+    let (ring_with, ring_without) = (with.ring(), without.ring());
+    for key in keys(u)? {
+        let mut after = with.names(&ring_with, &key);
+        let before = without.names(&ring_without, &key);
+        if after[0] != changed {
+            assert_eq!(before.first(), after.first(), "key {key:?} moved between others: {with:?}");
+        }
+        // Where dynamic-sharding gives a shared point to one of two members, the other one loses its place.
+        if with.placement != Placement::DynamicSharding {
+            after.retain(|name| *name != changed);
+            assert_eq!(before, after, "key {key:?}, {changed} joins {without:?}");
+        }
+    }
+    Ok(())
+}
+
+/// Shares sum to 1 and follow the weights; the share that moves when a member joins is its own.
+pub(crate) fn shares_follow_weights(u: &mut Unstructured<'_>) -> Result<()> {
+    let mut fleet = Fleet::arbitrary(u)?;
+    if let Placement::Ring { points } = &mut fleet.placement {
+        *points += 224; // the bound is one of large numbers
+    }
+    let ring = fleet.ring();
+    let shares = ring.shares();
+    assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{shares:?}");
+    let total: u32 = fleet.members.iter().map(|(_, weight)| weight).sum();
+    for ((name, weight), share) in fleet.members.iter().zip(&shares) {
+        let points = match fleet.placement {
+            Placement::Ring { points } => points * weight,
+            Placement::DynamicSharding => 500,
+        };
+        let ratio = share * f64::from(total) / f64::from(*weight);
+        // The standard deviation of the ratio is below 1 / sqrt(points): nine of them never happen.
+        assert!((ratio - 1.0).abs() < 9.0 / f64::from(points).sqrt(), "{name}: {ratio} in {fleet:?}");
+    }
+    let mut without = fleet.clone();
+    let (newcomer, _) = without.members.pop().expect("a fleet has a member");
+    let moved = without.ring().moved(&ring, |i, j| without.members[i].0 == fleet.members[j].0);
+    let own = shares.last().expect("a fleet has a member");
+    assert!((moved - own).abs() < 1e-9, "{newcomer} owns {own}, but {moved} moved: {fleet:?}");
+    Ok(())
+}
+
+/// Up to eight keys of any bytes.
+fn keys(u: &mut Unstructured<'_>) -> Result<Vec<Vec<u8>>> {
+    (0..u.int_in_range(1..=8)?)
+        .map(|_| {
+            let length = u.int_in_range(0..=80)?;
+            Ok(u.bytes(length.min(u.len()))?.to_vec())
+        })
+        .collect()
+}

@@ -1,0 +1,71 @@
+//! What must hold of a ring for any input, on random inputs; a failure prints the seed that repeats it.
+#![cfg(not(target_arch = "wasm32"))] // arbtest asks for the time
+
+mod model;
+
+use arbtest::arbtest;
+use pushring_ring::{BuildError, MEMBERS_MAX, Member, Placement, Ring};
+
+#[test]
+fn equals_a_naive_ring() {
+    arbtest(model::equals_naive).budget_ms(1500);
+}
+
+#[test]
+fn input_order_does_not_matter() {
+    arbtest(model::order_does_not_matter).budget_ms(500);
+}
+
+#[test]
+fn a_member_more_or_less_moves_only_its_own_keys() {
+    arbtest(model::only_its_keys_move).budget_ms(1500);
+}
+
+#[test]
+fn shares_follow_weights() {
+    arbtest(model::shares_follow_weights).budget_ms(1000);
+}
+
+/// With the default 1024 points: every member within 10 % of its weight, counted in keys.
+#[test]
+fn keys_follow_weights_within_ten_percent() {
+    let weights = [1, 1, 2, 3, 5, 8];
+    let names: Vec<String> = (0..weights.len()).map(|i| format!("10.0.0.{i}:9091")).collect();
+    let members: Vec<Member<'_>> =
+        names.iter().zip(weights).map(|(name, weight)| Member { name, weight }).collect();
+    let ring = Ring::build(Placement::Ring { points: 1024 }, &members).expect("valid");
+    let mut counts = [0u32; 6];
+    for i in 0..400_000 {
+        let owner =
+            ring.owner(format!("job\u{ff}backup\u{ff}instance\u{ff}{i}").as_bytes()).expect("an owner");
+        counts[owner] += 1;
+    }
+    for (count, weight) in counts.into_iter().zip(weights) {
+        let ratio = f64::from(count) / (400_000.0 / 20.0 * f64::from(weight));
+        assert!((0.9..1.1).contains(&ratio), "weight {weight} got {ratio} of its keys");
+    }
+}
+
+/// A ring of the most members that is allowed answers, and one member more is refused.
+#[test]
+fn limits_hold_to_the_member() {
+    let names: Vec<String> = (0..=MEMBERS_MAX).map(|i| format!("m{i}")).collect();
+    let members: Vec<Member<'_>> = names.iter().map(|name| Member { name, weight: 1 }).collect();
+    let (placement, key) = (Placement::Ring { points: 4 }, b"key");
+    let ring = Ring::build(placement, &members[..MEMBERS_MAX]).expect("as many members as allowed");
+    assert_eq!((ring.members(), ring.points()), (MEMBERS_MAX, 4 * MEMBERS_MAX));
+    assert_eq!(ring.clockwise(key).count(), MEMBERS_MAX, "every member once");
+    assert_eq!(Ring::build(placement, &members).unwrap_err(), BuildError::Members { found: MEMBERS_MAX + 1 });
+    let twice = [members[0], members[1], members[0]];
+    assert_eq!(Ring::build(placement, &twice).unwrap_err(), BuildError::DuplicateName { index: 2, first: 0 });
+}
+
+/// The empty ring owns nothing, and says so.
+#[test]
+fn an_empty_ring_owns_nothing() {
+    for placement in [Placement::Ring { points: 1024 }, Placement::DynamicSharding] {
+        let ring = Ring::build(placement, &[]).expect("no members is a ring");
+        assert_eq!((ring.owner(b"key"), ring.clockwise(b"key").count(), ring.points()), (None, 0, 0));
+        assert!(ring.shares().is_empty());
+    }
+}
