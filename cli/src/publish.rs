@@ -1,0 +1,248 @@
+//! Staged files in, live files out, without losing a push: the step between consul-template and Envoy.
+//!
+//! Envoy reads a file again when another is renamed onto it, each kind of file on its own and, with a watched
+//! folder, at *any* rename into it. So the order of two renames is no order for Envoy, and a ring that names
+//! a cluster before Envoy has it, or after it is gone, answers 503. Publishing therefore keeps one rule at
+//! every moment, however it is interrupted: **a live ring names live clusters only.**
+//!
+//! 1. The staged ring is checked with the filter's own parser; a bad one stops here.
+//! 2. The cluster file becomes the staged clusters *and* those now live; then Envoy's admin interface is asked
+//!    until it lists all that the new ring names (`--admin`; without it a fixed delay).
+//! 3. The ring file follows.
+//!
+//! Clusters that left stay in the file until the first publication that comes a grace time after the ring
+//! without them went live; a request that was routed by the old ring needs them that long. They harm nothing
+//! while they stay. In endpoint mode addresses that are not there (yet) are skipped by Envoy in favour of the
+//! next listed one: endpoints and ring are just moved, in this order. In redirect mode there is only the ring.
+//!
+//! A file that did not change is not moved. One publication runs at a time; a second one waits for it.
+
+mod clusters;
+mod live;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::{Context, bail};
+use pushring_router::Mode;
+use serde::Serialize;
+
+use crate::BadInput;
+use crate::envoy_admin::Admin;
+use crate::output::millis;
+use crate::ring_file::RingFile;
+use clusters::{Clusters, Left};
+use live::Live;
+
+/// How often Envoy is asked. It takes a cluster in within a few milliseconds.
+const POLL: Duration = Duration::from_millis(10);
+
+/// The ring (ECDS), in every mode.
+pub const RING_FILE: &str = "ring.yaml";
+/// The clusters (CDS), in cluster mode.
+pub const CLUSTERS_FILE: &str = "clusters.yaml";
+/// The endpoints (EDS), in endpoint mode.
+pub const ENDPOINTS_FILE: &str = "endpoints.yaml";
+/// Lines `skipped: …` about registrations that the templates left out; not for Envoy, and need not be there.
+pub const RENDERED_FILE: &str = "rendered.txt";
+
+/// What to publish and how.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Folder with the rendered files.
+    pub staged: PathBuf,
+    /// Folder that Envoy watches. Temporary files, the lock and the times of leaving are in `.publish/`
+    /// inside it: on the same filesystem, and not watched.
+    pub live: PathBuf,
+    /// Where to ask which clusters Envoy has.
+    pub admin: Option<Admin>,
+    /// How long a cluster stays after the ring no longer names it.
+    pub grace: Duration,
+    /// Between the clusters and the ring when Envoy cannot be asked.
+    pub delay: Duration,
+    /// How long to wait for Envoy to list the clusters.
+    pub timeout: Duration,
+}
+
+/// What a publication did.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Mode of the ring.
+    pub mode: Mode,
+    /// Members of the ring.
+    pub members: usize,
+    /// Clusters that are new in the live file.
+    pub added: Vec<String>,
+    /// Clusters that left and stay for now.
+    pub kept: Vec<String>,
+    /// Clusters that left and are gone now.
+    pub dropped: Vec<String>,
+    /// Files that changed, in the order in which they were moved.
+    pub moved: Vec<&'static str>,
+    /// What the operator should know; among it the registrations that the templates skipped.
+    pub warnings: Vec<String>,
+    /// Time it took, in milliseconds.
+    pub ms: u64,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let moved = if self.moved.is_empty() { "nothing changed".to_owned() } else { self.moved.join(", ") };
+        write!(f, "published {moved}: ring of {} members", self.members)?;
+        if self.mode == Mode::Cluster {
+            let [added, kept, dropped] = [&self.added, &self.kept, &self.dropped].map(Vec::len);
+            write!(f, "; clusters: {added} added, {kept} kept, {dropped} dropped")?;
+        }
+        write!(f, "; {} ms", self.ms)
+    }
+}
+
+/// Publishes. May be killed at any point: what is live then serves, and the next call finishes the work.
+///
+/// # Errors
+/// [`BadInput`] when a staged file cannot go live: then no live file has changed. Otherwise a file could not
+/// be read or moved, or Envoy did not take the new clusters in time: then the ring has not changed.
+pub fn publish(options: &Options) -> anyhow::Result<Report> {
+    let started = Instant::now();
+    let live = Live::lock(&options.live)?;
+    let mut warnings = skipped(options);
+    let ring = staged_ring(options, &live, &mut warnings)?;
+    let mut report = Report {
+        mode: ring.config.mode,
+        members: ring.config.members.len(),
+        added: Vec::new(),
+        kept: Vec::new(),
+        dropped: Vec::new(),
+        moved: Vec::new(),
+        warnings,
+        ms: 0,
+    };
+    match ring.config.mode {
+        Mode::Cluster => publish_clusters(options, &live, &ring, &mut report)?,
+        Mode::Endpoint => {
+            report.moved.extend(live.put(ENDPOINTS_FILE, &read(options, ENDPOINTS_FILE)?)?);
+            report.moved.extend(live.put(RING_FILE, &ring.text)?);
+        }
+        Mode::Redirect => report.moved.extend(live.put(RING_FILE, &ring.text)?),
+    }
+    report.ms = millis(started.elapsed());
+    Ok(report)
+}
+
+fn publish_clusters(
+    options: &Options,
+    live: &Live,
+    ring: &RingFile,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let staged_text = read(options, CLUSTERS_FILE)?;
+    let staged = Clusters::parse(&staged_text)
+        .map_err(|e| BadInput(format!("{}: {e:#}", options.staged.join(CLUSTERS_FILE).display())))?;
+    let now_live = live_clusters(live)?;
+    let mut left = Left::read(live, SystemTime::now());
+    let on_ring: BTreeSet<String> = ring.clusters().collect();
+    let on_live_ring = live.ring_clusters();
+    let unused = |name: &String| {
+        !on_ring.contains(name) && on_live_ring.as_ref().is_some_and(|names| !names.contains(name))
+    };
+    let gone = now_live.names().filter(|name| !staged.contains(name)).map(str::to_owned);
+    let (dropped, kept): (Vec<_>, Vec<_>) =
+        gone.partition(|name| left.for_at_least(name, options.grace) && unused(name));
+    report.added = staged.names().filter(|name| !now_live.contains(name)).map(str::to_owned).collect();
+    let text = if kept.is_empty() { staged_text } else { staged.with(&now_live, &kept)? };
+    if let Some(missing) = on_ring.iter().find(|name| !staged.contains(name) && !kept.contains(name)) {
+        bail!(BadInput(format!(
+            "{}: found no cluster {missing:?}, which {RING_FILE} sends pushes to; render both from one query",
+            options.staged.join(CLUSTERS_FILE).display()
+        )));
+    }
+
+    // What came back or is on the ring has not left. Before the moves, or a kill between them could leave an
+    // old time for a cluster that is in use again.
+    left.retain(|name| kept.contains(name) && !on_ring.contains(name));
+    left.write(live)?;
+    report.moved.extend(live.put(CLUSTERS_FILE, &text)?);
+    if live.differs(RING_FILE, &ring.text)? {
+        wait_for_clusters(options, live, ring, &mut report.warnings)?;
+        report.moved.extend(live.put(RING_FILE, &ring.text)?);
+    }
+    left.add(kept.iter().filter(|name| !on_ring.contains(*name)), SystemTime::now());
+    left.write(live)?;
+    (report.kept, report.dropped) = (kept, dropped);
+    Ok(())
+}
+
+/// Returns when Envoy has every cluster of the new ring, whichever publication brought it.
+fn wait_for_clusters(
+    options: &Options,
+    live: &Live,
+    ring: &RingFile,
+    warnings: &mut Vec<String>,
+) -> anyhow::Result<()> {
+    // Nobody routes by a ring that was never there; Envoy does not even start without the file.
+    if !live.path(RING_FILE).exists() {
+        return Ok(());
+    }
+    let started = Instant::now();
+    if let Some(admin) = &options.admin {
+        while let Some(listed) = admin.clusters()? {
+            let missing: Vec<String> = ring.clusters().filter(|name| !listed.contains(name)).collect();
+            if missing.is_empty() {
+                return Ok(());
+            }
+            if started.elapsed() > options.timeout {
+                bail!(
+                    "Envoy does not list {} after {} ms, so the ring was not moved; look for \"cds\" in \
+                     Envoy's log, then publish again",
+                    missing.join(", "),
+                    millis(options.timeout)
+                );
+            }
+            std::thread::sleep(POLL);
+        }
+        warnings.push(format!(
+            "no Envoy at the admin address; waited {} ms instead of asking it",
+            millis(options.delay)
+        ));
+    }
+    // Since the file was moved, not since now: after a kill the time has often passed already.
+    std::thread::sleep(options.delay.saturating_sub(live.age(CLUSTERS_FILE)));
+    Ok(())
+}
+
+/// The staged ring. When it has too few members and none was ever live, the same without any, so that Envoy
+/// can start and say why pushes get 503.
+fn staged_ring(options: &Options, live: &Live, warnings: &mut Vec<String>) -> anyhow::Result<RingFile> {
+    let path = options.staged.join(RING_FILE);
+    let error = match RingFile::read_and_build(&path) {
+        Ok(ring) => return Ok(ring),
+        Err(error) => error,
+    };
+    if live.path(RING_FILE).exists() {
+        return Err(error.context("the live files stay as they are"));
+    }
+    let Some(empty) = RingFile::read_as_empty(&path) else { return Err(error) };
+    warnings.push(format!("{error:#}; until then the ring is empty and pushes are answered 503"));
+    Ok(empty)
+}
+
+fn live_clusters(live: &Live) -> anyhow::Result<Clusters> {
+    match live.read(CLUSTERS_FILE)? {
+        None => Ok(Clusters::default()),
+        Some(text) => Clusters::parse(&text).with_context(|| {
+            format!("{}: cannot be carried on; repair or remove it", live.path(CLUSTERS_FILE).display())
+        }),
+    }
+}
+
+fn read(options: &Options, file: &str) -> anyhow::Result<String> {
+    let path = options.staged.join(file);
+    std::fs::read_to_string(&path).with_context(|| path.display().to_string())
+}
+
+fn skipped(options: &Options) -> Vec<String> {
+    let text = std::fs::read_to_string(options.staged.join(RENDERED_FILE)).unwrap_or_default();
+    text.lines().filter(|line| line.starts_with("skipped: ")).map(str::to_owned).collect()
+}

@@ -1,0 +1,62 @@
+# consul-template: from Consul's registrations to Envoy's files.
+#
+#   consul-template -config pushring.hcl -once    # before Envoy starts: it needs the files
+#   consul-template -config pushring.hcl          # beside Envoy; under a supervisor that restarts it
+#
+# It ignores SIGTERM: stop it with SIGINT (systemd: KillSignal=SIGINT).
+# Paths: /etc/pushring/{consul-template,staged,live}; replace /etc/pushring in this file and in the
+# templates to move them all. `pushring` must be in PATH. What is set about the ring is in settings.yaml.
+
+consul {
+  # Or CONSUL_HTTP_ADDR.
+  address = "127.0.0.1:8500"
+
+  # The ACL token needs service:read on the service and node:read. Keep it out of this file: CONSUL_HTTP_TOKEN,
+  # or CONSUL_HTTP_TOKEN_FILE. A token that loses its rights sees no members at all: the last ring stays.
+  # token_file = "/etc/pushring/consul-token"
+
+  # ssl {
+  #   enabled = true                             # or CONSUL_HTTP_SSL=true
+  #   ca_cert = "/etc/pushring/consul-ca.pem"    # or CONSUL_CACERT
+  #   cert    = "/etc/pushring/consul.pem"       # or CONSUL_CLIENT_CERT, where Consul verifies its clients
+  #   key     = "/etc/pushring/consul-key.pem"   # or CONSUL_CLIENT_KEY
+  # }
+
+  # Never give up while Consul is away (the default ends consul-template after 12 attempts), and be back soon.
+  retry {
+    attempts    = 0
+    max_backoff = "2s"
+  }
+}
+
+# Do not set `wait`, here or below: it delays each template by itself, so their files would not belong together.
+
+template {
+  source      = "/etc/pushring/consul-template/clusters.yaml.ctmpl"
+  destination = "/etc/pushring/staged/clusters.yaml"
+}
+
+template {
+  source      = "/etc/pushring/consul-template/endpoints.yaml.ctmpl"
+  destination = "/etc/pushring/staged/endpoints.yaml"
+}
+
+template {
+  source      = "/etc/pushring/consul-template/ring.yaml.ctmpl"
+  destination = "/etc/pushring/staged/ring.yaml"
+}
+
+# Last, and different each time it is rendered, so that its command runs once after every pass and after every
+# start: consul-template runs no command for a file that is already as it should be, and would never finish the
+# work of one that was killed between rendering and publishing.
+template {
+  source      = "/etc/pushring/consul-template/rendered.txt.ctmpl"
+  destination = "/etc/pushring/staged/rendered.txt"
+
+  exec {
+    # consul-template ends itself when a command fails. A ring that is refused is no reason to stop watching: the
+    # live files stay, the reason is in the log, the next pass tries again.
+    command = "pushring publish --staged /etc/pushring/staged --live /etc/pushring/live --admin http://127.0.0.1:9901 || true"
+    timeout = "60s"
+  }
+}
