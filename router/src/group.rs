@@ -49,11 +49,13 @@ fn push_label(key: &mut Key, name: &[u8], value: &[u8]) {
 }
 
 /// A push path of a group: always `<path_prefix>/metrics/job@base64/<v>/<name>@base64/<v>…`, names sorted,
-/// `=` for an empty value. A name that is not `[a-zA-Z_][a-zA-Z0-9_]*` is written with Prometheus' `U__`
-/// escaping, which a Pushgateway with `--push.enable-utf8-names` understands. `None` without a job.
+/// `=` for an empty value. Where the Pushgateways run with `--push.enable-utf8-names`, a name that is not
+/// `[a-zA-Z_][a-zA-Z0-9_]*` is written with Prometheus' `U__` escaping, and so is one that looks escaped;
+/// others do not undo the escaping. `None` without a job.
 #[must_use]
 pub fn labels_to_path<'l>(
     path_prefix: &str,
+    utf8_names: bool,
     labels: impl IntoIterator<Item = (&'l [u8], &'l [u8])>,
 ) -> Option<String> {
     let mut labels: Vec<_> = labels.into_iter().collect();
@@ -61,7 +63,8 @@ pub fn labels_to_path<'l>(
     let &(_, job) = labels.iter().find(|(name, _)| *name == b"job").filter(|(_, job)| !job.is_empty())?;
     let mut out = format!("{path_prefix}/metrics/job@base64/{}", BASE64.encode(job));
     for (name, value) in labels.into_iter().filter(|(name, _)| *name != b"job") {
-        let plain = is_legacy_name(name) && !name.starts_with(b"__") && utf8_name::unescape(name) == name;
+        let same = is_legacy_name(name) && !name.starts_with(b"__") && utf8_name::unescape(name) == name;
+        let plain = same || !utf8_names;
         let name = if plain { name.to_vec() } else { path::encode(&utf8_name::escape(name)) };
         let value = if value.is_empty() { "=".to_owned() } else { BASE64.encode(value) };
         // Encoding left ASCII only: nothing is lost here.

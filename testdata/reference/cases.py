@@ -8,6 +8,8 @@ from urllib.parse import quote
 LETTERS = string.ascii_letters + string.digits
 VISIBLE = "".join(chr(c) for c in range(0x21, 0x7F) if chr(c) != ",")
 
+EXACT_MEMBER, EXACT_KEY = "Gb5LLXw6rKA", b"YdybQ_4K1yI"
+
 
 def member_sets() -> list[tuple[str, str, dict[str, int]]]:
     """(set, placement, {name: weight}); the placement is `ring:<points>` or `dynamic-sharding`."""
@@ -31,6 +33,10 @@ def member_sets() -> list[tuple[str, str, dict[str, int]]]:
         ("ipv6", "ring:1024", dict.fromkeys(ipv6, 1)),
         ("odd-names", "ring:128", dict.fromkeys(odd, 1)),
         ("hundred", "ring:1024", dict.fromkeys(hundred, 1)),
+        # Found by searching for collisions of FNV-1a: all points of the last two are equal (the smaller name owns
+        # them), and EXACT_KEY hashes to the first point of EXACT_MEMBER, which owns it.
+        ("ties", "ring:64", {"10.0.0.1:9091": 1, "ogAPOPZE62O": 1, "meYerhwo4_K": 1}),
+        ("exact", "ring:2", dict.fromkeys([*ten, EXACT_MEMBER], 1)),
         ("ds-one", "dynamic-sharding", {"1.1.1.1:9091": 1}),
         ("ds-three", "dynamic-sharding", dict.fromkeys(three, 1)),
         ("ds-tie", "dynamic-sharding", {"10.0.0.151:9091": 1, "10.0.0.56:9091": 1}),
@@ -242,6 +248,12 @@ def edge_keys(name: str, ring) -> list[bytes]:
     out = [key for _, key in (*tried[:2], *tried[-2:])]
     if name == "ds-three":
         out += [path for path, _, _ in DYNAMIC_SHARDING_GOLDEN]
+    if name == "exact":
+        assert (ring.hash(EXACT_KEY), EXACT_MEMBER) in ring.circle
+        out.append(EXACT_KEY)
+    if name == "ties":
+        smaller, greater = "meYerhwo4_K", "ogAPOPZE62O"
+        assert [p for p, n in ring.circle if n == smaller] == [p for p, n in ring.circle if n == greater]
     if name == "ds-tie":
         tied = DYNAMIC_SHARDING_POINTS["ds-tie"][0][2]
         before = max(point for point, _ in ring.circle if point < tied)

@@ -1,0 +1,149 @@
+//! What must hold of the router for any input. The fuzz targets run the same functions.
+#![allow(dead_code)] // each user takes the part it needs
+#![allow(clippy::expect_used, clippy::panic)] // a panic is how a test fails
+
+pub(crate) mod config;
+pub(crate) mod spelling;
+
+use std::sync::LazyLock;
+
+use arbitrary::{Result, Unstructured};
+use pushring_router::{Decision, Mode, Reply, ReplyKind, Request, Router, labels_to_path};
+
+use spelling::Labels;
+
+/// One router for each way in which a path can be read, and each mode.
+static ROUTERS: LazyLock<Vec<Router>> = LazyLock::new(|| {
+    let settings = [
+        r#""utf8_names": false"#,
+        r#""utf8_names": true, "mode": "endpoint", "mirror_deletes": true"#,
+        r#""path_prefix": "/push/gw", "mode": "endpoint", "status_path": "/-/ring", "health": true"#,
+        r#""utf8_names": true, "path_prefix": "gw", "mirror_deletes": true"#,
+        r#""mode": "redirect", "redirect_scheme": "https", "lookup": false"#,
+        r#""route_by": "job", "status_path": "/metrics/job""#,
+        r#""route_by": "path", "placement": {"type": "dynamic-sharding"}"#,
+    ];
+    let members = r#"["10.0.0.1:9091", "10.0.0.2:9091", "[2001:db8::1]:9091", "10.0.0.3:9091"]"#;
+    let build = |settings| Router::parse(format!(r#"{{"members": {members}, {settings}}}"#).as_bytes());
+    settings.into_iter().map(|settings| build(settings).expect("a valid configuration")).collect()
+});
+
+/// Two spellings of one group have one key, one destination and exactly its labels.
+pub(crate) fn spellings_agree(u: &mut Unstructured<'_>) -> Result<()> {
+    let router = &ROUTERS[u.int_in_range(0..=3)?];
+    let config = router.config();
+    let labels = Labels::arbitrary(u, config.utf8_names)?;
+    let mut destinations = Vec::new();
+    for _ in 0..2 {
+        let path = labels.spell(u, &config.path_prefix, config.utf8_names)?;
+        let shown = String::from_utf8_lossy(&path).into_owned();
+        let group = router.group(&path).unwrap_or_else(|| panic!("{shown} is a push path"));
+        assert_eq!(group.labels.as_ref(), Some(&labels.sorted()), "labels of {shown}");
+        assert_eq!(group.key, labels.key(), "key of {shown}");
+        assert!(!group.poison, "{shown}");
+        match router.decide(Request { method: b"POST", path: &path, accept: None }) {
+            Decision::Route(route) => destinations.push(route.destination.as_bytes().to_vec()),
+            other => panic!("{shown} is a push, found {other:?}"),
+        }
+    }
+    assert_eq!(destinations[0], destinations[1], "destinations of {labels:?}");
+    Ok(())
+}
+
+/// The path that is made of labels is a path of exactly these labels, whatever their values; it needs no
+/// encoding and nothing in it is cleaned away.
+pub(crate) fn labels_round_trip(u: &mut Unstructured<'_>) -> Result<()> {
+    let router = &ROUTERS[u.int_in_range(0..=3)?];
+    let config = router.config();
+    let mut labels = Labels::arbitrary(u, config.utf8_names)?;
+    if u.ratio(1, 4)? {
+        labels.0[0].1.extend(u.bytes(u.len().min(9))?); // a poisoned group can be deleted
+    }
+    let pairs = labels.0.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
+    let path = labels_to_path(&config.path_prefix, config.utf8_names, pairs).expect("there is a job");
+    assert!(path.bytes().all(|b| b.is_ascii_graphic() && !b"?#\"<>\\^`{|}".contains(&b)), "{path}");
+    let group = router.group(path.as_bytes()).unwrap_or_else(|| panic!("{path} is a push path"));
+    assert_eq!(group.labels, Some(labels.sorted()), "labels of {path}");
+    match router.decide(Request { method: b"DELETE", path: path.as_bytes(), accept: None }) {
+        Decision::Route(route) => assert!(!route.malformed, "{path}"),
+        other => panic!("{path} is a push, found {other:?}"),
+    }
+    Ok(())
+}
+
+/// A path nobody would send still reaches every part of the parser: pieces that mean something, and bytes.
+pub(crate) fn odd_path(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
+    let mut path = if u.ratio(3, 4)? { b"/metrics/job".to_vec() } else { Vec::new() };
+    for _ in 0..u.int_in_range(0..=12)? {
+        if u.ratio(1, 6)? {
+            path.push(u.arbitrary()?);
+        } else {
+            path.extend_from_slice(u.choose(spelling::PIECES)?.as_bytes());
+        }
+    }
+    Ok(path)
+}
+
+/// Any request gets an answer, and the answer keeps its promises.
+pub(crate) fn decide_is_total(u: &mut Unstructured<'_>) -> Result<()> {
+    let router = &ROUTERS[u.choose_index(ROUTERS.len())?];
+    let method: &[u8] = match u.int_in_range(0..=7)? {
+        0 => u.bytes(u.len().min(4))?,
+        i => [b"GET".as_slice(), b"HEAD", b"PUT", b"POST", b"DELETE", b"PATCH", b"PUT"][i - 1],
+    };
+    let accept =
+        if u.arbitrary()? { Some(*u.choose(&[b"application/json".as_slice(), b"\xff"])?) } else { None };
+    let path = if u.ratio(1, 4)? { u.bytes(u.len())?.to_vec() } else { odd_path(u)? };
+    check_decision(router, Request { method, path: &path, accept });
+    Ok(())
+}
+
+/// The same for a request of which only the path is free.
+pub(crate) fn decide_path_is_total(path: &[u8]) {
+    for router in ROUTERS.iter() {
+        for method in [b"PUT".as_slice(), b"GET", b"DELETE"] {
+            check_decision(router, Request { method, path, accept: None });
+        }
+    }
+}
+
+fn check_decision(router: &Router, request: Request<'_>) {
+    let config = router.config();
+    let group = router.group(request.path);
+    match router.decide(request) {
+        Decision::Route(route) => {
+            let group = group.expect("only push paths are routed");
+            assert_eq!(route.malformed, group.labels.is_none());
+            assert_eq!(router.owner(&group.key), Some(route.owner));
+            assert!(!(group.poison && matches!(request.method, b"PUT" | b"POST")), "poison went through");
+            assert!(config.mode != Mode::Redirect, "redirect mode routes nothing");
+            assert!(route.destination.as_bytes().iter().all(u8::is_ascii_graphic));
+            let own = if config.mode == Mode::Endpoint { &route.owner.address } else { &route.owner.name };
+            assert!(String::from_utf8_lossy(route.destination.as_bytes()).contains(own.as_str()));
+            assert_eq!(route.mirror.is_some(), config.mirror_deletes && request.method == b"DELETE");
+        }
+        Decision::Bypass => {
+            let starts_with_slash = request.path.starts_with(b"/");
+            assert!(group.is_none() || !starts_with_slash, "a push path goes to a pushgateway");
+        }
+        Decision::Reply(reply) => check_reply(&request, &reply),
+    }
+}
+
+fn check_reply(request: &Request<'_>, reply: &Reply) {
+    let location = reply.headers.iter().find(|(name, _)| *name == "location");
+    let reads = matches!(request.method, b"GET" | b"HEAD");
+    match reply.kind {
+        ReplyKind::Redirect | ReplyKind::CleanPath => {
+            assert_eq!(reply.status, 307);
+            assert!(location.expect("a location").1.contains('/'));
+        }
+        ReplyKind::Lookup | ReplyKind::Status | ReplyKind::Health => assert!(reads && reply.status == 200),
+        ReplyKind::Poison => {
+            assert_eq!(reply.status, 400);
+            assert!(matches!(request.method, b"PUT" | b"POST"), "only these two store anything");
+            assert!(!reply.body.is_empty(), "the reason");
+        }
+        ReplyKind::NoMembers => panic!("the ring has members"),
+    }
+}

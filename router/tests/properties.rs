@@ -1,0 +1,43 @@
+//! What must hold of the router for any input, on random inputs; a failure prints the seed that repeats it.
+#![cfg(not(target_arch = "wasm32"))] // arbtest asks for the time
+
+mod model;
+
+use arbtest::arbtest;
+
+#[test]
+fn spellings_of_one_group_have_one_key() {
+    arbtest(model::spellings_agree).budget_ms(2000);
+}
+
+#[test]
+fn labels_to_a_path_and_back() {
+    arbtest(model::labels_round_trip).budget_ms(1000);
+}
+
+#[test]
+fn any_request_gets_an_answer() {
+    arbtest(model::decide_is_total).budget_ms(2000);
+}
+
+#[test]
+fn any_configuration_gets_an_answer_and_keeps_the_limits() {
+    arbtest(|u| {
+        model::config::parser_is_total(&model::config::arbitrary(u)?);
+        Ok(())
+    })
+    .budget_ms(2000);
+}
+
+/// The generator is of use only while a good part of what it makes is accepted.
+#[test]
+fn generated_configurations_are_good_and_bad() {
+    let (mut good, mut bad) = (0, 0);
+    arbtest(|u| {
+        let accepted = pushring_router::Router::parse(&model::config::arbitrary(u)?).is_ok();
+        *(if accepted { &mut good } else { &mut bad }) += 1;
+        Ok(())
+    })
+    .budget_ms(500);
+    assert!(good * 20 > bad && bad * 20 > good, "{good} good, {bad} bad");
+}
