@@ -36,7 +36,8 @@ lint: $(BIN)/.cargo-deny-$(CARGO_DENY) ## format check, clippy (native and wasm)
 fmt: ## format the Rust code
 	cargo fmt --all
 
-unit: ## unit and property tests of the crates that ship
+unit: ## unit and property tests of the crates that ship, golden vectors
+	testdata/generate.py --check
 	cargo test --quiet
 
 wasm-tests: $(BIN)/.wasm-bindgen-$(WASM_BINDGEN) ## the tests of ring and router compiled to wasm32, under Node.js
