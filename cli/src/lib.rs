@@ -9,14 +9,14 @@
 
 use std::fmt;
 
-//pub mod consul;
-//pub mod dynamic_sharding_yml;
+pub mod consul;
+pub mod dynamic_sharding_yml;
 pub mod envoy_admin;
 mod http;
 pub mod members;
 pub mod output;
 pub mod publish;
-//pub mod register;
+pub mod register;
 pub mod ring_file;
 
 /// An error in what the caller gave: a file, a flag, a setting. Anything else that fails (Consul, Envoy, the
