@@ -3,10 +3,11 @@
 use pushring_ring::{Placement as RingPlacement, Ring, hash};
 use smallvec::SmallVec;
 
-use crate::config::{Config, Member, Mode, Placement};
+use crate::config::{Config, Mode, Placement};
 use crate::error::ConfigError;
 use crate::group::{self, Group};
 use crate::labels::Labels;
+use crate::members::Member;
 use crate::path::{self, PushPath, Target};
 use crate::reply::{Reply, ReplyKind};
 
@@ -82,7 +83,7 @@ impl Router {
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         let placement = match config.placement {
             Placement::Ring { points } => RingPlacement::Ring { points },
-            Placement::DynamicSharding {} => RingPlacement::DynamicSharding,
+            Placement::DynamicSharding => RingPlacement::DynamicSharding,
         };
         let members: Vec<_> = config
             .members

@@ -16,17 +16,21 @@
 //! ```
 
 mod address;
+mod check;
 mod config;
 mod decide;
 mod error;
 mod group;
+mod json;
 mod labels;
+mod members;
 mod path;
 mod reply;
 mod utf8_name;
 
-pub use config::{Config, MEMBERS_MAX, Member, Mode, Placement, RouteBy};
+pub use config::{Config, MEMBERS_MAX, Mode, Placement, RouteBy};
 pub use decide::{Decision, Destination, Request, Route, Router};
 pub use error::ConfigError;
 pub use group::{Group, labels_to_path};
+pub use members::Member;
 pub use reply::{Reply, ReplyKind};

@@ -3,8 +3,9 @@
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use crate::config::{Config, Member, Mode, Placement, RouteBy};
+use crate::config::{Config, Mode, Placement, RouteBy};
 use crate::labels::{Labels, Poison};
+use crate::members::Member;
 
 /// Why a reply is sent; one counter of the filter each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,199 @@
+//! Strict reading of JSON: every field known, each once, every value in its range.
+//!
+//! By hand on top of `serde_json`'s reader, because messages must name the field, the value and what is
+//! allowed, and because derived code for that is 60 KB of the filter.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use serde::Deserialize;
+use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::Number;
+
+use crate::error::ConfigError;
+
+/// A JSON value. Objects keep every entry, so that a repeated field can be refused.
+#[derive(Debug)]
+pub(crate) enum Json {
+    Null,
+    Bool(bool),
+    /// A whole number, not negative.
+    Number(u64),
+    /// Any other number; no field takes one.
+    OtherNumber(Number),
+    Text(String),
+    List(Vec<Json>),
+    Object(Vec<(String, Json)>),
+}
+
+impl Json {
+    pub(crate) fn parse(json: &[u8]) -> Result<Self, ConfigError> {
+        serde_json::from_slice(json)
+            .map_err(|error| ConfigError::message(format!("configuration: found no valid JSON: {error}")))
+    }
+}
+
+/// As the operator wrote it; the inside of lists and objects is left out.
+impl fmt::Display for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Bool(value) => value.fmt(f),
+            Self::Number(value) => value.fmt(f),
+            Self::OtherNumber(value) => value.fmt(f),
+            Self::Text(value) => write!(f, "{value:?}"),
+            Self::List(_) => f.write_str("a list"),
+            Self::Object(_) => f.write_str("an object"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(JsonVisitor)
+    }
+}
+
+struct JsonVisitor;
+
+impl<'de> Visitor<'de> for JsonVisitor {
+    type Value = Json;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+    fn visit_unit<E: de::Error>(self) -> Result<Json, E> {
+        Ok(Json::Null)
+    }
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Json, E> {
+        Ok(Json::Bool(value))
+    }
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Json, E> {
+        Ok(Json::Number(value))
+    }
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Json, E> {
+        Ok(Json::OtherNumber(value.into()))
+    }
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Json, E> {
+        Ok(Number::from_f64(value).map_or(Json::Null, Json::OtherNumber))
+    }
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Json, E> {
+        Ok(Json::Text(value.to_owned()))
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Json::List(list))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Json, A::Error> {
+        let mut object = Vec::new();
+        while let Some(entry) = entries.next_entry()? {
+            object.push(entry);
+        }
+        Ok(Json::Object(object))
+    }
+}
+
+/// The fields of one object. Take each known field, then call [`Fields::finish`].
+pub(crate) struct Fields {
+    /// Where the object is: empty for the whole, else like `members[3]`.
+    at: String,
+    entries: Vec<(String, Json)>,
+    known: Vec<&'static str>,
+}
+
+impl Fields {
+    pub(crate) fn of(at: &str, json: Json) -> Result<Self, ConfigError> {
+        match json {
+            Json::Object(entries) => Ok(Self { at: at.to_owned(), entries, known: Vec::new() }),
+            other => {
+                let field = if at.is_empty() { "configuration" } else { at };
+                Err(ConfigError::new(field, other, "an object"))
+            }
+        }
+    }
+
+    /// Full name of a field, for messages.
+    pub(crate) fn path(&self, name: &str) -> String {
+        if self.at.is_empty() { name.to_owned() } else { format!("{}.{name}", self.at) }
+    }
+
+    /// The value of a field, if there; a second one stays behind and is refused by [`Fields::finish`].
+    pub(crate) fn take(&mut self, name: &'static str) -> Option<Json> {
+        self.known.push(name);
+        let index = self.entries.iter().position(|(entry, _)| entry == name)?;
+        Some(self.entries.remove(index).1)
+    }
+
+    pub(crate) fn text(&mut self, name: &'static str) -> Result<Option<String>, ConfigError> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Json::Text(value)) => Ok(Some(value)),
+            Some(other) => Err(ConfigError::new(&self.path(name), other, "a string")),
+        }
+    }
+
+    pub(crate) fn text_or(&mut self, name: &'static str, default: &str) -> Result<String, ConfigError> {
+        Ok(self.text(name)?.unwrap_or_else(|| default.to_owned()))
+    }
+
+    pub(crate) fn bool_or(&mut self, name: &'static str, default: bool) -> Result<bool, ConfigError> {
+        match self.take(name) {
+            None => Ok(default),
+            Some(Json::Bool(value)) => Ok(value),
+            Some(other) => Err(ConfigError::new(&self.path(name), other, "true or false")),
+        }
+    }
+
+    /// A whole number in `allowed`.
+    pub(crate) fn number_or(
+        &mut self,
+        name: &'static str,
+        default: u32,
+        allowed: RangeInclusive<u32>,
+    ) -> Result<u32, ConfigError> {
+        let found = match self.take(name) {
+            None => return Ok(default),
+            Some(found) => found,
+        };
+        match found {
+            Json::Number(value) => u32::try_from(value).ok().filter(|value| allowed.contains(value)),
+            _ => None,
+        }
+        .ok_or_else(|| {
+            let allowed = format!("a whole number, {} to {}", allowed.start(), allowed.end());
+            ConfigError::new(&self.path(name), found, &allowed)
+        })
+    }
+
+    /// One of a few words; the first is the default.
+    pub(crate) fn word<T: Copy>(
+        &mut self,
+        name: &'static str,
+        words: &[(&str, T)],
+    ) -> Result<T, ConfigError> {
+        let found = self.take(name);
+        let chosen = match &found {
+            None => words.first(),
+            Some(Json::Text(text)) => words.iter().find(|(word, _)| word == text),
+            Some(_) => None,
+        };
+        chosen.map(|&(_, value)| value).ok_or_else(|| {
+            let allowed: Vec<_> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
+            ConfigError::new(&self.path(name), found.unwrap_or(Json::Null), &allowed.join(" or "))
+        })
+    }
+
+    /// Refuses what no call took: unknown and repeated fields.
+    pub(crate) fn finish(self) -> Result<(), ConfigError> {
+        let Some((name, _)) = self.entries.first() else { return Ok(()) };
+        if self.known.contains(&name.as_str()) {
+            return Err(ConfigError::new(&self.path(name), "the field twice", "each field once"));
+        }
+        let at = if self.at.is_empty() { "configuration" } else { &self.at };
+        let allowed = format!("only {}", self.known.join(", "));
+        Err(ConfigError::new(at, format!("unknown field {name:?}"), &allowed))
+    }
+}
