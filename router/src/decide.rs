@@ -1,15 +1,14 @@
 //! The decision: what happens to one request.
 
-use pushring_ring::{Placement as RingPlacement, Ring, hash};
 use smallvec::SmallVec;
 
-use crate::config::{Config, Mode, Placement};
-use crate::error::ConfigError;
-use crate::group::{self, Group};
+use crate::config::Mode;
+use crate::group;
 use crate::labels::Labels;
 use crate::members::Member;
 use crate::path::{self, PushPath, Target};
 use crate::reply::{Reply, ReplyKind};
+use crate::router::Router;
 
 /// A request, as bytes: header values need not be UTF-8.
 #[derive(Clone, Copy, Debug)]
@@ -66,84 +65,7 @@ impl Destination<'_> {
     }
 }
 
-/// A configuration made ready for requests. Immutable; cheap to share.
-#[derive(Clone, Debug)]
-pub struct Router {
-    config: Config,
-    ring: Ring,
-    /// Cluster name of each member, by index.
-    clusters: Vec<Box<[u8]>>,
-}
-
 impl Router {
-    /// Builds the ring of a configuration.
-    ///
-    /// # Errors
-    /// When the points of the ring break a limit.
-    pub fn new(config: Config) -> Result<Self, ConfigError> {
-        let placement = match config.placement {
-            Placement::Ring { points } => RingPlacement::Ring { points },
-            Placement::DynamicSharding => RingPlacement::DynamicSharding,
-        };
-        let members: Vec<_> = config
-            .members
-            .iter()
-            .map(|m| pushring_ring::Member { name: &m.name, weight: m.weight })
-            .collect();
-        let ring = Ring::build(placement, &members).map_err(ConfigError::message)?;
-        let cluster = |m: &Member| [config.cluster_prefix.as_bytes(), m.name.as_bytes()].concat().into();
-        let clusters = config.members.iter().map(cluster).collect();
-        Ok(Self { config, ring, clusters })
-    }
-
-    /// [`Config::parse`], then [`Router::new`]: every check there is.
-    ///
-    /// # Errors
-    /// The first thing that is wrong with the configuration.
-    pub fn parse(json: &[u8]) -> Result<Self, ConfigError> {
-        Self::new(Config::parse(json)?)
-    }
-
-    /// The configuration in force.
-    #[must_use]
-    pub fn config(&self) -> &Config {
-        &self.config
-    }
-
-    /// The ring; indices are those of `config().members`.
-    #[must_use]
-    pub fn ring(&self) -> &Ring {
-        &self.ring
-    }
-
-    /// 16 hex digits over the sorted members and every setting that decides an owner: equal digests, equal
-    /// owners.
-    #[must_use]
-    pub fn digest(&self) -> String {
-        let c = &self.config;
-        let decides = (c.placement, c.route_by, &c.path_prefix, c.utf8_names, &c.members);
-        // Strings, numbers and booleans always serialise.
-        format!("{:016x}", hash::h(&serde_json::to_vec(&decides).unwrap_or_default()))
-    }
-
-    /// The member that owns a key; `None` without members.
-    #[must_use]
-    pub fn owner(&self, key: &[u8]) -> Option<&Member> {
-        self.ring.owner(key).and_then(|index| self.config.members.get(index))
-    }
-
-    /// A push path (with or without a query) taken apart; `None` when it is no push path.
-    #[must_use]
-    pub fn group(&self, path: &[u8]) -> Option<Group> {
-        let decoded = path::decode(Target::split(path).raw);
-        let labels = self.labels(&decoded, PushPath::split(&decoded.bytes, &self.config.path_prefix)?);
-        Some(Group {
-            key: group::key(self.config.route_by, &decoded.bytes, labels.as_ref()).to_vec(),
-            poison: labels.as_ref().is_some_and(|labels| labels.poison().is_some()),
-            labels: labels.map(|l| l.0.into_iter().map(|(n, v)| (n.into_owned(), v.into_owned())).collect()),
-        })
-    }
-
     /// Decides. Total: any bytes get an answer. Allocates nothing for a push whose path has no percent sign,
     /// no base64 and no more than 8 labels.
     #[must_use]
@@ -212,11 +134,6 @@ impl Router {
 
     fn is_push(&self, raw: &[u8]) -> bool {
         PushPath::is(raw, &self.config.path_prefix)
-    }
-
-    /// `None` when the Pushgateway would refuse the path.
-    fn labels<'d>(&self, decoded: &'d path::Decoded<'_>, push: PushPath<'d>) -> Option<Labels<'d>> {
-        if decoded.broken { None } else { Labels::parse(push, self.config.utf8_names) }
     }
 
     fn lookup(&self, request: Request<'_>, owner: &Member, key: &[u8], labels: Option<&Labels<'_>>) -> Reply {

@@ -26,11 +26,13 @@ mod labels;
 mod members;
 mod path;
 mod reply;
+mod router;
 mod utf8_name;
 
 pub use config::{Config, MEMBERS_MAX, Mode, Placement, RouteBy};
-pub use decide::{Decision, Destination, Request, Route, Router};
+pub use decide::{Decision, Destination, Request, Route};
 pub use error::ConfigError;
 pub use group::{Group, labels_to_path};
 pub use members::Member;
 pub use reply::{Reply, ReplyKind};
+pub use router::Router;
