@@ -1,0 +1,74 @@
+//! No push is lost when members change: 100 changes of the ring under load, in endpoint mode.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use pushring_tests::http::Client;
+use pushring_tests::{Envoy, Member, Mode, live};
+
+use crate::fleet::Fleet;
+
+const CHANGES: usize = 100;
+
+#[test]
+fn no_push_fails_over_100_membership_changes() {
+    let mut fleet = Fleet::start(Mode::Endpoint, 5);
+    fleet.envoy.process.kill();
+    fleet.envoy = Envoy::start(&fleet.layout, 2).unwrap();
+    let stop = AtomicBool::new(false);
+    let push = fleet.envoy.push;
+    let pushed: Vec<usize> = thread::scope(|scope| {
+        let stop = &stop;
+        let loads: Vec<_> = (0..3).map(|load| scope.spawn(move || keep_pushing(push, load, stop))).collect();
+        change_members(&fleet);
+        stop.store(true, Ordering::Relaxed);
+        loads.into_iter().map(|load| load.join().unwrap()).collect()
+    });
+    assert!(pushed.iter().all(|&count| count > CHANGES), "too few pushes to prove anything: {pushed:?}");
+    assert_eq!(fleet.envoy.stat("cluster.pushgateway.upstream_rq_5xx").unwrap().unwrap_or(0), 0);
+
+    // All gateways are back in the ring: each group goes to its owner again.
+    let before = fleet.requests();
+    let client = fleet.envoy.client().unwrap();
+    let mut expected = before;
+    for number in 0..50 {
+        let path = format!("/metrics/job/after{number}");
+        assert_eq!(client.put(&path, "x 1\n").unwrap().status, 200);
+        expected[fleet.owner(&path)] += 1;
+    }
+    assert_eq!(fleet.requests(), expected);
+}
+
+/// Pushes over kept connections until told to stop, and says how often. Any answer but 200 fails the test.
+fn keep_pushing(push: std::net::SocketAddr, load: usize, stop: &AtomicBool) -> usize {
+    let client = Client::new(push).unwrap();
+    let mut count = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let path = format!("/metrics/job/load{load}/instance/i{}", count % 50);
+        let answer = client.post(&path, "x 1\n").unwrap();
+        assert_eq!(answer.status, 200, "push {count} of {path}: {}", answer.text());
+        count += 1;
+    }
+    count
+}
+
+/// Each change takes another set of two to five of the gateways; the two files are written in either order.
+fn change_members(fleet: &Fleet) {
+    let all: Vec<Member> = fleet.gateways.iter().map(|gateway| gateway.address.into()).collect();
+    for change in 1..=CHANGES {
+        let size = if change == CHANGES { all.len() } else { 2 + change % 3 };
+        let chosen: BTreeSet<usize> = (0..size).map(|index| (change + index) % all.len()).collect();
+        let members: Vec<Member> = chosen.into_iter().map(|index| all[index].clone()).collect();
+        let json = live::config(Mode::Endpoint, &members).unwrap().to_string();
+        if change % 2 == 0 {
+            fleet.layout.write_ring(&json).unwrap();
+            fleet.layout.write_upstreams(&members).unwrap();
+        } else {
+            fleet.layout.write_upstreams(&members).unwrap();
+            fleet.layout.write_ring(&json).unwrap();
+        }
+        let names: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
+        fleet.envoy.wait_members(&names).unwrap();
+    }
+}

@@ -1,0 +1,18 @@
+//! End to end: the compiled filter in a real Envoy with the shipped configurations, in front of real pushgateways. One
+//! file per promise; run with `make e2e`.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // a panic is how a test fails
+
+mod agreement;
+mod bodies;
+mod clients;
+mod deletes;
+mod failover;
+mod fleet;
+mod forged;
+mod golden;
+mod load;
+mod recorder;
+mod redirects;
+mod reload;
+mod routing;
+mod shipped;
