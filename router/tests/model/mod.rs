@@ -71,19 +71,6 @@ pub(crate) fn labels_round_trip(u: &mut Unstructured<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A path nobody would send still reaches every part of the parser: pieces that mean something, and bytes.
-pub(crate) fn odd_path(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
-    let mut path = if u.ratio(3, 4)? { b"/metrics/job".to_vec() } else { Vec::new() };
-    for _ in 0..u.int_in_range(0..=12)? {
-        if u.ratio(1, 6)? {
-            path.push(u.arbitrary()?);
-        } else {
-            path.extend_from_slice(u.choose(spelling::PIECES)?.as_bytes());
-        }
-    }
-    Ok(path)
-}
-
 /// Any request gets an answer, and the answer keeps its promises.
 pub(crate) fn decide_is_total(u: &mut Unstructured<'_>) -> Result<()> {
     let router = &ROUTERS[u.choose_index(ROUTERS.len())?];
@@ -93,7 +80,7 @@ pub(crate) fn decide_is_total(u: &mut Unstructured<'_>) -> Result<()> {
     };
     let accept =
         if u.arbitrary()? { Some(*u.choose(&[b"application/json".as_slice(), b"\xff"])?) } else { None };
-    let path = if u.ratio(1, 4)? { u.bytes(u.len())?.to_vec() } else { odd_path(u)? };
+    let path = if u.ratio(1, 4)? { u.bytes(u.len())?.to_vec() } else { spelling::odd_path(u)? };
     check_decision(router, Request { method, path: &path, accept });
     Ok(())
 }

@@ -1,11 +1,12 @@
-//! Groups, and the many paths that all mean the same group.
+//! Groups, the many paths that all mean the same group, and paths that mean nothing.
+#![allow(dead_code, clippy::expect_used)] // for tests: each takes the part it needs, and fails by a panic
 
 use arbitrary::{Result, Unstructured};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 /// What paths are made of, whole and broken.
-pub(crate) const PIECES: &[&str] = &[
+const PIECES: &[&str] = &[
     "/",
     "/",
     "/",
@@ -78,6 +79,19 @@ pub(crate) const PIECES: &[&str] = &[
     ";",
     "\\",
 ];
+
+/// A path nobody would send still reaches every part of the parser: pieces that mean something, and bytes.
+pub(crate) fn odd_path(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
+    let mut path = if u.ratio(3, 4)? { b"/metrics/job".to_vec() } else { Vec::new() };
+    for _ in 0..u.int_in_range(0..=12)? {
+        if u.ratio(1, 6)? {
+            path.push(u.arbitrary()?);
+        } else {
+            path.extend_from_slice(u.choose(PIECES)?.as_bytes());
+        }
+    }
+    Ok(path)
+}
 
 /// A group: names and values, each name once, `job` first. Every value is UTF-8.
 #[derive(Clone, Debug, PartialEq, Eq)]

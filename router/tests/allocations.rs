@@ -1,0 +1,37 @@
+//! A plain push is decided without an allocation, in both proxying modes (invariant of ARCHITECTURE.md).
+#![cfg(not(target_arch = "wasm32"))] // the counter needs threads
+#![allow(clippy::unwrap_used)] // in a test a panic is the failure
+
+use allocation_counter::measure;
+use pushring_router::{Decision, Request, Router};
+
+fn router(mode: &str, placement: &str) -> Router {
+    let members: Vec<_> = (1..=100).map(|i| format!(r#""10.0.0.{i}:9091""#)).collect();
+    let members = members.join(",");
+    let json = format!(
+        r#"{{"members":[{members}],"mode":"{mode}","mirror_deletes":true,"placement":{{"type":"{placement}"}}}}"#
+    );
+    Router::parse(json.as_bytes()).unwrap()
+}
+
+fn allocations(router: &Router, method: &str, path: &str) -> u64 {
+    let request = Request { method: method.as_bytes(), path: path.as_bytes(), accept: None };
+    measure(|| assert!(matches!(router.decide(request), Decision::Route(_)), "{path}")).count_total
+}
+
+#[test]
+fn a_plain_push_allocates_nothing() {
+    let plain = "/metrics/job/backup/instance/db1.example.org/shard/7/az/eu-1?x=y";
+    for (mode, placement) in [("cluster", "ring"), ("endpoint", "ring"), ("cluster", "dynamic-sharding")] {
+        let router = router(mode, placement);
+        for method in ["PUT", "POST", "DELETE"] {
+            assert_eq!(allocations(&router, method, plain), 0, "{mode} {placement} {method}");
+        }
+    }
+}
+
+/// Without this the test above could not fail.
+#[test]
+fn the_counter_counts() {
+    assert!(allocations(&router("cluster", "ring"), "PUT", "/metrics/job/a%20b") > 0);
+}
