@@ -19,25 +19,20 @@
 
 mod clusters;
 mod live;
+mod steps;
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use pushring_router::Mode;
 use serde::Serialize;
 
-use crate::BadInput;
 use crate::envoy_admin::Admin;
 use crate::output::millis;
 use crate::ring_file::RingFile;
-use clusters::{Clusters, Left};
 use live::Live;
-
-/// How often Envoy is asked. It takes a cluster in within a few milliseconds.
-const POLL: Duration = Duration::from_millis(10);
 
 /// The ring (ECDS), in every mode.
 pub const RING_FILE: &str = "ring.yaml";
@@ -120,7 +115,7 @@ pub fn publish(options: &Options) -> anyhow::Result<Report> {
         ms: 0,
     };
     match ring.config.mode {
-        Mode::Cluster => publish_clusters(options, &live, &ring, &mut report)?,
+        Mode::Cluster => steps::publish_clusters(options, &live, &ring, &mut report)?,
         Mode::Endpoint => {
             report.moved.extend(live.put(ENDPOINTS_FILE, &read(options, ENDPOINTS_FILE)?)?);
             report.moved.extend(live.put(RING_FILE, &ring.text)?);
@@ -129,87 +124,6 @@ pub fn publish(options: &Options) -> anyhow::Result<Report> {
     }
     report.ms = millis(started.elapsed());
     Ok(report)
-}
-
-fn publish_clusters(
-    options: &Options,
-    live: &Live,
-    ring: &RingFile,
-    report: &mut Report,
-) -> anyhow::Result<()> {
-    let staged_text = read(options, CLUSTERS_FILE)?;
-    let staged = Clusters::parse(&staged_text)
-        .map_err(|e| BadInput(format!("{}: {e:#}", options.staged.join(CLUSTERS_FILE).display())))?;
-    let now_live = live_clusters(live)?;
-    let mut left = Left::read(live, SystemTime::now());
-    let on_ring: BTreeSet<String> = ring.clusters().collect();
-    let on_live_ring = live.ring_clusters();
-    let unused = |name: &String| {
-        !on_ring.contains(name) && on_live_ring.as_ref().is_some_and(|names| !names.contains(name))
-    };
-    let gone = now_live.names().filter(|name| !staged.contains(name)).map(str::to_owned);
-    let (dropped, kept): (Vec<_>, Vec<_>) =
-        gone.partition(|name| left.for_at_least(name, options.grace) && unused(name));
-    report.added = staged.names().filter(|name| !now_live.contains(name)).map(str::to_owned).collect();
-    let text = if kept.is_empty() { staged_text } else { staged.with(&now_live, &kept)? };
-    if let Some(missing) = on_ring.iter().find(|name| !staged.contains(name) && !kept.contains(name)) {
-        bail!(BadInput(format!(
-            "{}: found no cluster {missing:?}, which {RING_FILE} sends pushes to; render both from one query",
-            options.staged.join(CLUSTERS_FILE).display()
-        )));
-    }
-
-    // What came back or is on the ring has not left. Before the moves, or a kill between them could leave an
-    // old time for a cluster that is in use again.
-    left.retain(|name| kept.contains(name) && !on_ring.contains(name));
-    left.write(live)?;
-    report.moved.extend(live.put(CLUSTERS_FILE, &text)?);
-    if live.differs(RING_FILE, &ring.text)? {
-        wait_for_clusters(options, live, ring, &mut report.warnings)?;
-        report.moved.extend(live.put(RING_FILE, &ring.text)?);
-    }
-    left.add(kept.iter().filter(|name| !on_ring.contains(*name)), SystemTime::now());
-    left.write(live)?;
-    (report.kept, report.dropped) = (kept, dropped);
-    Ok(())
-}
-
-/// Returns when Envoy has every cluster of the new ring, whichever publication brought it.
-fn wait_for_clusters(
-    options: &Options,
-    live: &Live,
-    ring: &RingFile,
-    warnings: &mut Vec<String>,
-) -> anyhow::Result<()> {
-    // Nobody routes by a ring that was never there; Envoy does not even start without the file.
-    if !live.path(RING_FILE).exists() {
-        return Ok(());
-    }
-    let started = Instant::now();
-    if let Some(admin) = &options.admin {
-        while let Some(listed) = admin.clusters()? {
-            let missing: Vec<String> = ring.clusters().filter(|name| !listed.contains(name)).collect();
-            if missing.is_empty() {
-                return Ok(());
-            }
-            if started.elapsed() > options.timeout {
-                bail!(
-                    "Envoy does not list {} after {} ms, so the ring was not moved; look for \"cds\" in \
-                     Envoy's log, then publish again",
-                    missing.join(", "),
-                    millis(options.timeout)
-                );
-            }
-            std::thread::sleep(POLL);
-        }
-        warnings.push(format!(
-            "no Envoy at the admin address; waited {} ms instead of asking it",
-            millis(options.delay)
-        ));
-    }
-    // Since the file was moved, not since now: after a kill the time has often passed already.
-    std::thread::sleep(options.delay.saturating_sub(live.age(CLUSTERS_FILE)));
-    Ok(())
 }
 
 /// The staged ring. When it has too few members and none was ever live, the same without any, so that Envoy
@@ -226,15 +140,6 @@ fn staged_ring(options: &Options, live: &Live, warnings: &mut Vec<String>) -> an
     let Some(empty) = RingFile::read_as_empty(&path) else { return Err(error) };
     warnings.push(format!("{error:#}; until then the ring is empty and pushes are answered 503"));
     Ok(empty)
-}
-
-fn live_clusters(live: &Live) -> anyhow::Result<Clusters> {
-    match live.read(CLUSTERS_FILE)? {
-        None => Ok(Clusters::default()),
-        Some(text) => Clusters::parse(&text).with_context(|| {
-            format!("{}: cannot be carried on; repair or remove it", live.path(CLUSTERS_FILE).display())
-        }),
-    }
 }
 
 fn read(options: &Options, file: &str) -> anyhow::Result<String> {

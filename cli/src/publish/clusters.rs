@@ -35,12 +35,23 @@ impl Clusters {
         self.names().any(|own| own == name)
     }
 
-    /// The text of these clusters and of those of `other` that are named in `kept`.
-    pub(super) fn with(&self, other: &Self, kept: &[String]) -> anyhow::Result<String> {
+    /// These clusters, and those of `other` that are named in `kept`.
+    pub(super) fn with(mut self, other: &Self, kept: &[String]) -> Self {
         let stays = |cluster: &&Value| kept.iter().any(|name| cluster["name"] == **name);
-        let kept = other.resources.iter().filter(stays).cloned();
-        let all = Self { resources: self.resources.iter().cloned().chain(kept).collect() };
-        Ok(serde_saphyr::to_string(&all)?)
+        self.resources.extend(other.resources.iter().filter(stays).cloned());
+        self
+    }
+
+    /// Whether Envoy would see no difference.
+    pub(super) fn is_same_as(&self, other: &Self) -> bool {
+        let by_name = |clusters: &Self| -> BTreeMap<String, Value> {
+            clusters.names().map(str::to_owned).zip(clusters.resources.iter().cloned()).collect()
+        };
+        by_name(self) == by_name(other)
+    }
+
+    pub(super) fn to_text(&self) -> anyhow::Result<String> {
+        Ok(serde_saphyr::to_string(self)?)
     }
 }
 

@@ -1,0 +1,99 @@
+//! What `register` says about files, failures and half-done work. With a real Consul: tests/tests/register.rs.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Command, Output};
+use std::thread;
+
+use serde_json::Value;
+use tempfile::tempdir;
+
+/// The command without what the environment says about Consul.
+fn pushring(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pushring"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CONSUL_")) {
+        command.env_remove(name);
+    }
+    command.args(args).output().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Answers connections one by one with these statuses and bodies, as an agent in trouble would.
+fn agent(answers: &'static [(u16, &'static str)]) -> SocketAddr {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for (status, body) in answers {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 65536]);
+            let head = format!("HTTP/1.1 {status} x\r\nContent-Length: {}\r\nConnection: close", body.len());
+            let _ = stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes());
+        }
+    });
+    address
+}
+
+#[test]
+fn what_was_registered_before_a_failure_is_told() {
+    let agent = agent(&[(200, "{}"), (200, ""), (500, "No cluster leader")]);
+    let agent = agent.to_string();
+    let args = ["register", "10.0.0.1:9091", "10.0.0.2:9091", "10.0.0.3:9091", "--http-addr", &agent];
+    let output = pushring(&[&args[..], &["--output", "json"]].concat());
+    assert_eq!(output.status.code(), Some(1));
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["results"].as_array().unwrap().len(), 1);
+    assert_eq!(told["results"][0]["id"], "10.0.0.1_9091");
+    let error = stderr(&output);
+    assert!(error.contains("1 done, 2 not") && error.contains("(500): No cluster leader"), "{error}");
+}
+
+#[test]
+fn a_refused_token_says_what_it_needs() {
+    let agent = agent(&[(403, "Permission denied")]).to_string();
+    let output = pushring(&["deregister", "10.0.0.1:9091", "--http-addr", &agent, "--token", "secret"]);
+    let error = stderr(&output);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(error.contains("Permission denied; the token needs service:write"), "{error}");
+    assert!(!error.contains("secret"));
+}
+
+#[test]
+fn an_agent_that_is_not_there() {
+    let free = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().to_string();
+    let output = pushring(&["register", "10.0.0.1:9091", "--http-addr", &free]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("cannot be reached; check --http-addr"), "{}", stderr(&output));
+}
+
+#[test]
+fn bad_input_is_refused_before_anything_is_done() {
+    let dir = tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let unknown = file("unknown.yml", "pushgateway: {port: 9091, servers: [10.0.0.1], tags: []}");
+    let none = file("none.yml", "pushgateway: {port: 9091, servers: []}");
+    let host = file("host.yml", "pushgateway: {port: 9091, servers: [10.0.0.1, \"a b\"]}");
+    let port = file("port.yml", "pushgateway: {port: 99999, servers: [10.0.0.1]}");
+    let cases: [(&[&str], &str); 8] = [
+        (&["--config", &unknown], "unknown field `tags`"),
+        (&["--config", &none], "pushgateway.servers: found none"),
+        (&["--config", &host], "found \"a b:9091\""),
+        (&["--config", &port], "port"),
+        (&["--config", "/nowhere.yml"], "/nowhere.yml"),
+        (&["::1:9091"], "an IPv6 host in brackets"),
+        (&["10.0.0.1:9091", "--interval", "5"], "allowed: a whole number above 0"),
+        (&["10.0.0.1:9091", "--http-addr", "ftp://x"], "Consul's address: found \"ftp://x\""),
+    ];
+    for (args, message) in cases {
+        let output = pushring(&[&["register"], args].concat());
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(message), "{args:?}: {}", stderr(&output));
+    }
+}
