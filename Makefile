@@ -30,6 +30,7 @@ test: lint unit wasm-tests fuzz e2e ## everything CI checks: lint, all tests, fu
 lint: $(BIN)/.cargo-deny-$(CARGO_DENY) ## format check, clippy (native and wasm), licences and duplicate crates
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
+	cargo clippy --quiet --manifest-path bench/Cargo.toml --target-dir target/bench -- -D warnings
 	cargo clippy --quiet -p pushring-ring -p pushring-router -p pushring-filter --target $(WASM_TARGET) -- -D warnings
 	$(BIN)/cargo-deny --log-level error check bans licenses sources
 
@@ -52,8 +53,8 @@ fuzz: $(BIN)/.cargo-fuzz-$(CARGO_FUZZ) ## every fuzz target for a bounded number
 	@set -e; cd fuzz; for target in $$($(abspath $(BIN))/cargo-fuzz list); do \
 		echo "fuzz $$target"; $(abspath $(BIN))/cargo-fuzz run --sanitizer none $$target -- -runs=$(RUNS); done
 
-bench: wasm tools ## what the filter costs and how evenly it spreads
-	cargo run --release --manifest-path bench/Cargo.toml
+bench: ## how evenly the ring spreads, what a decision costs
+	cargo run --quiet --release --manifest-path bench/Cargo.toml --target-dir target/bench
 
 chaos: wasm tools ## real Consul, members that come and go under load, no push lost
 	cargo run -q -p pushring-tests --bin pushring-chaos
@@ -105,5 +106,7 @@ $(BIN)/.cargo-fuzz-$(CARGO_FUZZ):
 
 $(BIN)/.wasm-bindgen-$(WASM_BINDGEN):
 	@echo "Installing wasm-bindgen-cli $(WASM_BINDGEN)"
-	$(CARGO_INSTALL) wasm-bindgen-cli --version $(WASM_BINDGEN)
+	$(CARGO_INSTALL) wasm-bindgen-cli --version $(WASM_BINDGEN) || { \
+		echo "The registry lacks a version of its lock file: taking the newest that fit"; \
+		$(subst --locked,,$(CARGO_INSTALL)) wasm-bindgen-cli --version $(WASM_BINDGEN); }
 	@touch $@
