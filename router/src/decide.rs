@@ -71,10 +71,14 @@ impl Router {
     #[must_use]
     pub fn decide(&self, request: Request<'_>) -> Decision<'_> {
         let target = Target::split(request.path);
-        if let Some(clean) = path::cleaned(target.raw).filter(|clean| self.is_push(clean)) {
+        let decoded = path::decode(target.raw);
+        // Go refuses a broken escape before it cleans a path: a redirect would mend what must be refused.
+        if let Some(clean) = path::cleaned(target.raw).filter(|_| !decoded.broken) {
+            if !self.is_push(&clean) {
+                return self.decide_other(request.method, target.raw);
+            }
             return Decision::Reply(Reply::redirect(ReplyKind::CleanPath, [&clean, target.query].concat()));
         }
-        let decoded = path::decode(target.raw);
         // A target that does not begin with a slash as received is none that Go would take for a path.
         match PushPath::split(&decoded.bytes, &self.config.path_prefix)
             .filter(|_| target.raw.starts_with(b"/"))

@@ -110,8 +110,10 @@ fn check_decision(router: &Router, request: Request<'_>) {
             assert_eq!(route.mirror.is_some(), config.mirror_deletes && request.method == b"DELETE");
         }
         Decision::Bypass => {
-            let starts_with_slash = request.path.starts_with(b"/");
-            assert!(group.is_none() || !starts_with_slash, "a push path goes to a pushgateway");
+            // Go cleans such paths before anything else looks at them.
+            let unclean =
+                ["//", "/.", "%2F", "%2f"].iter().any(|part| contains(request.path, part.as_bytes()));
+            assert!(group.is_none() || unclean || !request.path.starts_with(b"/"), "a push is not routed");
         }
         Decision::Reply(reply) => check_reply(&request, &reply),
     }
@@ -133,4 +135,8 @@ fn check_reply(request: &Request<'_>, reply: &Reply) {
         }
         ReplyKind::NoMembers => panic!("the ring has members"),
     }
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
 }

@@ -38,6 +38,7 @@ const PIECES: &[&str] = &[
     "U__x",
     "U__x_2e_y",
     "U___",
+    "U______x/",
     "_e9_",
     "_d800_",
     "//",
@@ -82,7 +83,8 @@ const PIECES: &[&str] = &[
 
 /// A path nobody would send still reaches every part of the parser: pieces that mean something, and bytes.
 pub(crate) fn odd_path(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
-    let mut path = if u.ratio(3, 4)? { b"/metrics/job".to_vec() } else { Vec::new() };
+    let starts = ["/metrics/job/", "/metrics/job/a/", "/metrics/job@base64/", "/metrics/job", ""];
+    let mut path = u.choose(&starts)?.as_bytes().to_vec();
     for _ in 0..u.int_in_range(0..=12)? {
         if u.ratio(1, 6)? {
             path.push(u.arbitrary()?);
