@@ -120,9 +120,7 @@ impl ConsulTemplate {
     pub fn start<S: AsRef<OsStr>>(dir: &Path, consul: &Consul, args: &[S]) -> Result<Self> {
         let mut command = process::command(&tools::find("consul-template")?);
         command.arg(format!("-consul-addr={}", consul.address)).args(args);
-        let own = tools::repository().join("target/debug");
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        command.env("PATH", std::env::join_paths(std::iter::once(own).chain(std::env::split_paths(&path)))?);
+        command.env("PATH", tools::path()?);
         let process = Process::start("consul-template", command, dir)?;
         Ok(Self { process })
     }

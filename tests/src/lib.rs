@@ -10,6 +10,7 @@ pub mod live;
 pub mod poll;
 pub mod process;
 pub mod pushgateway;
+pub mod templates;
 pub mod tools;
 
 pub use consul::{Consul, ConsulTemplate};
@@ -18,3 +19,4 @@ pub use live::{Member, Mode};
 pub use poll::poll_until;
 pub use process::Process;
 pub use pushgateway::Pushgateway;
+pub use templates::Templates;

@@ -1,5 +1,7 @@
 //! Where the binaries are that `make tools` and `make wasm` put below target/.
 
+use std::env;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
@@ -50,6 +52,16 @@ pub fn wasm() -> Result<PathBuf> {
 /// When it was not built yet.
 pub fn pushring() -> Result<PathBuf> {
     existing("target/debug/pushring", "cargo build -p pushring")
+}
+
+/// PATH with the folder of the `pushring` command in front.
+///
+/// # Errors
+/// When it was not built yet.
+pub fn path() -> Result<OsString> {
+    let own = pushring()?.parent().map(PathBuf::from);
+    let path = env::var_os("PATH").unwrap_or_default();
+    Ok(env::join_paths(own.into_iter().chain(env::split_paths(&path)))?)
 }
 
 fn existing(path: &str, remedy: &str) -> Result<PathBuf> {

@@ -1,0 +1,97 @@
+//! The shipped templates and pushring.hcl, moved from /etc/pushring to the folder of an Envoy.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Output;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::consul::{Consul, ConsulTemplate};
+use crate::envoy::Layout;
+use crate::{process, tools};
+
+/// The folder `consul-template` beside the live and the staged one.
+#[derive(Debug, Clone)]
+pub struct Templates {
+    dir: PathBuf,
+}
+
+impl Templates {
+    /// Copies the templates; `edits` replace parts of `settings.yaml`. The mode is that of the layout.
+    ///
+    /// # Errors
+    /// When a file cannot be written, or an edit does not fit the shipped settings.
+    pub fn install(layout: &Layout, edits: &[(&str, &str)]) -> Result<Self> {
+        let root = layout.live().parent().context("the live folder has no parent")?.to_owned();
+        let templates = Self { dir: root.join("consul-template") };
+        fs::create_dir_all(&templates.dir)?;
+        let shipped = tools::repository().join("consul-template");
+        let root = root.to_str().context("the folder's name is not UTF-8")?;
+        for entry in fs::read_dir(&shipped)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                continue;
+            }
+            let name = path.file_name().unwrap_or_default();
+            let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+            fs::write(templates.dir.join(name), text.replace("/etc/pushring", root))?;
+        }
+        let mode = format!("mode: {}", layout.mode());
+        let edits = [&[("mode: cluster", mode.as_str())], edits].concat();
+        templates.edit("settings.yaml", &edits)?;
+        Ok(templates)
+    }
+
+    /// Replaces parts of an installed file.
+    ///
+    /// # Errors
+    /// When a part is not there.
+    pub fn edit(&self, file: &str, edits: &[(&str, &str)]) -> Result<()> {
+        let path = self.dir.join(file);
+        let mut text = fs::read_to_string(&path)?;
+        for (old, new) in edits {
+            ensure!(text.contains(old), "{file} does not have `{old}`");
+            text = text.replace(old, new);
+        }
+        Ok(fs::write(path, text)?)
+    }
+
+    /// Tells publish where Envoy's admin page is, once that is known.
+    ///
+    /// # Errors
+    /// As [`Templates::edit`].
+    pub fn set_admin(&self, admin: SocketAddr) -> Result<()> {
+        let path = self.dir.join("pushring.hcl");
+        let text = fs::read_to_string(&path)?;
+        let (head, rest) = text.split_once("--admin ").context("no --admin in pushring.hcl")?;
+        let (_, tail) = rest.split_once(' ').context("nothing after --admin in pushring.hcl")?;
+        Ok(fs::write(path, format!("{head}--admin http://{admin} {tail}"))?)
+    }
+
+    /// pushring.hcl as installed.
+    #[must_use]
+    pub fn hcl(&self) -> PathBuf {
+        self.dir.join("pushring.hcl")
+    }
+
+    /// Renders and publishes once, as before Envoy starts.
+    ///
+    /// # Errors
+    /// With its output, when it fails.
+    pub fn once(&self, consul: SocketAddr) -> Result<Output> {
+        let mut command = process::command(&tools::find("consul-template")?);
+        command.env("PATH", tools::path()?).arg("-once").arg(format!("-consul-addr={consul}"));
+        let output = command.arg("-config").arg(self.hcl()).output()?;
+        ensure!(output.status.success(), "consul-template: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(output)
+    }
+
+    /// Starts the daemon.
+    ///
+    /// # Errors
+    /// As [`ConsulTemplate::start`].
+    pub fn start(&self, consul: &Consul) -> Result<ConsulTemplate> {
+        ConsulTemplate::start(&self.dir, consul, &["-config".as_ref(), self.hcl().as_os_str()])
+    }
+}
