@@ -43,7 +43,7 @@ unit: ## unit and property tests of the crates that ship, golden vectors
 
 wasm-tests: $(BIN)/.wasm-bindgen-$(WASM_BINDGEN) ## the tests of ring and router compiled to wasm32, under Node.js
 	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=$(abspath $(BIN))/wasm-bindgen-test-runner \
-		cargo test --quiet -p pushring-ring -p pushring-router --target $(WASM_TARGET)
+		cargo test -p pushring-ring -p pushring-router --test vectors --target $(WASM_TARGET)
 
 e2e: wasm tools ## end to end: the compiled filter in a real Envoy, in front of real pushgateways
 	cargo build --quiet -p pushring
