@@ -48,14 +48,14 @@ def member_sets() -> list[tuple[str, str, dict[str, int]]]:
 def keys(name: str, placement: str) -> list[bytes]:
     """Keys looked up in a set: empty, short, long, any bytes; and some that hit the edges of the circle."""
     rng = random.Random(name)
-    out = [b"", b"\x00", b"\xff", b"job\xffa", b"job\xffa\xffinstance\xffb", b"x" * 300]
+    out = [b"", b"\x00", b"\xff", b"job\xffa", b"instance\xffb\xffjob\xffa", b"x" * 300]
     out += [bytes(rng.randrange(256) for _ in range(length)) for length in (1, 2, 3, 4, 5, 7, 8, 63, 64, 65, 200)]
     # 0x80 and above, to the ends of blocks: sign extension shows here.
     out += [b"\x80" * length for length in range(1, 9)]
     if placement == "dynamic-sharding":
         out += [b"/metrics/job/" + word(rng).encode() for _ in range(24)]
     else:
-        out += [f"job\xff{word(rng)}\xffinstance\xff10.2.3.{i}:80".encode("latin-1") for i in range(24)]
+        out += [f"instance\xff10.2.3.{i}:80\xffjob\xff{word(rng)}".encode("latin-1") for i in range(24)]
     return out
 
 
