@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Result, ensure};
 use rustix::process::Signal;
@@ -30,24 +31,40 @@ impl Consul {
     /// # Errors
     /// When it is not installed or does not get ready.
     pub fn start(dir: &Path) -> Result<Self> {
-        let mut last = Self::try_start(dir);
+        Self::start_with(dir, &[])
+    }
+
+    /// The same with more arguments.
+    ///
+    /// # Errors
+    /// As [`Consul::start`].
+    pub fn start_with(dir: &Path, args: &[&str]) -> Result<Self> {
+        let try_start = || Self::try_start(dir, free_ports()?, args);
+        let mut last = try_start();
         for _ in 1..TRIES {
             if last.is_ok() {
                 break;
             }
-            last = Self::try_start(dir);
+            last = try_start();
         }
         last
     }
 
-    fn try_start(dir: &Path) -> Result<Self> {
-        let [http, server, serf] = free_ports()?;
+    /// Starts one on given ports: of its HTTP API, of its server, of its gossip.
+    ///
+    /// # Errors
+    /// When it is not installed or does not get ready, for example because a port is taken.
+    pub fn start_at(dir: &Path, ports: [u16; 3]) -> Result<Self> {
+        Self::try_start(dir, ports, &[])
+    }
+
+    fn try_start(dir: &Path, [http, server, serf]: [u16; 3], args: &[&str]) -> Result<Self> {
         let mut command = process::command(&tools::find("consul")?);
         command.args(["agent", "-dev", "-bind=127.0.0.1", "-client=127.0.0.1", "-log-level=warn"]);
         command.args([format!("-http-port={http}"), format!("-server-port={server}")]);
         command.arg(format!("-serf-lan-port={serf}"));
         command.args(["-grpc-port=-1", "-grpc-tls-port=-1", "-dns-port=-1", "-serf-wan-port=-1"]);
-        command.arg("-hcl=disable_update_check=true");
+        command.arg("-hcl=disable_update_check=true").args(args);
         let mut process = Process::start("consul", command, dir)?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, http));
         let client = Client::new(address)?;
@@ -140,15 +157,16 @@ fn free_ports() -> Result<[u16; 3]> {
         .ok()
         .and_then(|range| range.split_whitespace().next()?.parse().ok())
         .unwrap_or(32768_u16);
-    let mut ports = Vec::new();
-    // Each program begins elsewhere, so that two that run at once rarely meet.
-    let mut seed = std::process::id() as usize;
+    // Each call goes on where the last one ended, and each program begins elsewhere: what looked free must not be given
+    // to two tests that start at once.
+    static SEED: AtomicUsize = AtomicUsize::new(0);
     let lowest = 10_000_u16;
     let span = usize::from(first_outgoing.saturating_sub(lowest)).max(1);
+    let mut ports = Vec::new();
     while ports.len() < 3 {
-        seed = seed.wrapping_mul(31).wrapping_add(7919);
-        let port = lowest + (seed % span) as u16;
-        if !ports.contains(&port) && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+        let step = SEED.fetch_add(1, Ordering::Relaxed);
+        let port = lowest + ((std::process::id() as usize * 7919 + step) % span) as u16;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
             ports.push(port);
         }
     }
