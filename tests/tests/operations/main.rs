@@ -1,0 +1,13 @@
+//! The operations guide and the migration guide, done: real Consul, consul-template, Envoy, Pushgateways.
+//!
+//! One module a part of the guides: `scale` (out, in), `failure` (a member fails, comes back), `consul` (away, all
+//! critical), `upgrade` (of Envoy, of the filter), `migration`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // in a test a panic is the failure
+
+mod consul;
+mod failure;
+mod load;
+mod migration;
+mod scale;
+mod stack;
+mod upgrade;
