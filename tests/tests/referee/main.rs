@@ -117,7 +117,7 @@ impl Game {
         *count += 1;
         match &verdict {
             // Deleted by this spelling, and every other time by the one that pushring makes of the labels.
-            Verdict::Stored(labels) if *count % 2 == 0 => {
+            Verdict::Stored(labels) if count.is_multiple_of(2) => {
                 let pairs = labels.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
                 let config = self.router.config();
                 let path = labels_to_path(&config.path_prefix, config.utf8_names, pairs).expect("a job");

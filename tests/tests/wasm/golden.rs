@@ -1,0 +1,88 @@
+//! The golden vectors through the compiled filter.
+
+use pushring_router::{Router, labels_to_path};
+use serde_json::json;
+
+use crate::host::Vm;
+use crate::{DESTINATION, forged, vectors, vm};
+
+fn configured(set: &vectors::Set, prefix: &str, route_by: &str, utf8_names: bool) -> Vm {
+    let member = |(i, &(name, weight)): (usize, &(&str, u32))| {
+        // Names need not be addresses.
+        json!({"name": name, "address": format!("10.9.{}.{}:9091", i / 250, i % 250), "weight": weight})
+    };
+    let members: Vec<_> = set.members.iter().enumerate().map(member).collect();
+    let placement = match set.points {
+        Some(points) => json!({"type": "ring", "points": points}),
+        None => json!({"type": "dynamic-sharding"}),
+    };
+    let config = json!({
+        "members": members, "placement": placement, "path_prefix": prefix, "route_by": route_by,
+        "utf8_names": utf8_names, "cluster_prefix": "",
+    });
+    assert!(Router::parse(config.to_string().as_bytes()).is_ok());
+    vm(&config.to_string())
+}
+
+fn push(vm: &mut Vm, path: &[u8]) -> crate::host::Outcome {
+    vm.request(forged("PUT", path)).expect("no trap")
+}
+
+/// The keys that a push can have, each as a push.
+#[test]
+fn keys_have_the_owners_of_the_vectors() {
+    let mut checked = 0;
+    for set in vectors::sets() {
+        let mut vm = configured(&set, "", if set.points.is_some() { "group" } else { "path" }, false);
+        for row in vectors::lookups().filter(|row| row.set == set.name) {
+            let Some(path) = path_of(&row.key, set.points.is_some()) else { continue };
+            let outcome = push(&mut vm, &path);
+            assert_eq!(
+                outcome.values(DESTINATION),
+                [row.owner.as_bytes()],
+                "{} in {}",
+                path.escape_ascii(),
+                set.name
+            );
+            checked += 1;
+        }
+    }
+    assert!(checked > 300, "only {checked} rows checked");
+}
+
+/// A path with this key: labels with 0xFF between them, or the decoded path itself.
+fn path_of(key: &[u8], labels: bool) -> Option<Vec<u8>> {
+    if !labels {
+        let encode = |b: &u8| if b.is_ascii_graphic() { vec![*b] } else { format!("%{b:02X}").into_bytes() };
+        return key.starts_with(b"/metrics/job/").then(|| key.iter().flat_map(encode).collect());
+    }
+    let parts: Vec<&[u8]> = key.split(|&b| b == 0xFF).collect();
+    let pairs: Vec<(&[u8], &[u8])> = parts.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
+    let mut sorted = pairs.clone();
+    sorted.sort();
+    // Others are keys only by hand: labels out of order, odd numbers of parts, no job.
+    let canonical = sorted.iter().flat_map(|&(name, value)| [name, value]).collect::<Vec<_>>() == parts;
+    labels_to_path("", false, pairs).filter(|_| canonical).map(String::into_bytes)
+}
+
+#[test]
+fn paths_have_the_owners_of_the_vectors() {
+    let (ten, three) = (vectors::set("ten"), vectors::set("ds-three"));
+    let mut vms: Vec<((&str, &str, bool), Vm)> = Vec::new();
+    for row in vectors::pushes() {
+        let settings = (row.prefix, row.route_by, row.utf8_names);
+        if vms.iter().all(|(known, _)| *known != settings) {
+            let set = if row.route_by == "path" { &three } else { &ten };
+            vms.push((settings, configured(set, row.prefix, row.route_by, row.utf8_names)));
+        }
+        let (_, vm) = vms.iter_mut().find(|(known, _)| *known == settings).expect("pushed above");
+        let outcome = push(vm, row.path.as_bytes());
+        let destination = outcome.values(DESTINATION);
+        match row.outcome {
+            "group" | "malformed" => assert_eq!(destination, [row.owner.as_bytes()], "{}", row.path),
+            "poison" => assert_eq!(outcome.reply.map(|reply| reply.0), Some(400), "{}", row.path),
+            _ => assert!(destination.is_empty() && outcome.reply.is_none(), "{}", row.path),
+        }
+    }
+    assert!(vms.len() >= 5, "{} settings", vms.len());
+}

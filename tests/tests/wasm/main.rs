@@ -1,0 +1,47 @@
+//! The compiled filter, exactly the file that ships, under wasmtime with a small host of our own.
+
+#![allow(clippy::expect_used, clippy::panic)] // a panic is how a test fails
+
+mod any_bytes;
+mod configurations;
+mod golden;
+mod host;
+mod requests;
+#[path = "../../../router/tests/model/spelling.rs"]
+mod spelling;
+#[path = "../../../testdata/vectors.rs"]
+mod vectors;
+
+use host::{Headers, Vm};
+
+/// The destination header by its default name.
+const DESTINATION: &str = "x-pushring-destination";
+const MIRROR: &str = "x-pushring-destination-mirror";
+
+/// The headers of a request, with a forged destination: it must never come through.
+fn forged(method: &str, path: &[u8]) -> Headers {
+    let header = |name: &str, value: &[u8]| (name.as_bytes().to_vec(), value.to_vec());
+    vec![
+        header(":method", method.as_bytes()),
+        header(":path", path),
+        header(DESTINATION, b"evil"),
+        header("x-other", b"\xff kept"),
+        header(DESTINATION, b"evil twice"),
+        header(MIRROR, b"evil mirror"),
+    ]
+}
+
+/// A VM with this configuration in force.
+fn vm(json: &str) -> Vm {
+    let mut vm = Vm::start().expect("the filter starts");
+    assert!(vm.configure(json.as_bytes()).expect("no trap"), "rejected: {:?}", vm.take_log(0));
+    vm
+}
+
+/// A bigger module is compiled longer in every Envoy, and has something in it that it should not.
+#[test]
+fn the_module_is_small() {
+    let path = pushring_tests::tools::wasm().expect("the compiled filter");
+    let size = std::fs::metadata(path).expect("its size").len();
+    assert!(size <= 256 * 1024, "{size} bytes, allowed 262144");
+}

@@ -1,0 +1,272 @@
+//! Every row of the request table, in every mode.
+
+use crate::host::{Outcome, Vm};
+use crate::{DESTINATION, MIRROR, forged, vm};
+
+const MEMBERS: &str =
+    r#""members": ["10.0.0.1:9091", "10.0.0.2:9091", {"name": "gw-3", "address": "10.0.0.3:9091"}]"#;
+/// The owner of job "a" with these members: its cluster and its address.
+const CLUSTER: &str = "pushgateway-gw-3";
+const ADDRESS: &str = "10.0.0.3:9091";
+/// The first successor, which has its address for a name.
+const SUCCESSOR: &str = "10.0.0.2:9091";
+
+const PUSHES: &[&str] = &["PUT", "POST", "DELETE", "PATCH", "OPTIONS"];
+
+fn send(vm: &mut Vm, method: &str, path: &str) -> Outcome {
+    vm.request(forged(method, path.as_bytes())).expect("no trap")
+}
+
+fn config(settings: &str) -> String {
+    format!("{{{MEMBERS}, {settings}}}")
+}
+
+#[track_caller]
+fn check_routed(outcome: &Outcome, destination: &str, mirror: Option<&str>) {
+    assert!(outcome.reply.is_none(), "{outcome:?}");
+    assert_eq!(outcome.values(DESTINATION), [destination.as_bytes()]);
+    assert_eq!(outcome.values(MIRROR), mirror.into_iter().map(str::as_bytes).collect::<Vec<_>>());
+    assert_eq!(outcome.values("x-other"), [b"\xff kept"], "other headers stay");
+}
+
+#[track_caller]
+fn check_bypassed(outcome: &Outcome) {
+    assert!(outcome.reply.is_none(), "{outcome:?}");
+    assert!(outcome.values(DESTINATION).is_empty() && outcome.values(MIRROR).is_empty(), "{outcome:?}");
+    assert_eq!(outcome.values("x-other"), [b"\xff kept"], "other headers stay");
+}
+
+/// Checks status and a header of the answer; gives its body.
+#[track_caller]
+fn check_reply(outcome: &Outcome, status: u32, header: (&str, &str)) -> String {
+    let (found, headers, body) = outcome.reply.as_ref().expect("an answer");
+    assert_eq!(*found, status, "{outcome:?}");
+    let header = (header.0.as_bytes().to_vec(), header.1.as_bytes().to_vec());
+    assert!(headers.contains(&header), "{header:?} is not in {headers:?}");
+    String::from_utf8(body.clone()).expect("a text")
+}
+
+#[test]
+fn a_push_is_routed_in_cluster_mode() {
+    let mut vm = vm(&config(r#""mode": "cluster", "mirror_deletes": true"#));
+    for method in PUSHES {
+        let mirror = format!("pushgateway-{SUCCESSOR}");
+        let mirror = (*method == "DELETE").then_some(mirror.as_str());
+        check_routed(&send(&mut vm, method, "/metrics/job/a"), CLUSTER, mirror);
+    }
+}
+
+#[test]
+fn a_push_is_routed_in_endpoint_mode() {
+    let mut vm = vm(&config(r#""mode": "endpoint", "mirror_deletes": true, "successors": 1"#));
+    for method in PUSHES {
+        let mirror = (*method == "DELETE").then_some(SUCCESSOR);
+        check_routed(&send(&mut vm, method, "/metrics/job/a"), &format!("{ADDRESS},{SUCCESSOR}"), mirror);
+    }
+}
+
+#[test]
+fn a_push_is_redirected_in_redirect_mode() {
+    let mut vm = vm(&config(r#""mode": "redirect""#));
+    for method in PUSHES {
+        let path = "/metrics/job/%61/x@base64/YQ==?q=%20&r";
+        let outcome = send(&mut vm, method, path);
+        let (_, headers, body) = outcome.reply.as_ref().expect("an answer");
+        let location =
+            headers.iter().find(|(name, _)| name == b"location").map(|(_, value)| value.as_slice());
+        let location = String::from_utf8_lossy(location.expect("a location"));
+        assert!(
+            location.starts_with("http://10.0.0.") && location.ends_with(&format!(":9091{path}")),
+            "{location}"
+        );
+        assert!(body.is_empty());
+        check_reply(&outcome, 307, ("location", &location));
+    }
+    assert_eq!(vm.metric("pushring_replies_redirect"), PUSHES.len() as u64);
+}
+
+/// What does not depend on the mode.
+fn in_all_modes(settings: &str, check: impl Fn(&mut Vm, &str)) {
+    for mode in ["cluster", "endpoint", "redirect"] {
+        let members = MEMBERS;
+        check(&mut vm(&format!(r#"{{{members}, "mode": "{mode}"{settings}}}"#)), mode);
+    }
+}
+
+#[test]
+fn lookup_answers_the_owner() {
+    in_all_modes("", |vm, _| {
+        for method in ["GET", "HEAD"] {
+            let body =
+                check_reply(&send(vm, method, "/metrics/job/a?x=/"), 200, ("content-type", "text/plain"));
+            assert_eq!(body, format!("nextUrl:http://{ADDRESS}/metrics/job/a?x=/"));
+        }
+        let mut headers = forged("GET", b"/metrics/job/a/x@base64/Yg");
+        headers.push((b"accept".to_vec(), b"text/html, application/json;q=0.9".to_vec()));
+        let outcome = vm.request(headers).expect("no trap");
+        let body = check_reply(&outcome, 200, ("content-type", "application/json"));
+        let json: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+        assert_eq!(json["labels"], serde_json::json!({"job": "a", "x": "b"}));
+        let (address, url) = (json["owner"]["address"].as_str(), json["url"].as_str());
+        assert_eq!(url, Some(format!("http://{}/metrics/job/a/x@base64/Yg", address.expect("one")).as_str()));
+        assert_eq!(json["successors"].as_array().map(Vec::len), Some(2));
+        assert_eq!(vm.metric("pushring_replies_lookup"), 3);
+        assert_eq!(vm.metric("pushring_unparsable_paths"), 0);
+    });
+}
+
+#[test]
+fn without_lookup_a_get_is_routed_like_the_rest() {
+    let mut cluster = vm(&config(r#""lookup": false"#));
+    check_routed(&send(&mut cluster, "GET", "/metrics/job/a"), CLUSTER, None);
+    let mut redirect = vm(&config(r#""mode": "redirect", "lookup": false"#));
+    let location = format!("http://{ADDRESS}/metrics/job/a");
+    check_reply(&send(&mut redirect, "GET", "/metrics/job/a"), 307, ("location", &location));
+}
+
+#[test]
+fn unclean_paths_are_redirected_on_the_same_host() {
+    in_all_modes("", |vm, _| {
+        for (path, clean) in [
+            ("/metrics//job/a", "/metrics/job/a"),
+            ("/metrics/job/a/./x/b?q=//", "/metrics/job/a/x/b?q=//"),
+            ("/metrics/job/b/../a/", "/metrics/job/a/"),
+        ] {
+            check_reply(&send(vm, "PUT", path), 307, ("location", clean));
+        }
+        assert_eq!(vm.metric("pushring_replies_clean_path"), 3);
+        check_bypassed(&send(vm, "PUT", "/metrics/job/../a"));
+    });
+}
+
+#[test]
+fn what_a_gateway_refuses_itself_reaches_one() {
+    in_all_modes("", |vm, mode| {
+        for (sent, path) in [
+            "/metrics/job/a/x",
+            "/metrics/job/a/x@base64/!",
+            "/metrics/job/a/1x/b",
+            "/metrics/job@base64/=",
+            "/metrics/job/a%zz",
+        ]
+        .iter()
+        .enumerate()
+        {
+            let outcome = send(vm, "POST", path);
+            if mode == "redirect" {
+                assert_eq!(outcome.reply.as_ref().map(|reply| reply.0), Some(307), "{path}");
+            } else {
+                assert_eq!(outcome.values(DESTINATION).len(), 1, "{path}");
+                assert_ne!(outcome.values(DESTINATION), [b"evil"], "{path}");
+                assert!(outcome.values(MIRROR).is_empty(), "{path}");
+                assert_eq!(vm.metric("pushring_unparsable_paths"), sent as u64 + 1, "{path}");
+            }
+        }
+    });
+}
+
+#[test]
+fn poison_is_refused_with_the_reason() {
+    in_all_modes(r#", "utf8_names": true"#, |vm, _| {
+        for (path, reason) in [
+            ("/metrics/job/a%ff", "not UTF-8"),
+            ("/metrics/job/a/x@base64/_w", "not UTF-8"),
+            ("/metrics/job/a/U______x/b", "reserved"),
+        ] {
+            for method in ["PUT", "POST"] {
+                let body =
+                    check_reply(&send(vm, method, path), 400, ("content-type", "text/plain; charset=utf-8"));
+                assert!(body.contains(reason), "{body}");
+            }
+        }
+        assert_eq!(vm.metric("pushring_poison_refused"), 6);
+        assert_eq!(vm.metric("pushring_replies_poison"), 6);
+        // How a gateway that was poisoned past the ring is healed.
+        let healed = send(vm, "DELETE", "/metrics/job/a%ff");
+        assert!(healed.reply.is_none_or(|(status, ..)| status == 307));
+    });
+}
+
+#[test]
+fn health_and_status_answer_as_configured() {
+    let settings = r#", "health": true, "status_path": "/-/ring", "path_prefix": "gw""#;
+    in_all_modes(settings, |vm, mode| {
+        for path in ["/gw/-/healthy", "/gw/-/ready"] {
+            check_reply(&send(vm, "GET", path), 200, ("content-type", "text/plain; charset=utf-8"));
+            check_bypassed(&send(vm, "PUT", path));
+        }
+        check_bypassed(&send(vm, "GET", "/-/healthy"));
+        let body = check_reply(&send(vm, "GET", "/-/ring"), 200, ("content-type", "application/json"));
+        let json: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+        assert_eq!((json["mode"].as_str(), json["members"][2]["name"].as_str()), (Some(mode), Some("gw-3")));
+        assert_eq!(json["digest"].as_str().map(str::len), Some(16));
+        let shares = json["members"].as_array().expect("members").iter().filter_map(|m| m["share"].as_f64());
+        assert!((shares.sum::<f64>() - 1.0).abs() < 0.001, "{body}");
+    });
+    in_all_modes("", |vm, _| {
+        check_bypassed(&send(vm, "GET", "/-/healthy"));
+        check_bypassed(&send(vm, "GET", "/-/ring"));
+    });
+}
+
+#[test]
+fn what_is_no_push_is_left_alone() {
+    in_all_modes("", |vm, _| {
+        for path in [
+            "/metrics",
+            "/metrics/job",
+            "/metrics/job/",
+            "/api/v1/metrics",
+            "/",
+            "",
+            "*",
+            "x",
+            "/metrics/jobs/a",
+        ] {
+            for method in ["GET", "PUT", "DELETE", ""] {
+                check_bypassed(&send(vm, method, path));
+            }
+        }
+    });
+}
+
+#[test]
+fn no_members_is_a_clear_503() {
+    for mode in ["cluster", "endpoint", "redirect"] {
+        let config = format!(r#"{{"members": [], "min_members": 0, "health": true, "mode": "{mode}"}}"#);
+        let vm = &mut vm(&config);
+        for method in ["PUT", "DELETE", "GET"] {
+            let body = check_reply(&send(vm, method, "/metrics/job/a"), 503, ("retry-after", "5"));
+            assert!(body.contains("no pushgateway is known"), "{body}");
+        }
+        check_reply(&send(vm, "GET", "/-/ready"), 503, ("retry-after", "5"));
+        check_reply(&send(vm, "GET", "/-/healthy"), 200, ("content-type", "text/plain; charset=utf-8"));
+        check_bypassed(&send(vm, "GET", "/metrics"));
+        assert_eq!((vm.metric("pushring_members"), vm.metric("pushring_replies_no_members")), (0, 3));
+    }
+}
+
+/// Each host call costs a switch between Envoy and the VM: a push makes four, whatever its path, and
+/// touches no metric and no log.
+#[test]
+fn a_routed_push_makes_four_host_calls() {
+    for mode in ["cluster", "endpoint"] {
+        let mut vm = vm(&config(&format!(r#""mode": "{mode}""#)));
+        for path in ["/metrics/job/a", "/metrics/job@base64/YQ/instance/%62/x/y?z"] {
+            let outcome = send(&mut vm, "POST", path);
+            assert_eq!(outcome.calls, ["get", "get", "replace", "remove"], "{mode} {path}");
+        }
+    }
+}
+
+/// A destination header of another name is guarded as well, and so is its mirror.
+#[test]
+fn a_header_of_another_name() {
+    let mut vm = vm(&config(r#""header": "x-other""#));
+    let outcome = send(&mut vm, "PUT", "/metrics/job/a");
+    assert_eq!(outcome.values("x-other"), [CLUSTER.as_bytes()]);
+    let mut headers = forged("GET", b"/metrics");
+    headers.push((b"x-other-mirror".to_vec(), b"evil".to_vec()));
+    let outcome = vm.request(headers).expect("no trap");
+    assert!(outcome.values("x-other").is_empty() && outcome.values("x-other-mirror").is_empty());
+}
