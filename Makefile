@@ -27,7 +27,7 @@ run: wasm $(BIN)/pushgateway $(BIN)/envoy $(if $(CONSUL),$(BIN)/consul $(BIN)/co
 
 test: lint unit wasm-tests fuzz e2e ## everything CI checks: lint, all tests, fuzz targets, end to end
 
-lint: $(BIN)/.cargo-deny-$(CARGO_DENY) ## format check, clippy (native and wasm), licences and duplicate crates
+lint: $(BIN)/.cargo-deny-$(CARGO_DENY) ## format check, clippy (native and wasm), licences and sources of dependencies
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
 	cargo clippy --quiet --manifest-path bench/Cargo.toml --target-dir target/bench -- -D warnings

@@ -1,5 +1,6 @@
 //! A real Envoy with the shipped configuration, moved from /etc/pushring to a folder of the caller.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -210,8 +211,8 @@ impl Envoy {
         })
     }
 
-    /// Waits until the ring in force has exactly these members, by name, and Envoy knows a cluster or an endpoint for
-    /// each. With several workers the answer comes from one of them.
+    /// Waits until the ring in force has exactly these members, by name. With several workers the answer comes from one
+    /// of them, and Envoy may read the clusters or endpoints later: see [`Envoy::wait_upstreams`].
     ///
     /// # Errors
     /// When it does not in time.
@@ -224,6 +225,20 @@ impl Envoy {
                 status["members"].as_array()?.iter().filter_map(|member| member["name"].as_str()).collect();
             found.sort_unstable();
             (found == wanted).then_some(())
+        })
+    }
+
+    /// Waits until the addresses in Envoy's clusters are exactly these.
+    ///
+    /// # Errors
+    /// When they are not in time.
+    pub fn wait_upstreams(&self, addresses: &[&str]) -> Result<()> {
+        let wanted: BTreeSet<&str> = addresses.iter().copied().collect();
+        poll_until(&format!("Envoy's upstreams to be {wanted:?}"), || {
+            let clusters = self.admin("/clusters").ok()?;
+            let line =
+                |line| str::split_once(line, "::rq_total::")?.0.split_once("::").map(|(_, address)| address);
+            (clusters.lines().filter_map(line).collect::<BTreeSet<_>>() == wanted).then_some(())
         })
     }
 

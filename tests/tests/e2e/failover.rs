@@ -37,7 +37,7 @@ fn a_push_of_5_mb_survives_its_owner() {
     let mut fleet = Fleet::start(Mode::Endpoint, 3);
     let path = "/metrics/job/large";
     let ring = fleet.clockwise(path);
-    let body: String = (0..100_000).map(|line| format!("large{{line=\"{line:0>30}\"}} 1\n")).collect();
+    let body: String = (0..100_000).map(|line| format!("large{{line=\"{line:0>40}\"}} 1\n")).collect();
     assert!(body.len() > 5_000_000);
     fleet.gateways[ring[0]].process.kill();
     for _ in 0..3 {
