@@ -132,6 +132,7 @@ PATHS = """
 /metrics/job/a/instance@base64/===
 /metrics/job/a/instance@base64/%3D
 /metrics/job/a/instance
+/metrics/job/a/x
 /metrics/job/a/instance/b/
 /metrics/job/a/instance/b/zone
 /metrics/job/a/b/1/c/2
