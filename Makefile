@@ -6,6 +6,7 @@ MODE ?= cluster
 TOOLS := target/tools
 BIN := $(TOOLS)/bin
 WASM_TARGET := wasm32-unknown-unknown
+RUST := $(TOOLS)/.rust
 
 # Build tools are pinned; the test runner of wasm-bindgen must be of the version that Cargo.lock has.
 CARGO_DENY := 0.20.2
@@ -27,17 +28,17 @@ run: wasm $(BIN)/pushgateway $(BIN)/envoy $(if $(CONSUL),$(BIN)/consul $(BIN)/co
 
 test: lint unit wasm-tests fuzz e2e ## everything CI checks: lint, all tests, fuzz targets, end to end
 
-lint: $(BIN)/.cargo-deny-$(CARGO_DENY) ## format check, clippy (native and wasm), licences and sources of dependencies
+lint: $(RUST) $(BIN)/.cargo-deny-$(CARGO_DENY) ## format check, clippy (native and wasm), licences and sources of dependencies
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
 	cargo clippy --quiet --manifest-path bench/Cargo.toml --target-dir target/bench -- -D warnings
 	cargo clippy --quiet -p pushring-ring -p pushring-router -p pushring-filter --target $(WASM_TARGET) -- -D warnings
 	$(BIN)/cargo-deny --log-level error check bans licenses sources
 
-fmt: ## format the Rust code
+fmt: $(RUST) ## format the Rust code
 	cargo fmt --all
 
-unit: ## unit and property tests of the crates that ship, golden vectors
+unit: $(RUST) ## unit and property tests of the crates that ship, golden vectors
 	testdata/generate.py --check
 	cargo test --quiet
 
@@ -53,19 +54,25 @@ fuzz: $(BIN)/.cargo-fuzz-$(CARGO_FUZZ) ## every fuzz target for a bounded number
 	@set -e; cd fuzz; for target in $$($(abspath $(BIN))/cargo-fuzz list); do \
 		echo "fuzz $$target"; $(abspath $(BIN))/cargo-fuzz run --sanitizer none $$target -- -runs=$(RUNS); done
 
-bench: ## how evenly the ring spreads, what a decision costs
+bench: $(RUST) ## how evenly the ring spreads, what a decision costs
 	cargo run --quiet --release --manifest-path bench/Cargo.toml --target-dir target/bench
 
 chaos: wasm tools ## real Consul, members that come and go under load, no push lost
 	cargo run -q -p pushring-tests --bin pushring-chaos
 
-wasm: ## the filter: target/wasm32-unknown-unknown/release/pushring_filter.wasm
+wasm: $(RUST) ## the filter: target/wasm32-unknown-unknown/release/pushring_filter.wasm
 	cargo build --release -p pushring-filter --target $(WASM_TARGET)
 
 tools: $(addprefix $(BIN)/,pushgateway consul consul-template envoy push-go) $(TOOLS)/node ## the real servers and clients that the tests need
 
 clean: ## remove everything that was built or fetched
 	rm -rf target fuzz/target
+
+# The compiler of rust-toolchain.toml with its target; rustup may be set not to install it by itself.
+$(RUST): rust-toolchain.toml
+	@mkdir -p $(TOOLS)
+	rustup toolchain install
+	@touch $@
 
 # Each server is a Go module of its own with its version in go.mod; built anew only when that changed.
 $(BIN)/%: tests/tools/%/go.mod tests/tools/%/go.sum
@@ -94,17 +101,17 @@ $(BIN)/push-go: $(addprefix tests/clients/go/,go.mod go.sum main.go)
 	cd tests/clients/go && go build -mod=readonly -o $(abspath $@) .
 
 # The file name holds the version, so a new pin installs anew.
-$(BIN)/.cargo-deny-$(CARGO_DENY):
+$(BIN)/.cargo-deny-$(CARGO_DENY): | $(RUST)
 	@echo "Installing cargo-deny $(CARGO_DENY)"
 	$(CARGO_INSTALL) cargo-deny --version $(CARGO_DENY)
 	@touch $@
 
-$(BIN)/.cargo-fuzz-$(CARGO_FUZZ):
+$(BIN)/.cargo-fuzz-$(CARGO_FUZZ): | $(RUST)
 	@echo "Installing cargo-fuzz $(CARGO_FUZZ)"
 	$(CARGO_INSTALL) cargo-fuzz --version $(CARGO_FUZZ)
 	@touch $@
 
-$(BIN)/.wasm-bindgen-$(WASM_BINDGEN):
+$(BIN)/.wasm-bindgen-$(WASM_BINDGEN): | $(RUST)
 	@echo "Installing wasm-bindgen-cli $(WASM_BINDGEN)"
 	$(CARGO_INSTALL) wasm-bindgen-cli --version $(WASM_BINDGEN) || { \
 		echo "The registry lacks a version of its lock file: taking the newest that fit"; \
