@@ -8,18 +8,19 @@
 # templates to move them all. `pushring` must be in PATH. What is set about the ring is in settings.yaml.
 
 consul {
-  # Or CONSUL_HTTP_ADDR.
-  address = "127.0.0.1:8500"
+  # Without it CONSUL_HTTP_ADDR, else the agent on this machine.
+  # address = "127.0.0.1:8500"
 
-  # The ACL token needs service:read on the service and node:read. Keep it out of this file: CONSUL_HTTP_TOKEN,
-  # or CONSUL_HTTP_TOKEN_FILE. A token that loses its rights sees no members at all: the last ring stays.
+  # The ACL token needs service:read on the service and node:read on its nodes. Keep it out of
+  # this file: CONSUL_HTTP_TOKEN, CONSUL_HTTP_TOKEN_FILE, or
   # token_file = "/etc/pushring/consul-token"
+  # A token that loses its rights sees no members, and no error: the last ring stays.
 
   # ssl {
-  #   enabled = true                             # or CONSUL_HTTP_SSL=true
-  #   ca_cert = "/etc/pushring/consul-ca.pem"    # or CONSUL_CACERT
-  #   cert    = "/etc/pushring/consul.pem"       # or CONSUL_CLIENT_CERT, where Consul verifies its clients
-  #   key     = "/etc/pushring/consul-key.pem"   # or CONSUL_CLIENT_KEY
+  #   enabled = true
+  #   ca_cert = "/etc/pushring/consul-ca.pem"
+  #   cert    = "/etc/pushring/consul-client.pem"     # where Consul verifies its clients
+  #   key     = "/etc/pushring/consul-client-key.pem"
   # }
 
   # Never give up while Consul is away (the default ends consul-template after 12 attempts), and be back soon.

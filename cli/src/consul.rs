@@ -151,7 +151,7 @@ impl Consul {
         }
         let response = request.send().with_context(|| {
             format!(
-                "Consul's agent at {} cannot be reached; check --http-addr or CONSUL_HTTP_ADDR",
+                "Consul's agent at {} cannot be reached; check --http-addr or CONSUL_HTTP_ADDR, for https --ca-file",
                 self.base
             )
         })?;

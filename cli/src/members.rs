@@ -10,6 +10,9 @@
 //! | the same host:port more than once | one member; passing if any of them is; the largest weight |
 //! | a weight outside 1..=100 | the nearest of the two; 1 where the placement knows no weights |
 //! | the same `pushring-name` at several addresses | one member: a passing one, else the smallest address |
+//!
+//! Registrations come as one argument, which Linux limits to 128 KiB: some 1,400 of them. Beyond that
+//! consul-template stops with "argument list too long", and the last ring stays.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};

@@ -16,6 +16,24 @@
 //! next listed one: endpoints and ring are just moved, in this order. In redirect mode there is only the ring.
 //!
 //! A file that did not change is not moved. One publication runs at a time; a second one waits for it.
+//!
+//! The shipped pushring.hcl publishes after every pass of consul-template, whether or not a file changed; so
+//! leftovers go with the next news from Consul, of whatever kind.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! let report = pushring::publish::publish(&pushring::publish::Options {
+//!     staged: "/etc/pushring/staged".into(),
+//!     live: "/etc/pushring/live".into(),
+//!     admin: Some("http://127.0.0.1:9901".parse()?),
+//!     grace: Duration::from_secs(2),
+//!     delay: Duration::from_millis(500),
+//!     timeout: Duration::from_secs(30),
+//! })?;
+//! println!("{report}");
+//! # anyhow::Ok(())
+//! ```
 
 mod clusters;
 mod live;

@@ -34,8 +34,9 @@ pub(crate) struct Publish {
     /// Milliseconds between clusters and ring when Envoy cannot be asked
     #[arg(long, default_value_t = 500, value_name = "MS")]
     delay: u64,
-    /// Milliseconds after which to give up when Envoy does not take a cluster in
-    #[arg(long, default_value_t = 10_000, value_name = "MS")]
+    /// Milliseconds after which to give up when Envoy does not take a cluster in; the default is more than its
+    /// resolver takes to give up on a host name
+    #[arg(long, default_value_t = 30_000, value_name = "MS")]
     timeout: u64,
     /// What to print
     #[arg(long, value_enum, default_value_t)]

@@ -1,6 +1,6 @@
 //! `pushring register` and `deregister` with a real Consul and real pushgateways.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::process::{Command, Output};
 
 use pushring_tests::http::Client;
@@ -166,4 +166,34 @@ fn a_token_that_may_not_write_registers_nothing() {
     assert!(registered(&consul).is_empty());
     let output = command(&consul).args(args).env("CONSUL_HTTP_TOKEN", "root").output().unwrap();
     assert!(output.status.success());
+}
+
+/// Certificates of Consul's own making; the agent asks its clients for theirs.
+#[test]
+fn over_https_with_a_certificate_of_the_client() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    for args in [&["ca", "create"][..], &["cert", "create", "-server"], &["cert", "create", "-client"]] {
+        let made =
+            Command::new(tools::find("consul").unwrap()).arg("tls").args(args).current_dir(&dir).output();
+        assert!(made.unwrap().status.success());
+    }
+    let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let tls = format!(
+        "-hcl=ports {{ https = {port} }} tls {{ defaults {{ ca_file = \"{}\" cert_file = \"{}\" \
+         key_file = \"{}\" verify_incoming = true }} }}",
+        file("consul-agent-ca.pem"),
+        file("dc1-server-consul-0.pem"),
+        file("dc1-server-consul-0-key.pem"),
+    );
+    let consul = Consul::start_with(dir.path(), &[&tls]).unwrap();
+    let mut trusting = command(&consul);
+    trusting.args(["register", "10.0.0.1:9091", "--output", "json"]);
+    trusting.env("CONSUL_HTTP_ADDR", format!("https://127.0.0.1:{port}"));
+    assert_eq!(trusting.output().unwrap().status.code(), Some(1));
+    trusting.env("CONSUL_CACERT", file("consul-agent-ca.pem"));
+    assert_eq!(trusting.output().unwrap().status.code(), Some(1));
+    trusting.env("CONSUL_CLIENT_CERT", file("dc1-client-consul-0.pem"));
+    trusting.env("CONSUL_CLIENT_KEY", file("dc1-client-consul-0-key.pem"));
+    assert_eq!(results(&trusting.output().unwrap()), ["registered"]);
 }
