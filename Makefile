@@ -71,7 +71,7 @@ clean: ## remove everything that was built or fetched
 # The compiler of rust-toolchain.toml with its target; rustup may be set not to install it by itself.
 $(RUST): rust-toolchain.toml
 	@mkdir -p $(TOOLS)
-	rustup toolchain install
+	rustup toolchain install --no-self-update
 	@touch $@
 
 # Each server is a Go module of its own with its version in go.mod; built anew only when that changed.
