@@ -55,9 +55,10 @@ template {
   destination = "/etc/pushring/staged/rendered.txt"
 
   exec {
-    # consul-template ends itself when a command fails. A ring that is refused is no reason to stop watching: the
-    # live files stay, the reason is in the log, the next pass tries again.
-    command = "pushring publish --staged /etc/pushring/staged --live /etc/pushring/live --admin http://127.0.0.1:9901 || true"
+    # Exit code 2 is a ring that is refused: the live files stay, the reason is in the log, the next pass tries again.
+    # What else can go wrong may pass (publish was killed, Envoy did not answer): again until it is done, or a change of
+    # members would stay unpublished until the next one. consul-template ends itself when the time is over.
+    command = "until pushring publish --admin http://127.0.0.1:9901 --staged /etc/pushring/staged --live /etc/pushring/live; do test $? -eq 2 && break; sleep 1; done"
     timeout = "60s"
   }
 }
