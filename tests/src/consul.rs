@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Result, ensure};
@@ -17,16 +17,19 @@ use crate::tools;
 /// Consul cannot be asked for free ports, so another program may take one between our choice and its start.
 const TRIES: usize = 5;
 
-/// A Consul agent in development mode; killed when dropped.
+/// A Consul agent; killed when dropped.
 #[derive(Debug)]
 pub struct Consul {
     /// Its HTTP API.
     pub address: SocketAddr,
     process: Process,
+    dir: PathBuf,
+    ports: [u16; 3],
+    args: Vec<String>,
 }
 
 impl Consul {
-    /// Starts one on free ports, with its log in `dir`.
+    /// Starts one in development mode on free ports, with its log in `dir`.
     ///
     /// # Errors
     /// When it is not installed or does not get ready.
@@ -39,6 +42,32 @@ impl Consul {
     /// # Errors
     /// As [`Consul::start`].
     pub fn start_with(dir: &Path, args: &[&str]) -> Result<Self> {
+        Self::start_on_free_ports(dir, &[&["-dev"], args].concat())
+    }
+
+    /// Starts one that keeps what it knows below `dir`, for [`Consul::restart`].
+    ///
+    /// # Errors
+    /// As [`Consul::start`].
+    pub fn start_persistent(dir: &Path) -> Result<Self> {
+        let data = format!("-data-dir={}", dir.join("consul-data").display());
+        // A single server need not wait as long for others as a real one does.
+        let election = "-hcl=performance { raft_multiplier = 1 }";
+        Self::start_on_free_ports(dir, &["-server", "-bootstrap-expect=1", &data, election])
+    }
+
+    /// Starts it again on the same ports after its process was killed.
+    ///
+    /// # Errors
+    /// When it does not get ready.
+    pub fn restart(&mut self) -> Result<()> {
+        let args: Vec<&str> = self.args.iter().map(String::as_str).collect();
+        let started = Self::try_start(&self.dir, self.ports, &args)?;
+        *self = started;
+        Ok(())
+    }
+
+    fn start_on_free_ports(dir: &Path, args: &[&str]) -> Result<Self> {
         let try_start = || Self::try_start(dir, free_ports()?, args);
         let mut last = try_start();
         for _ in 1..TRIES {
@@ -55,12 +84,13 @@ impl Consul {
     /// # Errors
     /// When it is not installed or does not get ready, for example because a port is taken.
     pub fn start_at(dir: &Path, ports: [u16; 3]) -> Result<Self> {
-        Self::try_start(dir, ports, &[])
+        Self::try_start(dir, ports, &["-dev"])
     }
 
-    fn try_start(dir: &Path, [http, server, serf]: [u16; 3], args: &[&str]) -> Result<Self> {
+    fn try_start(dir: &Path, ports: [u16; 3], args: &[&str]) -> Result<Self> {
+        let [http, server, serf] = ports;
         let mut command = process::command(&tools::find("consul")?);
-        command.args(["agent", "-dev", "-bind=127.0.0.1", "-client=127.0.0.1", "-log-level=warn"]);
+        command.args(["agent", "-bind=127.0.0.1", "-client=127.0.0.1", "-log-level=warn"]);
         command.args([format!("-http-port={http}"), format!("-server-port={server}")]);
         command.arg(format!("-serf-lan-port={serf}"));
         command.args(["-grpc-port=-1", "-grpc-tls-port=-1", "-dns-port=-1", "-serf-wan-port=-1"]);
@@ -72,7 +102,8 @@ impl Consul {
             let answer = client.get("/v1/catalog/nodes").ok()?;
             (answer.status == 200 && answer.text().contains("127.0.0.1")).then_some(())
         })?;
-        Ok(Self { address, process })
+        let args = args.iter().map(|&arg| arg.to_owned()).collect();
+        Ok(Self { address, process, dir: dir.to_owned(), ports, args })
     }
 
     /// Sends JSON to the HTTP API.

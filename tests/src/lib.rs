@@ -3,6 +3,7 @@
 //!
 //! Blocking calls throughout; errors are `anyhow` texts for the person who ran the test or the demo.
 
+pub mod chaos;
 pub mod consul;
 pub mod envoy;
 pub mod http;

@@ -60,6 +60,11 @@ impl Process {
         self.child.id()
     }
 
+    /// How it ended, if it did.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().ok().flatten()
+    }
+
     /// All that it has written so far.
     #[must_use]
     pub fn log(&self) -> String {
@@ -107,7 +112,9 @@ impl Process {
         }
     }
 
-    fn tail(&self) -> String {
+    /// The name of its log and the last lines of it.
+    #[must_use]
+    pub fn tail(&self) -> String {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         let from = lines.len().saturating_sub(TAIL);

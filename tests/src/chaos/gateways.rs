@@ -1,0 +1,76 @@
+//! The Pushgateways behind Envoy: each names itself in its answers, and tells what it holds.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use super::load;
+use crate::Pushgateway;
+
+/// The one response header of a gateway's own `--web.config.file` that no program here has a use for.
+pub(super) const NAME_HEADER: &str = "content-security-policy";
+
+/// All that ever come and go. They run all the time: what changes is what Consul knows of them.
+#[derive(Debug)]
+pub(super) struct Gateways {
+    all: Vec<Pushgateway>,
+}
+
+/// What one gateway tells of itself.
+#[derive(Debug)]
+pub(super) struct Held {
+    /// Pushes that it answered 2xx since it started.
+    pub(super) pushes: u64,
+    /// The value of each group that it has.
+    pub(super) values: BTreeMap<usize, u64>,
+}
+
+impl Gateways {
+    pub(super) fn start(dir: &Path, count: usize) -> Result<Self> {
+        let start = |index| {
+            let file = dir.join(format!("{}.yml", name(index)));
+            let config =
+                format!("http_server_config:\n  headers:\n    Content-Security-Policy: {}\n", name(index));
+            fs::write(&file, config)?;
+            Pushgateway::start(dir, &[&format!("--web.config.file={}", file.display())])
+        };
+        Ok(Self { all: (0..count).map(start).collect::<Result<_>>()? })
+    }
+
+    pub(super) fn address(&self, index: usize) -> SocketAddr {
+        self.all[index].address
+    }
+
+    pub(super) fn held(&self) -> Result<Vec<Held>> {
+        self.all.iter().map(|gateway| held(&gateway.metrics()?)).collect()
+    }
+}
+
+/// The name of a gateway in its answers.
+pub(super) fn name(index: usize) -> String {
+    format!("gateway-{index}")
+}
+
+/// The index of the gateway that gave this name.
+pub(super) fn index(name: &str) -> Option<usize> {
+    name.strip_prefix("gateway-")?.parse().ok()
+}
+
+fn held(metrics: &str) -> Result<Held> {
+    let mut held = Held { pushes: 0, values: BTreeMap::new() };
+    for line in metrics.lines() {
+        let number = || line.rsplit_once(' ')?.1.parse::<f64>().ok().map(|value| value as u64);
+        if line.starts_with("pushgateway_http_requests_total{code=\"2") && line.contains("handler=\"push\"") {
+            held.pushes += number().with_context(|| line.to_owned())?;
+        } else if let Some(group) = line.strip_prefix("chaos_value{instance=\"g") {
+            let group = group.split('"').next().and_then(|group| group.parse().ok());
+            let group: usize =
+                group.filter(|group| *group < load::GROUPS).with_context(|| line.to_owned())?;
+            held.values.insert(group, number().with_context(|| line.to_owned())?);
+        }
+    }
+    Ok(held)
+}

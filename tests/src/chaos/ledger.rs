@@ -1,0 +1,135 @@
+//! Which gateways may have a push, and whether they have: the judge of the chaos run.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use super::gateways::{self, Held};
+use super::load::Push;
+
+/// The first worker of Envoy with the new ring is the one that is seen; another may route by the old ring a little
+/// longer, on a machine that is busy.
+const OTHER_WORKERS: Duration = Duration::from_secs(1);
+
+/// The owners of all groups under one ring, and the time in which Envoy may have had it: from before Consul was told,
+/// until a later one was seen in Envoy.
+#[derive(Debug)]
+struct Term {
+    owners: Vec<usize>,
+    from: Instant,
+    until: Option<Instant>,
+}
+
+/// A push that was not answered, or that is not where it belongs.
+#[derive(Debug)]
+pub struct Loss {
+    /// Since the start of the run.
+    pub at: Duration,
+    /// The last change before the push was answered.
+    pub change: String,
+    /// Which push, and what is wrong.
+    pub what: String,
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at {:.3} s, after {}: {}", self.at.as_secs_f64(), self.change, self.what)
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Ledger {
+    started: Instant,
+    terms: Vec<Term>,
+    changes: Vec<(Instant, String)>,
+    /// Per group, the last push that was answered: its value and the gateway.
+    last: BTreeMap<usize, (u64, usize)>,
+    /// Per gateway, the pushes that it answered.
+    answered: Vec<u64>,
+    pub(super) pushes: u64,
+    pub(super) lost: Vec<Loss>,
+}
+
+impl Ledger {
+    pub(super) fn new(gateways: usize, owners: Vec<usize>) -> Self {
+        let started = Instant::now();
+        Self {
+            started,
+            terms: vec![Term { owners, from: started, until: None }],
+            changes: vec![(started, "the start".to_owned())],
+            last: BTreeMap::new(),
+            answered: vec![0; gateways],
+            pushes: 0,
+            lost: Vec::new(),
+        }
+    }
+
+    /// Says what is about to happen, for the report of what is lost then.
+    pub(super) fn note(&mut self, change: String) {
+        self.changes.push((Instant::now(), change));
+    }
+
+    /// From now on Envoy may have the ring with these owners.
+    pub(super) fn ring_may_be(&mut self, owners: Vec<usize>) {
+        self.terms.push(Term { owners, from: Instant::now(), until: None });
+    }
+
+    /// Envoy has the latest ring, so all others are over.
+    pub(super) fn ring_seen(&mut self) {
+        let until = Instant::now() + OTHER_WORKERS;
+        if let Some((_, over)) = self.terms.split_last_mut() {
+            over.iter_mut().for_each(|term| term.until = term.until.or(Some(until)));
+        }
+    }
+
+    /// Judges all pushes since the last quiet point; `held` is what the gateways have now, while none is under way.
+    pub(super) fn judge(&mut self, pushes: &[Push], held: &[Held]) {
+        self.pushes += pushes.len() as u64;
+        for push in pushes {
+            if let Err(reason) = self.place(push) {
+                self.lose(push.done, format!("push {} of group {}: {reason}", push.value, push.group));
+            }
+        }
+        let now = Instant::now();
+        for (index, held) in held.iter().enumerate() {
+            // More than answered is no loss: a push may be carried out though its answer did not arrive.
+            for _ in held.pushes..self.answered[index] {
+                self.lose(now, format!("{} counts fewer pushes than it answered", gateways::name(index)));
+            }
+            self.answered[index] = self.answered[index].min(held.pushes);
+        }
+        for (group, (value, gateway)) in self.last.clone() {
+            let found = held[gateway].values.get(&group);
+            if found.is_none_or(|found| *found < value) {
+                let name = gateways::name(gateway);
+                self.lose(
+                    now,
+                    format!("push {value} of group {group}: answered by {name}, which has {found:?}"),
+                );
+                self.last.remove(&group);
+            }
+        }
+        self.terms.retain(|term| term.until.is_none_or(|until| until > now));
+    }
+
+    fn place(&mut self, push: &Push) -> Result<(), String> {
+        let name = push.outcome.as_ref().map_err(Clone::clone)?;
+        let gateway =
+            gateways::index(name).ok_or_else(|| format!("answered by {name:?}, which is no gateway"))?;
+        self.last.insert(push.group, (push.value, gateway));
+        self.answered[gateway] += 1;
+        let in_time =
+            |term: &&Term| term.from <= push.done && term.until.is_none_or(|until| until >= push.sent);
+        let mut owners = self.terms.iter().filter(in_time).map(|term| term.owners[push.group]);
+        if owners.any(|owner| owner == gateway) {
+            return Ok(());
+        }
+        Err(format!("answered by {name}, which owned the group neither before nor after"))
+    }
+
+    fn lose(&mut self, at: Instant, what: String) {
+        let change = self.changes.iter().rev().find(|(time, _)| *time <= at);
+        let change = change.map(|(_, change)| change.clone()).unwrap_or_default();
+        self.lost.push(Loss { at: at.duration_since(self.started), change, what });
+    }
+}
