@@ -30,6 +30,7 @@ test: lint unit wasm-tests fuzz e2e ## everything CI checks: lint, all tests, fu
 
 lint: $(RUST) $(BIN)/.cargo-deny-$(CARGO_DENY) ## format check, clippy (native and wasm), licences and sources of dependencies
 	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
 	cargo clippy --quiet --manifest-path bench/Cargo.toml --target-dir target/bench -- -D warnings
 	cargo clippy --quiet -p pushring-ring -p pushring-router -p pushring-filter --target $(WASM_TARGET) -- -D warnings
@@ -37,6 +38,7 @@ lint: $(RUST) $(BIN)/.cargo-deny-$(CARGO_DENY) ## format check, clippy (native a
 
 fmt: $(RUST) ## format the Rust code
 	cargo fmt --all
+	cargo fmt --manifest-path fuzz/Cargo.toml
 
 unit: $(RUST) ## unit and property tests of the crates that ship, golden vectors
 	testdata/generate.py --check
@@ -51,8 +53,12 @@ e2e: wasm tools ## end to end: the compiled filter in a real Envoy, in front of 
 	cargo test -p pushring-tests
 
 fuzz: $(BIN)/.cargo-fuzz-$(CARGO_FUZZ) ## every fuzz target for a bounded number of inputs; RUNS=1000000
-	@set -e; cd fuzz; for target in $$($(abspath $(BIN))/cargo-fuzz list); do \
-		echo "fuzz $$target"; $(abspath $(BIN))/cargo-fuzz run --sanitizer none $$target -- -runs=$(RUNS); done
+	cd fuzz && $(abspath $(BIN))/cargo-fuzz build --sanitizer none --target-dir ../target/fuzz
+	@set -e; for target in $$(cd fuzz && $(abspath $(BIN))/cargo-fuzz list); do \
+		mkdir -p target/fuzz/artifacts target/fuzz/corpus/$$target; echo "fuzz $$target: $(RUNS) inputs"; \
+		target/fuzz/*/release/$$target -runs=$(RUNS) -artifact_prefix=target/fuzz/artifacts/ \
+			target/fuzz/corpus/$$target > target/fuzz/$$target.log 2>&1 \
+			|| { tail -40 target/fuzz/$$target.log; exit 1; }; done
 
 bench: $(RUST) ## how evenly the ring spreads, what a decision costs
 	cargo run --quiet --release --manifest-path bench/Cargo.toml --target-dir target/bench
@@ -66,7 +72,7 @@ wasm: $(RUST) ## the filter: target/wasm32-unknown-unknown/release/pushring_filt
 tools: $(addprefix $(BIN)/,pushgateway consul consul-template envoy push-go) $(TOOLS)/node ## the real servers and clients that the tests need
 
 clean: ## remove everything that was built or fetched
-	rm -rf target fuzz/target
+	rm -rf target
 
 # The compiler of rust-toolchain.toml with its target; rustup may be set not to install it by itself.
 $(RUST): rust-toolchain.toml

@@ -3,6 +3,8 @@
 #![allow(dead_code)] // each user takes the part it needs
 #![allow(clippy::expect_used)] // a panic is how a test fails
 
+use std::collections::BTreeMap;
+
 use arbitrary::{Result, Unstructured};
 use pushring_ring::hash::{fmix64, h, murmur3_32};
 use pushring_ring::{Member, Placement, Ring};
@@ -60,18 +62,19 @@ impl Fleet {
                 self.members.iter().filter_map(|(n, w)| Some((distance(n, *w)?, n.as_str()))).collect()
             }
             Placement::DynamicSharding => {
-                let points = |name: &str| -> Vec<u32> {
-                    (0..500).map(|i| murmur3_32(format!("{i}{name}").as_bytes())).collect()
-                };
-                let all: Vec<(Vec<u32>, &str)> =
-                    self.members.iter().map(|(name, _)| (points(name), name.as_str())).collect();
-                // A point shared with a greater name belongs to that name.
-                let lost = |p: u32, name: &str| all.iter().any(|(other, n)| *n > name && other.contains(&p));
+                let mut names: Vec<&str> = self.members.iter().map(|(name, _)| name.as_str()).collect();
+                names.sort_unstable();
+                // A point of two members belongs to the greater name, which comes last.
+                let points =
+                    names.iter().flat_map(|name| (0..500).map(move |i| (format!("{i}{name}"), *name)));
+                let owners: BTreeMap<u32, &str> =
+                    points.map(|(point, name)| (murmur3_32(point.as_bytes()), name)).collect();
                 let after = murmur3_32(key).wrapping_add(1);
-                let nearest = |points: &[u32], name: &str| {
-                    points.iter().map(|p| (p.wrapping_sub(after), *p)).filter(|(_, p)| !lost(*p, name)).min()
+                let distance = |name: &str| {
+                    let own = owners.iter().filter(|(_, owner)| **owner == name);
+                    own.map(|(point, _)| u64::from(point.wrapping_sub(after))).min()
                 };
-                all.iter().filter_map(|(p, n)| Some((u64::from(nearest(p, n)?.0), *n))).collect()
+                names.iter().filter_map(|name| Some((distance(name)?, *name))).collect()
             }
         };
         order.sort_unstable();
@@ -132,7 +135,7 @@ pub(crate) fn only_its_keys_move(u: &mut Unstructured<'_>) -> Result<()> {
 pub(crate) fn shares_follow_weights(u: &mut Unstructured<'_>) -> Result<()> {
     let mut fleet = Fleet::arbitrary(u)?;
     if let Placement::Ring { points } = &mut fleet.placement {
-        *points += 224; // the bound is one of large numbers
+        *points += 96; // the bound is one of large numbers
     }
     let ring = fleet.ring();
     let shares = ring.shares();

@@ -110,9 +110,9 @@ fn check_decision(router: &Router, request: Request<'_>) {
             assert_eq!(route.mirror.is_some(), config.mirror_deletes && request.method == b"DELETE");
         }
         Decision::Bypass => {
-            // Go cleans such paths before anything else looks at them.
-            let unclean =
-                ["//", "/.", "%2F", "%2f"].iter().any(|part| contains(request.path, part.as_bytes()));
+            // Go cleans such paths before anything else looks at them; encoded slashes and dots where other
+            // bytes of the path should have been encoded too.
+            let unclean = ["//", "/.", "%2"].iter().any(|part| contains(request.path, part.as_bytes()));
             assert!(group.is_none() || unclean || !request.path.starts_with(b"/"), "a push is not routed");
         }
         Decision::Reply(reply) => check_reply(&request, &reply),

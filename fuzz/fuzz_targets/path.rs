@@ -1,0 +1,26 @@
+//! Any bytes as the path of a request, and as the source of whole requests and of groups with two spellings.
+#![no_main]
+
+use arbitrary::{Result, Unstructured};
+use libfuzzer_sys::fuzz_target;
+
+#[path = "../../router/tests/model/mod.rs"]
+mod model;
+
+fuzz_target!(|data: &[u8]| {
+    // An error says that the input was too short for a whole case.
+    let _ = check(data);
+});
+
+/// The last byte chooses the property, the others are its input.
+fn check(data: &[u8]) -> Result<()> {
+    let Some((&property, data)) = data.split_last() else { return Ok(()) };
+    let u = &mut Unstructured::new(data);
+    match property % 4 {
+        0 => model::decide_path_is_total(data),
+        1 => model::decide_is_total(u)?,
+        2 => model::spellings_agree(u)?,
+        _ => model::labels_round_trip(u)?,
+    }
+    Ok(())
+}

@@ -1,0 +1,25 @@
+//! The ring against the naive one, on any members and keys.
+#![no_main]
+
+use arbitrary::{Result, Unstructured};
+use libfuzzer_sys::fuzz_target;
+
+#[path = "../../ring/tests/model/mod.rs"]
+mod model;
+
+fuzz_target!(|data: &[u8]| {
+    // An error says that the input was too short for a whole case.
+    let _ = check(data);
+});
+
+/// The last byte chooses the property, the others are its input.
+fn check(data: &[u8]) -> Result<()> {
+    let Some((&property, data)) = data.split_last() else { return Ok(()) };
+    let u = &mut Unstructured::new(data);
+    match property % 4 {
+        0 => model::equals_naive(u),
+        1 => model::order_does_not_matter(u),
+        2 => model::only_its_keys_move(u),
+        _ => model::shares_follow_weights(u),
+    }
+}
