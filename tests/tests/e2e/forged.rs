@@ -41,7 +41,23 @@ fn forged_headers_never_choose_the_upstream() {
     }
 }
 
-/// A DELETE of the client's choosing is a copy to the successor, whatever its mirror header says.
+/// Envoy drops the headers before any filter runs: they count for nothing even where the filter uses others.
+#[test]
+fn forged_headers_are_gone_before_the_filter_runs() {
+    for mode in Mode::ROUTED {
+        let fleet = Fleet::with(mode, 3, |config| config["header"] = "x-another".into());
+        let client = fleet.envoy.client().unwrap();
+        for path in OTHERS.into_iter().chain([PUSH]) {
+            let forged = fleet.destination(0);
+            for name in ["x-pushring-destination", "x-pushring-destination-mirror"] {
+                client.send("PUT", path, &[(name, &forged)], "x 1\n").unwrap();
+            }
+        }
+        assert_eq!(fleet.requests(), [0, 0, 0], "{mode}");
+    }
+}
+
+/// The copy of a DELETE goes to the successor, whatever the client's own mirror header says.
 #[test]
 fn a_forged_mirror_never_receives_the_copy_of_a_delete() {
     for mode in Mode::ROUTED {
