@@ -1,4 +1,4 @@
-//! The one question `publish` has for Envoy's admin interface: which clusters are live.
+//! The one question `publish` has for Envoy's admin interface: which clusters, or endpoints, are live.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -7,8 +7,10 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use reqwest::blocking::Client;
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::BadInput;
+use crate::publish::upstreams::{Kind, address};
 
 /// A local interface that does not answer in this time has hung.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -29,6 +31,15 @@ struct Clusters {
 #[derive(Deserialize)]
 struct Cluster {
     name: String,
+    /// Set when its endpoints come from the endpoint file.
+    eds_service_name: Option<String>,
+    #[serde(default)]
+    host_statuses: Vec<Host>,
+}
+
+#[derive(Deserialize)]
+struct Host {
+    address: Value,
 }
 
 impl FromStr for Admin {
@@ -46,14 +57,15 @@ impl FromStr for Admin {
 }
 
 impl Admin {
-    /// Names of the clusters in use; one that is still warming up is not among them. Envoy's main thread has
-    /// by then queued a listed cluster to every worker, so what it queues later (a ring) arrives after it.
+    /// Names of what is in use; a cluster that is still warming up is not among it, nor an endpoint that some cluster
+    /// fed from the endpoint file does not have. Envoy's main thread has by then queued what it lists to every worker,
+    /// so what it queues later (a ring) arrives after it.
     ///
     /// `None`: nobody listens there, so there is no Envoy to wait for.
     ///
     /// # Errors
     /// Something answers, but not as Envoy's admin interface does.
-    pub fn clusters(&self) -> anyhow::Result<Option<BTreeSet<String>>> {
+    pub(crate) fn listed(&self, kind: Kind) -> anyhow::Result<Option<BTreeSet<String>>> {
         let url = format!("{}/clusters?format=json", self.base);
         let response = match self.client.get(&url).send() {
             Ok(response) => response,
@@ -64,6 +76,16 @@ impl Admin {
             .error_for_status()
             .and_then(|response| response.json())
             .with_context(|| format!("{url}: not an answer of Envoy's admin interface; check --admin"))?;
-        Ok(Some(listed.cluster_statuses.into_iter().map(|c| c.name).collect()))
+        let clusters = listed.cluster_statuses.into_iter();
+        Ok(Some(match kind {
+            Kind::Cluster => clusters.map(|cluster| cluster.name).collect(),
+            Kind::Endpoint => clusters
+                .filter(|cluster| cluster.eds_service_name.is_some())
+                .map(|cluster| {
+                    cluster.host_statuses.iter().filter_map(|host| address(&host.address)).collect()
+                })
+                .reduce(|all: BTreeSet<_>, more| &all & &more)
+                .unwrap_or_default(),
+        }))
     }
 }

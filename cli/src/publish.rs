@@ -12,8 +12,9 @@
 //!
 //! Clusters that left stay in the file until the first publication that comes a grace time after the ring
 //! without them went live; a request that was routed by the old ring needs them that long. They harm nothing
-//! while they stay. In endpoint mode addresses that are not there (yet) are skipped by Envoy in favour of the
-//! next listed one: endpoints and ring are just moved, in this order. In redirect mode there is only the ring.
+//! while they stay. The same goes for the endpoints in endpoint mode: Envoy skips an address that it does not have
+//! in favour of the next listed one, so no push would fail, but when one member left as another joined it would land
+//! on a gateway that owned its group neither before nor after. In redirect mode there is only the ring.
 //!
 //! A file that did not change is not moved. One publication runs at a time; a second one waits for it.
 //!
@@ -35,9 +36,9 @@
 //! # anyhow::Ok(())
 //! ```
 
-mod clusters;
 mod live;
 mod steps;
+pub(crate) mod upstreams;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -51,6 +52,7 @@ use crate::envoy_admin::Admin;
 use crate::output::millis;
 use crate::ring_file::RingFile;
 use live::Live;
+use upstreams::Kind;
 
 /// The ring (ECDS), in every mode.
 pub const RING_FILE: &str = "ring.yaml";
@@ -69,13 +71,13 @@ pub struct Options {
     /// Folder that Envoy watches. Temporary files, the lock and the times of leaving are in `.publish/`
     /// inside it: on the same filesystem, and not watched.
     pub live: PathBuf,
-    /// Where to ask which clusters Envoy has.
+    /// Where to ask which clusters or endpoints Envoy has.
     pub admin: Option<Admin>,
-    /// How long a cluster stays after the ring no longer names it.
+    /// How long a cluster or endpoint stays after the ring no longer names it.
     pub grace: Duration,
-    /// Between the clusters and the ring when Envoy cannot be asked.
+    /// Between them and the ring when Envoy cannot be asked.
     pub delay: Duration,
-    /// How long to wait for Envoy to list the clusters.
+    /// How long to wait for Envoy to list them.
     pub timeout: Duration,
 }
 
@@ -86,11 +88,11 @@ pub struct Report {
     pub mode: Mode,
     /// Members of the ring.
     pub members: usize,
-    /// Clusters that are new in the live file.
+    /// Clusters, or endpoints, that are new in the live file.
     pub added: Vec<String>,
-    /// Clusters that left and stay for now.
+    /// Those that left and stay for now.
     pub kept: Vec<String>,
-    /// Clusters that left and are gone now.
+    /// Those that left and are gone now.
     pub dropped: Vec<String>,
     /// Files that changed, in the order in which they were moved.
     pub moved: Vec<&'static str>,
@@ -104,9 +106,9 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let moved = if self.moved.is_empty() { "nothing changed".to_owned() } else { self.moved.join(", ") };
         write!(f, "published {moved}: ring of {} members", self.members)?;
-        if self.mode == Mode::Cluster {
+        if let Some(kind) = Kind::of(self.mode) {
             let [added, kept, dropped] = [&self.added, &self.kept, &self.dropped].map(Vec::len);
-            write!(f, "; clusters: {added} added, {kept} kept, {dropped} dropped")?;
+            write!(f, "; {}s: {added} added, {kept} kept, {dropped} dropped", kind.noun())?;
         }
         write!(f, "; {} ms", self.ms)
     }
@@ -116,7 +118,7 @@ impl fmt::Display for Report {
 ///
 /// # Errors
 /// [`BadInput`] when a staged file cannot go live: then no live file has changed. Otherwise a file could not
-/// be read or moved, or Envoy did not take the new clusters in time: then the ring has not changed.
+/// be read or moved, or Envoy did not take the new clusters or endpoints in time: then the ring has not changed.
 pub fn publish(options: &Options) -> anyhow::Result<Report> {
     let started = Instant::now();
     let live = Live::lock(&options.live)?;
@@ -132,13 +134,9 @@ pub fn publish(options: &Options) -> anyhow::Result<Report> {
         warnings,
         ms: 0,
     };
-    match ring.config.mode {
-        Mode::Cluster => steps::publish_clusters(options, &live, &ring, &mut report)?,
-        Mode::Endpoint => {
-            report.moved.extend(live.put(ENDPOINTS_FILE, &read(options, ENDPOINTS_FILE)?)?);
-            report.moved.extend(live.put(RING_FILE, &ring.text)?);
-        }
-        Mode::Redirect => report.moved.extend(live.put(RING_FILE, &ring.text)?),
+    match Kind::of(ring.config.mode) {
+        Some(kind) => steps::publish_upstreams(kind, options, &live, &ring, &mut report)?,
+        None => report.moved.extend(live.put(RING_FILE, &ring.text)?),
     }
     report.ms = millis(started.elapsed());
     Ok(report)

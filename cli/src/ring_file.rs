@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context;
-use pushring_router::{Config, Router};
+use pushring_router::{Config, Mode, Router};
 use serde_json::Value;
 
 use crate::BadInput;
@@ -64,9 +64,13 @@ impl RingFile {
         Some(Self { text: serde_saphyr::to_string(&document).ok()?, config })
     }
 
-    /// Names of the clusters that this ring sends pushes to; meant for cluster mode.
-    pub fn clusters(&self) -> impl Iterator<Item = String> {
-        self.config.members.iter().map(|member| format!("{}{}", self.config.cluster_prefix, member.name))
+    /// What this ring sends pushes to: names of clusters, or addresses of endpoints; nothing in redirect mode.
+    pub fn upstreams(&self) -> impl Iterator<Item = String> {
+        self.config.members.iter().filter_map(|member| match self.config.mode {
+            Mode::Cluster => Some(format!("{}{}", self.config.cluster_prefix, member.name)),
+            Mode::Endpoint => Some(member.address.to_string()),
+            Mode::Redirect => None,
+        })
     }
 }
 

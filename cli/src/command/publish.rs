@@ -9,8 +9,8 @@ use pushring::publish;
 
 /// Move rendered files to where Envoy watches them, in the order that loses no push
 ///
-/// Checks the staged ring.yaml with the filter's own parser; moves the clusters (old and new ones together);
-/// waits until Envoy has them; moves the ring. Clusters that left are dropped by the first run that comes a
+/// Checks the staged ring.yaml with the filter's own parser; moves the clusters or endpoints (old and new ones
+/// together); waits until Envoy has them; moves the ring. Those that left are dropped by the first run that comes a
 /// grace time later. May be killed at any point, and run twice at once. consul-template runs it after each
 /// rendering; run it by hand after changing staged files.
 #[derive(clap::Args)]
@@ -28,13 +28,13 @@ pub(crate) struct Publish {
     /// Envoy's admin interface: http://host:port or unix:/path; without it a fixed delay is waited
     #[arg(long)]
     admin: Option<Admin>,
-    /// Milliseconds that a cluster stays after the ring no longer names it
+    /// Milliseconds that a cluster or endpoint stays after the ring no longer names it
     #[arg(long, default_value_t = 2000, value_name = "MS")]
     grace: u64,
-    /// Milliseconds between clusters and ring when Envoy cannot be asked
+    /// Milliseconds between them and the ring when Envoy cannot be asked
     #[arg(long, default_value_t = 500, value_name = "MS")]
     delay: u64,
-    /// Milliseconds after which to give up when Envoy does not take a cluster in; the default is more than its
+    /// Milliseconds after which to give up when Envoy does not take one in; the default is more than its
     /// resolver takes to give up on a host name
     #[arg(long, default_value_t = 30_000, value_name = "MS")]
     timeout: u64,

@@ -73,14 +73,14 @@ impl Live {
         written.ok().and_then(|time| time.elapsed().ok()).unwrap_or_default()
     }
 
-    /// Clusters of the live ring. `None`: it cannot be read, for example because an older version wrote it; then
-    /// no cluster may be dropped, for Envoy may be using any.
-    pub(super) fn ring_clusters(&self) -> Option<Vec<String>> {
+    /// What the live ring names. `None`: it cannot be read, for example because an older version wrote it; then
+    /// nothing may be dropped, for Envoy may be using it.
+    pub(super) fn ring_upstreams(&self) -> Option<Vec<String>> {
         let path = self.path(RING_FILE);
         if !path.exists() {
             return Some(Vec::new());
         }
-        RingFile::read(&path).ok().map(|ring| ring.clusters().collect())
+        RingFile::read(&path).ok().map(|ring| ring.upstreams().collect())
     }
 
     fn note(&self, name: &str) -> PathBuf {

@@ -65,7 +65,7 @@ impl Folders {
         // The ring first: clusters that it needs are never dropped within the grace time.
         let ring = self.live_ring();
         let clusters = self.live_clusters();
-        for name in ring.clusters() {
+        for name in ring.upstreams() {
             assert!(clusters.contains(&name), "the ring names {name}; live are {clusters:?}");
         }
     }
@@ -77,8 +77,16 @@ pub(crate) fn stage(folder: &Path, members: &[&str], others: &[&str]) {
         .map(|name| json!({"name": format!("pushgateway-{name}"), "connect_timeout": "1s", "odd": "1e3"}))
         .collect();
     fs::write(folder.join(CLUSTERS_FILE), json!({ "resources": clusters }).to_string()).unwrap();
-    fs::write(folder.join(ENDPOINTS_FILE), json!({"resources": [members]}).to_string()).unwrap();
+    let endpoints: Vec<Value> = members.iter().chain(others).map(|address| endpoint(address)).collect();
+    let list = json!({"cluster_name": "pushgateway", "endpoints": [{"lb_endpoints": endpoints}]});
+    fs::write(folder.join(ENDPOINTS_FILE), json!({ "resources": [list] }).to_string()).unwrap();
     stage_ring(folder, &json!({ "members": members }));
+}
+
+fn endpoint(address: &str) -> Value {
+    let (host, port) = address.split_once(':').unwrap();
+    let port: u16 = port.parse().unwrap();
+    json!({"endpoint": {"address": {"socket_address": {"address": host, "port_value": port}}}})
 }
 
 /// Stages any filter configuration, in the frame of the shipped ring file.

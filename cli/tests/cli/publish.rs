@@ -171,15 +171,34 @@ fn too_few_members_at_the_very_first_start_make_an_empty_ring() {
 }
 
 #[test]
-fn endpoint_and_redirect_mode_have_no_clusters() {
-    let folders = Folders::new();
-    folders.stage(&[A], &[]);
-    stage_ring(&folders.staged(), &json!({"members": [A], "mode": "endpoint"}));
-    assert_eq!(folders.publish().moved, [ENDPOINTS_FILE, RING_FILE]);
+fn in_redirect_mode_there_is_only_the_ring() {
     let folders = Folders::new();
     folders.stage(&[A], &[]);
     stage_ring(&folders.staged(), &json!({"members": [A], "mode": "redirect"}));
     assert_eq!(folders.publish().moved, [RING_FILE]);
+}
+
+/// Else a push by the old ring would pass over the one that left, to a gateway that the new ring does not mean.
+#[test]
+fn an_endpoint_outlives_the_ring_as_a_cluster_does() {
+    let folders = Folders::new();
+    let stage = |members: &[&str]| {
+        folders.stage(members, &[]);
+        stage_ring(&folders.staged(), &json!({"members": members, "mode": "endpoint"}));
+        folders.publish()
+    };
+    assert_eq!(stage(&[A, B]).moved, [ENDPOINTS_FILE, RING_FILE]);
+    // C joins as B leaves: for now all three are known.
+    let report = stage(&[A, C]);
+    assert_eq!((report.added, report.kept), (vec![C.to_owned()], vec![B.to_owned()]));
+    let live: Value =
+        serde_saphyr::from_str(&fs::read_to_string(folders.live(ENDPOINTS_FILE)).unwrap()).unwrap();
+    assert_eq!(live["resources"][0]["endpoints"][0]["lb_endpoints"].as_array().unwrap().len(), 3);
+    assert_eq!(folders.publish().dropped, [B]);
+    // A ring without its endpoint.
+    stage_ring(&folders.staged(), &json!({"members": [A, B], "mode": "endpoint"}));
+    let error = publish(&folders.options()).unwrap_err();
+    assert!(error.to_string().contains("found no endpoint \"10.0.0.2:9091\""), "{error}");
 }
 
 #[test]
