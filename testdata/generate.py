@@ -8,6 +8,8 @@ import argparse
 import sys
 from pathlib import Path
 
+sys.dont_write_bytecode = True  # nothing is left beside the sources
+
 from reference import cases, hashes, key
 from reference.placement import DynamicSharding, Ring
 

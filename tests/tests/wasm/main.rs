@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic)] // a panic is how a test fails
 
 mod any_bytes;
+mod calls;
 mod configurations;
 mod golden;
 mod host;
