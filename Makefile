@@ -16,6 +16,8 @@ WASM_BINDGEN := $(shell sed -n '/^name = "wasm-bindgen"$$/{n;s/version = "\(.*\)
 CARGO_INSTALL := cargo install --quiet --locked --force --debug --root $(TOOLS)
 # A second or two of random inputs for each fuzz target in `make test`; `make fuzz RUNS=1000000` for more.
 RUNS ?= 20000
+# Of members, for each mode, in `make chaos`.
+CHANGES ?= 1000
 
 .PHONY: help run test lint fmt e2e bench fuzz chaos wasm tools clean unit wasm-tests
 .DEFAULT_GOAL := help
@@ -23,8 +25,10 @@ RUNS ?= 20000
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
 
-run: wasm $(BIN)/pushgateway $(BIN)/envoy $(if $(CONSUL),$(BIN)/consul $(BIN)/consul-template) ## real pushgateways behind a real Envoy; GATEWAYS=5 MODE=endpoint CONSUL=1
-	cargo run -q -p pushring-tests --bin pushring-demo -- --gateways $(GATEWAYS) --mode $(MODE) $(if $(CONSUL),--consul)
+run: wasm $(BIN)/pushgateway $(BIN)/envoy $(if $(CONSUL),$(BIN)/consul $(BIN)/consul-template) ## real pushgateways behind a real Envoy; GATEWAYS=5 MODE=endpoint CONSUL=1 PORT=20091
+	cargo build -p pushring-tests --bin pushring-demo $(if $(CONSUL),-p pushring --bin pushring)
+	@target/debug/pushring-demo --gateways $(GATEWAYS) --mode $(MODE) $(if $(CONSUL),--consul) \
+		$(if $(PORT),--port $(PORT)) $(if $(DIR),--dir $(DIR))
 
 test: lint unit wasm-tests fuzz e2e ## everything CI checks: lint, all tests, fuzz targets, end to end
 
@@ -63,8 +67,10 @@ fuzz: $(BIN)/.cargo-fuzz-$(CARGO_FUZZ) ## every fuzz target for a bounded number
 bench: $(RUST) ## how evenly the ring spreads, what a decision costs
 	cargo run --quiet --release --manifest-path bench/Cargo.toml --target-dir target/bench
 
-chaos: wasm tools ## real Consul, members that come and go under load, no push lost
-	cargo run -q -p pushring-tests --bin pushring-chaos
+chaos: wasm $(addprefix $(BIN)/,pushgateway consul consul-template envoy) ## members come and go under load, no push is lost; CHANGES=60 MODE=endpoint SEED=1
+	cargo build -q -p pushring -p pushring-tests --bin pushring --bin pushring-chaos
+	@target/debug/pushring-chaos --changes $(CHANGES) $(if $(SEED),--seed $(SEED)) \
+		$(if $(filter-out file,$(origin MODE)),--mode $(MODE))
 
 wasm: $(RUST) ## the filter: target/wasm32-unknown-unknown/release/pushring_filter.wasm
 	cargo build --release -p pushring-filter --target $(WASM_TARGET)

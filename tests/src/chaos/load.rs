@@ -24,7 +24,7 @@ use crate::poll_until;
 /// Connections that push at the same time; enough for both workers of Envoy to have several.
 const CONNECTIONS: usize = 16;
 /// Groups of each connection: no group is pushed to by two at once, so its values arrive in order.
-const GROUPS_EACH: usize = 12;
+const GROUPS_EACH: usize = 4;
 /// How many groups there are. Group `g` is at [`path`]`(g)`.
 pub(super) const GROUPS: usize = CONNECTIONS * GROUPS_EACH;
 /// Between the pushes of one connection: a few thousand pushes a second in all, so that two cores have room for the

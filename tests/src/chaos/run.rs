@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -44,6 +44,8 @@ pub struct Summary {
     live: Vec<Duration>,
     /// The same with something killed on the way.
     live_after_kill: Vec<Duration>,
+    /// The change that took longest of the undisturbed ones.
+    slowest: String,
     /// What happened how often.
     counts: BTreeMap<String, usize>,
     /// Envoy's log; kept when a push was lost.
@@ -66,7 +68,8 @@ impl Summary {
     pub fn details(&self) -> String {
         let counts: Vec<String> = self.counts.iter().map(|(what, count)| format!("{what} {count}")).collect();
         let (p50, p99) = (percentile(&self.live_after_kill, 50), percentile(&self.live_after_kill, 99));
-        format!("{}; live after a kill: p50 {p50} ms, p99 {p99} ms", counts.join(", "))
+        let (counts, slowest) = (counts.join(", "), &self.slowest);
+        format!("{counts}; live after a kill: p50 {p50} ms, p99 {p99} ms; slowest without: {slowest}")
     }
 }
 
@@ -75,16 +78,25 @@ impl Summary {
 /// # Errors
 /// When a server does not do what it must for the run to go on, such as a change that is never live. Pushes that were
 /// lost are no error here: see [`Summary::lost`].
-pub fn run(settings: Settings, mut tell: impl FnMut(&str)) -> Result<Summary> {
+pub fn run(settings: Settings, tell: impl FnMut(&str)) -> Result<Summary> {
     let dir = tempfile::tempdir()?;
-    let servers = Servers::start(dir.path(), settings.mode, GATEWAYS)?;
+    let summary = run_in(dir.path(), settings, tell);
+    if summary.as_ref().is_ok_and(|summary| summary.lost.is_empty()) {
+        return summary;
+    }
+    let kept = dir.keep();
+    summary.with_context(|| format!("the logs are in {}", kept.display()))
+}
+
+fn run_in(dir: &Path, settings: Settings, mut tell: impl FnMut(&str)) -> Result<Summary> {
+    let servers = Servers::start(dir, settings.mode, GATEWAYS)?;
     let states = vec![State::Passing; GATEWAYS];
     let ring = Ring::of(settings.mode, &servers, &states)?;
     poll_until("the first ring", || (servers.digest()? == ring.digest).then_some(()))?;
     let ledger = Ledger::new(GATEWAYS, ring.owners);
     let load = Load::start(servers.envoy.push)?;
-    let mut run =
-        Run { settings, servers, states, ledger, load, counts: BTreeMap::new(), live: [vec![], vec![]] };
+    let (counts, slowest, live) = (BTreeMap::new(), String::new(), [vec![], vec![]]);
+    let mut run = Run { settings, servers, states, ledger, load, counts, slowest, live };
     let mut plan = Plan::new(settings.seed, GATEWAYS);
     for number in 1..=settings.changes {
         run.make(&plan.next())?;
@@ -98,12 +110,11 @@ pub fn run(settings: Settings, mut tell: impl FnMut(&str)) -> Result<Summary> {
     }
     run.wait()?;
     run.look()?;
-    let Run { ledger, load, mut live, counts, servers, .. } = run;
+    let Run { ledger, load, mut live, slowest, counts, servers, .. } = run;
     drop(load);
     live.iter_mut().for_each(|times| times.sort_unstable());
     let [live, live_after_kill] = live;
     drop(servers);
-    let dir = if ledger.lost.is_empty() { dir.path().to_owned() } else { dir.keep() };
     let envoy_log = dir.join("pushring/envoy.log");
     ensure!(ledger.pushes > settings.changes as u64, "too few pushes to prove anything: {}", ledger.pushes);
     Ok(Summary {
@@ -112,6 +123,7 @@ pub fn run(settings: Settings, mut tell: impl FnMut(&str)) -> Result<Summary> {
         lost: ledger.lost,
         live,
         live_after_kill,
+        slowest,
         counts,
         envoy_log,
     })
@@ -125,6 +137,7 @@ struct Run {
     ledger: Ledger,
     load: Load,
     counts: BTreeMap<String, usize>,
+    slowest: String,
     /// Times until a change was live: undisturbed, and with something killed.
     live: [Vec<Duration>; 2],
 }
@@ -133,7 +146,7 @@ impl Run {
     fn make(&mut self, change: &Change) -> Result<()> {
         self.ledger.note(change.to_string());
         *self.counts.entry(format!("{:?}", change.step)).or_default() += 1;
-        let hunt = (change.kill == Some(Kill::Publish)).then(|| self.servers.hunt_publish(change.pause / 4));
+        let hunt = (change.kill == Some(Kill::Publish)).then(|| self.servers.hunt_publish(change.pause / 16));
         let mut changed = None;
         for (index, state) in change.states.iter().enumerate() {
             if index > 0 {
@@ -157,11 +170,23 @@ impl Run {
         if change.wait {
             self.wait().with_context(|| change.to_string())?;
             if let Some(time) = changed {
-                self.live[usize::from(change.kill.is_some())].push(time.elapsed());
+                self.time(change, time.elapsed());
             }
             thread::sleep(change.pause);
         }
         Ok(())
+    }
+
+    fn time(&mut self, change: &Change, live: Duration) {
+        let [undisturbed, after_kill] = &mut self.live;
+        if change.kill.is_some() {
+            after_kill.push(live);
+            return;
+        }
+        if undisturbed.iter().all(|other| *other < live) {
+            self.slowest = format!("{change} {} ms", live.as_millis());
+        }
+        undisturbed.push(live);
     }
 
     /// Tells Consul of a new state; gives the time when it knew, if that changes the ring.

@@ -17,6 +17,7 @@ fn a_member_fails_and_comes_back_with_its_own_groups() {
     stack.wait_ring(&stack.addresses()[1..]);
     let seen = load.stop();
     // Cluster mode: 503 until Consul called it critical, and only for its own groups.
+    println!("cluster mode: {} of {} pushes failed until Consul knew", seen.failed.len(), seen.pushes);
     assert!(!seen.failed.is_empty(), "its pushes cannot have succeeded in {} pushes", seen.pushes);
     assert!(seen.failed.iter().all(|(_, answer)| answer.starts_with("503 ")), "{:?}", seen.failed);
     let load = Load::start(stack.envoy.push);

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // in a test a panic is the failure
 
 mod consul;
+mod crash;
 mod failure;
 mod load;
 mod migration;
