@@ -20,8 +20,11 @@ mod gateways;
 mod ledger;
 mod load;
 mod plan;
+mod ring;
 mod run;
 mod servers;
+mod summary;
 
 pub use ledger::Loss;
-pub use run::{Settings, Summary, run};
+pub use run::run;
+pub use summary::{Settings, Summary};

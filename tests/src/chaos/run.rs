@@ -1,19 +1,19 @@
 //! One run: change after change, and what came of it.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use pushring_router::{Config, Router};
 
-use super::ledger::{Ledger, Loss};
-use super::load::{self, GROUPS, Load};
+use super::ledger::Ledger;
+use super::load::Load;
 use super::plan::{Change, Kill, Plan, State};
+use super::ring::Ring;
 use super::servers::Servers;
-use crate::{Member, Mode, live, poll_until};
+use super::summary::{Settings, Summary};
+use crate::poll_until;
 
 /// Gateways that come and go.
 const GATEWAYS: usize = 6;
@@ -21,57 +21,6 @@ const GATEWAYS: usize = 6;
 const QUIET_EVERY: usize = 10;
 /// How often the progress is told, in changes.
 const TELL_EVERY: usize = 50;
-
-/// What to run.
-#[derive(Debug, Clone, Copy)]
-pub struct Settings {
-    /// `Cluster` or `Endpoint`.
-    pub mode: Mode,
-    /// How many changes.
-    pub changes: usize,
-    /// The same seed gives the same changes, though not at the same times.
-    pub seed: u64,
-}
-
-/// What came of it; displayed as the one line that says it all.
-#[derive(Debug)]
-pub struct Summary {
-    settings: Settings,
-    pushes: u64,
-    /// Pushes that were not answered 2xx, or are not where they belong.
-    pub lost: Vec<Loss>,
-    /// Times until a change was live, undisturbed ones, in ascending order.
-    live: Vec<Duration>,
-    /// The same with something killed on the way.
-    live_after_kill: Vec<Duration>,
-    /// The change that took longest of the undisturbed ones.
-    slowest: String,
-    /// What happened how often.
-    counts: BTreeMap<String, usize>,
-    /// Envoy's log; kept when a push was lost.
-    pub envoy_log: PathBuf,
-}
-
-impl fmt::Display for Summary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Settings { mode, changes, .. } = self.settings;
-        let (p50, p99) = (percentile(&self.live, 50), percentile(&self.live, 99));
-        let (pushes, lost) = (self.pushes, self.lost.len());
-        write!(f, "chaos mode={mode} changes={changes} pushes={pushes} lost={lost} ")?;
-        write!(f, "live_ms_p50={p50} live_ms_p99={p99}")
-    }
-}
-
-impl Summary {
-    /// What happened how often, and how long a change took with something killed on its way.
-    #[must_use]
-    pub fn details(&self) -> String {
-        let counts: Vec<String> = self.counts.iter().map(|(what, count)| format!("{what} {count}")).collect();
-        let (p50, p99) = (percentile(&self.live_after_kill, 50), percentile(&self.live_after_kill, 99));
-        let (counts, slowest) = (counts.join(", "), &self.slowest);
-        format!("{counts}; live after a kill: p50 {p50} ms, p99 {p99} ms; slowest without: {slowest}")
-    }
-}
 
 /// Runs; `tell` gets a line now and then.
 ///
@@ -152,7 +101,8 @@ impl Run {
             if index > 0 {
                 thread::sleep(change.pause);
             }
-            changed = self.tell(change.gateway, *state)?.or(changed);
+            // Only the last call is timed: by then an earlier one has been under way for the pause.
+            changed = self.tell(change.gateway, *state)?;
         }
         let mut killed = change.kill.is_some();
         match change.kill {
@@ -227,36 +177,4 @@ impl Run {
         self.ledger.judge(&pushes, &held);
         Ok(())
     }
-}
-
-/// The ring of the gateways that are passing, as the filter is to make it.
-struct Ring {
-    digest: String,
-    /// The gateway that owns each group.
-    owners: Vec<usize>,
-}
-
-impl Ring {
-    fn of(mode: Mode, servers: &Servers, states: &[State]) -> Result<Self> {
-        let passing = (0..states.len()).filter(|gateway| states[*gateway] == State::Passing);
-        let addresses: BTreeMap<String, usize> =
-            passing.map(|gateway| (servers.gateways.address(gateway).to_string(), gateway)).collect();
-        let members: Vec<Member> = addresses
-            .keys()
-            .map(|address| Member { name: address.clone(), address: address.clone(), weight: 1 })
-            .collect();
-        let router = Router::new(Config::parse(live::config(mode, &members)?.to_string().as_bytes())?)?;
-        let owner = |group| {
-            let key = router.group(load::path(group).as_bytes()).context("not a push path")?.key;
-            let owner = router.owner(&key).context("no members")?;
-            addresses.get(&owner.name).copied().context("an unknown owner")
-        };
-        Ok(Self { digest: router.digest(), owners: (0..GROUPS).map(owner).collect::<Result<_>>()? })
-    }
-}
-
-/// Milliseconds; the smallest time that is not below that part of all.
-fn percentile(sorted: &[Duration], percent: usize) -> u128 {
-    let index = (sorted.len() * percent).div_ceil(100).max(1) - 1;
-    sorted.get(index).map(Duration::as_millis).unwrap_or_default()
 }

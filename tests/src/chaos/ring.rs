@@ -1,0 +1,37 @@
+//! The ring that Envoy is to have, worked out apart from it.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use pushring_router::{Config, Router};
+
+use super::load::{self, GROUPS};
+use super::plan::State;
+use super::servers::Servers;
+use crate::{Member, Mode, live};
+
+/// The ring of the gateways that are passing, as the filter is to make it.
+pub(super) struct Ring {
+    pub(super) digest: String,
+    /// The gateway that owns each group.
+    pub(super) owners: Vec<usize>,
+}
+
+impl Ring {
+    pub(super) fn of(mode: Mode, servers: &Servers, states: &[State]) -> Result<Self> {
+        let passing = (0..states.len()).filter(|gateway| states[*gateway] == State::Passing);
+        let addresses: BTreeMap<String, usize> =
+            passing.map(|gateway| (servers.gateways.address(gateway).to_string(), gateway)).collect();
+        let members: Vec<Member> = addresses
+            .keys()
+            .map(|address| Member { name: address.clone(), address: address.clone(), weight: 1 })
+            .collect();
+        let router = Router::new(Config::parse(live::config(mode, &members)?.to_string().as_bytes())?)?;
+        let owner = |group| {
+            let key = router.group(load::path(group).as_bytes()).context("not a push path")?.key;
+            let owner = router.owner(&key).context("no members")?;
+            addresses.get(&owner.name).copied().context("an unknown owner")
+        };
+        Ok(Self { digest: router.digest(), owners: (0..GROUPS).map(owner).collect::<Result<_>>()? })
+    }
+}
