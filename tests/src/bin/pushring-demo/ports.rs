@@ -1,0 +1,171 @@
+//! The ports of one demo: a block of consecutive ones, so that a single number moves them all.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+
+use anyhow::{Context, Result, bail};
+
+/// Offset of the first pushgateway.
+const GATEWAYS: u16 = 10;
+/// From one suggestion for another block to the next.
+const STRIDE: u16 = 100;
+/// Where suggestions begin; they stay below the ports that systems take for outgoing connections.
+const SUGGESTED: std::ops::Range<u16> = 20_091..32_000;
+
+/// A block of free ports.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ports {
+    first: u16,
+    gateways: u16,
+    consul: bool,
+}
+
+impl Ports {
+    /// The block that begins with `first`; 0: any block that is free.
+    ///
+    /// # Errors
+    /// When one of its ports is taken: which, by whom, and what else to try.
+    pub(crate) fn choose(first: u16, gateways: u16, consul: bool) -> Result<Self> {
+        let wanted = Self { first, gateways, consul };
+        if first == 0 {
+            return wanted.another().context("no block of free ports between 20091 and 32000");
+        }
+        let Some((port, purpose)) = wanted.all().into_iter().find(|(port, _)| !is_free(*port)) else {
+            return Ok(wanted);
+        };
+        let by = holder(port).map(|holder| format!(" by {holder}")).unwrap_or_default();
+        let instead = match wanted.another() {
+            Some(other) => format!("end that, or take other ports: make run PORT={}", other.first),
+            None => "end that".to_owned(),
+        };
+        bail!("port {port} (for {purpose}) is taken{by}; {instead}")
+    }
+
+    /// Pushes.
+    pub(crate) fn push(self) -> u16 {
+        self.first
+    }
+
+    /// The gateways' own pages, past the ring.
+    pub(crate) fn operator(self) -> u16 {
+        self.first + 1
+    }
+
+    /// Envoy's admin page.
+    pub(crate) fn admin(self) -> u16 {
+        self.first + 2
+    }
+
+    /// Consul: its HTTP API, its server, its gossip.
+    pub(crate) fn consul(self) -> [u16; 3] {
+        [3, 4, 5].map(|offset| self.first + offset)
+    }
+
+    /// The pushgateways that the demo starts with.
+    pub(crate) fn gateways(self) -> Vec<SocketAddr> {
+        (0..self.gateways).map(|index| self.gateway(index)).collect()
+    }
+
+    /// One more, which the reader is told to add.
+    pub(crate) fn next_gateway(self) -> SocketAddr {
+        self.gateway(self.gateways)
+    }
+
+    fn gateway(self, index: u16) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.first + GATEWAYS + index).into()
+    }
+
+    fn all(self) -> Vec<(u16, &'static str)> {
+        let mut all = vec![
+            (self.push(), "pushes"),
+            (self.operator(), "operators"),
+            (self.admin(), "Envoy's admin page"),
+        ];
+        if self.consul {
+            all.extend(self.consul().map(|port| (port, "Consul")));
+        }
+        all.extend(self.gateways().iter().map(|gateway| (gateway.port(), "a pushgateway")));
+        all.push((self.next_gateway().port(), "a pushgateway that you may add"));
+        all
+    }
+
+    fn another(self) -> Option<Self> {
+        // Two that look at the same time begin apart.
+        let blocks = SUGGESTED.step_by(STRIDE.into());
+        let skip = if self.first == 0 { std::process::id() as usize % blocks.len() } else { 0 };
+        let from_there = blocks.clone().skip(skip).chain(blocks.take(skip));
+        let mut others = from_there.map(|first| Self { first, ..self });
+        others.find(|other| other.all().into_iter().all(|(port, _)| is_free(port)))
+    }
+}
+
+/// Whether nothing listens there.
+fn is_free(port: u16) -> bool {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+}
+
+/// Who listens on a port, as far as Linux tells this user.
+fn holder(port: u16) -> Option<String> {
+    let inode = ["/proc/net/tcp", "/proc/net/tcp6"]
+        .iter()
+        .find_map(|table| listening_inode(&fs::read_to_string(table).ok()?, port))?;
+    let socket = format!("socket:[{inode}]");
+    let holds = |process: &u32| {
+        let Ok(files) = fs::read_dir(format!("/proc/{process}/fd")) else { return false };
+        files
+            .flatten()
+            .any(|file| fs::read_link(file.path()).is_ok_and(|to| to.as_os_str() == socket.as_str()))
+    };
+    let entries = fs::read_dir("/proc").ok()?.flatten();
+    let process = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).find(holds)?;
+    let name = fs::read_to_string(format!("/proc/{process}/comm")).ok()?;
+    Some(format!("{} (process {process})", name.trim()))
+}
+
+/// The inode of the socket in state LISTEN (0A), from the table that proc(5) describes.
+fn listening_inode(table: &str, port: u16) -> Option<String> {
+    let local = format!(":{port:04X}");
+    table.lines().skip(1).find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let listens = fields.get(1)?.ends_with(&local) && *fields.get(3)? == "0A";
+        fields.get(9).filter(|_| listens).map(|inode| (*inode).to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_the_taken_port_its_holder_and_a_way_out() {
+        let free = Ports::choose(0, 3, true).unwrap();
+        let gateway = free.gateways()[1].port();
+        let _taken = TcpListener::bind((Ipv4Addr::LOCALHOST, gateway)).unwrap();
+        let message = Ports::choose(free.push(), 3, true).unwrap_err().to_string();
+        assert!(message.starts_with(&format!("port {gateway} (for a pushgateway) is taken")), "{message}");
+        if cfg!(target_os = "linux") {
+            assert!(message.contains(&format!("(process {})", std::process::id())), "{message}");
+        }
+        let (_, other) = message.rsplit_once("make run PORT=").unwrap();
+        assert!(Ports::choose(other.parse().unwrap(), 3, true).is_ok(), "{message}");
+    }
+
+    #[test]
+    fn no_port_serves_two_purposes() {
+        let mut ports: Vec<u16> =
+            Ports { first: 1, gateways: 50, consul: true }.all().into_iter().map(|(port, _)| port).collect();
+        let all = ports.len();
+        ports.sort_unstable();
+        ports.dedup();
+        assert_eq!((ports.len(), all), (57, 57));
+    }
+
+    #[test]
+    fn reads_the_table_of_sockets() {
+        let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n\
+             0: 0100007F:4A93 0100007F:1234 01 00000000:00000000 00:00000000 00000000  0 0 11 1 0\n\
+             1: 0100007F:4A93 00000000:0000 0A 00000000:00000000 00:00000000 00000000  0 0 12 1 0\n";
+        assert_eq!(listening_inode(table, 19091).as_deref(), Some("12"));
+        assert_eq!(listening_inode(table, 19092), None);
+    }
+}

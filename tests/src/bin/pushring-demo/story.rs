@@ -1,0 +1,147 @@
+//! Joins what Consul says about pushgateways with what became of the ring, into lines that tell what happened.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use crate::change::{Change, count};
+
+/// A ring that has not followed Consul by then was kept on purpose.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// In the settings that ship a third of the registered, and at least one, must be passing.
+const MIN_MEMBERS_SHARE: usize = 3;
+
+/// Status (`passing`, `warning`, `critical`) by address.
+pub(crate) type Health = BTreeMap<String, String>;
+
+/// What was told, and what is still to tell.
+#[derive(Debug)]
+pub(crate) struct Story {
+    health: Health,
+    untold: Vec<String>,
+    since: Instant,
+}
+
+impl Story {
+    /// Begins with this health, which needs no telling.
+    pub(crate) fn new(health: Health) -> Self {
+        Self { health, untold: Vec::new(), since: Instant::now() }
+    }
+
+    /// Takes in what Consul says now.
+    pub(crate) fn health(&mut self, now: Instant, health: Health) {
+        let mut news = Vec::new();
+        for (address, status) in &health {
+            match self.health.get(address) {
+                Some(old) if old == status => {}
+                Some(_) => news.push(format!("pushgateway {address} {status}")),
+                None => news.push(format!("pushgateway {address} registered, {status}")),
+            }
+        }
+        let gone = self.health.keys().filter(|address| !health.contains_key(*address));
+        news.extend(gone.map(|address| format!("pushgateway {address} deregistered")));
+        if !news.is_empty() && self.untold.is_empty() {
+            self.since = now;
+        }
+        self.untold.append(&mut news);
+        self.health = health;
+    }
+
+    /// The line for a ring that went live.
+    pub(crate) fn ring(&mut self, change: &Change) -> String {
+        let why = if self.untold.is_empty() {
+            change.to_string()
+        } else {
+            std::mem::take(&mut self.untold).join(", ")
+        };
+        format!("{why}, {}", change.ring())
+    }
+
+    /// The line for news that change no ring, once that is clear.
+    pub(crate) fn without_ring(&mut self, now: Instant, on_ring: &BTreeSet<String>) -> Option<String> {
+        let passing: BTreeSet<String> = self.passing().cloned().collect();
+        let as_it_should_be = passing == *on_ring;
+        if self.untold.is_empty() || (!as_it_should_be && now.duration_since(self.since) < PATIENCE) {
+            return None;
+        }
+        let mut line = std::mem::take(&mut self.untold).join(", ");
+        line += &format!(", ring stays at {}", count(on_ring.len(), "member"));
+        if !as_it_should_be {
+            let (passing, registered) = (passing.len(), self.health.len());
+            line += &if passing * MIN_MEMBERS_SHARE < registered.max(MIN_MEMBERS_SHARE) {
+                format!(": {passing} of {registered} passing is too few for another (min_members_share)")
+            } else {
+                " so far; see the log of consul-template".to_owned()
+            };
+        }
+        Some(line)
+    }
+
+    fn passing(&self) -> impl Iterator<Item = &String> {
+        self.health.iter().filter(|(_, status)| *status == "passing").map(|(address, _)| address)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pushring_router::Router;
+
+    use super::*;
+
+    fn health(all: &[(&str, &str)]) -> Health {
+        all.iter().map(|(address, status)| ((*address).to_owned(), (*status).to_owned())).collect()
+    }
+
+    fn change(old: &str, new: &str) -> Change {
+        let router = |list: &str| Router::parse(format!(r#"{{"members": [{list}]}}"#).as_bytes()).unwrap();
+        Change::between(&router(old), &router(new))
+    }
+
+    #[test]
+    fn a_sick_member_leaves_the_ring() {
+        let now = Instant::now();
+        let mut story = Story::new(health(&[("a:1", "passing"), ("b:1", "passing")]));
+        story.health(now, health(&[("a:1", "passing"), ("b:1", "critical")]));
+        let both = BTreeSet::from(["a:1".to_owned(), "b:1".to_owned()]);
+        assert_eq!(story.without_ring(now, &both), None, "the ring may still follow");
+        let line = story.ring(&change(r#""a:1", "b:1""#, r#""a:1""#));
+        assert!(line.starts_with("pushgateway b:1 critical, ring now 1 member, "), "{line}");
+        assert!(line.ends_with("% of groups moved"), "{line}");
+        assert_eq!(story.without_ring(now + PATIENCE, &both), None, "told already");
+    }
+
+    #[test]
+    fn a_registration_that_is_not_passing_needs_no_ring() {
+        let now = Instant::now();
+        let mut story = Story::new(health(&[("a:1", "passing")]));
+        story.health(now, health(&[("a:1", "passing"), ("b:1", "critical")]));
+        let line = story.without_ring(now, &BTreeSet::from(["a:1".to_owned()])).unwrap();
+        assert_eq!(line, "pushgateway b:1 registered, critical, ring stays at 1 member");
+        story.health(now, health(&[("a:1", "passing")]));
+        let line = story.without_ring(now, &BTreeSet::from(["a:1".to_owned()])).unwrap();
+        assert_eq!(line, "pushgateway b:1 deregistered, ring stays at 1 member");
+    }
+
+    #[test]
+    fn a_ring_that_is_kept_on_purpose() {
+        let now = Instant::now();
+        let mut story = Story::new(health(&[("a:1", "passing")]));
+        story.health(now, health(&[("a:1", "critical")]));
+        let ring = BTreeSet::from(["a:1".to_owned()]);
+        assert_eq!(story.without_ring(now, &ring), None);
+        let line = story.without_ring(now + PATIENCE, &ring).unwrap();
+        assert!(line.contains("a:1 critical, ring stays at 1 member: 0 of 1 passing is too few"), "{line}");
+        story.health(now, health(&[("a:1", "critical"), ("b:1", "passing")]));
+        let line = story.without_ring(now + PATIENCE, &ring).unwrap();
+        assert!(line.ends_with(
+            "b:1 registered, passing, ring stays at 1 member so far; see the log of consul-template"
+        ));
+    }
+
+    #[test]
+    fn a_ring_without_news_tells_what_changed_in_it() {
+        let mut story = Story::new(Health::new());
+        let line = story.ring(&change(r#""a:1""#, r#""a:1", "b:1""#));
+        assert!(line.starts_with("member b:1 added, ring now 2 members, "), "{line}");
+    }
+}
