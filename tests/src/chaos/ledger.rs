@@ -4,12 +4,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use anyhow::Result;
+
 use super::gateways::{self, Held};
 use super::load::Push;
 
 /// The first worker of Envoy with the new ring is the one that is seen; another may route by the old ring a little
 /// longer, on a machine that is busy.
 const OTHER_WORKERS: Duration = Duration::from_secs(1);
+
+/// A gateway stores what it has answered within milliseconds.
+const STORED: Duration = Duration::from_secs(10);
 
 /// The owners of all groups under one ring, and the time in which Envoy may have had it: from before Consul was told,
 /// until a later one was seen in Envoy.
@@ -82,8 +87,8 @@ impl Ledger {
         }
     }
 
-    /// Judges all pushes since the last quiet point; `held` is what the gateways have now, while none is under way.
-    pub(super) fn judge(&mut self, pushes: &[Push], held: &[Held]) {
+    /// Judges all pushes since the last quiet point; `look` asks the gateways what they have, while no push is under way.
+    pub(super) fn judge(&mut self, pushes: &[Push], look: impl Fn() -> Result<Vec<Held>>) -> Result<()> {
         self.pushes += pushes.len() as u64;
         for push in pushes {
             if let Err(reason) = self.place(push) {
@@ -91,25 +96,41 @@ impl Ledger {
             }
         }
         let now = Instant::now();
-        for (index, held) in held.iter().enumerate() {
-            // More than answered is no loss: a push may be carried out though its answer did not arrive.
-            for _ in held.pushes..self.answered[index] {
-                self.lose(now, format!("{} counts fewer pushes than it answered", gateways::name(index)));
-            }
-            self.answered[index] = self.answered[index].min(held.pushes);
+        let mut held = look()?;
+        while !self.missing(&held).is_empty() && now.elapsed() < STORED {
+            held = look()?;
         }
-        for (group, (value, gateway)) in self.last.clone() {
-            let found = held[gateway].values.get(&group);
-            if found.is_none_or(|found| *found < value) {
-                let name = gateways::name(gateway);
-                self.lose(
-                    now,
-                    format!("push {value} of group {group}: answered by {name}, which has {found:?}"),
-                );
-                self.last.remove(&group);
-            }
+        for what in self.missing(&held) {
+            self.lose(now, what);
         }
+        // Each is lost once.
+        self.answered
+            .iter_mut()
+            .zip(&held)
+            .for_each(|(answered, held)| *answered = held.pushes.min(*answered));
+        self.last.retain(|group, (value, gateway)| held[*gateway].has(*group, *value));
         self.terms.retain(|term| term.until.is_none_or(|until| until > now));
+        Ok(())
+    }
+
+    /// What was answered and is not there.
+    fn missing(&self, held: &[Held]) -> Vec<String> {
+        let mut missing = Vec::new();
+        for (gateway, (answered, held)) in self.answered.iter().zip(held).enumerate() {
+            // More than answered is no loss: a push may be carried out though its answer did not arrive.
+            for _ in held.pushes..*answered {
+                missing.push(format!("{} counts fewer pushes than it answered", gateways::name(gateway)));
+            }
+        }
+        for (group, (value, gateway)) in &self.last {
+            if !held[*gateway].has(*group, *value) {
+                let name = gateways::name(*gateway);
+                missing.push(format!(
+                    "push {value} of group {group}: answered by {name}, which does not have it"
+                ));
+            }
+        }
+        missing
     }
 
     fn place(&mut self, push: &Push) -> Result<(), String> {

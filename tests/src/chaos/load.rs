@@ -27,9 +27,9 @@ const CONNECTIONS: usize = 16;
 const GROUPS_EACH: usize = 4;
 /// How many groups there are. Group `g` is at [`path`]`(g)`.
 pub(super) const GROUPS: usize = CONNECTIONS * GROUPS_EACH;
-/// Between the pushes of one connection: a few thousand pushes a second in all, so that two cores have room for the
-/// servers whose reaction is measured.
-const PAUSE: Duration = Duration::from_millis(3);
+/// Between the pushes of one connection: some thousand pushes a second in all, so that two cores have room for the servers
+/// whose reaction is measured.
+const PAUSE: Duration = Duration::from_millis(1);
 /// A push that has not been answered by then is lost.
 const TIMEOUT: Duration = Duration::from_secs(30);
 

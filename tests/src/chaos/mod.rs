@@ -4,9 +4,8 @@
 //! A push counts as lost unless it was answered 2xx and is *found*:
 //!
 //! * Each Pushgateway writes its name into each answer (a header of its own web configuration; Envoy passes it on), so
-//!   every single push tells which gateway answered it. A gateway answers 200 after it has checked and stored the push.
-//!   It must be one that owned the group under a ring that Envoy may have had between sending and answer: from before
-//!   Consul was told of it until a later one was seen in Envoy.
+//!   every single push tells which gateway answered it. It must be one that owned the group under a ring that Envoy may
+//!   have had between sending and answer: from before Consul was told of it until a later one was seen in Envoy.
 //! * Every few changes the load holds its breath, so that nothing is under way. Then each gateway must count (in its own
 //!   `pushgateway_http_requests_total`) at least the pushes that were answered in its name: no answer was made up on the
 //!   way. And the last push of each group must be in the gateway that answered it, with its value or a later one.

@@ -6,8 +6,12 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-/// A ring is accepted from a third of the registered members on: two of the six that there are.
-const LEAST_PASSING: usize = 2;
+/// Gateways that come and go.
+pub(super) const GATEWAYS: usize = 10;
+/// So many are not registered, so that each stays away until Envoy has dropped it: its coming back is a real joining.
+const LEAST_ABSENT: usize = 3;
+/// A ring is accepted from a third of the registered members on.
+const LEAST_PASSING: usize = (GATEWAYS - LEAST_ABSENT).div_ceil(3);
 /// How many changes, one after another, are made before Envoy has the first of them, at most.
 const LONGEST_BURST: usize = 3;
 /// Every so many changes something is killed in the middle of one, these in turn.
@@ -73,6 +77,8 @@ pub(super) struct Change {
 pub(super) struct Plan {
     rng: Rng,
     states: Vec<State>,
+    /// The number of the change that made it so.
+    since: Vec<usize>,
     made: BTreeMap<Step, usize>,
     number: usize,
     /// Gateways in changes that Envoy may not have yet. They are left alone: were a change taken back, nobody could
@@ -81,27 +87,38 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// All gateways are registered and passing at first.
-    pub(super) fn new(seed: u64, gateways: usize) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
+        let state = |gateway| if gateway <= LEAST_ABSENT { State::Absent } else { State::Passing };
         Self {
             rng: Rng::with_seed(seed),
-            states: vec![State::Passing; gateways],
+            states: (0..GATEWAYS).map(state).collect(),
+            since: vec![0; GATEWAYS],
             made: STEPS.iter().map(|step| (*step, 0)).collect(),
             number: 0,
             pending: BTreeSet::new(),
         }
     }
 
+    /// The states so far, by gateway.
+    pub(super) fn states(&self) -> &[State] {
+        &self.states
+    }
+
     pub(super) fn next(&mut self) -> Change {
         self.number += 1;
         let mut possible = self.possible();
-        // Some step is possible always: at least three gateways are not pending, and if all those are passing, one may go.
+        // Some step is possible always: of those that are registered more than two are not pending, of the others as many.
         let fewest = possible.iter().map(|(step, _)| self.made[step]).min().unwrap_or_default();
         possible.retain(|(step, _)| self.made[step] == fewest);
-        let (step, gateway) = possible[self.rng.usize(..possible.len())];
+        let (step, mut gateway) = possible[self.rng.usize(..possible.len())];
+        if step.begins_with(State::Absent) {
+            let absent = possible.iter().filter(|(other, _)| *other == step).map(|(_, gateway)| *gateway);
+            gateway = absent.min_by_key(|gateway| self.since[*gateway]).unwrap_or(gateway);
+        }
         *self.made.entry(step).or_default() += 1;
         let states = step.states(self.states[gateway]);
         self.states[gateway] = states[states.len() - 1];
+        self.since[gateway] = self.number;
 
         let kill = (self.number.is_multiple_of(KILL_EVERY))
             .then(|| KILLS[(self.number / KILL_EVERY - 1) % KILLS.len()]);
@@ -115,9 +132,15 @@ impl Plan {
     }
 
     fn possible(&self) -> Vec<(Step, usize)> {
-        let passing = self.states.iter().filter(|state| **state == State::Passing).count();
+        let count = |wanted| self.states.iter().filter(|state| **state == wanted).count();
+        let (passing, absent) = (count(State::Passing), count(State::Absent));
         let fits = |step: Step, state| {
-            step.begins_with(state) && (state != State::Passing || passing > LEAST_PASSING)
+            let enough = match state {
+                State::Absent => absent > LEAST_ABSENT,
+                State::Critical => true,
+                State::Passing => passing > LEAST_PASSING,
+            };
+            enough && step.begins_with(state)
         };
         let gateways = self.states.iter().enumerate().filter(|(gateway, _)| !self.pending.contains(gateway));
         gateways

@@ -9,14 +9,12 @@ use anyhow::{Context, Result, ensure};
 
 use super::ledger::Ledger;
 use super::load::Load;
-use super::plan::{Change, Kill, Plan, State};
+use super::plan::{Change, GATEWAYS, Kill, Plan, State};
 use super::ring::Ring;
 use super::servers::Servers;
 use super::summary::{Settings, Summary};
 use crate::poll_until;
 
-/// Gateways that come and go.
-const GATEWAYS: usize = 6;
 /// After so many changes all that was pushed is looked for.
 const QUIET_EVERY: usize = 10;
 /// How often the progress is told, in changes.
@@ -38,15 +36,15 @@ pub fn run(settings: Settings, tell: impl FnMut(&str)) -> Result<Summary> {
 }
 
 fn run_in(dir: &Path, settings: Settings, mut tell: impl FnMut(&str)) -> Result<Summary> {
-    let servers = Servers::start(dir, settings.mode, GATEWAYS)?;
-    let states = vec![State::Passing; GATEWAYS];
+    let mut plan = Plan::new(settings.seed);
+    let states = plan.states().to_vec();
+    let servers = Servers::start(dir, settings.mode, &states)?;
     let ring = Ring::of(settings.mode, &servers, &states)?;
     poll_until("the first ring", || (servers.digest()? == ring.digest).then_some(()))?;
     let ledger = Ledger::new(GATEWAYS, ring.owners);
     let load = Load::start(servers.envoy.push)?;
     let (counts, slowest, live) = (BTreeMap::new(), String::new(), [vec![], vec![]]);
     let mut run = Run { settings, servers, states, ledger, load, counts, slowest, live };
-    let mut plan = Plan::new(settings.seed, GATEWAYS);
     for number in 1..=settings.changes {
         run.make(&plan.next())?;
         if number % QUIET_EVERY == 0 || number == settings.changes {
@@ -172,9 +170,6 @@ impl Run {
 
     /// Looks for all that was pushed.
     fn look(&mut self) -> Result<()> {
-        let held = self.load.pause(|pushes| Ok((pushes, self.servers.gateways.held()?)));
-        let (pushes, held) = held?;
-        self.ledger.judge(&pushes, &held);
-        Ok(())
+        self.load.pause(|pushes| self.ledger.judge(&pushes, || self.servers.gateways.held()))
     }
 }

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::gateways::Gateways;
-use super::plan::State;
+use super::plan::{GATEWAYS, State};
 use crate::http::Client;
 use crate::{Consul, ConsulTemplate, Envoy, Layout, Mode, Ports, Templates};
 
@@ -31,12 +31,12 @@ pub(super) struct Servers {
 }
 
 impl Servers {
-    /// Starts all, in the order that the operator's guide has, with all gateways registered and passing.
-    pub(super) fn start(dir: &Path, mode: Mode, gateways: usize) -> Result<Self> {
-        let gateways_started = Gateways::start(dir, gateways)?;
+    /// Starts all, in the order that the operator's guide has, with the gateways registered that are to be passing.
+    pub(super) fn start(dir: &Path, mode: Mode, states: &[State]) -> Result<Self> {
+        let gateways = Gateways::start(dir, GATEWAYS)?;
         let consul = Consul::start_persistent(dir)?;
-        for index in 0..gateways {
-            consul.register(gateways_started.address(index), "passing")?;
+        for index in (0..GATEWAYS).filter(|index| states[*index] == State::Passing) {
+            consul.register(gateways.address(index), "passing")?;
         }
         let layout = Layout::create(&dir.join("pushring"), mode, Ports::default())?;
         let templates = Templates::install(&layout, &[])?;
@@ -46,7 +46,7 @@ impl Servers {
         let consul_template = templates.start(&consul)?;
         let live = layout.live().to_str().context("the folder's name is not UTF-8")?.to_owned();
         let status = envoy.client()?;
-        Ok(Self { envoy, status, consul_template, templates, consul, gateways: gateways_started, live })
+        Ok(Self { envoy, status, consul_template, templates, consul, gateways, live })
     }
 
     /// Tells Consul that a gateway goes from one state to another.
