@@ -10,6 +10,7 @@ pub mod http;
 pub mod live;
 pub mod poll;
 pub mod process;
+mod publish;
 pub mod pushgateway;
 pub mod templates;
 pub mod tools;

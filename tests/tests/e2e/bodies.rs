@@ -84,6 +84,7 @@ fn every_byte_arrives() {
         let recorder = Recorder::start();
         fleet.layout.write(&live::config(mode, &[recorder.address.into()]).unwrap()).unwrap();
         fleet.envoy.wait_members(&[&recorder.address.to_string()]).unwrap();
+        fleet.envoy.wait_upstreams(&[&recorder.address.to_string()]).unwrap();
         for (body, headers) in &bodies {
             for client in [fleet.envoy.client().unwrap(), Client::http2(fleet.envoy.push).unwrap()] {
                 assert_eq!(client.send("POST", PATH, headers, body.clone()).unwrap().status, 200);

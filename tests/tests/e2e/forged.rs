@@ -87,10 +87,12 @@ fn a_gateway_sees_no_destination_header() {
         let config = live::config(mode, &[recorder.address.into()]).unwrap();
         fleet.layout.write(&config).unwrap();
         fleet.envoy.wait_members(&[&recorder.address.to_string()]).unwrap();
+        fleet.envoy.wait_upstreams(&[&recorder.address.to_string()]).unwrap();
         for method in METHODS.into_iter().filter(|method| !["GET", "HEAD"].contains(method)).chain(["DELETE"])
         {
             let headers = [("x-pushring-destination", "a"), ("x-pushring-destination-mirror", "b")];
-            fleet.envoy.client().unwrap().send(method, PUSH, &headers, "x 1\n").unwrap();
+            let answer = fleet.envoy.client().unwrap().send(method, PUSH, &headers, "x 1\n").unwrap();
+            assert_eq!(answer.status, 200, "{mode} {method}: {}", answer.text());
             let head = recorder.requests.recv().unwrap().head;
             assert!(head[0].starts_with(&method.to_lowercase()), "{head:?}");
             assert!(!head.iter().any(|line| line.starts_with("x-pushring")), "{mode} {method}: {head:?}");

@@ -64,25 +64,17 @@ fn keep_pushing(push: SocketAddr, load: usize, stop: &AtomicBool) -> usize {
     count
 }
 
-/// Each change takes another set of two to five of the gateways; the two files are written in either order. A change is
-/// in force before the next begins: Envoy reads the two files one after the other, and over several changes at once the
-/// ring and the endpoints could have no member in common.
+/// Each change takes another set of two to four of the gateways, published as in production: what leaves the ring stays
+/// known to Envoy for a moment, for pushes that were decided by the ring before.
 fn change_members(fleet: &Fleet) {
     let all: Vec<Member> = fleet.gateways.iter().map(|gateway| gateway.address.into()).collect();
     for change in 1..=CHANGES {
         let size = if change == CHANGES { all.len() } else { 2 + change % 3 };
         let chosen: BTreeSet<usize> = (0..size).map(|index| (change + index) % all.len()).collect();
         let members: Vec<Member> = chosen.into_iter().map(|index| all[index].clone()).collect();
-        let json = live::config(Mode::Endpoint, &members).unwrap().to_string();
-        if change % 2 == 0 {
-            fleet.layout.write_ring(&json).unwrap();
-            fleet.layout.write_upstreams(&members).unwrap();
-        } else {
-            fleet.layout.write_upstreams(&members).unwrap();
-            fleet.layout.write_ring(&json).unwrap();
-        }
+        let config = live::config(Mode::Endpoint, &members).unwrap();
+        fleet.layout.publish(&config, Some(fleet.envoy.admin)).unwrap();
         let names: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
         fleet.envoy.wait_members(&names).unwrap();
-        fleet.envoy.wait_upstreams(&names).unwrap();
     }
 }

@@ -3,13 +3,11 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use pushring::envoy_admin::Admin;
-use pushring::publish::{self, RING_FILE};
 use pushring_router::{Config, Router};
-use pushring_tests::{Layout, Member, live};
+use pushring_tests::{Layout, live};
 use serde_json::{Value, json};
 
 use crate::change::{Change, count};
@@ -38,8 +36,7 @@ impl FromFile {
         let path = dir.join("pushring.json");
         fs::write(&path, format!("{config:#}\n"))?;
         let router = Router::parse(config.to_string().as_bytes())?;
-        stage(layout, dir, &config.to_string(), router.config())?;
-        publish(layout, None)?;
+        publish(layout, &config.to_string(), None)?;
         let watch = Watch::new(&path);
         Ok((Self { path, watch, first: router.config().clone() }, router))
     }
@@ -73,8 +70,7 @@ impl FromFile {
             return Ok(());
         }
         let before = demo.rings()?;
-        stage(&demo.layout, &demo.dir, text, router.config())?;
-        publish(&demo.layout, Some(demo.envoy.admin))?;
+        publish(&demo.layout, text, Some(demo.envoy.admin))?;
         demo.wait_live(before, &router)?;
         let change = Change::between(&demo.router, &router);
         let took = started.elapsed().as_millis();
@@ -121,36 +117,9 @@ fn fixed(config: &Config) -> [(&'static str, Value); 6] {
     ]
 }
 
-/// Renders Envoy's files into the staging folder.
-fn stage(layout: &Layout, dir: &Path, json: &str, config: &Config) -> Result<()> {
-    let dir = dir.to_str().context("the folder's name is not UTF-8")?;
-    let members: Vec<Member> = config
-        .members
-        .iter()
-        .map(|member| Member { name: member.name.clone(), address: member.address.clone(), weight: 1 })
-        .collect();
-    // In one line: the reader's own would have to keep to the indentation of YAML.
-    let json: Value = serde_json::from_str(json)?;
-    let mut files = vec![(RING_FILE, live::ring(layout.mode(), &json.to_string())?)];
-    let upstreams = live::upstreams(layout.mode(), &members)?;
-    files.extend(layout.mode().upstream_file().zip(upstreams));
-    for (file, text) in files {
-        fs::write(layout.staged().join(file), text.replace("/etc/pushring", dir))?;
-    }
-    Ok(())
-}
-
-/// The three steps of `pushring publish`, with the times that it has by default.
-fn publish(layout: &Layout, admin: Option<SocketAddr>) -> Result<()> {
-    let options = publish::Options {
-        staged: layout.staged(),
-        live: layout.live(),
-        admin: admin.map(|admin| format!("http://{admin}").parse::<Admin>()).transpose()?,
-        grace: Duration::from_secs(2),
-        delay: Duration::from_millis(500),
-        timeout: Duration::from_secs(10),
-    };
-    for warning in publish::publish(&options)?.warnings {
+/// Publishes, and tells what the publication warns of.
+fn publish(layout: &Layout, json: &str, admin: Option<SocketAddr>) -> Result<()> {
+    for warning in layout.publish(&serde_json::from_str(json)?, admin)?.warnings {
         screen::problem(warning);
     }
     Ok(())
