@@ -14,6 +14,8 @@ CARGO_FUZZ := 0.13.2
 WASM_BINDGEN := $(shell sed -n '/^name = "wasm-bindgen"$$/{n;s/version = "\(.*\)"/\1/p;}' Cargo.lock)
 # They run for seconds and are compiled on every fresh machine: the quick build is the cheap one.
 CARGO_INSTALL := cargo install --quiet --locked --force --debug --root $(TOOLS)
+# The demo does little itself; dependencies that are not optimised are there in a third of the time.
+QUICK := --config 'profile.dev.package."*".opt-level=0'
 # A second or two of random inputs for each fuzz target in `make test`; `make fuzz RUNS=1000000` for more.
 RUNS ?= 20000
 # Of members, for each mode, in `make chaos`.
@@ -26,7 +28,7 @@ help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
 
 run: wasm $(BIN)/pushgateway $(BIN)/envoy $(if $(CONSUL),$(BIN)/consul $(BIN)/consul-template) ## real pushgateways behind a real Envoy; GATEWAYS=5 MODE=endpoint CONSUL=1 PORT=20091
-	cargo build -p pushring-tests --bin pushring-demo $(if $(CONSUL),-p pushring --bin pushring)
+	cargo build $(QUICK) -p pushring-tests --bin pushring-demo $(if $(CONSUL),-p pushring --bin pushring)
 	@target/debug/pushring-demo --gateways $(GATEWAYS) --mode $(MODE) $(if $(CONSUL),--consul) \
 		$(if $(PORT),--port $(PORT)) $(if $(DIR),--dir $(DIR))
 
