@@ -31,3 +31,15 @@ impl fmt::Display for BadInput {
 }
 
 impl std::error::Error for BadInput {}
+
+/// The state of the fleet in which acting could lose something; nothing was done. Exit code 2, as [`BadInput`].
+#[derive(Debug)]
+pub struct NotSafe(pub String);
+
+impl fmt::Display for NotSafe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "not safe to run: {}", self.0)
+    }
+}
+
+impl std::error::Error for NotSafe {}

@@ -7,7 +7,8 @@ use clap::ValueEnum;
 pub enum Output {
     /// For people.
     #[default]
-    Text,
+    #[value(alias = "text")]
+    Table,
     /// One JSON document.
     Json,
 }

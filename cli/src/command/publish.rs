@@ -58,7 +58,7 @@ impl Publish {
             eprintln!("pushring: {warning}");
         }
         match self.output {
-            Output::Text => println!("{report}"),
+            Output::Table => println!("{report}"),
             Output::Json => println!("{}", serde_json::to_string(&report)?),
         }
         Ok(())

@@ -169,8 +169,8 @@ impl What {
                 "{}",
                 json!({"service": plan.service, "consul": plan.consul.address(), "dry_run": self.dry_run, "results": done})
             ),
-            Output::Text if done.is_empty() => {}
-            Output::Text => println!("{}", self.table(done)),
+            Output::Table if done.is_empty() => {}
+            Output::Table => println!("{}", self.table(done)),
         }
         let rest = plan.targets.len() - done.len();
         result.map_err(|error| error.context(format!("{} done, {rest} not", done.len())))
