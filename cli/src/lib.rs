@@ -12,6 +12,7 @@ use std::fmt;
 pub mod consul;
 pub mod dynamic_sharding_yml;
 pub mod envoy_admin;
+pub mod exposition;
 mod http;
 pub mod members;
 pub mod output;

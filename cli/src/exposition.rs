@@ -1,0 +1,212 @@
+//! What Prometheus scrapes from a Pushgateway, in the delimited protobuf form: read family by family, with every
+//! metric kept as the bytes that came, and written the same way for a push.
+//!
+//! Only this form has everything (native histograms, exemplars, created time stamps), and only raw bytes pass on what
+//! this version does not know yet: an embedded message and a byte string look the same on the wire, so no metric is
+//! taken apart and put together again. Messages: `io.prometheus.client` of prometheus/client_model.
+
+use std::collections::BTreeMap;
+use std::io::{BufReader, Read};
+
+use anyhow::{Context, bail};
+use prost::Message;
+use prost::bytes::Bytes;
+
+/// Largest family that is read, in bytes: a million series. A length beyond it is no family.
+const FAMILY_MAX: u64 = 1 << 28;
+
+/// All metrics of one name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Family(MetricFamily);
+
+#[derive(Clone, PartialEq, Message)]
+struct MetricFamily {
+    /// Bytes, because the Pushgateway does not check that it is UTF-8.
+    #[prost(bytes = "bytes", optional, tag = "1")]
+    name: Option<Bytes>,
+    #[prost(bytes = "bytes", optional, tag = "2")]
+    help: Option<Bytes>,
+    #[prost(int32, optional, tag = "3")]
+    kind: Option<i32>,
+    /// One `Metric` each, as it came.
+    #[prost(bytes = "bytes", repeated, tag = "4")]
+    metrics: Vec<Bytes>,
+}
+
+/// One metric, and what has to be known of it to say whose it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Metric {
+    /// All its labels, those of its group among them.
+    pub labels: BTreeMap<String, String>,
+    /// Its value, if it is a gauge.
+    pub gauge: Option<f64>,
+    /// The whole message.
+    pub raw: Bytes,
+}
+
+/// The part of a `Metric` that is decoded.
+#[derive(Clone, PartialEq, Message)]
+struct Head {
+    #[prost(message, repeated, tag = "1")]
+    labels: Vec<LabelPair>,
+    #[prost(message, optional, tag = "2")]
+    gauge: Option<Gauge>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct LabelPair {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(string, tag = "2")]
+    value: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Gauge {
+    #[prost(double, tag = "1")]
+    value: f64,
+}
+
+/// Names of the types, by their numbers on the wire; the gateway's API uses the same.
+const TYPES: [&str; 6] = ["COUNTER", "GAUGE", "SUMMARY", "UNTYPED", "HISTOGRAM", "GAUGE_HISTOGRAM"];
+
+impl Family {
+    /// Its name; empty when that is not UTF-8.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.name.as_deref().and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default()
+    }
+
+    /// The name of its type, as in the gateway's API; empty when the number is unknown.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        let number = usize::try_from(self.0.kind.unwrap_or_default());
+        number.ok().and_then(|number| TYPES.get(number).copied()).unwrap_or_default()
+    }
+
+    /// Its metrics, one by one; an item is an error where labels are not UTF-8 or the bytes are no metric.
+    pub fn metrics(&self) -> impl Iterator<Item = anyhow::Result<Metric>> {
+        self.0.metrics.iter().map(|raw| {
+            let head = Head::decode(raw.clone()).with_context(|| format!("a metric of {:?}", self.name()))?;
+            let labels = head.labels.into_iter().map(|label| (label.name, label.value)).collect();
+            Ok(Metric { labels, gauge: head.gauge.map(|gauge| gauge.value), raw: raw.clone() })
+        })
+    }
+
+    /// A family for a push. `None` where the type is none of [`Family::kind`]'s names.
+    #[must_use]
+    pub fn new(name: &str, kind: &str, help: Option<&str>, metrics: Vec<Bytes>) -> Option<Self> {
+        let bytes = |text: &str| Bytes::copy_from_slice(text.as_bytes());
+        let kind = TYPES.iter().position(|known| *known == kind).and_then(|kind| i32::try_from(kind).ok())?;
+        Some(Self(MetricFamily { name: Some(bytes(name)), help: help.map(bytes), kind: Some(kind), metrics }))
+    }
+}
+
+/// Reads families until the end. After an error there is no more.
+pub fn families(reader: impl Read) -> impl Iterator<Item = anyhow::Result<Family>> {
+    let mut reader = BufReader::with_capacity(1 << 16, reader);
+    let mut failed = false;
+    std::iter::from_fn(move || {
+        if failed {
+            return None;
+        }
+        let family = read(&mut reader).context("the exposition in protobuf").transpose();
+        failed = matches!(family, Some(Err(_)));
+        family
+    })
+}
+
+/// `None` at the end.
+fn read(reader: &mut impl Read) -> anyhow::Result<Option<Family>> {
+    let Some(length) = read_length(reader)? else { return Ok(None) };
+    if length > FAMILY_MAX {
+        bail!("found a family of {length} bytes, allowed are {FAMILY_MAX}");
+    }
+    // Grows as bytes come: a length that lies takes no memory.
+    let mut bytes = Vec::new();
+    let read = reader.take(length).read_to_end(&mut bytes)?;
+    if read as u64 != length {
+        bail!("it ends within a family, after {read} of {length} bytes");
+    }
+    Ok(Some(Family(MetricFamily::decode(Bytes::from(bytes))?)))
+}
+
+/// A varint of at most 64 bits; `None` when there is nothing more.
+fn read_length(reader: &mut impl Read) -> anyhow::Result<Option<u64>> {
+    let mut length = 0_u64;
+    let mut bytes = reader.bytes();
+    for index in 0..10 {
+        let Some(byte) = bytes.next().transpose()? else {
+            if index == 0 {
+                return Ok(None);
+            }
+            bail!("it ends within a length");
+        };
+        length |= u64::from(byte & 0x7f) << (7 * index);
+        if byte < 0x80 {
+            return Ok(Some(length));
+        }
+    }
+    bail!("found a length of more than 10 bytes")
+}
+
+/// The body of a push: each family behind its length.
+#[must_use]
+pub fn write(families: &[Family]) -> Vec<u8> {
+    families.iter().flat_map(|family| family.0.encode_length_delimited_to_vec()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A label `a="b"`, a gauge of -0, and a field that this version does not know.
+    const RAW: &[u8] = b"\x0a\x06\x0a\x01a\x12\x01b\x12\x09\x09\0\0\0\0\0\0\0\x80\xfa\x01\x01x";
+
+    fn family(name: &str, metrics: &[&'static [u8]]) -> Family {
+        let metrics = metrics.iter().map(|raw| Bytes::from_static(raw)).collect();
+        Family::new(name, "GAUGE", Some("Help."), metrics).unwrap()
+    }
+
+    #[test]
+    fn metrics_come_back_as_they_were() {
+        let written = [family("one", &[RAW, b""]), family("none", &[])];
+        let read: Vec<_> = families(write(&written).as_slice()).map(Result::unwrap).collect();
+        assert_eq!(read, written);
+        assert_eq!((read[0].name(), read[0].kind()), ("one", "GAUGE"));
+        let metrics: Vec<_> = read[0].metrics().map(Result::unwrap).collect();
+        assert_eq!(metrics[0].raw, RAW);
+        assert_eq!(metrics[0].labels, BTreeMap::from([("a".to_owned(), "b".to_owned())]));
+        assert_eq!(metrics[0].gauge.unwrap().to_bits(), (-0.0_f64).to_bits());
+        assert_eq!(metrics[1], Metric { labels: BTreeMap::new(), gauge: None, raw: Bytes::new() });
+    }
+
+    #[test]
+    fn what_is_cut_off_or_too_long_is_an_error_and_the_end() {
+        let whole = write(&[family("one", &[RAW])]);
+        for end in 1..whole.len() {
+            let mut read = families(&whole[..end]);
+            assert!(read.next().unwrap().is_err(), "{end}");
+            assert!(read.next().is_none(), "{end}");
+        }
+        for bytes in [b"\xff\xff\xff\xff\x7f".as_slice(), &[0xff; 11], &[0x80]] {
+            assert!(families(bytes).next().unwrap().is_err(), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn labels_that_are_not_utf8_are_an_error_and_no_more() {
+        let family = family("one", &[b"\x0a\x06\x0a\x01a\x12\x01\xff", RAW]);
+        let metrics: Vec<_> = family.metrics().collect();
+        assert!(metrics[0].is_err());
+        assert!(metrics[1].is_ok());
+        let named = MetricFamily { name: Some(Bytes::from_static(b"\xff")), ..MetricFamily::default() };
+        assert_eq!(Family(named).name(), "");
+    }
+
+    #[test]
+    fn an_unknown_type_is_none() {
+        assert_eq!(Family::new("a", "", None, Vec::new()), None);
+        assert_eq!(Family(MetricFamily { kind: Some(-1), ..MetricFamily::default() }).kind(), "");
+    }
+}
