@@ -1,29 +1,32 @@
-//! The few calls of the Consul agent's HTTP API that registering needs.
+//! The few calls of the Consul agent's HTTP API that registering Pushgateways and finding them needs.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use reqwest::blocking::{Client, RequestBuilder, Response};
-use reqwest::{Certificate, Identity, StatusCode};
+use reqwest::{Certificate, Identity, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::BadInput;
+use crate::members::Registration;
 
 /// An agent that has not answered by then has hung, or the address is wrong.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// What a token must allow to change a registration.
+const WRITE: &str = "service:write on the service";
+/// What a token must allow to see all registrations.
+const READ: &str = "service:read on the service and node:read on its nodes";
 
-/// How to reach Consul: the flags and variables of the `consul` command, under the same names.
+/// How to be let in by Consul: the flags and variables of the `consul` command, under the same names. Its address is
+/// the flag `--consul` of each command.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Consul")]
 pub struct ConsulArgs {
-    /// host:port or URL of the agent [env: CONSUL_HTTP_ADDR] [default: 127.0.0.1:8500]
-    #[arg(long, value_name = "ADDRESS")]
-    pub http_addr: Option<String>,
-    /// ACL token; it needs service:write on the service
+    /// ACL token: to find Pushgateways it needs service:read and node:read, to register them service:write
     #[arg(long, env = "CONSUL_HTTP_TOKEN", hide_env_values = true)]
     pub token: Option<String>,
     /// File with the ACL token; goes before the token itself
@@ -64,16 +67,11 @@ pub struct Service {
 }
 
 impl Consul {
-    /// Prepares a client; asks nothing yet. The address: the flag, else `from_file`, else the environment, else
-    /// the agent on this machine.
+    /// Prepares a client; asks nothing yet. `address` is `host:port` or a URL; `CONSUL_HTTP_SSL` makes the former https.
     ///
     /// # Errors
-    /// [`BadInput`] when an address or a file is unusable.
-    pub fn new(args: &ConsulArgs, from_file: Option<&str>) -> anyhow::Result<Self> {
-        let from_file = from_file.filter(|address| !address.is_empty()).map(str::to_owned);
-        let variable = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
-        let address = args.http_addr.clone().or(from_file).or_else(|| variable("CONSUL_HTTP_ADDR"));
-        let address = address.unwrap_or_else(|| "127.0.0.1:8500".to_owned());
+    /// [`BadInput`] when the address or a file is unusable.
+    pub fn new(address: &str, args: &ConsulArgs) -> anyhow::Result<Self> {
         let mut client = crate::http::client(TIMEOUT);
         let base = match address.split_once("://") {
             Some(("http" | "https", _)) => address.trim_end_matches('/').to_owned(),
@@ -82,7 +80,7 @@ impl Consul {
                 "http://consul".to_owned()
             }
             Some(_) => bail!(BadInput(format!(
-                "Consul's address: found {address:?}, allowed host:port, http://…, https://… or unix:///path"
+                "--consul: found {address:?}, allowed host:port, http://…, https://… or unix:///path"
             ))),
             None if variable("CONSUL_HTTP_SSL").is_some_and(|on| on == "true" || on == "1") => {
                 format!("https://{address}")
@@ -120,8 +118,41 @@ impl Consul {
     /// # Errors
     /// The agent cannot be reached or refuses.
     pub fn services(&self) -> anyhow::Result<BTreeMap<String, Service>> {
-        let response = self.send(self.client.get(self.url("/v1/agent/services")))?;
+        let response = self.send(self.client.get(self.url("/v1/agent/services")), WRITE)?;
         response.json().with_context(|| format!("{} does not answer as a Consul agent does", self.base))
+    }
+
+    /// All registrations of a service that have all of `tags`, whatever their health, in one datacenter (none: that
+    /// of the agent): what the templates' query `service "<name>|any"` finds.
+    ///
+    /// # Errors
+    /// The agent cannot be reached or refuses, or the token may not read all of them: never fewer than there are.
+    pub fn registrations(
+        &self,
+        service: &str,
+        datacenter: Option<&str>,
+        tags: &[String],
+    ) -> anyhow::Result<Vec<Registration>> {
+        let bad = |error: &dyn std::fmt::Display| BadInput(format!("--consul: {}: {error}", self.base));
+        let mut url = Url::parse(&self.base).map_err(|error| bad(&error))?;
+        let segments = ["v1", "health", "service", service];
+        url.path_segments_mut().map_err(|()| bad(&"it cannot be a base"))?.pop_if_empty().extend(segments);
+        if let Some(datacenter) = datacenter {
+            url.query_pairs_mut().append_pair("dc", datacenter);
+        }
+        let response = self.send(self.client.get(url), READ)?;
+        let filtered = response.headers().get("X-Consul-Results-Filtered-By-ACLs");
+        ensure!(
+            filtered.is_none_or(|value| value != "true"),
+            "Consul's agent at {} hides registrations of {service:?} from this token, so the members are not known; \
+             it needs {READ}",
+            self.base
+        );
+        let found: Vec<Instance> = response
+            .json()
+            .with_context(|| format!("{} does not answer as a Consul agent does", self.base))?;
+        let wanted = |instance: &Instance| tags.iter().all(|tag| instance.service.tags.contains(tag));
+        Ok(found.into_iter().filter(wanted).map(Registration::from).collect())
     }
 
     /// Registers a service, or changes the one with this ID and all its checks.
@@ -130,7 +161,7 @@ impl Consul {
     /// The agent cannot be reached or refuses.
     pub fn register(&self, definition: &Value) -> anyhow::Result<()> {
         let url = self.url("/v1/agent/service/register?replace-existing-checks=true");
-        self.send(self.client.put(url).json(definition)).map(drop)
+        self.send(self.client.put(url).json(definition), WRITE).map(drop)
     }
 
     /// Removes a service and its checks.
@@ -138,33 +169,31 @@ impl Consul {
     /// # Errors
     /// The agent cannot be reached or refuses, also when it does not know the ID.
     pub fn deregister(&self, id: &str) -> anyhow::Result<()> {
-        self.send(self.client.put(self.url(&format!("/v1/agent/service/deregister/{id}")))).map(drop)
+        let url = self.url(&format!("/v1/agent/service/deregister/{id}"));
+        self.send(self.client.put(url), WRITE).map(drop)
     }
 
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }
 
-    fn send(&self, mut request: RequestBuilder) -> anyhow::Result<Response> {
+    /// Sends a request; `needs` is what the token must allow, for the advice when it is refused.
+    fn send(&self, mut request: RequestBuilder, needs: &str) -> anyhow::Result<Response> {
         if let Some(token) = &self.token {
             request = request.header("X-Consul-Token", token);
         }
         let response = request.send().with_context(|| {
-            format!(
-                "Consul's agent at {} cannot be reached; check --http-addr or CONSUL_HTTP_ADDR, for https --ca-file",
-                self.base
-            )
+            let base = &self.base;
+            format!("Consul's agent at {base} cannot be reached; check --consul, for https --ca-file")
         })?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
         }
         let advice = match (status, &self.token) {
-            (StatusCode::FORBIDDEN, None) => {
-                "; set CONSUL_HTTP_TOKEN to a token with service:write on the service"
-            }
-            (StatusCode::FORBIDDEN, Some(_)) => "; the token needs service:write on the service",
-            _ => "",
+            (StatusCode::FORBIDDEN, None) => format!("; set CONSUL_HTTP_TOKEN to a token with {needs}"),
+            (StatusCode::FORBIDDEN, Some(_)) => format!("; the token needs {needs}"),
+            _ => String::new(),
         };
         bail!(
             "Consul's agent at {} refuses ({}): {}{advice}",
@@ -172,6 +201,79 @@ impl Consul {
             status.as_u16(),
             response.text().unwrap_or_default().trim()
         )
+    }
+}
+
+/// The address that `--consul` gives, else that of a file, else `CONSUL_HTTP_ADDR`, else the agent on this machine.
+#[must_use]
+pub fn address(flag: Option<&str>, from_file: Option<&str>) -> String {
+    let given = [flag, from_file].into_iter().flatten().find(|address| !address.is_empty());
+    let given = given.map(str::to_owned).or_else(|| variable("CONSUL_HTTP_ADDR"));
+    given.unwrap_or_else(|| "127.0.0.1:8500".to_owned())
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|text| !text.is_empty())
+}
+
+/// One entry of `/v1/health/service/<name>`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Instance {
+    node: Node,
+    service: InstanceService,
+    checks: Vec<Check>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Node {
+    node: String,
+    address: String,
+}
+
+#[derive(Deserialize)]
+struct InstanceService {
+    #[serde(rename = "ID")]
+    id: String,
+    #[serde(rename = "Address")]
+    address: String,
+    #[serde(rename = "Port")]
+    port: u32,
+    #[serde(rename = "Tags", default)]
+    tags: Vec<String>,
+    #[serde(rename = "Meta", default)]
+    meta: BTreeMap<String, String>,
+    #[serde(rename = "Weights")]
+    weights: Weights,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Weights {
+    passing: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Check {
+    status: String,
+}
+
+impl From<Instance> for Registration {
+    fn from(found: Instance) -> Self {
+        let Instance { node, service, checks } = found;
+        // Only `passing` is on the ring; which of the others it is makes no difference. Maintenance is critical.
+        let worst = checks.into_iter().map(|check| check.status).find(|status| status != "passing");
+        Self {
+            address: if service.address.is_empty() { node.address } else { service.address },
+            port: service.port,
+            status: worst.unwrap_or_else(|| "passing".to_owned()),
+            weight: service.weights.passing,
+            name: service.meta.get("pushring-name").cloned().unwrap_or_default(),
+            node: node.node,
+            id: service.id,
+        }
     }
 }
 

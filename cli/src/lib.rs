@@ -13,6 +13,7 @@ pub mod consul;
 pub mod dynamic_sharding_yml;
 pub mod envoy_admin;
 pub mod exposition;
+pub mod fleet;
 mod http;
 pub mod members;
 pub mod output;

@@ -62,7 +62,11 @@ fn main() -> ExitCode {
         Ok(Outcome::Found) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("pushring: {error:#}");
-            if error.is::<BadInput>() || error.is::<NotSafe>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+            if error.is::<BadInput>() || error.is::<NotSafe>() {
+                ExitCode::from(2)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use anyhow::{Context, ensure};
-use pushring_router::Config;
+use pushring_router::{Config, Member};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -53,7 +53,7 @@ pub struct ConsulSettings {
     pub tags: Vec<String>,
 }
 
-const fn a_third() -> f64 {
+pub(crate) const fn a_third() -> f64 {
     1.0 / 3.0
 }
 
@@ -85,6 +85,9 @@ pub struct Members {
     pub clusters: Vec<Cluster>,
     /// Each registered address that is an IP address.
     pub endpoints: Vec<Endpoint>,
+    /// Registered members that are not passing, and so not in `ring`; the templates have no use for them.
+    #[serde(skip)]
+    pub off_ring: Vec<Member>,
     /// Registrations left out, and why; one line each.
     pub skipped: Vec<String>,
 }
@@ -118,6 +121,12 @@ struct Candidate {
     endpoint: Endpoint,
     weight: u32,
     passing: bool,
+}
+
+impl From<Candidate> for Member {
+    fn from(candidate: Candidate) -> Self {
+        Self { name: candidate.name, address: candidate.address, weight: candidate.weight }
+    }
 }
 
 /// Parses the settings file.
@@ -166,6 +175,7 @@ pub fn members(settings: &Settings, registrations: &[Registration]) -> Members {
     Members {
         ring: ring(settings, &members),
         clusters: members.values().map(|member| cluster(settings, member)).collect(),
+        off_ring: members.into_values().filter(|member| !member.passing).map(Member::from).collect(),
         endpoints,
         skipped,
     }

@@ -74,6 +74,23 @@ impl RingFile {
     }
 }
 
+/// The filter's JSON in the text of a file that holds either it alone or Envoy's ECDS resource (YAML or JSON) around
+/// it; which of the two is told by `resources`.
+///
+/// # Errors
+/// It is neither. What begins with a brace and is no ECDS file counts as the filter's JSON, whatever is wrong with it:
+/// the filter's parser knows better what to say.
+pub fn filter_json(text: &str) -> anyhow::Result<String> {
+    match serde_saphyr::from_str::<Value>(text) {
+        Ok(mut document) if document.get("resources").is_some() => json(&mut document).cloned(),
+        _ if text.trim_start().starts_with('{') => Ok(text.to_owned()),
+        Ok(_) => anyhow::bail!(
+            "found neither the filter's configuration (a JSON object) nor Envoy's ECDS file with it (resources: …)"
+        ),
+        Err(error) => Err(error.into()),
+    }
+}
+
 fn json(document: &mut Value) -> anyhow::Result<&mut String> {
     match document.pointer_mut(JSON_AT) {
         Some(Value::String(json)) => Ok(json),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::ensure;
 use comfy_table::{Table, presets};
 use pushring::BadInput;
-use pushring::consul::{Consul, ConsulArgs};
+use pushring::consul::{self, Consul, ConsulArgs};
 use pushring::dynamic_sharding_yml::DynamicSharding;
 use pushring::output::Output;
 use pushring::register::{self, Check, Done, Target};
@@ -59,8 +59,11 @@ struct What {
     /// What to print
     #[arg(long, value_enum, default_value_t)]
     output: Output,
+    /// Consul's agent, as host:port or URL [env: CONSUL_HTTP_ADDR] [default: 127.0.0.1:8500]
+    #[arg(long, alias = "http-addr", value_name = "ADDRESS")]
+    consul: Option<String>,
     #[command(flatten)]
-    consul: ConsulArgs,
+    access: ConsulArgs,
 }
 
 #[derive(clap::Args)]
@@ -158,7 +161,8 @@ impl What {
         let server = file.as_ref().map(|file| &file.consul_server);
         let named = server.and_then(|server| server.register_service_name.clone());
         let service = self.service.clone().or(named.filter(|name| !name.is_empty()));
-        let consul = Consul::new(&self.consul, server.and_then(|server| server.addr.as_deref()))?;
+        let address = consul::address(self.consul.as_deref(), server.and_then(|s| s.addr.as_deref()));
+        let consul = Consul::new(&address, &self.access)?;
         Ok(Plan { service: service.unwrap_or_else(|| "pushgateway".to_owned()), targets, consul })
     }
 

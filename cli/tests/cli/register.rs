@@ -41,7 +41,7 @@ fn agent(answers: &'static [(u16, &'static str)]) -> SocketAddr {
 fn what_was_registered_before_a_failure_is_told() {
     let agent = agent(&[(200, "{}"), (200, ""), (500, "No cluster leader")]);
     let agent = agent.to_string();
-    let args = ["register", "10.0.0.1:9091", "10.0.0.2:9091", "10.0.0.3:9091", "--http-addr", &agent];
+    let args = ["register", "10.0.0.1:9091", "10.0.0.2:9091", "10.0.0.3:9091", "--consul", &agent];
     let output = pushring(&[&args[..], &["--output", "json"]].concat());
     assert_eq!(output.status.code(), Some(1));
     let told: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -64,9 +64,9 @@ fn a_refused_token_says_what_it_needs() {
 #[test]
 fn an_agent_that_is_not_there() {
     let free = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().to_string();
-    let output = pushring(&["register", "10.0.0.1:9091", "--http-addr", &free]);
+    let output = pushring(&["register", "10.0.0.1:9091", "--consul", &free]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("cannot be reached; check --http-addr"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("cannot be reached; check --consul"), "{}", stderr(&output));
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn bad_input_is_refused_before_anything_is_done() {
         (&["--config", "/nowhere.yml"], "/nowhere.yml"),
         (&["::1:9091"], "an IPv6 host in brackets"),
         (&["10.0.0.1:9091", "--interval", "5"], "allowed: a whole number above 0"),
-        (&["10.0.0.1:9091", "--http-addr", "ftp://x"], "Consul's address: found \"ftp://x\""),
+        (&["10.0.0.1:9091", "--consul", "ftp://x"], "--consul: found \"ftp://x\""),
     ];
     for (args, message) in cases {
         let output = pushring(&[&["register"], args].concat());

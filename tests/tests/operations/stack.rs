@@ -76,7 +76,7 @@ impl Stack {
     fn pushring(&self, command: &str, args: &[&str], addresses: &[SocketAddr]) -> Output {
         let output = Command::new(tools::pushring().unwrap())
             .arg(command)
-            .arg(format!("--http-addr={}", self.consul.address))
+            .arg(format!("--consul={}", self.consul.address))
             .args(args)
             .args(addresses.iter().map(ToString::to_string))
             .output()

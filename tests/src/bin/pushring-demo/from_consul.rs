@@ -19,7 +19,7 @@ use crate::story::{Health, Story};
 
 /// Quicker than the defaults of `pushring register`, which are made for production.
 const CHECK: &str =
-    "--interval 1s --timeout 900ms --failures-before-critical 2 --success-before-passing 1 --http-addr";
+    "--interval 1s --timeout 900ms --failures-before-critical 2 --success-before-passing 1 --consul";
 
 /// Below the demo's folder.
 const TEMPLATE_LOG: &str = "consul-template/consul-template.log";

@@ -72,7 +72,7 @@ pub(crate) fn consul(demo: &Demo, consul: SocketAddr, next: SocketAddr) {
     command(start_command(next));
     line("  and into Consul with it; passing once its first check has passed:");
     command(register_command(consul, &[next]));
-    command(format_args!("target/debug/pushring deregister --http-addr {consul} {next}"));
+    command(format_args!("target/debug/pushring deregister --consul {consul} {next}"));
     if let Some((address, process)) = demo.fleet.running().nth(1).or_else(|| demo.fleet.running().next()) {
         let id = address.to_string().replace(':', "_");
         let maintenance = format!("'http://{consul}/v1/agent/service/maintenance/{id}?enable=");
