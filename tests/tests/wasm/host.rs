@@ -6,7 +6,9 @@ use std::sync::LazyLock;
 
 use pushring_tests::tools;
 use wasmtime::error::Context;
-use wasmtime::{Engine, Instance, Linker, Memory, Module, Result, Store, WasmParams, WasmResults, ensure};
+use wasmtime::{
+    Config, Engine, Instance, Linker, Memory, Module, Result, Store, WasmParams, WasmResults, ensure,
+};
 
 use crate::calls;
 
@@ -25,6 +27,8 @@ pub(crate) struct Outcome {
     pub(crate) reply: Option<(u32, Headers, Vec<u8>)>,
     /// Names of the host calls it made, in order.
     pub(crate) calls: Vec<&'static str>,
+    /// Instructions of all that the shipped configurations let Envoy call for a request.
+    pub(crate) instructions: u64,
 }
 
 impl Outcome {
@@ -61,7 +65,7 @@ pub(crate) struct Vm {
 
 /// Compiled once for all tests.
 static MODULE: LazyLock<(Engine, Module)> = LazyLock::new(|| {
-    let engine = Engine::default();
+    let engine = Engine::new(Config::new().consume_fuel(true)).expect("an engine that counts");
     let path = tools::wasm().expect("the compiled filter");
     let module = Module::from_file(&engine, path).expect("a WebAssembly module");
     (engine, module)
@@ -83,6 +87,7 @@ impl Vm {
         calls::define(&mut linker)?;
         linker.define_unknown_imports_as_traps(module)?;
         let mut store = Store::new(engine, State::default());
+        store.set_fuel(u64::MAX)?;
         let instance = linker.instantiate(&mut store, module)?;
         store.data_mut().memory = instance.get_memory(&mut store, "memory");
         let mut vm = Self { store, instance, last_context: 0, root: None };
@@ -115,19 +120,37 @@ impl Vm {
     /// Gives the headers of a request to the filter and ends it.
     pub(crate) fn finish(&mut self, context: u32, headers: Headers) -> Result<Outcome> {
         let count = u32::try_from(headers.len())?;
+        let before = self.instructions()?;
         self.store.data_mut().current = Outcome { headers, ..Outcome::default() };
         let action: u32 = self.call("proxy_on_request_headers", (context, count, 1u32))?;
-        let outcome = std::mem::take(&mut self.store.data_mut().current);
+        let mut outcome = std::mem::take(&mut self.store.data_mut().current);
+        outcome.instructions = self.instructions()? - before;
         ensure!((action == 1) == outcome.reply.is_some(), "pauses (1) exactly when it answers: {action}");
         self.call::<_, u32>("proxy_on_done", context)?;
         self.call::<_, ()>("proxy_on_log", context)?;
+        let before = self.instructions()?;
         self.call::<_, ()>("proxy_on_delete", context)?;
+        outcome.instructions += self.instructions()? - before;
         Ok(outcome)
     }
 
     pub(crate) fn request(&mut self, headers: Headers) -> Result<Outcome> {
+        let before = self.instructions()?;
         let context = self.begin()?;
-        self.finish(context, headers)
+        let begun = self.instructions()? - before;
+        let mut outcome = self.finish(context, headers)?;
+        outcome.instructions += begun;
+        Ok(outcome)
+    }
+
+    /// Instructions that the filter has run so far.
+    pub(crate) fn instructions(&self) -> Result<u64> {
+        Ok(u64::MAX - self.store.get_fuel()?)
+    }
+
+    /// Bytes of its memory, which never shrinks.
+    pub(crate) fn memory(&self) -> usize {
+        self.store.data().memory.map_or(0, |memory| memory.data_size(&self.store))
     }
 
     /// What was logged at `level` or above since the last call.
