@@ -9,17 +9,23 @@
 
 use std::fmt;
 
+pub mod batch;
 pub mod consul;
 pub mod dynamic_sharding_yml;
 pub mod envoy_admin;
 pub mod exposition;
 pub mod fleet;
+pub mod gateway;
+pub mod guard;
 mod http;
 pub mod members;
 pub mod output;
 pub mod publish;
 pub mod register;
 pub mod ring_file;
+pub mod survey;
+pub mod sweep;
+pub mod verdict;
 
 /// An error in what the caller gave: a file, a flag, a setting. Anything else that fails (Consul, Envoy, the
 /// disk) may pass by itself.

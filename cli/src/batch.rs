@@ -1,0 +1,198 @@
+//! Deleting groups from gateways, batch by batch.
+//!
+//! A Pushgateway has no conditional delete: between reading a group and deleting it a push can come. What can be done is
+//! to keep that time short. So right before a batch is acted upon, all gateways that it rests on are read again, and
+//! a deletion is sent within [`DECISION_MAX`] of the moment at which the older of them was asked. What changed since the
+//! survey is left to the next run.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde::de::IgnoredAny;
+
+use crate::gateway::marks::Mark;
+use crate::gateway::{Gateway, Gateways, Group, Labels, Marks};
+use crate::guard::Guard;
+use crate::survey::{Contents, Survey};
+use crate::verdict::superseded;
+
+/// The oldest that a decision may be when the deletion is sent.
+pub const DECISION_MAX: Duration = Duration::from_secs(1);
+
+/// A gateway whose API takes longer than this is read again by its exposition, which is several times faster but tells
+/// only whether a group changed.
+const API_MAX: Duration = Duration::from_millis(300);
+
+/// A group to delete from one gateway.
+#[derive(Clone, Debug)]
+pub struct Removal<'s> {
+    /// Index of the gateway in the survey.
+    pub on: usize,
+    /// As the survey found it there.
+    pub group: &'s Group<IgnoredAny>,
+    /// Its push path.
+    pub path: String,
+    /// The gateway that must hold every family of it, newer; index in the survey. `None`: it goes whatever others hold.
+    pub owner: Option<usize>,
+}
+
+/// What became of a removal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fate {
+    /// The gateway took the deletion.
+    Deleted,
+    /// It changed, or could not be told again, or acting was not safe any more. The reason.
+    Kept(String),
+    /// The gateway refused the deletion or did not answer: it may or may not have taken it. The reason.
+    Failed(String),
+}
+
+/// A gateway read again.
+struct Reread {
+    began: Instant,
+    seen: Result<Seen, String>,
+}
+
+enum Seen {
+    Api(HashMap<Labels, Group<IgnoredAny>>),
+    Marks(Marks),
+}
+
+/// Deletes what may still go. The fates are in the order of the removals; `done` is called with the number of those
+/// decided so far.
+pub fn remove(
+    gateways: &Gateways,
+    survey: &Survey,
+    removals: &[Removal<'_>],
+    guard: &Guard,
+    done: impl Fn(usize),
+) -> Vec<Fate> {
+    let mut fates: Vec<Option<Fate>> = vec![None; removals.len()];
+    // Neighbours rest on the same gateways, so that a small batch reads few.
+    let mut left: Vec<usize> = (0..removals.len()).collect();
+    left.sort_by_key(|&index| (removals[index].owner, removals[index].on));
+    let mut limit = survey.gateways.len().max(2);
+    while !left.is_empty() {
+        if let Err(error) = guard.check() {
+            let reason = format!("{error:#}");
+            left.drain(..).for_each(|index| fates[index] = Some(Fate::Kept(reason.clone())));
+            break;
+        }
+        let (batch, involved) = take(&left, removals, limit);
+        let read = gateways.each(&involved, |&index| reread(survey, index));
+        let read: HashMap<usize, Reread> = involved.iter().copied().zip(read).collect();
+        let decided = gateways.each(&batch, |&index| decide(survey, &removals[index], &read));
+        let mut acted = false;
+        for (&index, fate) in batch.iter().zip(decided) {
+            acted |= fate.is_some();
+            fates[index] = fate;
+        }
+        if !acted && limit > 2 {
+            limit = (involved.len() / 2).max(2);
+        } else if !acted {
+            let reason = "its gateways take longer than a second to be read again".to_owned();
+            batch.iter().for_each(|&index| fates[index] = Some(Fate::Kept(reason.clone())));
+        }
+        left.retain(|&index| fates[index].is_none());
+        done(removals.len() - left.len());
+    }
+    fates.into_iter().flatten().collect()
+}
+
+/// The first removals of `left` that together rest on at most `limit` gateways, and these gateways.
+fn take(left: &[usize], removals: &[Removal<'_>], limit: usize) -> (Vec<usize>, Vec<usize>) {
+    let mut involved = BTreeSet::new();
+    let mut batch = Vec::new();
+    for &index in left {
+        let removal = &removals[index];
+        let mut more = involved.clone();
+        more.insert(removal.on);
+        more.extend(removal.owner);
+        if more.len() > limit {
+            break;
+        }
+        involved = more;
+        batch.push(index);
+    }
+    (batch, involved.into_iter().collect())
+}
+
+fn reread(survey: &Survey, index: usize) -> Reread {
+    let began = Instant::now();
+    let reading = &survey.gateways[index];
+    let seen = match &reading.contents {
+        Ok(contents) => see(&reading.gateway, contents).map_err(|error| format!("{error:#}")),
+        Err(reason) => Err(reason.clone()),
+    };
+    Reread { began, seen }
+}
+
+fn see(gateway: &Gateway, before: &Contents) -> anyhow::Result<Seen> {
+    let start_time = gateway.status()?.start_time;
+    anyhow::ensure!(start_time == before.status.start_time, "{} was started anew", gateway.name());
+    if before.took > API_MAX {
+        return Ok(Seen::Marks(gateway.marks()?));
+    }
+    let groups = gateway.groups()?.into_iter();
+    Ok(Seen::Api(
+        groups.filter(|group| group.doubt.is_none()).map(|group| (group.labels.clone(), group)).collect(),
+    ))
+}
+
+/// `None`: too late, it has to be read again.
+fn decide(survey: &Survey, removal: &Removal<'_>, read: &HashMap<usize, Reread>) -> Option<Fate> {
+    let resting = || [Some(removal.on), removal.owner].into_iter().flatten();
+    if let Err(reason) = still_so(survey, removal, read) {
+        return Some(Fate::Kept(reason));
+    }
+    let began = resting().filter_map(|index| read.get(&index)).map(|reread| reread.began).min()?;
+    if began.elapsed() >= DECISION_MAX {
+        return None;
+    }
+    Some(match survey.gateways[removal.on].gateway.delete(&removal.path) {
+        Ok(()) => Fate::Deleted,
+        Err(error) => Fate::Failed(format!("{error:#}")),
+    })
+}
+
+fn still_so(survey: &Survey, removal: &Removal<'_>, read: &HashMap<usize, Reread>) -> Result<(), String> {
+    let seen = |index: usize| match read.get(&index).map(|reread| &reread.seen) {
+        Some(Ok(seen)) => Ok(seen),
+        Some(Err(reason)) => Err(reason.clone()),
+        None => Err("not read again".to_owned()),
+    };
+    let labels = &removal.group.labels;
+    let unchanged = |seen: &Seen, before: Option<Mark>| before.is_some() && seen.mark(labels) == before;
+    if !unchanged(seen(removal.on)?, Mark::of(removal.group)) {
+        return Err("it changed meanwhile: left to the next run".to_owned());
+    }
+    let Some(owner) = removal.owner else { return Ok(()) };
+    let (copy_at, owner_at) = (survey.gateways[removal.on].known()?, survey.gateways[owner].known()?);
+    match seen(owner)? {
+        // A group that is pushed all the time never stays as it was surveyed: it is judged anew.
+        Seen::Api(groups) => {
+            let owned = groups.get(labels).map(|group| (group, &owner_at.status.clock));
+            superseded((removal.group, &copy_at.status.clock), owned).map_err(|kept| kept.to_string())
+        }
+        marks => {
+            let before = owner_at.find(labels).and_then(Mark::of);
+            let same = unchanged(marks, before);
+            if same {
+                Ok(())
+            } else {
+                Err("it changed at its owner meanwhile: left to the next run".to_owned())
+            }
+        }
+    }
+}
+
+impl Seen {
+    fn mark(&self, labels: &Labels) -> Option<Mark> {
+        match self {
+            Self::Api(groups) => groups.get(labels).and_then(Mark::of),
+            Self::Marks(marks) => marks.get(labels),
+        }
+    }
+}
