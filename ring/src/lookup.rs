@@ -17,6 +17,16 @@ impl Ring {
         Clockwise { points: after.iter().chain(before), left: self.members, seen: [0; MEMBERS_MAX / 64] }
     }
 
+    /// Where `key` lies on the circle. Of [`Placement::DynamicSharding`], whose hash has 32 bits, these are the upper
+    /// ones.
+    #[must_use]
+    pub fn position(&self, key: &[u8]) -> u64 {
+        match self.placement {
+            Placement::Ring { .. } => h(key),
+            Placement::DynamicSharding => u64::from(murmur3_32(key)) << 32,
+        }
+    }
+
     /// Number of members it was built from.
     #[must_use]
     pub fn members(&self) -> usize {
@@ -31,11 +41,10 @@ impl Ring {
 
     /// Index of the point that owns `key`; 0 when the ring is empty.
     fn point_of(&self, key: &[u8]) -> usize {
-        let at_or_after = match self.placement {
-            Placement::Ring { .. } => h(key),
-            // Positions have 32 zero bits at the end: "strictly greater" is "at or after the next number".
-            Placement::DynamicSharding => (u64::from(murmur3_32(key)) << 32) | 1,
-        };
+        // Positions of dynamic-sharding have 32 zero bits at the end: "strictly greater", as it wants, is "at or after
+        // the next number".
+        let strictly = u64::from(self.placement == Placement::DynamicSharding);
+        let at_or_after = self.position(key) | strictly;
         let index = self.positions.partition_point(|&position| position < at_or_after);
         if index < self.positions.len() { index } else { 0 }
     }

@@ -79,10 +79,7 @@ impl Router {
             }
             return Decision::Reply(Reply::redirect(ReplyKind::CleanPath, [&clean, target.query].concat()));
         }
-        // A target that does not begin with a slash as received is none that Go would take for a path.
-        match PushPath::split(&decoded.bytes, &self.config.path_prefix)
-            .filter(|_| target.raw.starts_with(b"/"))
-        {
+        match self.push_path(target.raw, &decoded) {
             Some(push) => self.decide_push(request, &decoded, push),
             None => self.decide_other(request.method, target.raw),
         }

@@ -34,5 +34,6 @@ pub use decide::{Decision, Destination, Request, Route};
 pub use error::ConfigError;
 pub use group::{Group, labels_to_path};
 pub use members::Member;
+pub use path::clean_path;
 pub use reply::{Reply, ReplyKind};
-pub use router::Router;
+pub use router::{Owned, Router};

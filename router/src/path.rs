@@ -98,6 +98,17 @@ pub(crate) fn cleaned(raw: &[u8]) -> Option<Vec<u8>> {
     clean(raw)
 }
 
+/// The path and query that [`crate::Router::decide`] would redirect a push to because Go's `ServeMux` cleans its path;
+/// the same as given when it is clean. Allocates only when it is not.
+#[must_use]
+pub fn clean_path(path: &[u8]) -> Cow<'_, [u8]> {
+    let target = Target::split(path);
+    match cleaned(target.raw) {
+        Some(clean) if !decode(target.raw).broken => Cow::Owned([&clean, target.query].concat()),
+        _ => Cow::Borrowed(path),
+    }
+}
+
 /// Go's `cleanPath` for a path that begins with a slash: resolves empty, `.` and `..` segments and keeps a
 /// slash at the end.
 fn clean(path: &[u8]) -> Option<Vec<u8>> {

@@ -9,6 +9,17 @@ use crate::labels::Labels;
 use crate::members::Member;
 use crate::path::{self, PushPath, Target};
 
+/// Who owns the group of a push path, as [`Router::owner_of`] finds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owned<'r> {
+    /// `None` without members.
+    pub owner: Option<&'r Member>,
+    /// The Pushgateway will refuse this path by its own 400; it goes by the decoded path.
+    pub malformed: bool,
+    /// A PUT or POST would make its gateway refuse every later push; the filter answers it with 400.
+    pub poison: bool,
+}
+
 /// Decides requests by one configuration. Immutable; cheap to share.
 #[derive(Clone, Debug)]
 pub struct Router {
@@ -78,13 +89,34 @@ impl Router {
     /// A push path (with or without a query) taken apart; `None` when it is no push path.
     #[must_use]
     pub fn group(&self, path: &[u8]) -> Option<Group> {
-        let decoded = path::decode(Target::split(path).raw);
-        let labels = self.labels(&decoded, PushPath::split(&decoded.bytes, &self.config.path_prefix)?);
+        let raw = Target::split(path).raw;
+        let decoded = path::decode(raw);
+        let labels = self.labels(&decoded, self.push_path(raw, &decoded)?);
         Some(Group {
             key: group::key(self.config.route_by, &decoded.bytes, labels.as_ref()).to_vec(),
             poison: labels.as_ref().is_some_and(|labels| labels.poison().is_some()),
             labels: labels.map(|l| l.0.into_iter().map(|(n, v)| (n.into_owned(), v.into_owned())).collect()),
         })
+    }
+
+    /// Who owns the group of a push path (with or without a query); `None` when it is no push path. Allocates nothing
+    /// where [`Router::decide`] does not. A path that Go would clean has to be cleaned before ([`crate::clean_path`]).
+    #[must_use]
+    pub fn owner_of(&self, path: &[u8]) -> Option<Owned<'_>> {
+        let raw = Target::split(path).raw;
+        let decoded = path::decode(raw);
+        let labels = self.labels(&decoded, self.push_path(raw, &decoded)?);
+        Some(Owned {
+            owner: self.owner(&group::key(self.config.route_by, &decoded.bytes, labels.as_ref())),
+            malformed: labels.is_none(),
+            poison: labels.is_some_and(|labels| labels.poison().is_some()),
+        })
+    }
+
+    /// The parts of a push path. A target that does not begin with a slash as received is none that Go would take for
+    /// a path.
+    pub(crate) fn push_path<'d>(&self, raw: &[u8], decoded: &'d path::Decoded<'_>) -> Option<PushPath<'d>> {
+        PushPath::split(&decoded.bytes, &self.config.path_prefix).filter(|_| raw.starts_with(b"/"))
     }
 
     /// `None` when the Pushgateway would refuse the path.

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // in a test a panic is the failure
 
 use allocation_counter::measure;
-use pushring_router::{Decision, Request, Router};
+use pushring_router::{Decision, Request, Router, clean_path};
 
 fn router(mode: &str, placement: &str) -> Router {
     let members: Vec<_> = (1..=100).map(|i| format!(r#""10.0.0.{i}:9091""#)).collect();
@@ -27,6 +27,8 @@ fn a_plain_push_allocates_nothing() {
         for method in ["PUT", "POST", "DELETE"] {
             assert_eq!(allocations(&router, method, plain), 0, "{mode} {placement} {method}");
         }
+        let owned = measure(|| assert!(router.owner_of(&clean_path(plain.as_bytes())).is_some()));
+        assert_eq!(owned.count_total, 0, "{mode} {placement} owner_of");
     }
 }
 

@@ -8,7 +8,7 @@ pub(crate) mod spelling;
 use std::sync::LazyLock;
 
 use arbitrary::{Result, Unstructured};
-use pushring_router::{Decision, Mode, Reply, ReplyKind, Request, Router, labels_to_path};
+use pushring_router::{Decision, Mode, Owned, Reply, ReplyKind, Request, Router, clean_path, labels_to_path};
 
 use spelling::Labels;
 
@@ -102,6 +102,9 @@ fn check_decision(router: &Router, request: Request<'_>) {
             let group = group.expect("only push paths are routed");
             assert_eq!(route.malformed, group.labels.is_none());
             assert_eq!(router.owner(&group.key), Some(route.owner));
+            let owned = Owned { owner: Some(route.owner), malformed: route.malformed, poison: group.poison };
+            assert_eq!(router.owner_of(request.path), Some(owned));
+            assert_eq!(clean_path(request.path), request.path, "what is routed is clean");
             assert!(!(group.poison && matches!(request.method, b"PUT" | b"POST")), "poison went through");
             assert!(config.mode != Mode::Redirect, "redirect mode routes nothing");
             assert!(route.destination.as_bytes().iter().all(u8::is_ascii_graphic));
@@ -113,7 +116,8 @@ fn check_decision(router: &Router, request: Request<'_>) {
             // Go cleans such paths before anything else looks at them; encoded slashes and dots where other
             // bytes of the path should have been encoded too.
             let unclean = ["//", "/.", "%2"].iter().any(|part| contains(request.path, part.as_bytes()));
-            assert!(group.is_none() || unclean || !request.path.starts_with(b"/"), "a push is not routed");
+            assert!(group.is_none() || unclean, "a push is not routed");
+            assert_eq!(router.owner_of(&clean_path(request.path)), None, "a push is not routed");
         }
         Decision::Reply(reply) => check_reply(&request, &reply),
     }
@@ -126,6 +130,8 @@ fn check_reply(request: &Request<'_>, reply: &Reply) {
         ReplyKind::Redirect | ReplyKind::CleanPath => {
             assert_eq!(reply.status, 307);
             assert!(location.expect("a location").1.contains('/'));
+            let (clean, to) = (clean_path(request.path), &location.expect("a location").1);
+            assert!(reply.kind == ReplyKind::Redirect || !clean.is_ascii() || clean == to.as_bytes(), "{to}");
         }
         ReplyKind::Lookup | ReplyKind::Status | ReplyKind::Health => assert!(reads && reply.status == 200),
         ReplyKind::Poison => {
