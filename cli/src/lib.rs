@@ -20,6 +20,7 @@ pub mod guard;
 mod http;
 pub mod members;
 pub mod output;
+pub mod owner;
 pub mod publish;
 pub mod register;
 pub mod ring_file;

@@ -1,13 +1,65 @@
 //! `pushring check`.
 
+use std::path::PathBuf;
+
+use pushring::fleet;
+use pushring::output::Output;
+use pushring_router::Router;
+use serde_json::json;
+
 use super::Outcome;
 
 /// Say whether a configuration is good, in the words of the filter
+///
+/// Reads the filter's configuration (JSON), or Envoy's ring file with it inside, and builds the ring. Run it before a
+/// file goes live; `pushring publish` does the same by itself.
 #[derive(clap::Args)]
-pub(crate) struct Check {}
+#[command(after_help = "\
+Exit codes: 0 good; 1 bad, and what is wrong; 2 the file cannot be read.
+
+Examples:
+  pushring check pushring.json
+  pushring check /etc/pushring/live/ring.yaml --output json")]
+pub(crate) struct Check {
+    /// The filter's configuration (JSON), or Envoy's ring file with it inside
+    file: PathBuf,
+    /// What to print
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+}
 
 impl Check {
     pub(crate) fn run(self) -> anyhow::Result<Outcome> {
-        anyhow::bail!("not built yet")
+        let text = fleet::read(&self.file)?;
+        let result = fleet::parse(&text);
+        match self.output {
+            Output::Table => match &result {
+                Ok(router) => println!("{}: good: {}", self.file.display(), summary(router)),
+                Err(error) => println!("{}: bad: {error:#}", self.file.display()),
+            },
+            Output::Json => println!("{}", self.json(&result)),
+        }
+        Ok(Outcome::found(result.is_err()))
     }
+
+    fn json(&self, result: &anyhow::Result<Router>) -> serde_json::Value {
+        let router = result.as_ref().ok();
+        json!({
+            "file": self.file.display().to_string(),
+            "good": router.is_some(),
+            "error": result.as_ref().err().map(|error| format!("{error:#}")),
+            "members": router.map(|router| router.config().members.len()),
+            "points": router.map(|router| router.ring().points()),
+            "digest": router.map(Router::digest),
+            "mode": router.map(|router| router.config().mode),
+        })
+    }
+}
+
+fn summary(router: &Router) -> String {
+    let members = router.config().members.len();
+    let points = router.ring().points();
+    let mode = json!(router.config().mode);
+    let mode = mode.as_str().unwrap_or_default();
+    format!("{members} members, {points} points, digest {}, mode {mode}", router.digest())
 }
