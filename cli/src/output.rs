@@ -1,6 +1,10 @@
 //! How results are printed.
 
+use std::collections::BTreeMap;
+
 use clap::ValueEnum;
+use comfy_table::{Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
 
 /// The form of what goes to standard output; warnings and errors go to standard error in both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -16,4 +20,35 @@ pub enum Output {
 /// What a duration of milliseconds is called in reports; saturates after 584 million years.
 pub(crate) fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A progress bar on standard error; nothing where that is no terminal.
+#[must_use]
+pub fn progress(what: &'static str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} {eta}");
+    let bar = ProgressBar::no_length().with_message(what);
+    style.map_or(bar.clone(), |style| bar.with_style(style.progress_chars("=> ")))
+}
+
+/// A group as people write it: `{job="a",instance="b"}`, `job` first.
+#[must_use]
+pub fn group(labels: &BTreeMap<String, String>) -> String {
+    let job = labels.get_key_value("job");
+    let rest = labels.iter().filter(|(name, _)| *name != "job");
+    let all: Vec<String> =
+        job.into_iter().chain(rest).map(|(name, value)| format!("{name}={value:?}")).collect();
+    format!("{{{}}}", all.join(","))
+}
+
+/// A table without lines, as all commands print them.
+#[must_use]
+pub fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(header);
+    table
+}
+
+/// Says on standard error why nothing happens for a while.
+pub fn settling(left: std::time::Duration) {
+    eprintln!("pushring: waiting {} s: the members may have changed just now (--settle)", left.as_secs() + 1);
 }

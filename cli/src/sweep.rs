@@ -10,7 +10,8 @@ use serde::de::IgnoredAny;
 use crate::batch::{self, Fate, Removal};
 use crate::fleet::Fleet;
 use crate::gateway::{Gateways, Group, Labels};
-use crate::guard::{Guard, groups_have_owners};
+use crate::guard::Guard;
+pub use crate::guard::groups_have_owners;
 use crate::survey::{Reading, Survey, place};
 use crate::verdict::{Kept, superseded};
 

@@ -4,6 +4,7 @@
 //! Blocking calls throughout; errors are `anyhow` texts for the person who ran the test or the demo.
 
 pub mod chaos;
+pub mod command;
 pub mod consul;
 pub mod envoy;
 pub mod http;
@@ -12,6 +13,7 @@ pub mod poll;
 pub mod process;
 mod publish;
 pub mod pushgateway;
+pub mod tap;
 pub mod templates;
 pub mod tools;
 
@@ -21,4 +23,5 @@ pub use live::{Member, Mode};
 pub use poll::poll_until;
 pub use process::Process;
 pub use pushgateway::Pushgateway;
+pub use tap::Tap;
 pub use templates::Templates;
