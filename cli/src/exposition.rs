@@ -6,7 +6,7 @@
 //! taken apart and put together again. Messages: `io.prometheus.client` of prometheus/client_model.
 
 use std::collections::BTreeMap;
-use std::io::{BufReader, Read};
+use std::io::{BufRead, BufReader, Read};
 
 use anyhow::{Context, bail};
 use prost::Message;
@@ -117,7 +117,7 @@ pub fn families(reader: impl Read) -> impl Iterator<Item = anyhow::Result<Family
 }
 
 /// `None` at the end.
-fn read(reader: &mut impl Read) -> anyhow::Result<Option<Family>> {
+fn read(reader: &mut impl BufRead) -> anyhow::Result<Option<Family>> {
     let Some(length) = read_length(reader)? else { return Ok(None) };
     if length > FAMILY_MAX {
         bail!("found a family of {length} bytes, allowed are {FAMILY_MAX}");
@@ -132,7 +132,7 @@ fn read(reader: &mut impl Read) -> anyhow::Result<Option<Family>> {
 }
 
 /// A varint of at most 64 bits; `None` when there is nothing more.
-fn read_length(reader: &mut impl Read) -> anyhow::Result<Option<u64>> {
+fn read_length(reader: &mut impl BufRead) -> anyhow::Result<Option<u64>> {
     let mut length = 0_u64;
     let mut bytes = reader.bytes();
     for index in 0..10 {

@@ -11,6 +11,7 @@ use std::fmt;
 
 pub mod batch;
 pub mod consul;
+pub mod drain;
 pub mod dynamic_sharding_yml;
 pub mod envoy_admin;
 pub mod exposition;

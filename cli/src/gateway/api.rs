@@ -47,6 +47,9 @@ pub struct Family<M> {
     /// `COUNTER`, `GAUGE`, …
     #[serde(rename = "type")]
     pub kind: String,
+    /// The text beside it, as this group's last push had it; the exposition has one for all groups.
+    #[serde(default)]
+    pub help: Option<String>,
     /// As `M` reads them.
     pub metrics: M,
 }
