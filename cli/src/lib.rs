@@ -28,6 +28,7 @@ pub mod ring_file;
 pub mod survey;
 pub mod sweep;
 pub mod verdict;
+pub mod watch;
 
 /// An error in what the caller gave: a file, a flag, a setting. Anything else that fails (Consul, Envoy, the
 /// disk) may pass by itself.
