@@ -2,6 +2,7 @@
 //!
 //! Parts of the circle are the expected parts of the groups: hashes are spread evenly.
 
+use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -32,18 +33,36 @@ impl Ring {
         if self.positions.is_empty() || other.positions.is_empty() {
             return if self.positions.len() == other.positions.len() { 0.0 } else { 1.0 };
         }
+        self.flows(other).into_iter().filter(|&(i, j, _)| !same(i, j)).map(|(_, _, share)| share).sum()
+    }
+
+    /// The share of the circle that member `i` of `self` and member `j` of `other` own, as `(i, j, share)` in
+    /// ascending order, none of them 0; they sum to 1. Nothing when one of the rings is empty. Both must be of
+    /// one placement, or their positions mean different keys.
+    #[must_use]
+    pub fn flows(&self, other: &Self) -> Vec<(usize, usize, f64)> {
         // Between two neighbouring points of either ring the owners are constant: those of the later point.
         let mut bounds: Vec<u64> = self.positions.iter().chain(other.positions.iter()).copied().collect();
         bounds.sort_unstable();
+        bounds.dedup();
         let mut previous = bounds.last().copied().unwrap_or(0);
-        let mut moved = 0u128;
+        let mut flows: BTreeMap<(usize, usize), u128> = BTreeMap::new();
         for &bound in &bounds {
-            if !same(self.owner_at(bound), other.owner_at(bound)) {
-                moved += u128::from(bound.wrapping_sub(previous));
-            }
+            let arc = if bounds.len() == 1 { 1 << 64 } else { u128::from(bound.wrapping_sub(previous)) };
             previous = bound;
+            if let (Some(from), Some(to)) = (self.owner_at(bound), other.owner_at(bound)) {
+                *flows.entry((from, to)).or_default() += arc;
+            }
         }
-        share(moved)
+        flows.into_iter().map(|((from, to), arc)| (from, to, share(arc))).collect()
+    }
+
+    /// The member of the first point at or after `position`, else of the first of all; `None` only when the ring
+    /// has no members.
+    #[must_use]
+    pub fn owner_at(&self, position: u64) -> Option<usize> {
+        let index = self.positions.partition_point(|&p| p < position);
+        self.owners.get(index).or(self.owners.first()).copied().map(usize::from)
     }
 
     /// Each point's arc (the stretch it owns, up to and including it) and its member.
@@ -55,12 +74,6 @@ impl Ring {
             previous = position;
             (arc, usize::from(owner))
         })
-    }
-
-    fn owner_at(&self, position: u64) -> usize {
-        let index = self.positions.partition_point(|&p| p < position);
-        let owner = self.owners.get(index).or(self.owners.first());
-        owner.copied().map_or(0, usize::from)
     }
 }
 
@@ -100,5 +113,27 @@ mod tests {
         assert_eq!(three.moved(&three, |i, j| i == j), 0.0);
         assert_eq!(three.moved(&ring(&[]), |_, _| true), 1.0);
         assert_eq!(ring(&[]).moved(&ring(&[]), |_, _| true), 0.0);
+    }
+
+    /// Rows of the flows are the shares before, columns those after; a member that joins gets its own and nothing
+    /// else changes hands.
+    #[test]
+    fn flows_are_the_shares_of_both_rings() {
+        let (two, three) = (ring(&["a:1", "b:1"]), ring(&["a:1", "b:1", "c:1"]));
+        let flows = two.flows(&three);
+        let sum = |side: fn(&(usize, usize, f64)) -> usize, member: usize| -> f64 {
+            flows.iter().filter(|flow| side(flow) == member).map(|flow| flow.2).sum()
+        };
+        for (index, share) in two.shares().into_iter().enumerate() {
+            assert!((sum(|flow| flow.0, index) - share).abs() < 1e-9, "{index} before");
+        }
+        for (index, share) in three.shares().into_iter().enumerate() {
+            assert!((sum(|flow| flow.1, index) - share).abs() < 1e-9, "{index} after");
+        }
+        let pairs: Vec<_> = flows.iter().map(|&(from, to, _)| (from, to)).collect();
+        assert_eq!(pairs, [(0, 0), (0, 2), (1, 1), (1, 2)]);
+        assert!(two.flows(&ring(&[])).is_empty());
+        let point = |name| Ring::build(Placement::Ring { points: 1 }, &[Member { name, weight: 1 }]).unwrap();
+        assert_eq!(point("a:1").flows(&point("a:1")), [(0, 0, 1.0)]);
     }
 }
