@@ -30,8 +30,17 @@ pub struct Tap {
     /// Where it listens.
     pub address: SocketAddr,
     server: SocketAddr,
-    ahead: SignedDuration,
+    shift: Shift,
     before: Arc<Hook>,
+}
+
+/// How time shows behind a forwarder.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shift {
+    /// How far the gateway's clock seems ahead of the true time, in seconds: in dates and time stamps.
+    pub clock: i64,
+    /// How long ago, in seconds and on top of what is true, everything that it holds seems pushed.
+    pub age: i64,
 }
 
 impl fmt::Debug for Tap {
@@ -41,18 +50,38 @@ impl fmt::Debug for Tap {
 }
 
 impl Tap {
-    /// In front of `server`, whose clock shows as `ahead` of the true time: the `Date` of its answers and the time stamps
-    /// of its API. `before` is called before a request goes on, and may take its time.
+    /// In front of `server`. `before` is called before a request goes on, and may take its time.
     ///
     /// # Errors
     /// When there is no free port.
     pub fn start(
         server: SocketAddr,
+        shift: Shift,
+        before: impl Fn(&Passing) + Send + Sync + 'static,
+    ) -> Result<Self> {
+        Self::forward(server, ahead, ahead, before)
+    }
+
+    /// In front of `server`, everything on which shows as pushed that much earlier than it was; its clock is right.
+    ///
+    /// # Errors
+    /// When there is no free port.
+    pub fn aged(
+        server: SocketAddr,
+        age: SignedDuration,
+        before: impl Fn(&Passing) + Send + Sync + 'static,
+    ) -> Result<Self> {
+        Self::forward(server, SignedDuration::ZERO, -age, before)
+    }
+
+    fn forward(
+        server: SocketAddr,
         ahead: SignedDuration,
+        stamps: SignedDuration,
         before: impl Fn(&Passing) + Send + Sync + 'static,
     ) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
-        let tap = Self { address: listener.local_addr()?, server, ahead, before: Arc::new(before) };
+        let tap = Self { address: listener.local_addr()?, server, shift, before: Arc::new(before) };
         let serving = tap.clone();
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -95,18 +124,20 @@ impl Tap {
 
     fn shift_date(&self, date: &str) -> String {
         let parser = jiff::fmt::rfc2822::DateTimeParser::new();
-        let shifted = parser.parse_timestamp(date).map(|date| date + self.ahead);
+        let shifted =
+            parser.parse_timestamp(date).map(|date| date + SignedDuration::from_secs(self.shift.clock));
         let print = |date| jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&date);
         shifted.and_then(print).unwrap_or_default()
     }
 
     fn shift_stamps(&self, json: &str) -> String {
         const MARK: &str = "\"time_stamp\":\"";
+        let shift = SignedDuration::from_secs(self.shift.clock - self.shift.age);
         let mut parts = json.split(MARK);
         let mut out = parts.next().unwrap_or_default().to_owned();
         for part in parts {
             let (stamp, rest) = part.split_once('"').unwrap_or((part, ""));
-            let shifted = stamp.parse::<Timestamp>().map(|stamp| (stamp + self.ahead).to_string());
+            let shifted = stamp.parse::<Timestamp>().map(|stamp| (stamp + shift).to_string());
             out += &format!("{MARK}{}\"{rest}", shifted.unwrap_or_else(|_| stamp.to_owned()));
         }
         out
