@@ -59,27 +59,6 @@ impl Tap {
         shift: Shift,
         before: impl Fn(&Passing) + Send + Sync + 'static,
     ) -> Result<Self> {
-        Self::forward(server, ahead, ahead, before)
-    }
-
-    /// In front of `server`, everything on which shows as pushed that much earlier than it was; its clock is right.
-    ///
-    /// # Errors
-    /// When there is no free port.
-    pub fn aged(
-        server: SocketAddr,
-        age: SignedDuration,
-        before: impl Fn(&Passing) + Send + Sync + 'static,
-    ) -> Result<Self> {
-        Self::forward(server, SignedDuration::ZERO, -age, before)
-    }
-
-    fn forward(
-        server: SocketAddr,
-        ahead: SignedDuration,
-        stamps: SignedDuration,
-        before: impl Fn(&Passing) + Send + Sync + 'static,
-    ) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let tap = Self { address: listener.local_addr()?, server, shift, before: Arc::new(before) };
         let serving = tap.clone();
