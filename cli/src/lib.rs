@@ -22,6 +22,7 @@ mod http;
 pub mod members;
 pub mod output;
 pub mod owner;
+pub mod plan;
 pub mod publish;
 pub mod register;
 pub mod ring_file;

@@ -1,6 +1,8 @@
 //! How results are printed.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{self, Write};
 
 use clap::ValueEnum;
 use comfy_table::{Table, presets};
@@ -40,6 +42,14 @@ pub fn group(labels: &BTreeMap<String, String>) -> String {
     format!("{{{}}}", all.join(","))
 }
 
+/// A time in seconds as people say it, by its two largest units: `3days 4h`.
+#[must_use]
+pub fn age(seconds: i64) -> String {
+    let whole = std::time::Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
+    let text = humantime::format_duration(whole).to_string();
+    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
 /// A table without lines, as all commands print them.
 #[must_use]
 pub fn table(header: &[&str]) -> Table {
@@ -51,4 +61,15 @@ pub fn table(header: &[&str]) -> Table {
 /// Says on standard error why nothing happens for a while.
 pub fn settling(left: std::time::Duration) {
     eprintln!("pushring: waiting {} s: the members may have changed just now (--settle)", left.as_secs() + 1);
+}
+
+/// Prints a result. A reader that has gone, as with `| head`, has enough: no error.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub fn print(result: impl fmt::Display) -> io::Result<()> {
+    match writeln!(io::stdout().lock(), "{result}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }

@@ -1,11 +1,11 @@
 //! Who owns a group, for `pushring owner`: all about one path, or one line for each of millions.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 
 use anyhow::Context;
 use pushring_router::{Group, Member, Owned, Router, clean_path};
 use serde::Serialize;
-use serde_json::{Map, Value};
 
 /// What becomes of a push to a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -26,7 +26,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    fn of(owned: Option<Owned<'_>>, clean: bool) -> Self {
+    pub(crate) fn of(owned: Option<Owned<'_>>, clean: bool) -> Self {
         match owned {
             None => Self::NoPush,
             Some(owned) if owned.malformed => Self::Malformed,
@@ -74,7 +74,7 @@ pub struct Answer {
     /// What becomes of a push to it.
     pub verdict: Verdict,
     /// Name and value of each label, `job` among them; none when the path does not parse.
-    pub labels: Option<Map<String, Value>>,
+    pub labels: Option<BTreeMap<String, String>>,
     /// What is hashed. Bytes beyond printable ASCII show as `\xff`, a backslash as `\\`.
     pub key: Option<String>,
     /// Where the key lies on the ring: 16 hex digits; with placement dynamic-sharding the first 8 are its hash.
@@ -115,10 +115,10 @@ pub fn answer(router: &Router, path: &[u8]) -> Answer {
     }
 }
 
-fn labels(group: &Group) -> Option<Map<String, Value>> {
+fn labels(group: &Group) -> Option<BTreeMap<String, String>> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let labels = group.labels.as_ref()?;
-    Some(labels.iter().map(|(name, value)| (text(name), Value::String(text(value)))).collect())
+    Some(labels.iter().map(|(name, value)| (text(name), text(value))).collect())
 }
 
 /// One line of the answer to many paths.

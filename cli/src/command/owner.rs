@@ -5,10 +5,10 @@ use std::io::{self, BufReader, BufWriter, IsTerminal};
 use std::os::unix::ffi::OsStrExt;
 
 use anyhow::{Context, bail, ensure};
-use comfy_table::{Table, presets};
+use comfy_table::Table;
 use pushring::BadInput;
 use pushring::fleet::FleetArgs;
-use pushring::output::Output;
+use pushring::output::{self, Output};
 use pushring::owner::{self, Answer};
 use pushring_router::{Router, labels_to_path};
 
@@ -74,8 +74,8 @@ impl Owner {
             None => self.paths.iter().map(|path| owner::answer(&fleet.router, path.as_bytes())).collect(),
         };
         match self.output {
-            Output::Json => println!("{}", serde_json::to_string(&answers)?),
-            Output::Table => println!("{}", table(&answers).trim_fmt()),
+            Output::Json => output::print(serde_json::to_string(&answers)?)?,
+            Output::Table => output::print(table(&answers).trim_fmt())?,
         }
         Ok(Outcome::found(!answers.iter().all(|answer| answer.verdict.is_good())))
     }
@@ -131,16 +131,11 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn table(answers: &[Answer]) -> Table {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
+    let mut table = output::table(&[]);
     for (index, answer) in answers.iter().enumerate() {
         if index > 0 {
             table.add_row(["", ""]);
         }
-        let labels = answer.labels.as_ref().map(|labels| {
-            let pairs: Vec<_> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            pairs.join(", ")
-        });
         let owner = answer.owner.as_ref().map(|owner| match owner.name == owner.address {
             true => owner.name.clone(),
             false => format!("{} ({})", owner.name, owner.address),
@@ -149,7 +144,7 @@ fn table(answers: &[Answer]) -> Table {
         let rows = [
             ("path", Some(answer.path.clone())),
             ("verdict", Some(answer.verdict.word().to_owned())),
-            ("group", labels),
+            ("group", answer.labels.as_ref().map(output::group)),
             ("key", answer.key.clone()),
             ("hash", answer.hash.clone()),
             ("owner", owner),

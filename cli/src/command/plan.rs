@@ -1,13 +1,115 @@
 //! `pushring plan`.
 
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail, ensure};
+use pushring::fleet::Fleet;
+use pushring::gateway::{GatewayArgs, Gateways};
+use pushring::output::{self, Output};
+use pushring::plan::{Counter, Plan as Report, chart, svg};
+use pushring::survey::{Survey, place};
+use pushring::{BadInput, NotSafe};
+use pushring_router::RouteBy;
+
 use super::Outcome;
 
 /// Show what a change of members or settings would move
+///
+/// Compares two configurations: each member's share before and after, what part of all groups gets another owner, and
+/// from whom to whom they go. Members are compared by name. With groups it also counts exactly what happens to these.
+/// Nothing is changed.
 #[derive(clap::Args)]
-pub(crate) struct Plan {}
+#[command(after_help = "\
+Examples:
+  pushring plan --from live/ring.yaml --to staged/ring.yaml
+  pushring plan --from now.json --to with-four.json --live --svg plan.svg
+  cut -d ' ' -f 7 access.log | grep /metrics/job/ | sort -u | pushring plan --from now.json --to next.json --groups -")]
+pub(crate) struct Plan {
+    /// The configuration before: the filter's JSON, or Envoy's ring file with it inside
+    #[arg(long, value_name = "FILE")]
+    from: PathBuf,
+    /// The configuration after
+    #[arg(long, value_name = "FILE")]
+    to: PathBuf,
+    /// Count these groups: a file with a push path of each, one a line; - is standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "live")]
+    groups: Option<PathBuf>,
+    /// Count the groups that the Pushgateways of --from hold now
+    #[arg(long)]
+    live: bool,
+    /// Draw both rings and the shares into this file
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// What to print
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+    #[command(flatten)]
+    gateways: GatewayArgs,
+}
 
 impl Plan {
     pub(crate) fn run(self) -> anyhow::Result<Outcome> {
-        anyhow::bail!("not built yet")
+        let (from, to) = (Fleet::from_file(&self.from)?, Fleet::from_file(&self.to)?);
+        let mut counter = Counter::new(&from.router, &to.router);
+        if let Some(path) = &self.groups {
+            count_lines(path, &mut counter)?;
+        }
+        if self.live {
+            self.count_live(&from, &mut counter)?;
+        }
+        let counted = self.live || self.groups.is_some();
+        let plan = Report::new(&from.router, &to.router, counted.then_some(&counter));
+        if let Some(path) = &self.svg {
+            fs::write(path, svg::draw(&plan, &from.router, &to.router))
+                .with_context(|| path.display().to_string())?;
+        }
+        match self.output {
+            Output::Table => output::print(chart::text(&plan))?,
+            Output::Json => output::print(serde_json::to_string(&plan)?)?,
+        }
+        Ok(Outcome::Done)
     }
+
+    /// A gateway that does not answer would make the counts too small without a sign of it.
+    fn count_live(&self, fleet: &Fleet, counter: &mut Counter<'_>) -> anyhow::Result<()> {
+        let config = fleet.router.config();
+        ensure!(
+            config.route_by != RouteBy::Path,
+            NotSafe(
+                "route_by: path in --from: a group has no one owner there; give its paths with --groups"
+                    .to_owned()
+            )
+        );
+        let survey: Survey = Survey::read(&Gateways::new(&self.gateways, config)?, fleet);
+        for reading in &survey.gateways {
+            match reading.known() {
+                Ok(_) => {}
+                Err(reason) => bail!("{} ({}): {reason}", reading.gateway.name(), reading.gateway.address()),
+            }
+        }
+        let groups =
+            survey.gateways.iter().filter_map(|reading| reading.known().ok()).flat_map(|c| &c.groups);
+        // One that lies on two gateways is one group.
+        let distinct: std::collections::BTreeSet<_> = groups.map(|group| &group.labels).collect();
+        for labels in distinct {
+            counter.add(place(&fleet.router, labels).map(|place| place.path).unwrap_or_default().as_bytes());
+        }
+        Ok(())
+    }
+}
+
+fn count_lines(path: &Path, counter: &mut Counter<'_>) -> anyhow::Result<()> {
+    let mut input: Box<dyn BufRead> = if path == Path::new("-") {
+        Box::new(io::stdin().lock())
+    } else {
+        Box::new(BufReader::new(File::open(path).with_context(|| BadInput(path.display().to_string()))?))
+    };
+    let mut line = Vec::new();
+    while input.read_until(b'\n', &mut line).with_context(|| path.display().to_string())? > 0 {
+        counter.add(line.trim_ascii_end());
+        line.clear();
+    }
+    Ok(())
 }
