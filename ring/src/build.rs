@@ -1,10 +1,10 @@
-//! From a set of members to points on the circle.
+//! From a set of members to a ring: the limits, and the order of names.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::hash::{fmix64, h, murmur3_32};
+use crate::points::Points;
 use crate::{Member, Placement, Ring};
 
 /// Most members of one ring.
@@ -13,17 +13,13 @@ pub const MEMBERS_MAX: usize = 1024;
 pub const WEIGHT_MAX: u32 = 100;
 /// Most points per unit of weight of [`Placement::Ring`].
 pub const POINTS_PER_WEIGHT_MAX: u32 = 4096;
-/// Most points of one ring: 10 bytes each, so 42 MB in every Envoy worker.
+/// Most points of one ring: 10 to 11 bytes each, so 46 MB in every Envoy worker.
 pub const POINTS_MAX: usize = 4_194_304;
 /// Points of each member in [`Placement::DynamicSharding`].
 pub const DYNAMIC_SHARDING_POINTS: u32 = 500;
 
 const _: () = assert!(MEMBERS_MAX <= 1 << 16, "a member index is kept in 16 bits");
 const _: () = assert!(MEMBERS_MAX * DYNAMIC_SHARDING_POINTS as usize <= POINTS_MAX);
-
-/// Step between the points of a member: 2^64 divided by the golden ratio, so that consecutive inputs of the
-/// finalizer differ in many bits.
-const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// Why a ring could not be built. Indices are those of the slice given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,21 +97,8 @@ impl Ring {
     pub fn build(placement: Placement, members: &[Member<'_>]) -> Result<Self, BuildError> {
         check(placement, members)?;
         let by_name = sorted_by_name(members)?;
-        let mut points = match placement {
-            Placement::Ring { points } => ring_points(points, members, &by_name),
-            Placement::DynamicSharding => dynamic_sharding_points(members, &by_name),
-        };
-        // By (position, rank of the name): a total order, so the input order cannot show.
-        points.sort_unstable();
-        if placement == Placement::DynamicSharding {
-            // The original keeps one member a position, the last one added: the greatest name.
-            points.reverse();
-            points.dedup_by_key(|&mut (position, _)| position);
-            points.reverse();
-        }
-        let positions = points.iter().map(|&(position, _)| position).collect();
-        let owners = points.iter().filter_map(|&(_, rank)| by_name.get(usize::from(rank)).copied()).collect();
-        Ok(Self { placement, members: members.len(), positions, owners })
+        let points = Points::new(placement, members, &by_name);
+        Ok(Self { placement, members: members.len(), points })
     }
 }
 
@@ -155,50 +138,4 @@ fn sorted_by_name(members: &[Member<'_>]) -> Result<Box<[u16]>, BuildError> {
         }
     }
     Ok(named.iter().map(|&(_, index)| index).collect())
-}
-
-fn ring_points(points: u32, members: &[Member<'_>], by_name: &[u16]) -> Vec<(u64, u16)> {
-    let total: u64 = members.iter().map(|m| u64::from(m.weight) * u64::from(points)).sum();
-    let mut out = Vec::with_capacity(usize::try_from(total).unwrap_or(0));
-    for (rank, member) in ranked(members, by_name) {
-        let start = h(member.name.as_bytes());
-        let count = u64::from(points) * u64::from(member.weight);
-        out.extend((0..count).map(|i| (fmix64(start.wrapping_add(i.wrapping_mul(STEP))), rank)));
-    }
-    out
-}
-
-/// Positions are kept in the upper 32 bits, so that both placements share one 64-bit circle.
-fn dynamic_sharding_points(members: &[Member<'_>], by_name: &[u16]) -> Vec<(u64, u16)> {
-    let mut out = Vec::with_capacity(members.len() * DYNAMIC_SHARDING_POINTS as usize);
-    let mut vnode = Vec::new();
-    for (rank, member) in ranked(members, by_name) {
-        for i in 0..DYNAMIC_SHARDING_POINTS {
-            vnode.clear();
-            push_decimal(&mut vnode, i);
-            vnode.extend_from_slice(member.name.as_bytes());
-            out.push((u64::from(murmur3_32(&vnode)) << 32, rank));
-        }
-    }
-    out
-}
-
-/// Members in the order of their names, each with its rank.
-fn ranked<'a, 'm>(
-    members: &'a [Member<'m>],
-    by_name: &'a [u16],
-) -> impl Iterator<Item = (u16, &'a Member<'m>)> {
-    (0u16..).zip(by_name).filter_map(|(rank, &index)| Some((rank, members.get(usize::from(index))?)))
-}
-
-/// Appends `i` in decimal (0..=999), without the formatting machinery.
-fn push_decimal(out: &mut Vec<u8>, i: u32) {
-    let digit = |d: u32| b'0'.wrapping_add((d % 10).to_le_bytes()[0]);
-    if i >= 100 {
-        out.push(digit(i / 100));
-    }
-    if i >= 10 {
-        out.push(digit(i / 10));
-    }
-    out.push(digit(i));
 }

@@ -1,6 +1,6 @@
 //! Consistent-hash placements: which member owns a key, and who comes after it.
 //!
-//! A [`Ring`] is built once from a set of members and never changes; lookups read two arrays and allocate
+//! A [`Ring`] is built once from a set of members and never changes; lookups read three arrays and allocate
 //! nothing. The crate is pure and `no_std`: the same set and the same key give the same owner in every
 //! Envoy, in the command, on 32 and on 64 bits. The formulas are a wire format (ARCHITECTURE.md): a
 //! placement, once released, never changes; a new one gets a new [`Placement`] variant.
@@ -20,6 +20,7 @@ extern crate alloc;
 mod build;
 pub mod hash;
 mod lookup;
+mod points;
 mod share;
 
 pub use build::{
@@ -27,7 +28,7 @@ pub use build::{
 };
 pub use lookup::Clockwise;
 
-use alloc::boxed::Box;
+use points::Points;
 
 /// How keys and members are laid on the circle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,8 +60,5 @@ pub struct Ring {
     placement: Placement,
     /// Number of members it was built from.
     members: usize,
-    /// Ascending points. Parallel to `owners`: a search touches positions only, so they are kept dense.
-    positions: Box<[u64]>,
-    /// Member index of each point. 16 bits hold [`MEMBERS_MAX`].
-    owners: Box<[u16]>,
+    points: Points,
 }

@@ -7,13 +7,13 @@ impl Ring {
     /// The index of the member that owns `key`; `None` only when the ring has no members.
     #[must_use]
     pub fn owner(&self, key: &[u8]) -> Option<usize> {
-        self.owners.get(self.point_of(key)).copied().map(usize::from)
+        self.points.owners.get(self.point_of(key)).copied().map(usize::from)
     }
 
     /// The owner of `key`, then its successors: the next *distinct* members clockwise, each once.
     #[must_use]
     pub fn clockwise(&self, key: &[u8]) -> Clockwise<'_> {
-        let (before, after) = self.owners.split_at_checked(self.point_of(key)).unwrap_or_default();
+        let (before, after) = self.points.owners.split_at_checked(self.point_of(key)).unwrap_or_default();
         Clockwise { points: after.iter().chain(before), left: self.members, seen: [0; MEMBERS_MAX / 64] }
     }
 
@@ -36,7 +36,7 @@ impl Ring {
     /// Number of points on the circle.
     #[must_use]
     pub fn points(&self) -> usize {
-        self.positions.len()
+        self.points.positions.len()
     }
 
     /// Index of the point that owns `key`; 0 when the ring is empty.
@@ -44,9 +44,7 @@ impl Ring {
         // Positions of dynamic-sharding have 32 zero bits at the end: "strictly greater", as it wants, is "at or after
         // the next number".
         let strictly = u64::from(self.placement == Placement::DynamicSharding);
-        let at_or_after = self.position(key) | strictly;
-        let index = self.positions.partition_point(|&position| position < at_or_after);
-        if index < self.positions.len() { index } else { 0 }
+        self.points.at_or_after(self.position(key) | strictly)
     }
 }
 

@@ -30,8 +30,8 @@ impl Ring {
     /// one of them is empty.
     #[must_use]
     pub fn moved(&self, other: &Self, same: impl Fn(usize, usize) -> bool) -> f64 {
-        if self.positions.is_empty() || other.positions.is_empty() {
-            return if self.positions.len() == other.positions.len() { 0.0 } else { 1.0 };
+        if self.points.positions.is_empty() || other.points.positions.is_empty() {
+            return if self.points.positions.len() == other.points.positions.len() { 0.0 } else { 1.0 };
         }
         self.flows(other).into_iter().filter(|&(i, j, _)| !same(i, j)).map(|(_, _, share)| share).sum()
     }
@@ -42,7 +42,8 @@ impl Ring {
     #[must_use]
     pub fn flows(&self, other: &Self) -> Vec<(usize, usize, f64)> {
         // Between two neighbouring points of either ring the owners are constant: those of the later point.
-        let mut bounds: Vec<u64> = self.positions.iter().chain(other.positions.iter()).copied().collect();
+        let mut bounds: Vec<u64> =
+            self.points.positions.iter().chain(other.points.positions.iter()).copied().collect();
         bounds.sort_unstable();
         bounds.dedup();
         let mut previous = bounds.last().copied().unwrap_or(0);
@@ -61,15 +62,14 @@ impl Ring {
     /// has no members.
     #[must_use]
     pub fn owner_at(&self, position: u64) -> Option<usize> {
-        let index = self.positions.partition_point(|&p| p < position);
-        self.owners.get(index).or(self.owners.first()).copied().map(usize::from)
+        self.points.owners.get(self.points.at_or_after(position)).copied().map(usize::from)
     }
 
     /// Each point's arc (the stretch it owns, up to and including it) and its member.
     fn arcs(&self) -> impl Iterator<Item = (u128, usize)> {
-        let whole = self.positions.len() == 1;
-        let mut previous = self.positions.last().copied().unwrap_or(0);
-        self.positions.iter().zip(&self.owners).map(move |(&position, &owner)| {
+        let whole = self.points.positions.len() == 1;
+        let mut previous = self.points.positions.last().copied().unwrap_or(0);
+        self.points.positions.iter().zip(&self.points.owners).map(move |(&position, &owner)| {
             let arc = if whole { 1 << 64 } else { u128::from(position.wrapping_sub(previous)) };
             previous = position;
             (arc, usize::from(owner))

@@ -111,6 +111,19 @@ fn too_much_is_refused() {
     assert!(log.contains("4198400") && log.contains("4194304"), "{log}");
 }
 
+/// The stack is small (filter/build.rs): JSON as deep as the parser goes, and deeper, lists and objects, is refused.
+#[test]
+fn deep_json_is_refused() {
+    let mut vm = Vm::start().expect("the filter starts");
+    for depth in [126, 127, 128, 100_000] {
+        let lists = format!(r#"{{"members": {}{}}}"#, "[".repeat(depth), "]".repeat(depth));
+        let objects = format!("{}1{}", r#"{"members":"#.repeat(depth), "}".repeat(depth));
+        for json in [lists, objects] {
+            assert!(!vm.configure(json.as_bytes()).expect("no trap"), "accepted: {depth} deep");
+        }
+    }
+}
+
 #[test]
 fn a_thousand_members() {
     let members: Vec<String> = (0..1000).map(|i| format!("\"10.0.{}.{}:9091\"", i / 250, i % 250)).collect();
