@@ -14,6 +14,8 @@ use serde_json::Value;
 use crate::BadInput;
 use crate::members::Registration;
 
+pub mod lock;
+
 /// An agent that has not answered by then has hung, or the address is wrong.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// What a token must allow to change a registration.
@@ -44,7 +46,7 @@ pub struct ConsulArgs {
 }
 
 /// A client of one agent.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Consul {
     client: Client,
     base: String,
@@ -133,10 +135,7 @@ impl Consul {
         datacenter: Option<&str>,
         tags: &[String],
     ) -> anyhow::Result<Vec<Registration>> {
-        let bad = |error: &dyn std::fmt::Display| BadInput(format!("--consul: {}: {error}", self.base));
-        let mut url = Url::parse(&self.base).map_err(|error| bad(&error))?;
-        let segments = ["v1", "health", "service", service];
-        url.path_segments_mut().map_err(|()| bad(&"it cannot be a base"))?.pop_if_empty().extend(segments);
+        let mut url = self.path(&["v1", "health", "service", service])?;
         if let Some(datacenter) = datacenter {
             url.query_pairs_mut().append_pair("dc", datacenter);
         }
@@ -177,15 +176,31 @@ impl Consul {
         format!("{}{path}", self.base)
     }
 
+    /// The URL of a path whose segments may hold anything.
+    fn path(&self, segments: &[&str]) -> anyhow::Result<Url> {
+        let bad = |error: &dyn std::fmt::Display| BadInput(format!("--consul: {}: {error}", self.base));
+        let mut url = Url::parse(&self.base).map_err(|error| bad(&error))?;
+        url.path_segments_mut().map_err(|()| bad(&"it cannot be a base"))?.pop_if_empty().extend(segments);
+        Ok(url)
+    }
+
     /// Sends a request; `needs` is what the token must allow, for the advice when it is refused.
-    fn send(&self, mut request: RequestBuilder, needs: &str) -> anyhow::Result<Response> {
+    fn send(&self, request: RequestBuilder, needs: &str) -> anyhow::Result<Response> {
+        self.accept(self.ask(request)?, needs)
+    }
+
+    /// Sends a request, whatever the answer.
+    fn ask(&self, mut request: RequestBuilder) -> anyhow::Result<Response> {
         if let Some(token) = &self.token {
             request = request.header("X-Consul-Token", token);
         }
-        let response = request.send().with_context(|| {
+        request.send().with_context(|| {
             let base = &self.base;
             format!("Consul's agent at {base} cannot be reached; check --consul, for https --ca-file")
-        })?;
+        })
+    }
+
+    fn accept(&self, response: Response, needs: &str) -> anyhow::Result<Response> {
         let status = response.status();
         if status.is_success() {
             return Ok(response);

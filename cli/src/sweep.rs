@@ -58,7 +58,7 @@ pub enum End {
     /// It was deleted, or with `dry_run` would be; why it may go.
     Deleted(&'static str),
     /// It stays; why.
-    Kept(String),
+    Kept(Kept),
     /// Its gateway refused the deletion or did not answer; the reason.
     Failed(String),
 }
@@ -129,7 +129,7 @@ pub fn pass(
         for (index, fate) in removed.into_iter().zip(fates) {
             match fate {
                 Fate::Deleted => {}
-                Fate::Kept(reason) => report.misplaced[index].end = End::Kept(reason),
+                Fate::Kept(reason) => report.misplaced[index].end = End::Kept(Kept::Doubt(reason)),
                 Fate::Failed(reason) => report.misplaced[index].end = End::Failed(reason),
             }
         }
@@ -138,7 +138,7 @@ pub fn pass(
 }
 
 /// Which gateways told nothing.
-fn unreadable(survey: &Survey) -> Vec<Unreadable> {
+pub(crate) fn unreadable(survey: &Survey) -> Vec<Unreadable> {
     let told = |reading: &Reading| {
         let reason = reading.known().err()?.to_owned();
         Some(Unreadable { gateway: reading.gateway.name().to_owned(), on_ring: reading.on_ring, reason })
@@ -165,10 +165,10 @@ fn judge<'s>(
         Some(Found { copy, removal })
     };
     if let Some(doubt) = &group.doubt {
-        return found(None, End::Kept(doubt.clone()), None);
+        return found(None, End::Kept(Kept::Doubt(doubt.clone())), None);
     }
     let Some(place) = place(&fleet.router, &group.labels) else {
-        return found(None, End::Kept(NO_PATH.to_owned()), None);
+        return found(None, End::Kept(Kept::Doubt(NO_PATH.to_owned())), None);
     };
     if place.owner == on {
         return None;
@@ -182,11 +182,11 @@ fn judge<'s>(
         Err(kept) if !matches!(kept, Kept::Doubt(_)) && is_orphan(survey, on, group, options) => {
             go(ORPHAN, None)
         }
-        Err(kept) => found(Some(place.owner), End::Kept(kept.to_string()), None),
+        Err(kept) => found(Some(place.owner), End::Kept(kept), None),
     }
 }
 
-const NO_PATH: &str = "no push path leads to its labels by these settings (utf8_names?)";
+pub(crate) const NO_PATH: &str = "no push path leads to its labels by these settings (utf8_names?)";
 
 /// Whether the owner supersedes the copy on gateway `on`.
 pub(crate) fn compare(

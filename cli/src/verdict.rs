@@ -6,6 +6,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use serde::{Serialize, Serializer};
 
 use crate::gateway::Group;
 use crate::gateway::clock::{Clock, is_later};
@@ -34,6 +35,26 @@ impl fmt::Display for Kept {
             Self::NotNewer(names) => write!(f, "the owner's is not certainly newer: {}", list(names)),
             Self::Doubt(reason) => f.write_str(reason),
         }
+    }
+}
+
+impl Kept {
+    /// The kind of reason, in a word to count by.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::LeftBehind => "left-behind",
+            Self::Lacking(_) => "lacking",
+            Self::NotNewer(_) => "not-newer",
+            Self::Doubt(_) => "doubt",
+        }
+    }
+}
+
+/// As people read it.
+impl Serialize for Kept {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

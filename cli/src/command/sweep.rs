@@ -78,7 +78,10 @@ fn print(report: &Report) {
         let owner = copy.owner.as_deref().unwrap_or("?");
         match &copy.end {
             End::Deleted(_) => *deleted.entry((&copy.on, owner)).or_default() += 1,
-            End::Kept(reason) | End::Failed(reason) => {
+            End::Kept(reason) => {
+                kept.add_row([&output::group(&copy.labels), &copy.on, owner, &reason.to_string()]);
+            }
+            End::Failed(reason) => {
                 kept.add_row([&output::group(&copy.labels), &copy.on, owner, reason]);
             }
         }
