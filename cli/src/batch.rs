@@ -8,6 +8,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
+use anyhow::ensure;
 use serde::Serialize;
 use serde::de::IgnoredAny;
 
@@ -123,7 +124,8 @@ fn reread(survey: &Survey, index: usize) -> Reread {
     let began = Instant::now();
     let reading = &survey.gateways[index];
     let seen = match &reading.contents {
-        Ok(contents) => see(&reading.gateway, contents).map_err(|error| format!("{error:#}")),
+        Ok(contents) => see(&reading.gateway, contents)
+            .map_err(|error| format!("{} cannot be read again: {error:#}", reading.gateway.name())),
         Err(reason) => Err(reason.clone()),
     };
     Reread { began, seen }
@@ -131,7 +133,7 @@ fn reread(survey: &Survey, index: usize) -> Reread {
 
 fn see(gateway: &Gateway, before: &Contents) -> anyhow::Result<Seen> {
     let start_time = gateway.status()?.start_time;
-    anyhow::ensure!(start_time == before.status.start_time, "{} was started anew", gateway.name());
+    ensure!(start_time == before.status.start_time, "it was started anew meanwhile");
     if before.took > API_MAX {
         return Ok(Seen::Marks(gateway.marks()?));
     }

@@ -79,7 +79,9 @@ impl Tap {
             (self.before)(&passing);
             let headers: Vec<(&str, &str)> =
                 headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-            let answer = client.send(&passing.method, &passing.path, &headers, body)?;
+            let send = || client.send(&passing.method, &passing.path, &headers, body.clone());
+            // A server that was started anew has closed the connection that is kept.
+            let answer = send().or_else(|_| send())?;
             stream.write_all(&self.answer(&answer))?;
         }
         Ok(())
