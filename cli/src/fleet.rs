@@ -86,6 +86,11 @@ impl Source {
         self.consul.as_ref()
     }
 
+    /// Which registrations in Consul are the fleet.
+    pub(crate) fn service(&self) -> &ConsulSettings {
+        &self.service
+    }
+
     /// Reads the fleet as it is now.
     ///
     /// # Errors

@@ -1,11 +1,33 @@
 //! `pushring sweep --watch`: a pass every interval, by one sweeper of a fleet, for as long as it is let.
+//!
+//! A pass while members settle, or while it is not safe to act, is a dry run: what it finds still shows in the metrics.
+//! An error in a pass is logged and the next pass is due at its time.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use crate::gateway::GatewayArgs;
-use crate::guard::Guard;
-use crate::sweep::Options;
+use anyhow::{bail, ensure};
+use pushring_router::Config;
+use tracing::info;
+
+use crate::BadInput;
+use crate::consul::lock::{Held, Lock};
+use crate::fleet::Source;
+use crate::gateway::{GatewayArgs, Gateways};
+use crate::guard::{Guard, groups_have_owners};
+use crate::sweep::{self, Options, Report};
+use log::Journal;
+use metrics::{Ended, Metrics};
+
+mod log;
+mod metrics;
+
+/// From one pass to the next at least: each reads every gateway.
+const INTERVAL_MIN: Duration = Duration::from_secs(1);
+/// How soon it is noticed that the lock was gained, or that the end was asked for.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Going on instead of ending after one pass.
 #[derive(Clone, Debug, clap::Args)]
@@ -29,15 +51,160 @@ pub struct WatchArgs {
     pub expire_jobs: Vec<String>,
 }
 
-/// Sweeps until Ctrl-C or SIGTERM. `guard` is new; what a pass does is in `options`.
+/// Sweeps until Ctrl-C or SIGTERM, every `interval`. `guard` is new; what a pass does is in `options`.
 ///
 /// # Errors
-/// [`crate::BadInput`] when a flag cannot be used. Errors in a pass are logged and the pass is tried again.
+/// [`BadInput`] when a flag or the configuration cannot be used, [`crate::NotSafe`] where a group has no one owner. Once
+/// it runs, errors are logged.
 pub fn run(
-    _args: &WatchArgs,
-    _gateways: &GatewayArgs,
-    _guard: Guard,
-    _options: Options,
+    args: &WatchArgs,
+    interval: Duration,
+    gateways: &GatewayArgs,
+    mut guard: Guard,
+    options: Options,
 ) -> anyhow::Result<()> {
-    anyhow::bail!("not built yet")
+    ensure!(
+        interval >= INTERVAL_MIN,
+        BadInput(format!("--watch: found {interval:?}, allowed at least {INTERVAL_MIN:?}"))
+    );
+    usable(guard.source())?;
+    log::start();
+    let (metrics, address) = Metrics::serve(args.listen)?;
+    info!(url = format!("http://{address}/metrics"), "started");
+    let lock = lock(args, guard.source())?;
+    let held = lock.as_ref().map(Lock::held);
+    if let Some(held) = held.clone() {
+        guard.hold(move || held.check());
+    }
+    let gateways = Connected { args: gateways, known: None };
+    let mut watcher = Watcher { guard, held, gateways, options, metrics, journal: Journal::default() };
+    while !watcher.guard.interrupted() {
+        let due = Instant::now() + interval;
+        let active = watcher.is_active();
+        watcher.metrics.active(active);
+        if active {
+            watcher.turn();
+        }
+        watcher.wait(due, active);
+    }
+    if let Some(lock) = lock {
+        lock.release();
+    }
+    info!("ended");
+    Ok(())
+}
+
+/// What would not become usable by itself is told at once. Consul may come back.
+fn usable(source: &Source) -> anyhow::Result<()> {
+    match source.read() {
+        Ok(fleet) => groups_have_owners(fleet.router.config()),
+        Err(error) if error.is::<BadInput>() => Err(error),
+        Err(_) => Ok(()),
+    }
+}
+
+/// The lock that is taken part in; none with `--single`.
+fn lock(args: &WatchArgs, source: &Source) -> anyhow::Result<Option<Lock>> {
+    if args.single {
+        return Ok(None);
+    }
+    let Some(consul) = source.consul() else {
+        bail!(BadInput(
+            "--watch: found neither --consul nor --single; with --consul a lock lets one sweeper work at a time, \
+             without it give --single, and see to it that this is the only one"
+                .to_owned()
+        ));
+    };
+    // Fleets of one service that differ in this are different fleets, each with a sweeper of its own.
+    let service = source.service();
+    let list = |name: &str, values: &[String]| {
+        let mut values = values.to_vec();
+        values.sort();
+        (!values.is_empty()).then(|| format!("{name}={}", values.join(",")))
+    };
+    let parts = [list("dc", &service.datacenters), list("tag", &service.tags)];
+    let name: Vec<&str> =
+        [service.service.as_str()].into_iter().chain(parts.iter().flatten().map(String::as_str)).collect();
+    Ok(Some(Lock::join(consul.clone(), &name)?))
+}
+
+struct Watcher<'a> {
+    guard: Guard,
+    held: Option<Arc<Held>>,
+    gateways: Connected<'a>,
+    options: Options,
+    metrics: Metrics,
+    journal: Journal,
+}
+
+/// What a pass found and did.
+struct Pass {
+    ended: Ended,
+    report: Report,
+    expired: usize,
+}
+
+impl Watcher<'_> {
+    fn is_active(&self) -> bool {
+        self.held.as_ref().is_none_or(|held| held.is_likely())
+    }
+
+    /// Until the next pass is due, this one gets active, or somebody asks for the end.
+    fn wait(&self, due: Instant, active: bool) {
+        while Instant::now() < due && !self.guard.interrupted() && (active || !self.is_active()) {
+            thread::sleep(PAUSE);
+        }
+    }
+
+    fn turn(&mut self) {
+        let began = Instant::now();
+        match self.pass() {
+            Ok(pass) => {
+                let took = began.elapsed();
+                self.journal.pass(pass.ended, &pass.report, pass.expired, took);
+                self.metrics.found(&pass.report);
+                self.metrics.expired(pass.expired);
+                self.metrics.pass(pass.ended, took);
+            }
+            Err(error) => {
+                self.journal.failed(&error);
+                self.metrics.pass(Ended::Failed, began.elapsed());
+            }
+        }
+    }
+
+    fn pass(&mut self) -> anyhow::Result<Pass> {
+        let (fleet, left) = self.guard.observe()?;
+        let config = fleet.router.config();
+        self.metrics.fleet(config.members.len(), !left.is_zero());
+        let holding = if left.is_zero() {
+            self.guard.check().err().map(|error| format!("{error:#}"))
+        } else {
+            Some("members or settings may have changed just now (--settle)".to_owned())
+        };
+        let held = holding.is_some();
+        self.journal.holding(holding);
+        let gateways = self.gateways.of(config)?;
+        let options = Options { dry_run: self.options.dry_run || held, ..self.options };
+        let report = sweep::pass(&fleet, gateways, &self.guard, options, |_, _| {})?;
+        Ok(Pass { ended: if held { Ended::Held } else { Ended::Done }, report, expired: 0 })
+    }
+}
+
+/// The clients of the gateways, made anew when a setting on which they rest changed.
+struct Connected<'a> {
+    args: &'a GatewayArgs,
+    known: Option<(String, String, Gateways)>,
+}
+
+impl Connected<'_> {
+    fn of(&mut self, config: &Config) -> anyhow::Result<&Gateways> {
+        let (scheme, prefix) = (config.redirect_scheme, &config.path_prefix);
+        let known = self.known.take().filter(|known| known.0 == scheme && known.1 == *prefix);
+        let known = match known {
+            Some(known) => known,
+            None => (scheme.to_owned(), prefix.clone(), Gateways::new(self.args, config)?),
+        };
+        Ok(&self.known.insert(known).2)
+    }
 }

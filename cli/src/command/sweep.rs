@@ -8,6 +8,8 @@ use pushring::gateway::{GatewayArgs, Gateways};
 use pushring::guard::{Guard, GuardArgs};
 use pushring::output::{self, Output};
 use pushring::sweep::{self, End, Options, Report};
+use pushring::watch::{self, WatchArgs};
+use pushring::watch::{self, WatchArgs};
 
 use super::Outcome;
 
@@ -15,7 +17,8 @@ use super::Outcome;
 ///
 /// When members change, groups get another owner; what their former owner holds stays there. A copy is deleted when the
 /// group's owner holds every metric family of it, each pushed later (by more than 2 s, after correcting for the clocks).
-/// Everything else is kept and told with the reason: most of it goes with a later sweep, after its next push.
+/// Everything else is kept and told with the reason: most of it goes with a later sweep, after its next push. With
+/// --watch it goes on and on.
 ///
 /// Right before each batch of deletions the members, the Envoys and the gateways are read again; a deletion is sent
 /// within a second of that. A push that reaches a former owner within this second is lost: give --envoy for every
@@ -28,7 +31,8 @@ would be deleted); 2 wrong usage, a bad configuration, or not safe to run.
 Examples:
   pushring sweep --config live/ring.yaml --dry-run
   pushring sweep --config live/ring.yaml --envoy http://10.0.1.1:9091 --envoy http://10.0.1.2:9091
-  pushring sweep --config live/ring.yaml --consul http://127.0.0.1:8500 --orphans-after 7d --output json")]
+  pushring sweep --config live/ring.yaml --consul http://127.0.0.1:8500 --orphans-after 7d --output json
+  pushring sweep --config live/ring.yaml --consul http://127.0.0.1:8500 --envoy http://10.0.1.1:9091 --watch 15s")]
 pub(crate) struct Sweep {
     /// Only say what would be done
     #[arg(long)]
@@ -43,7 +47,11 @@ pub(crate) struct Sweep {
     #[command(flatten)]
     fleet: FleetArgs,
     #[command(flatten)]
+    watch: WatchArgs,
+    #[command(flatten)]
     guard: GuardArgs,
+    #[command(flatten)]
+    watch: WatchArgs,
     #[command(flatten)]
     gateways: GatewayArgs,
 }
@@ -52,6 +60,9 @@ impl Sweep {
     pub(crate) fn run(self) -> anyhow::Result<Outcome> {
         let options = Options { dry_run: self.dry_run, orphans_after: self.orphans_after };
         let mut guard = Guard::new(&self.guard, self.fleet.source()?)?;
+        if let Some(interval) = self.watch.watch {
+            return watch::run(&self.watch, interval, &self.gateways, guard, options).map(|()| Outcome::Done);
+        }
         // What cannot be safe later either is told before waiting.
         let fleet = guard.source().read()?;
         sweep::groups_have_owners(fleet.router.config())?;
