@@ -150,7 +150,8 @@ impl Consul {
         let found: Vec<Instance> = response
             .json()
             .with_context(|| format!("{} does not answer as a Consul agent does", self.base))?;
-        let wanted = |instance: &Instance| tags.iter().all(|tag| instance.service.tags.contains(tag));
+        let has = |instance: &Instance, tag| instance.service.tags.iter().flatten().any(|found| found == tag);
+        let wanted = |instance: &Instance| tags.iter().all(|tag| has(instance, tag));
         Ok(found.into_iter().filter(wanted).map(Registration::from).collect())
     }
 
@@ -253,12 +254,14 @@ struct InstanceService {
     id: String,
     #[serde(rename = "Address")]
     address: String,
-    #[serde(rename = "Port")]
+    /// Left out by Consul where it is 0.
+    #[serde(rename = "Port", default)]
     port: u32,
-    #[serde(rename = "Tags", default)]
-    tags: Vec<String>,
-    #[serde(rename = "Meta", default)]
-    meta: BTreeMap<String, String>,
+    /// Null, where the catalog was given none; so is Meta.
+    #[serde(rename = "Tags")]
+    tags: Option<Vec<String>>,
+    #[serde(rename = "Meta")]
+    meta: Option<BTreeMap<String, String>>,
     #[serde(rename = "Weights")]
     weights: Weights,
 }
@@ -285,7 +288,7 @@ impl From<Instance> for Registration {
             port: service.port,
             status: worst.unwrap_or_else(|| "passing".to_owned()),
             weight: service.weights.passing,
-            name: service.meta.get("pushring-name").cloned().unwrap_or_default(),
+            name: service.meta.and_then(|mut meta| meta.remove("pushring-name")).unwrap_or_default(),
             node: node.node,
             id: service.id,
         }

@@ -2,6 +2,7 @@
 //! consul-template, Envoy and real pushgateways. Run with `make e2e`.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // a panic is how a test fails
 
+mod fleet;
 mod health;
 mod identity;
 mod publish;
