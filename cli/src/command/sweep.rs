@@ -9,8 +9,6 @@ use pushring::guard::{Guard, GuardArgs};
 use pushring::output::{self, Output};
 use pushring::sweep::{self, End, Options, Report};
 use pushring::watch::{self, WatchArgs};
-use pushring::watch::{self, WatchArgs};
-
 use super::Outcome;
 
 /// Delete what stayed on gateways that no longer own it, when nothing is lost by it
@@ -47,11 +45,7 @@ pub(crate) struct Sweep {
     #[command(flatten)]
     fleet: FleetArgs,
     #[command(flatten)]
-    watch: WatchArgs,
-    #[command(flatten)]
     guard: GuardArgs,
-    #[command(flatten)]
-    watch: WatchArgs,
     #[command(flatten)]
     gateways: GatewayArgs,
 }
