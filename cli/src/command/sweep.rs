@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::Outcome;
 use pushring::fleet::FleetArgs;
 use pushring::gateway::{GatewayArgs, Gateways};
 use pushring::guard::{Guard, GuardArgs};
 use pushring::output::{self, Output};
 use pushring::sweep::{self, End, Options, Report};
 use pushring::watch::{self, WatchArgs};
-use super::Outcome;
 
 /// Delete what stayed on gateways that no longer own it, when nothing is lost by it
 ///
@@ -46,6 +46,8 @@ pub(crate) struct Sweep {
     fleet: FleetArgs,
     #[command(flatten)]
     guard: GuardArgs,
+    #[command(flatten)]
+    watch: WatchArgs,
     #[command(flatten)]
     gateways: GatewayArgs,
 }
