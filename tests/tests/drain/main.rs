@@ -1,0 +1,12 @@
+//! `pushring drain` between real Pushgateways: what is carried, what is kept, what a kill leaves behind.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // in a test a panic is the failure
+
+mod bytes;
+mod clocks;
+mod conflicts;
+mod families;
+mod killed;
+mod meanwhile;
+mod refused;
+mod wire;
+mod world;
