@@ -30,17 +30,37 @@ const C2: u32 = 0x1b87_3593;
 /// [`crate::Placement::DynamicSharding`].
 #[must_use]
 pub fn murmur3_32(bytes: &[u8]) -> u32 {
-    let mut h: u32 = 0;
-    let mut blocks = bytes.chunks_exact(4);
-    for block in &mut blocks {
-        let k = block.iter().rev().fold(0u32, |k, &b| (k << 8) | u32::from(b));
-        h = (h ^ scramble(k)).rotate_left(13).wrapping_mul(5).wrapping_add(0xe654_6b64);
+    let mut murmur = Murmur3::default();
+    murmur.write(bytes);
+    murmur.finish()
+}
+
+/// The same, for bytes that come in pieces.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Murmur3 {
+    h: u32,
+    /// The bytes that make no block of four yet, the first of them lowest.
+    tail: u32,
+    length: u32,
+}
+
+impl Murmur3 {
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        for &b in bytes {
+            self.tail |= u32::from(b) << (self.length % 4 * 8);
+            self.length = self.length.wrapping_add(1); // the algorithm takes it modulo 2^32
+            if self.length.is_multiple_of(4) {
+                self.h =
+                    (self.h ^ scramble(self.tail)).rotate_left(13).wrapping_mul(5).wrapping_add(0xe654_6b64);
+                self.tail = 0;
+            }
+        }
     }
-    let tail = blocks.remainder().iter().rev().fold(0u32, |k, &b| (k << 8) | u32::from(b));
-    h ^= scramble(tail); // scramble(0) is 0: an empty tail changes nothing
-    #[allow(clippy::cast_possible_truncation)] // the algorithm takes the length modulo 2^32
-    let length = bytes.len() as u32;
-    fmix32(h ^ length)
+
+    pub(crate) fn finish(self) -> u32 {
+        // scramble(0) is 0: an empty tail changes nothing
+        fmix32(self.h ^ scramble(self.tail) ^ self.length)
+    }
 }
 
 const fn scramble(k: u32) -> u32 {

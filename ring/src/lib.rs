@@ -26,7 +26,7 @@ mod share;
 pub use build::{
     BuildError, DYNAMIC_SHARDING_POINTS, MEMBERS_MAX, POINTS_MAX, POINTS_PER_WEIGHT_MAX, WEIGHT_MAX,
 };
-pub use lookup::Clockwise;
+pub use lookup::{Clockwise, KeyHasher};
 
 use points::Points;
 

@@ -58,13 +58,6 @@ impl Ring {
         flows.into_iter().map(|((from, to), arc)| (from, to, share(arc))).collect()
     }
 
-    /// The member of the first point at or after `position`, else of the first of all; `None` only when the ring
-    /// has no members.
-    #[must_use]
-    pub fn owner_at(&self, position: u64) -> Option<usize> {
-        self.points.owners.get(self.points.at_or_after(position)).copied().map(usize::from)
-    }
-
     /// Each point's arc (the stretch it owns, up to and including it) and its member.
     fn arcs(&self) -> impl Iterator<Item = (u128, usize)> {
         let whole = self.points.positions.len() == 1;

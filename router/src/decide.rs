@@ -3,7 +3,6 @@
 use smallvec::SmallVec;
 
 use crate::config::Mode;
-use crate::group;
 use crate::labels::Labels;
 use crate::members::Member;
 use crate::path::{self, PushPath, Target};
@@ -71,9 +70,9 @@ impl Router {
     #[must_use]
     pub fn decide(&self, request: Request<'_>) -> Decision<'_> {
         let target = Target::split(request.path);
-        let decoded = path::decode(target.raw);
+        let decoded = target.decode();
         // Go refuses a broken escape before it cleans a path: a redirect would mend what must be refused.
-        if let Some(clean) = path::cleaned(target.raw).filter(|_| !decoded.broken) {
+        if let Some(clean) = target.cleaned().filter(|_| !decoded.broken) {
             if !self.is_push(&clean) {
                 return self.decide_other(request.method, target.raw);
             }
@@ -92,26 +91,26 @@ impl Router {
         push: PushPath<'d>,
     ) -> Decision<'_> {
         let labels = self.labels(decoded, push);
-        let key = group::key(self.config.route_by, &decoded.bytes, labels.as_ref());
+        let position = self.position(decoded, labels.as_ref());
         let reads = matches!(request.method, b"GET" | b"HEAD");
         // Only these two store anything; a DELETE is how a poisoned gateway is healed.
         if let (b"PUT" | b"POST", Some(poison)) = (request.method, labels.as_ref().and_then(Labels::poison)) {
             return Decision::Reply(Reply::poison(poison));
         }
-        let Some(index) = self.ring.owner(&key) else { return Decision::Reply(Reply::no_members()) };
+        let Some(index) = self.ring.owner_at(position) else { return Decision::Reply(Reply::no_members()) };
         let Some(owner) = self.config.members.get(index) else { return Decision::Reply(Reply::no_members()) };
         if reads && self.config.lookup {
-            return Decision::Reply(self.lookup(request, owner, &key, labels.as_ref()));
+            return Decision::Reply(self.lookup(request, owner, position, labels.as_ref()));
         }
         let destination = match self.config.mode {
             Mode::Cluster => Destination::Cluster(self.clusters.get(index).map_or(&[], |name| name)),
-            Mode::Endpoint => Destination::Endpoints(self.endpoints(&key)),
+            Mode::Endpoint => Destination::Endpoints(self.endpoints(position)),
             Mode::Redirect => {
                 return Decision::Reply(Reply::redirect(ReplyKind::Redirect, self.url(owner, request.path)));
             }
         };
         let mirrors = self.config.mirror_deletes && request.method == b"DELETE";
-        let mirror = if mirrors { self.mirror(&key) } else { None };
+        let mirror = if mirrors { self.mirror(position) } else { None };
         Decision::Route(Route { owner, destination, mirror, malformed: labels.is_none() })
     }
 
@@ -137,21 +136,27 @@ impl Router {
         PushPath::is(raw, &self.config.path_prefix)
     }
 
-    fn lookup(&self, request: Request<'_>, owner: &Member, key: &[u8], labels: Option<&Labels<'_>>) -> Reply {
+    fn lookup(
+        &self,
+        request: Request<'_>,
+        owner: &Member,
+        position: u64,
+        labels: Option<&Labels<'_>>,
+    ) -> Reply {
         let json = request.accept.is_some_and(names_json);
-        let successors: Vec<&str> = self.members_from(key).skip(1).map(|m| m.name.as_str()).collect();
+        let successors: Vec<&str> = self.members_from(position).skip(1).map(|m| m.name.as_str()).collect();
         Reply::lookup(&self.url(owner, request.path), owner, &successors, labels, json)
     }
 
     /// The owner and its `successors`, clockwise.
-    fn members_from(&self, key: &[u8]) -> impl Iterator<Item = &Member> {
+    fn members_from(&self, position: u64) -> impl Iterator<Item = &Member> {
         let wanted = self.config.successors.saturating_add(1);
-        self.ring.clockwise(key).filter_map(|index| self.config.members.get(index)).take(wanted)
+        self.ring.clockwise_at(position).filter_map(|index| self.config.members.get(index)).take(wanted)
     }
 
-    fn endpoints(&self, key: &[u8]) -> SmallVec<[u8; 144]> {
+    fn endpoints(&self, position: u64) -> SmallVec<[u8; 144]> {
         let mut list = SmallVec::new();
-        for member in self.members_from(key) {
+        for member in self.members_from(position) {
             if !list.is_empty() {
                 list.push(b',');
             }
@@ -161,8 +166,8 @@ impl Router {
     }
 
     /// What reaches the first successor, in the form of the mode.
-    fn mirror(&self, key: &[u8]) -> Option<&[u8]> {
-        let index = self.ring.clockwise(key).nth(1)?;
+    fn mirror(&self, position: u64) -> Option<&[u8]> {
+        let index = self.ring.clockwise_at(position).nth(1)?;
         match self.config.mode {
             Mode::Endpoint => self.config.members.get(index).map(|m| m.address.as_bytes()),
             Mode::Cluster | Mode::Redirect => self.clusters.get(index).map(|name| &**name),

@@ -1,17 +1,13 @@
 //! The key of a group, and the way back from labels to a push path.
 
 use base64::Engine;
-use smallvec::SmallVec;
 
 use crate::config::RouteBy;
 use crate::labels::{BASE64, Labels, is_legacy_name};
 use crate::{path, utf8_name};
 
 /// What separates names and values in a key: no UTF-8 text contains it.
-const SEPARATOR: u8 = 0xFF;
-
-/// Bytes of a key; short ones stay on the stack.
-pub(crate) type Key = SmallVec<[u8; 512]>;
+const SEPARATOR: &[u8] = b"\xFF";
 
 /// A push path taken apart, for the command and for tests; [`crate::Router::decide`] does not need it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,28 +20,32 @@ pub struct Group {
     pub poison: bool,
 }
 
-/// The bytes that are hashed: the labels by `route_by`, or the decoded path where there are none to use.
-pub(crate) fn key(route_by: RouteBy, decoded: &[u8], labels: Option<&Labels<'_>>) -> Key {
-    let mut key = Key::new();
+/// Gives `out` the bytes that are hashed, piece by piece: the labels by `route_by`, or the decoded path where there are
+/// none to use.
+pub(crate) fn key(
+    route_by: RouteBy,
+    decoded: &[u8],
+    labels: Option<&Labels<'_>>,
+    mut out: impl FnMut(&[u8]),
+) {
     match (route_by, labels) {
-        (RouteBy::Path, _) | (_, None) => key.extend_from_slice(decoded),
-        (RouteBy::Job, Some(labels)) => push_label(&mut key, b"job", labels.job()),
+        (RouteBy::Path, _) | (_, None) => out(decoded),
+        (RouteBy::Job, Some(labels)) => label(&mut out, b"job", labels.job()),
         (RouteBy::Group, Some(labels)) => {
-            for (name, value) in &labels.0 {
-                if !key.is_empty() {
-                    key.push(SEPARATOR);
+            for (index, (name, value)) in labels.0.iter().enumerate() {
+                if index > 0 {
+                    out(SEPARATOR);
                 }
-                push_label(&mut key, name, value);
+                label(&mut out, name, value);
             }
         }
     }
-    key
 }
 
-fn push_label(key: &mut Key, name: &[u8], value: &[u8]) {
-    key.extend_from_slice(name);
-    key.push(SEPARATOR);
-    key.extend_from_slice(value);
+fn label(out: &mut impl FnMut(&[u8]), name: &[u8], value: &[u8]) {
+    out(name);
+    out(SEPARATOR);
+    out(value);
 }
 
 /// A push path of a group: always `<path_prefix>/metrics/job@base64/<v>/<name>@base64/<v>…`, names sorted,

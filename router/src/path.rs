@@ -5,20 +5,50 @@
 
 use std::borrow::Cow;
 
-/// A request target split at the query.
+/// A request target split at the query, looked through once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Target<'p> {
     /// Path as received, still encoded.
     pub(crate) raw: &'p [u8],
     /// The query with its `?`; empty when there is none.
     pub(crate) query: &'p [u8],
+    /// The path has a `%`.
+    escaped: bool,
+    /// The path has a slash or a dot after a slash: without, it is clean.
+    suspect: bool,
 }
 
 impl<'p> Target<'p> {
     pub(crate) fn split(target: &'p [u8]) -> Self {
-        let cut = target.iter().position(|&b| b == b'?').unwrap_or(target.len());
+        let (mut cut, mut escaped, mut suspect, mut slash) = (target.len(), false, false, false);
+        for (index, &b) in target.iter().enumerate() {
+            match b {
+                b'?' => {
+                    cut = index;
+                    break;
+                }
+                b'%' => escaped = true,
+                b'/' | b'.' => suspect |= slash,
+                _ => {}
+            }
+            slash = b == b'/';
+        }
         let (raw, query) = target.split_at_checked(cut).unwrap_or((target, &[]));
-        Self { raw, query }
+        Self { raw, query, escaped, suspect }
+    }
+
+    /// [`decode`]
+    pub(crate) fn decode(&self) -> Decoded<'p> {
+        if self.escaped {
+            decode(self.raw)
+        } else {
+            Decoded { bytes: Cow::Borrowed(self.raw), broken: false }
+        }
+    }
+
+    /// [`cleaned`]
+    pub(crate) fn cleaned(&self) -> Option<Vec<u8>> {
+        if self.escaped || self.suspect { cleaned(self.raw) } else { None }
     }
 }
 
@@ -103,8 +133,8 @@ pub(crate) fn cleaned(raw: &[u8]) -> Option<Vec<u8>> {
 #[must_use]
 pub fn clean_path(path: &[u8]) -> Cow<'_, [u8]> {
     let target = Target::split(path);
-    match cleaned(target.raw) {
-        Some(clean) if !decode(target.raw).broken => Cow::Owned([&clean, target.query].concat()),
+    match target.cleaned() {
+        Some(clean) if !target.decode().broken => Cow::Owned([&clean, target.query].concat()),
         _ => Cow::Borrowed(path),
     }
 }

@@ -89,11 +89,14 @@ impl Router {
     /// A push path (with or without a query) taken apart; `None` when it is no push path.
     #[must_use]
     pub fn group(&self, path: &[u8]) -> Option<Group> {
-        let raw = Target::split(path).raw;
-        let decoded = path::decode(raw);
-        let labels = self.labels(&decoded, self.push_path(raw, &decoded)?);
+        let target = Target::split(path);
+        let decoded = target.decode();
+        let labels = self.labels(&decoded, self.push_path(target.raw, &decoded)?);
+        let mut key = Vec::new();
+        let piece = |piece: &[u8]| key.extend_from_slice(piece);
+        group::key(self.config.route_by, &decoded.bytes, labels.as_ref(), piece);
         Some(Group {
-            key: group::key(self.config.route_by, &decoded.bytes, labels.as_ref()).to_vec(),
+            key,
             poison: labels.as_ref().is_some_and(|labels| labels.poison().is_some()),
             labels: labels.map(|l| l.0.into_iter().map(|(n, v)| (n.into_owned(), v.into_owned())).collect()),
         })
@@ -103,14 +106,24 @@ impl Router {
     /// where [`Router::decide`] does not. A path that Go would clean has to be cleaned before ([`crate::clean_path`]).
     #[must_use]
     pub fn owner_of(&self, path: &[u8]) -> Option<Owned<'_>> {
-        let raw = Target::split(path).raw;
-        let decoded = path::decode(raw);
-        let labels = self.labels(&decoded, self.push_path(raw, &decoded)?);
+        let target = Target::split(path);
+        let decoded = target.decode();
+        let labels = self.labels(&decoded, self.push_path(target.raw, &decoded)?);
         Some(Owned {
-            owner: self.owner(&group::key(self.config.route_by, &decoded.bytes, labels.as_ref())),
+            owner: self
+                .ring
+                .owner_at(self.position(&decoded, labels.as_ref()))
+                .and_then(|index| self.config.members.get(index)),
             malformed: labels.is_none(),
             poison: labels.is_some_and(|labels| labels.poison().is_some()),
         })
+    }
+
+    /// Where on the ring the owner of a push is sought.
+    pub(crate) fn position(&self, decoded: &path::Decoded<'_>, labels: Option<&Labels<'_>>) -> u64 {
+        let mut hasher = self.ring.hasher();
+        group::key(self.config.route_by, &decoded.bytes, labels, |piece| hasher.write(piece));
+        hasher.finish()
     }
 
     /// The parts of a push path. A target that does not begin with a slash as received is none that Go would take for
