@@ -245,6 +245,20 @@ impl Gateway {
         Ok(response)
     }
 
+    /// What `/metrics` answers with 500, in full: the gateway is poisoned. `None` where it answers metrics.
+    ///
+    /// # Errors
+    /// It cannot be reached, or answers something else.
+    pub fn scrape_error(&self) -> anyhow::Result<Option<String>> {
+        let request = self.client.get(format!("{}/metrics", self.base));
+        let response = self.with_auth(request).send().map_err(unreachable)?;
+        match response.status().as_u16() {
+            200 => Ok(None),
+            500 => Ok(Some(response.text()?)),
+            status => bail!("answers {status}"),
+        }
+    }
+
     /// When each group was pushed last, read as cheaply as it can be.
     ///
     /// # Errors
@@ -278,8 +292,10 @@ impl Gateway {
         }
     }
 
-    /// `base` ends with the prefix with which `path` begins.
-    fn push_url(&self, path: &str) -> String {
+    /// The URL of a push path, straight at this gateway.
+    #[must_use]
+    pub fn push_url(&self, path: &str) -> String {
+        // `base` ends with the prefix with which `path` begins.
         let origin = self.base.find(&self.address).map_or(0, |at| at + self.address.len());
         format!("{}{path}", &self.base[..origin])
     }

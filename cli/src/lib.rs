@@ -10,13 +10,17 @@
 use std::fmt;
 
 pub mod batch;
+pub mod conflicts;
 pub mod consul;
+pub mod delete;
 pub mod drain;
 pub mod dynamic_sharding_yml;
 pub mod envoy_admin;
+pub mod expire;
 pub mod exposition;
 pub mod fleet;
 pub mod gateway;
+pub mod groups;
 pub mod guard;
 mod http;
 pub mod members;
@@ -26,6 +30,7 @@ pub mod plan;
 pub mod publish;
 pub mod register;
 pub mod ring_file;
+pub mod select;
 pub mod survey;
 pub mod sweep;
 pub mod verdict;

@@ -8,6 +8,8 @@ use clap::ValueEnum;
 use comfy_table::{Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::sweep::Unreadable;
+
 /// The form of what goes to standard output; warnings and errors go to standard error in both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Output {
@@ -71,5 +73,13 @@ pub fn print(result: impl fmt::Display) -> io::Result<()> {
     match writeln!(io::stdout().lock(), "{result}") {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written,
+    }
+}
+
+/// Lists the gateways about which nothing could be told.
+pub fn unreadable(gateways: &[Unreadable]) {
+    for gateway in gateways {
+        let off = if gateway.on_ring { "" } else { " (not on the ring)" };
+        println!("{}{off} cannot be read: {}", gateway.gateway, gateway.reason);
     }
 }

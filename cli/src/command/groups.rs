@@ -1,13 +1,152 @@
 //! `pushring groups`.
 
+use std::time::Duration;
+
+use comfy_table::Cell;
+use pushring::conflicts::{self, Curl};
+use pushring::fleet::FleetArgs;
+use pushring::gateway::{GatewayArgs, Gateways};
+use pushring::groups::{Filter, Report, Sort, State};
+use pushring::output::{self, Output};
+use pushring::select::Select;
+use pushring::survey::Survey;
+use pushring::sweep::Unreadable;
+
 use super::Outcome;
 
 /// List all groups on all gateways, and where they should be
+///
+/// One row for each copy of a group. Its state is one of: in-place (it lies on its owner); misplaced (its owner holds
+/// all of it, newer: `pushring sweep` deletes it); duplicated (its owner has the group too, but not all of it newer:
+/// kept); left-behind (its owner does not have the group: its next push brings it there, `pushring drain` carries it);
+/// stale (in place, but pushed last long ago); stub (no push to it was ever taken); unknown (it cannot be told).
+/// Ages are by the clock of the gateway on which a group lies.
 #[derive(clap::Args)]
-pub(crate) struct Groups {}
+#[command(after_help = "\
+The filters choose the groups that are shown and counted, and of which the exit code speaks.
+
+Exit codes: 0 all groups are in-place or stale; 1 one is in another state, or a gateway on the ring cannot be read
+(--conflicts: or a conflict or a poisoned gateway was found); 2 wrong usage or a bad configuration.
+
+Examples:
+  pushring groups --config live/ring.yaml --sort age
+  pushring groups --config live/ring.yaml --job 'backup-.*' --state left-behind --state duplicated
+  pushring groups --config live/ring.yaml --consul http://127.0.0.1:8500 --older-than 7d --output json
+  pushring groups --config live/ring.yaml --conflicts")]
+pub(crate) struct Groups {
+    #[command(flatten)]
+    select: Select,
+    /// Those whose last push is less than that long ago
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, help_heading = "Which groups")]
+    younger_than: Option<Duration>,
+    /// Those in this state, may be repeated
+    #[arg(long = "state", value_enum, value_name = "STATE", help_heading = "Which groups")]
+    states: Vec<State>,
+    /// A group in place whose last push is that long ago is stale
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = humantime::parse_duration)]
+    stale_after: Duration,
+    /// The order of the rows
+    #[arg(long, value_enum, default_value_t)]
+    sort: Sort,
+    /// Instead of the groups: families that have different types on different gateways, and gateways that are poisoned
+    /// (/metrics answers 500, every push is refused), by which group, and the command that mends it
+    #[arg(long, conflicts_with_all = ["job", "labels", "older_than", "younger_than", "states", "stale_after", "sort"])]
+    conflicts: bool,
+    /// What to print
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+    #[command(flatten)]
+    fleet: FleetArgs,
+    #[command(flatten)]
+    gateways: GatewayArgs,
+}
 
 impl Groups {
     pub(crate) fn run(self) -> anyhow::Result<Outcome> {
-        anyhow::bail!("not built yet")
+        let fleet = self.fleet.source()?.read()?;
+        let gateways = Gateways::new(&self.gateways, fleet.router.config())?;
+        let survey = Survey::read(&gateways, &fleet);
+        if self.conflicts {
+            let curl = Curl::new(&self.gateways);
+            let report = conflicts::Report::new(&gateways, fleet.router.config(), &survey, &curl);
+            match self.output {
+                Output::Json => println!("{}", serde_json::to_string(&report)?),
+                Output::Table => print_conflicts(&report),
+            }
+            return Ok(Outcome::found(report.is_bad()));
+        }
+        let filter = Filter { select: self.select, younger_than: self.younger_than, states: self.states };
+        let report = Report::new(&fleet, &survey, self.stale_after, &filter, self.sort);
+        match self.output {
+            Output::Json => println!("{}", serde_json::to_string(&report)?),
+            Output::Table => print(&report),
+        }
+        Ok(Outcome::found(report.is_bad()))
     }
+}
+
+fn print(report: &Report) {
+    if !report.groups.is_empty() {
+        let mut table =
+            output::table(&["GROUP", "OWNER", "ON", "LAST PUSH", "LAST FAILED", "STATE", "BECAUSE"]);
+        let age = |seconds: Option<i64>| seconds.map_or_else(|| "-".to_owned(), output::age);
+        for row in &report.groups {
+            let off = if row.on_ring { "" } else { " (not on the ring)" };
+            table.add_row([
+                output::group(&row.labels),
+                row.owner.clone().unwrap_or_else(|| "?".to_owned()),
+                format!("{}{off}", row.on),
+                age(row.age_seconds),
+                age(row.failed_age_seconds),
+                row.state.name().to_owned(),
+                row.reason.clone().unwrap_or_default(),
+            ]);
+        }
+        println!("{}\n", table.trim_fmt());
+    }
+    let counts: Vec<String> =
+        report.counts.iter().map(|(state, count)| format!("{count} {}", state.name())).collect();
+    let counts = if counts.is_empty() { "no groups".to_owned() } else { counts.join(", ") };
+    println!("{counts} on {}", gateways(report.gateways, &report.unreadable));
+    output::unreadable(&report.unreadable);
+}
+
+fn gateways(asked: usize, unreadable: &[Unreadable]) -> String {
+    match unreadable.len() {
+        0 => format!("{asked} gateways"),
+        some => format!("{} of {asked} gateways", asked - some),
+    }
+}
+
+fn print_conflicts(report: &conflicts::Report) {
+    if !report.conflicts.is_empty() {
+        let mut table = output::table(&["FAMILY", "TYPE", "ON", "GROUPS", "FOR EXAMPLE"]);
+        for conflict in &report.conflicts {
+            for holder in &conflict.holders {
+                let on = [&conflict.family, &holder.kind, &holder.on].map(Cell::new);
+                let what = [holder.groups.to_string(), output::group(&holder.example)].map(Cell::new);
+                table.add_row(on.into_iter().chain(what));
+            }
+        }
+        println!("{}\n", table.trim_fmt());
+    }
+    for poisoned in &report.poisoned {
+        println!("{} is poisoned: {}", poisoned.gateway, poisoned.error);
+        for culprit in &poisoned.culprits {
+            println!("  {}: {}", output::group(&culprit.labels), culprit.reason);
+            println!("    {}", culprit.mend);
+        }
+        if poisoned.culprits.is_empty() {
+            println!(
+                "  Its answers do not tell which group that is: look at its page, or wipe it (PUT /api/v1/admin/wipe)"
+            );
+        }
+        println!();
+    }
+    let (conflicts, poisoned) = (report.conflicts.len(), report.poisoned.len());
+    println!(
+        "{conflicts} families with different types, {poisoned} poisoned, on {}",
+        gateways(report.gateways, &report.unreadable)
+    );
+    output::unreadable(&report.unreadable);
 }

@@ -1,0 +1,176 @@
+//! What a poisoned gateway answers instead of metrics, taken apart. The words are those of Go's client library
+//! (prometheus.Gatherers); a metric is in protobuf's text form, in which bytes that are not UTF-8 are escaped, so that
+//! here, other than in the gateway's API, they can be told.
+
+use std::collections::BTreeMap;
+
+/// Labels to the byte.
+pub(super) type Bytes = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// One complaint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// Name of the family.
+    pub(super) family: String,
+    /// All labels of the metric, to the byte; none where the complaint is about the family as a whole.
+    pub(super) labels: Option<Bytes>,
+    /// What is wrong with it.
+    pub(super) reason: String,
+}
+
+/// The first complaint as it stands there.
+pub(super) fn first_line(answer: &str) -> &str {
+    let mut lines = answer.lines().map(|line| line.trim_start_matches("* ")).filter(|line| !is_heading(line));
+    lines.next().unwrap_or(answer)
+}
+
+fn is_heading(line: &str) -> bool {
+    line.trim().is_empty() || line.ends_with("occurred:") || line.starts_with("An error has occurred")
+}
+
+/// All complaints that are understood; others are passed over.
+pub(super) fn parse(answer: &str) -> Vec<Refusal> {
+    answer.lines().filter_map(|line| refusal(line.trim_start_matches("* "))).collect()
+}
+
+fn refusal(line: &str) -> Option<Refusal> {
+    if let Some(rest) = line.strip_prefix("collected metric \"") {
+        let (family, rest) = rest.split_once("\" {")?;
+        let (labels, rest) = labels(rest)?;
+        return Some(Refusal { family: family.to_owned(), labels: Some(labels), reason: rest.to_owned() });
+    }
+    if let Some(rest) = line.strip_prefix("gathered metric family ") {
+        let (family, reason) = rest.split_once(' ')?;
+        return Some(Refusal { family: family.to_owned(), labels: None, reason: reason.to_owned() });
+    }
+    // `collected metric named "a_count" collides with …`, `collected histogram named "a" collides with …`
+    let (_, rest) = line.strip_prefix("collected ")?.split_once("named \"")?;
+    let (family, reason) = rest.split_once("\" ")?;
+    Some(Refusal { family: family.to_owned(), labels: None, reason: reason.to_owned() })
+}
+
+/// The labels of a metric, and what stands behind its closing brace.
+fn labels(text: &str) -> Option<(Bytes, &str)> {
+    let mut labels = BTreeMap::new();
+    let mut rest = text.trim_start();
+    while let Some(pair) = rest.strip_prefix("label:{") {
+        // The number of spaces between fields changes from build to build.
+        let (name, more) = string(pair.trim_start().strip_prefix("name:")?)?;
+        let (value, more) = string(more.trim_start().strip_prefix("value:")?)?;
+        labels.insert(name, value);
+        rest = more.trim_start().strip_prefix('}')?.trim_start();
+    }
+    Some((labels, behind(rest)?))
+}
+
+/// What stands behind the brace that closes a message.
+fn behind(mut text: &str) -> Option<&str> {
+    let mut depth = 1;
+    loop {
+        let at = text.find(['{', '}', '"'])?;
+        match text.as_bytes()[at] {
+            b'"' => text = string(&text[at..])?.1,
+            brace => {
+                depth += if brace == b'{' { 1 } else { -1 };
+                text = &text[at + 1..];
+            }
+        }
+        if depth == 0 {
+            return Some(text.trim());
+        }
+    }
+}
+
+/// A quoted string, and what stands behind it.
+fn string(text: &str) -> Option<(Vec<u8>, &str)> {
+    let mut rest = text.trim_start().strip_prefix('"')?;
+    let mut bytes = Vec::new();
+    loop {
+        let at = rest.find(['"', '\\'])?;
+        bytes.extend_from_slice(&rest.as_bytes()[..at]);
+        if rest.as_bytes()[at] == b'"' {
+            return Some((bytes, &rest[at + 1..]));
+        }
+        rest = unescape(&rest[at + 1..], &mut bytes)?;
+    }
+}
+
+/// Adds what an escape behind its backslash stands for; what stands behind it.
+fn unescape<'t>(text: &'t str, bytes: &mut Vec<u8>) -> Option<&'t str> {
+    let hex = |from: usize, digits: usize| u32::from_str_radix(text.get(from..from + digits)?, 16).ok();
+    let kind = *text.as_bytes().first()?;
+    let length = match kind {
+        b'n' | b'r' | b't' | b'"' | b'\\' => {
+            bytes.push(match kind {
+                b'n' => b'\n',
+                b'r' => b'\r',
+                b't' => b'\t',
+                other => other,
+            });
+            1
+        }
+        b'x' => {
+            bytes.push(u8::try_from(hex(1, 2)?).ok()?);
+            3
+        }
+        b'u' | b'U' => {
+            let digits = if kind == b'u' { 4 } else { 8 };
+            bytes.extend(char::from_u32(hex(1, digits)?)?.to_string().as_bytes());
+            1 + digits
+        }
+        _ => return None,
+    };
+    text.get(length..)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(line: &str) -> Refusal {
+        let all = parse(&format!("An error has occurred while serving metrics:\n\n{line}\n"));
+        assert_eq!(all.len(), 1, "{line}");
+        all.into_iter().next().unwrap()
+    }
+
+    /// As a real Pushgateway 1.11.3 wrote them.
+    #[test]
+    fn labels_come_back_to_the_byte() {
+        let refusal = one(
+            r#"* collected metric "m" { label:{name:"instance"  value:""}  label:{name:"job" value:"b\n\t\"\\\x7f\u0085\xff\x01}é"} gauge:{value:2}} has a label named "job" whose value is not utf8: "b\n""#,
+        );
+        assert_eq!(refusal.family, "m");
+        let labels = refusal.labels.unwrap();
+        assert_eq!(labels[&b"instance"[..]], b"");
+        assert_eq!(labels[&b"job"[..]], b"b\n\t\"\\\x7f\xc2\x85\xff\x01}\xc3\xa9");
+        assert!(refusal.reason.starts_with("has a label named \"job\" whose value is not utf8"));
+    }
+
+    #[test]
+    fn complaints_about_a_whole_family() {
+        let plain = |family: &str, reason: &str| Refusal {
+            family: family.to_owned(),
+            labels: None,
+            reason: reason.to_owned(),
+        };
+        assert_eq!(
+            one("gathered metric family go_goroutines has type COUNTER but should have GAUGE"),
+            plain("go_goroutines", "has type COUNTER but should have GAUGE")
+        );
+        let text =
+            r#"collected metric named "m_count" collides with previously collected histogram named "m""#;
+        let reason = r#"collides with previously collected histogram named "m""#;
+        assert_eq!(one(text), plain("m_count", reason));
+        assert_eq!(first_line(&format!("An error has occurred while serving metrics:\n\n{text}\n")), text);
+    }
+
+    #[test]
+    fn what_is_cut_off_or_new_is_passed_over() {
+        let line = r#"collected metric "m" { label:{name:"job" value:"\xff"} gauge:{value:1}} is odd"#;
+        assert_eq!(one(line).reason, "is odd");
+        for end in 0..line.len() - "} is odd".len() {
+            assert_eq!(parse(&line[..end]), [], "{}", &line[..end]);
+        }
+        assert_eq!(parse("2 error(s) occurred:\n* something else\n"), []);
+    }
+}
