@@ -1,10 +1,11 @@
 //! `pushring plan`.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, ensure};
 use pushring::fleet::Fleet;
 use pushring::gateway::{GatewayArgs, Gateways};
 use pushring::output::{self, Output};
@@ -57,7 +58,7 @@ impl Plan {
             count_lines(path, &mut counter)?;
         }
         if self.live {
-            self.count_live(&from, &mut counter)?;
+            self.count_live(&from, &to, &mut counter)?;
         }
         let counted = self.live || self.groups.is_some();
         let plan = Report::new(&from.router, &to.router, counted.then_some(&counter));
@@ -73,28 +74,23 @@ impl Plan {
     }
 
     /// A gateway that does not answer would make the counts too small without a sign of it.
-    fn count_live(&self, fleet: &Fleet, counter: &mut Counter<'_>) -> anyhow::Result<()> {
-        let config = fleet.router.config();
-        ensure!(
-            config.route_by != RouteBy::Path,
-            NotSafe(
-                "route_by: path in --from: a group has no one owner there; give its paths with --groups"
-                    .to_owned()
-            )
-        );
-        let survey: Survey = Survey::read(&Gateways::new(&self.gateways, config)?, fleet);
-        for reading in &survey.gateways {
-            match reading.known() {
-                Ok(_) => {}
-                Err(reason) => bail!("{} ({}): {reason}", reading.gateway.name(), reading.gateway.address()),
-            }
+    fn count_live(&self, from: &Fleet, to: &Fleet, counter: &mut Counter<'_>) -> anyhow::Result<()> {
+        let config = from.router.config();
+        for (flag, fleet) in [("--from", from), ("--to", to)] {
+            let by_path = fleet.router.config().route_by == RouteBy::Path;
+            let advice = "a group has no one owner there; give the paths of pushes with --groups";
+            ensure!(!by_path, NotSafe(format!("{flag}: route_by is path: {advice}")));
         }
-        let groups =
-            survey.gateways.iter().filter_map(|reading| reading.known().ok()).flat_map(|c| &c.groups);
-        // One that lies on two gateways is one group.
-        let distinct: std::collections::BTreeSet<_> = groups.map(|group| &group.labels).collect();
+        let survey: Survey = Survey::read(&Gateways::new(&self.gateways, config)?, from);
+        // A group that lies on two gateways is one group.
+        let mut distinct = BTreeSet::new();
+        for reading in &survey.gateways {
+            let (name, address) = (reading.gateway.name(), reading.gateway.address());
+            let contents = reading.known().map_err(|reason| anyhow!("{name} ({address}): {reason}"))?;
+            distinct.extend(contents.groups.iter().map(|group| &group.labels));
+        }
         for labels in distinct {
-            counter.add(place(&fleet.router, labels).map(|place| place.path).unwrap_or_default().as_bytes());
+            counter.add(place(&from.router, labels).map(|place| place.path).unwrap_or_default().as_bytes());
         }
         Ok(())
     }

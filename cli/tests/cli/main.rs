@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod folders;
+mod lookups;
 mod members;
 mod publish;
 mod publish_killed;
