@@ -13,6 +13,7 @@ use pushring_router::Config;
 use tracing::info;
 
 use crate::BadInput;
+use crate::consul::Consul;
 use crate::consul::lock::{Held, Lock};
 use crate::fleet::Source;
 use crate::gateway::{GatewayArgs, Gateways};
@@ -67,11 +68,12 @@ pub fn run(
         interval >= INTERVAL_MIN,
         BadInput(format!("--watch: found {interval:?}, allowed at least {INTERVAL_MIN:?}"))
     );
+    let contest = contest(args, guard.source())?;
     usable(guard.source())?;
     log::start();
     let (metrics, address) = Metrics::serve(args.listen)?;
     info!(url = format!("http://{address}/metrics"), "started");
-    let lock = lock(args, guard.source())?;
+    let lock = contest.map(|(consul, name)| Lock::join(consul, &name)).transpose()?;
     let held = lock.as_ref().map(Lock::held);
     if let Some(held) = held.clone() {
         guard.hold(move || held.check());
@@ -103,8 +105,8 @@ fn usable(source: &Source) -> anyhow::Result<()> {
     }
 }
 
-/// The lock that is taken part in; none with `--single`.
-fn lock(args: &WatchArgs, source: &Source) -> anyhow::Result<Option<Lock>> {
+/// Where a lock is to be had, and its name; none with `--single`.
+fn contest(args: &WatchArgs, source: &Source) -> anyhow::Result<Option<(Consul, Vec<String>)>> {
     if args.single {
         return Ok(None);
     }
@@ -115,7 +117,7 @@ fn lock(args: &WatchArgs, source: &Source) -> anyhow::Result<Option<Lock>> {
                 .to_owned()
         ));
     };
-    // Fleets of one service that differ in this are different fleets, each with a sweeper of its own.
+    // What differs in these is another fleet of the same service, with a sweeper of its own.
     let service = source.service();
     let list = |name: &str, values: &[String]| {
         let mut values = values.to_vec();
@@ -123,9 +125,8 @@ fn lock(args: &WatchArgs, source: &Source) -> anyhow::Result<Option<Lock>> {
         (!values.is_empty()).then(|| format!("{name}={}", values.join(",")))
     };
     let parts = [list("dc", &service.datacenters), list("tag", &service.tags)];
-    let name: Vec<&str> =
-        [service.service.as_str()].into_iter().chain(parts.iter().flatten().map(String::as_str)).collect();
-    Ok(Some(Lock::join(consul.clone(), &name)?))
+    let name = [service.service.clone()].into_iter().chain(parts.into_iter().flatten()).collect();
+    Ok(Some((consul.clone(), name)))
 }
 
 struct Watcher<'a> {

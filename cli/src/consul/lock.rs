@@ -76,8 +76,10 @@ impl Lock {
     ///
     /// # Errors
     /// [`crate::BadInput`] when the agent's address is unusable, or the system gives no thread.
-    pub fn join(consul: Consul, name: &[&str]) -> anyhow::Result<Self> {
-        let key = consul.path(&[&["v1", "kv", "pushring"], name, &["sweep"]].concat())?;
+    pub fn join(consul: Consul, name: &[String]) -> anyhow::Result<Self> {
+        let name = name.iter().map(String::as_str);
+        let path: Vec<&str> = ["v1", "kv", "pushring"].into_iter().chain(name).chain(["sweep"]).collect();
+        let key = consul.path(&path)?;
         let held = Arc::new(Held { consul, key, hold: Mutex::new(None) });
         let keeper = Keeper { held: Arc::clone(&held), session: None, told: None };
         let (end, ended) = mpsc::channel();
