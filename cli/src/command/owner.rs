@@ -5,7 +5,7 @@ use std::io::{self, BufReader, BufWriter, IsTerminal};
 use std::os::unix::ffi::OsStrExt;
 
 use anyhow::{Context, bail, ensure};
-use comfy_table::Table;
+use comfy_table::{Table, presets};
 use pushring::BadInput;
 use pushring::fleet::FleetArgs;
 use pushring::output::{self, Output};
@@ -131,7 +131,8 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn table(answers: &[Answer]) -> Table {
-    let mut table = output::table(&[]);
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
     for (index, answer) in answers.iter().enumerate() {
         if index > 0 {
             table.add_row(["", ""]);

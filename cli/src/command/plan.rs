@@ -34,10 +34,10 @@ pub(crate) struct Plan {
     /// The configuration after
     #[arg(long, value_name = "FILE")]
     to: PathBuf,
-    /// Count these groups: a file with a push path of each, one a line; - is standard input
+    /// Count these groups: a file with one push path of each, one a line (twice counts twice); - is standard input
     #[arg(long, value_name = "FILE", conflicts_with = "live")]
     groups: Option<PathBuf>,
-    /// Count the groups that the Pushgateways of --from hold now
+    /// Count the groups that the Pushgateways of --from hold now; all of them must answer
     #[arg(long)]
     live: bool,
     /// Draw both rings and the shares into this file
