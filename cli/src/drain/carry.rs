@@ -51,7 +51,7 @@ enum Turn {
     Over(Outcome),
     /// It was pushed to the owner; the next round sees whether it is there.
     Pushed,
-    /// What was read is too old to act upon.
+    /// What was read is too old to act upon, or from both sides of a push.
     TooLate,
 }
 
@@ -92,8 +92,8 @@ pub(super) fn carry<'s>(
         slow = if pushed || tasks.len() < before { 0 } else { slow + 1 };
         if slow == SLOW_MAX {
             let reason = format!(
-                "reading both gateways takes {} ms, more than the {} ms that a decision may be old; run again when \
-                 they are less busy",
+                "reading both gateways takes {} ms, and a decision may be {} ms old; or its owner is pushed to all the \
+                 time. Run again when they are less busy",
                 took.as_millis(),
                 DECISION_MAX.as_millis()
             );
@@ -139,6 +139,7 @@ fn turn(run: &Run<'_>, owner: &Gateway, fresh: &Fresh, task: &mut Task<'_>) -> T
     }
     match step(run.source, task.group, &fresh.owner) {
         Step::Keep(reason) => Turn::Over(Outcome::Kept(reason)),
+        Step::Again => Turn::TooLate,
         Step::Held if keep || dry_run => Turn::Over(held(task)),
         Step::Held => delete(run, fresh, task),
         Step::Carry(_) if dry_run => Turn::Over(Outcome::Carried),

@@ -19,6 +19,21 @@ pub(super) fn conflict(owner: &Holding, group: &Told, names: &[String]) -> Optio
     })
 }
 
+/// Groups that differ only in `instance=""` have the same `push_time_seconds`: a gateway holds one of them.
+pub(super) fn same_series(owner: &Holding, labels: &Labels) -> Option<String> {
+    let mut twin = labels.clone();
+    match twin.remove("instance") {
+        None => drop(twin.insert("instance".to_owned(), String::new())),
+        Some(instance) if instance.is_empty() => {}
+        Some(_) => return None,
+    }
+    let twin = owner.groups.get(&twin)?;
+    Some(format!(
+        "the owner holds {}, which has the same series; delete one of the two, then run again",
+        output::group(&twin.labels)
+    ))
+}
+
 /// A family has one type on a gateway, whatever the groups; also one of the gateway's own metrics.
 fn other_type(owner: &Holding, group: &Told, name: &str, kind: &str) -> Option<String> {
     let replaced = owner.groups.get(&group.labels).and_then(|theirs| theirs.families.get(name));
@@ -55,7 +70,7 @@ fn collision(owner: &Holding, name: &str, kind: &str) -> Option<String> {
     Some(format!("{name} ({kind}) collides with the owner's {other}: one is a part of the other"))
 }
 
-/// The same series in two groups, as with `instance=""` and without an instance.
+/// The same series in two groups: a grouping label of one is a label of the metric in the other.
 fn twice(owner: &Holding, group: &Told, name: &str) -> Option<String> {
     let exposed = owner.exposed.get(name)?;
     let replaced = owner.groups.get(&group.labels).and_then(|theirs| theirs.families.get(name));

@@ -1,18 +1,21 @@
 //! What a gateway holds: which groups, by its API; with which values, by its exposition.
 //!
 //! The API knows which metric belongs to which group, but not every value; the exposition has every value as it is,
-//! but not the groups. All labels of a metric, which no two metrics of a family share, lead from one to the other.
+//! but not the groups. All labels of a metric, which no two metrics of a family share, lead from one to the other. The
+//! times of a group's last pushes, which both have, tell whether both show it in the same state.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
+use std::thread;
 
-use anyhow::Context;
+use anyhow::anyhow;
 use prost::bytes::Bytes;
 use serde::Deserialize;
 
 use crate::exposition;
 use crate::gateway::clock::Clock;
-use crate::gateway::{Family, Gateway, Group, Labels};
+use crate::gateway::marks::Mark;
+use crate::gateway::{Family, Gateway, Group, Labels, Marks, Status};
 
 /// A group as the API tells it, with the series of its families.
 pub(super) type Told = Group<Vec<Series>>;
@@ -29,8 +32,14 @@ struct Metric {
 
 impl From<Metric> for Series {
     fn from(metric: Metric) -> Self {
+        Self::from(&metric.labels)
+    }
+}
+
+impl From<&Labels> for Series {
+    fn from(labels: &Labels) -> Self {
         // No UTF-8 text has 0xFF.
-        let parts = metric.labels.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
+        let parts = labels.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
         Self(parts.collect::<Vec<_>>().join(&0xff).into())
     }
 }
@@ -46,6 +55,8 @@ pub(super) struct Holding {
     pub(super) groups: BTreeMap<Labels, Told>,
     /// All families of the exposition by name, the gateway's own too.
     pub(super) exposed: HashMap<String, Exposed>,
+    /// When each group was pushed last, by the exposition.
+    pub(super) marks: Marks,
     /// Types of each family, and how many groups have it as that; one more where the gateway has it of itself.
     pub(super) kinds: HashMap<String, BTreeMap<String, usize>>,
 }
@@ -60,29 +71,28 @@ pub(super) struct Exposed {
 }
 
 impl Holding {
-    /// Reads the exposition, then the API: a family that the API tells is at least as new as the values.
+    /// Reads both at the same time: see [`Holding::agrees`].
     pub(super) fn read(gateway: &Gateway) -> anyhow::Result<Self> {
         let status = gateway.status()?;
-        let exposed = expose(gateway.exposition()?)?;
-        let groups: Vec<Told> = gateway.groups_with()?;
-        let groups = groups.into_iter().map(|group| (group.labels.clone(), group)).collect();
-        let kinds = kinds(&groups, &exposed);
-        Ok(Self { start_time: status.start_time, clock: status.clock, groups, exposed, kinds })
+        let (exposed, groups) = thread::scope(|scope| {
+            let exposed = scope.spawn(|| expose(gateway.exposition()?));
+            let groups = gateway.groups_with();
+            (exposed.join(), groups)
+        });
+        let exposed = exposed.map_err(|_| anyhow!("reading the exposition failed"))??;
+        Ok(Self::of(status, exposed, groups?))
     }
 
-    /// The same with the API read before and after: a group that was pushed to meanwhile gets a doubt, because the
-    /// values may be those before or after.
-    pub(super) fn read_settled(gateway: &Gateway) -> anyhow::Result<Self> {
-        let before: Vec<Told> = gateway.groups_with()?;
-        let before: BTreeMap<_, _> = before.into_iter().map(|group| (group.labels.clone(), group)).collect();
-        let mut holding = Self::read(gateway)?;
-        for (labels, group) in &mut holding.groups {
-            let same = before.get(labels).is_some_and(|before| stamps(before).eq(stamps(group)));
-            if !same && group.doubt.is_none() {
-                group.doubt = Some("it was pushed to while it was read; run again".to_owned());
-            }
-        }
-        Ok(holding)
+    fn of(status: Status, (exposed, marks): (HashMap<String, Exposed>, Marks), groups: Vec<Told>) -> Self {
+        let groups = groups.into_iter().map(|group| (group.labels.clone(), group)).collect();
+        let kinds = kinds(&groups, &exposed);
+        Self { start_time: status.start_time, clock: status.clock, groups, exposed, marks, kinds }
+    }
+
+    /// Whether the API and the exposition show a group in the same state, or both none: nobody pushed between the two.
+    pub(super) fn agrees(&self, labels: &Labels) -> bool {
+        let told = self.groups.get(labels).map(Mark::of);
+        told.is_none_or(|told| told.is_some()) && told.flatten() == self.marks.get(labels)
     }
 
     /// The metrics of a family of one of its groups, as they came. `None` when the exposition lacks one of them.
@@ -97,24 +107,18 @@ impl Holding {
     }
 }
 
-/// When each family of a group was pushed, and the group itself.
-fn stamps(group: &Told) -> impl Iterator<Item = (&str, jiff::Timestamp)> {
-    let own = [group.pushed, group.refused].into_iter().flatten().map(|push| ("", push.time_stamp));
-    group.families.iter().map(|(name, family)| (name.as_str(), family.time_stamp)).chain(own)
-}
-
-fn expose(reader: impl Read) -> anyhow::Result<HashMap<String, Exposed>> {
-    let mut families = HashMap::new();
-    for family in exposition::families(reader) {
+fn expose(reader: impl Read) -> anyhow::Result<(HashMap<String, Exposed>, Marks)> {
+    let mut all = HashMap::new();
+    let families = exposition::families(reader).map(|family| {
         let family = family?;
-        let metrics = family.metrics().map(|metric| {
-            let metric = metric?;
-            anyhow::Ok((Series::from(Metric { labels: metric.labels }), metric.raw))
-        });
-        let metrics = metrics.collect::<anyhow::Result<_>>().context("the exposition")?;
-        families.insert(family.name().to_owned(), Exposed { kind: family.kind(), metrics });
-    }
-    Ok(families)
+        let metrics =
+            family.metrics().map(|metric| metric.map(|metric| (Series::from(&metric.labels), metric.raw)));
+        let exposed = Exposed { kind: family.kind(), metrics: metrics.collect::<anyhow::Result<_>>()? };
+        all.insert(family.name().to_owned(), exposed);
+        Ok(family)
+    });
+    let marks = Marks::exposed(families)?;
+    Ok((all, marks))
 }
 
 fn kinds(
@@ -130,4 +134,51 @@ fn kinds(
         kinds.entry(name.clone()).or_insert_with(own);
     }
     kinds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exposition::write;
+
+    /// Group `{job="j"}` pushed at these seconds: by the API, by the exposition; `None`: not there.
+    fn holding(told: Option<u8>, exposed: Option<u8>) -> Holding {
+        let family = |value: u8| {
+            format!(
+                r#"{{"time_stamp":"2026-11-21T10:00:00Z","type":"GAUGE","metrics":[{{"labels":{{}},"value":"{value}"}}]}}"#
+            )
+        };
+        let group = |pushed| {
+            let (pushed, refused) = (family(pushed), family(0));
+            format!(
+                r#"{{"labels":{{"job":"j"}},"push_time_seconds":{pushed},"push_failure_time_seconds":{refused}}}"#
+            )
+        };
+        let groups = told.map(|pushed| serde_json::from_str(&group(pushed)).unwrap()).into_iter().collect();
+        let gauge = |name: &str, value: u8| {
+            let labels = b"\x0a\x0c\x0a\x08instance\x12\0\x0a\x08\x0a\x03job\x12\x01j\x12\x09\x09";
+            let raw = [labels.as_slice(), &f64::from(value).to_le_bytes()].concat();
+            exposition::Family::new(name, "GAUGE", None, vec![raw.into()]).unwrap()
+        };
+        let families = exposed
+            .map(|pushed| vec![gauge("push_time_seconds", pushed), gauge("push_failure_time_seconds", 0)]);
+        let now = "2026-11-21T10:00:00Z".parse().unwrap();
+        let clock = Clock::new("Sat, 21 Nov 2026 10:00:00 GMT", now, now).unwrap();
+        let status = Status { start_time: String::new(), clock };
+        Holding::of(status, expose(write(&families.unwrap_or_default()).as_slice()).unwrap(), groups)
+    }
+
+    #[test]
+    fn both_must_show_the_same_last_push() {
+        let labels = Labels::from([("job".to_owned(), "j".to_owned())]);
+        for (told, exposed, agree) in [
+            (Some(7), Some(7), true),
+            (Some(7), Some(8), false),
+            (Some(7), None, false),
+            (None, Some(7), false),
+            (None, None, true),
+        ] {
+            assert_eq!(holding(told, exposed).agrees(&labels), agree, "{told:?} {exposed:?}");
+        }
+    }
 }

@@ -3,8 +3,9 @@
 //! Families are compared one by one, by the time at which each was pushed: POST builds a group piecemeal, so its owner
 //! may have some of them newer and lack others.
 
-use crate::drain::conflict::conflict;
+use crate::drain::conflict::{conflict, same_series};
 use crate::drain::holding::{Holding, Told};
+use crate::gateway::Labels;
 use crate::gateway::clock::{MARGIN, is_later};
 
 /// What a group needs next.
@@ -16,22 +17,27 @@ pub(super) enum Step {
     Held,
     /// Not certain, for this reason and with what to do: nothing is touched.
     Keep(String),
+    /// The owner was pushed to while it was read.
+    Again,
 }
 
 /// Decides by what the leaving gateway held and what the owner holds now.
 pub(super) fn step(source: &Holding, ours: &Told, owner: &Holding) -> Step {
     let theirs = owner.groups.get(&ours.labels);
-    if let Some(doubt) = &ours.doubt {
-        return Step::Keep(doubt.clone());
+    // The group under no labels may be any.
+    let any = owner.groups.get(&Labels::new()).and_then(|group| group.doubt.as_ref());
+    let reason = match (&ours.doubt, theirs.and_then(|theirs| theirs.doubt.as_ref()), any) {
+        (Some(doubt), _, _) => Some(doubt.clone()),
+        (_, Some(doubt), _) => Some(format!("at its owner: {doubt}")),
+        (_, _, Some(doubt)) => Some(format!("its owner has a group that may be this one: {doubt}")),
+        _ if !source.agrees(&ours.labels) => Some("it was pushed to while it was read; run again".to_owned()),
+        _ => same_series(owner, &ours.labels),
+    };
+    if let Some(reason) = reason {
+        return Step::Keep(reason);
     }
-    if let Some(doubt) = theirs.and_then(|theirs| theirs.doubt.as_ref()) {
-        return Step::Keep(format!("at its owner: {doubt}"));
-    }
-    // The group under no labels may be this one.
-    if let Some(doubt) =
-        owner.groups.get(&crate::gateway::Labels::new()).and_then(|group| group.doubt.as_ref())
-    {
-        return Step::Keep(format!("the owner has a group that may be this one: {doubt}"));
+    if !owner.agrees(&ours.labels) {
+        return Step::Again;
     }
     let carry = match to_carry(source, ours, owner) {
         Ok(carry) => carry,

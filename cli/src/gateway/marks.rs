@@ -38,7 +38,7 @@ impl Mark {
 impl Marks {
     pub(super) fn read(gateway: &Gateway) -> anyhow::Result<Self> {
         match gateway.exposition() {
-            Ok(response) => Self::exposed(response),
+            Ok(response) => Self::exposed(exposition::families(response)),
             Err(_) => Ok(Self::told(&gateway.groups()?)),
         }
     }
@@ -59,9 +59,12 @@ impl Marks {
         Self { exposed: false, groups: sure.map(|group| (group.labels.clone(), Mark::of(group))).collect() }
     }
 
-    fn exposed(exposition: impl std::io::Read) -> anyhow::Result<Self> {
+    /// From all families of an exposition.
+    pub(crate) fn exposed(
+        families: impl Iterator<Item = anyhow::Result<exposition::Family>>,
+    ) -> anyhow::Result<Self> {
         let mut gauges: [HashMap<Labels, Option<f64>>; 2] = [HashMap::new(), HashMap::new()];
-        for family in exposition::families(exposition) {
+        for family in families {
             let family = family?;
             let gauge = match family.name() {
                 PUSH_TIME => 0,

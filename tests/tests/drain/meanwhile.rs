@@ -39,19 +39,19 @@ fn at(
 }
 
 #[test]
-fn a_group_that_is_pushed_to_while_it_is_read_is_left_to_the_next_run() {
-    // Between the exposition and the second reading of the API; between the first and the exposition.
-    for (nth, path) in [(2, "/api/v1/metrics"), (1, "/metrics")] {
+fn a_group_that_is_pushed_to_while_it_is_read_is_carried_whole() {
+    for path in ["/api/v1/metrics", "/metrics"] {
         let mut world = World::start(1, &[]);
         push(&world.source, "PUT", PATH, "a 1\n");
         let source = world.source.address;
-        let hook = at(nth, "GET", path, &world.source, |source| {
+        // Both are read at the same time, so one of them may show it and the other not.
+        let hook = at(1, "GET", path, &world.source, |source| {
             source.post(PATH, "b 1\n").unwrap();
         });
         world.tap(source, Shift::default(), hook);
-        let reason = world.kept();
-        assert!(reason.contains("pushed to while it was read"), "{reason}");
-        assert_eq!(world.owners[0].groups().unwrap(), []);
+        let ran = world.drain(&[]);
+        let left = !world.source.groups().unwrap().is_empty();
+        assert_eq!(ran.code == 1, left, "{}", ran.stdout);
         world.drain_all();
         assert!(has(&world.owners[0], &line("a", 1)) && has(&world.owners[0], &line("b", 1)));
     }
@@ -165,7 +165,7 @@ fn an_owner_that_takes_too_long_to_read_gets_nothing() {
         }
     });
     let reason = world.kept();
-    assert!(reason.contains("more than the 1000 ms that a decision may be old"), "{reason}");
+    assert!(reason.contains("a decision may be 1000 ms old"), "{reason}");
     assert!(has(&world.source, &line("a", 1)));
     assert_eq!(world.owners[0].groups().unwrap(), []);
 }
