@@ -21,7 +21,7 @@ RUNS ?= 20000
 # Of members, for each mode, in `make chaos`.
 CHANGES ?= 1000
 
-.PHONY: help run test lint fmt e2e bench fuzz chaos wasm tools clean unit wasm-tests
+.PHONY: help run test lint fmt e2e bench bench-sweep fuzz chaos wasm tools clean unit wasm-tests
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -68,6 +68,10 @@ fuzz: $(BIN)/.cargo-fuzz-$(CARGO_FUZZ) ## every fuzz target for a bounded number
 
 bench: $(RUST) ## how evenly the ring spreads, what a decision costs
 	cargo run --quiet --release --manifest-path bench/Cargo.toml --target-dir target/bench
+
+bench-sweep: $(RUST) $(BIN)/pushgateway ## time and memory of one sweep over 50 gateways with 20,000 groups
+	cargo build --quiet --release -p pushring
+	cargo run --quiet --release --manifest-path bench/Cargo.toml --target-dir target/bench --bin sweep -- target/release/pushring
 
 chaos: wasm $(addprefix $(BIN)/,pushgateway consul consul-template envoy) ## members come and go under load, no push is lost; CHANGES=60 MODE=endpoint SEED=1
 	cargo build -q -p pushring -p pushring-tests --bin pushring --bin pushring-chaos

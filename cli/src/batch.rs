@@ -5,7 +5,7 @@
 //! a deletion is sent within [`DECISION_MAX`] of the moment at which the older of them was asked. What changed since the
 //! survey is left to the next run.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
@@ -36,6 +36,13 @@ pub struct Removal<'s> {
     pub path: String,
     /// The gateway that must hold every family of it, newer; index in the survey. `None`: it goes whatever others hold.
     pub owner: Option<usize>,
+}
+
+impl Removal<'_> {
+    /// The gateways that the decision rests on.
+    fn resting(&self) -> impl Iterator<Item = usize> {
+        [Some(self.on), self.owner].into_iter().flatten()
+    }
 }
 
 /// What became of a removal.
@@ -82,7 +89,8 @@ pub fn remove(
             break;
         }
         let (batch, involved) = take(&left, removals, limit);
-        let read = gateways.each(&involved, |&index| reread(survey, index));
+        let wanted: HashSet<&Labels> = batch.iter().map(|&index| &removals[index].group.labels).collect();
+        let read = gateways.each(&involved, |&index| reread(survey, index, &wanted));
         let read: HashMap<usize, Reread> = involved.iter().copied().zip(read).collect();
         let decided = gateways.each(&batch, |&index| decide(survey, &removals[index], &read));
         let mut acted = false;
@@ -107,31 +115,29 @@ fn take(left: &[usize], removals: &[Removal<'_>], limit: usize) -> (Vec<usize>, 
     let mut involved = BTreeSet::new();
     let mut batch = Vec::new();
     for &index in left {
-        let removal = &removals[index];
-        let mut more = involved.clone();
-        more.insert(removal.on);
-        more.extend(removal.owner);
-        if more.len() > limit {
+        let more: BTreeSet<usize> =
+            removals[index].resting().filter(|gateway| !involved.contains(gateway)).collect();
+        if involved.len() + more.len() > limit {
             break;
         }
-        involved = more;
+        involved.extend(more);
         batch.push(index);
     }
     (batch, involved.into_iter().collect())
 }
 
-fn reread(survey: &Survey, index: usize) -> Reread {
+fn reread(survey: &Survey, index: usize, wanted: &HashSet<&Labels>) -> Reread {
     let began = Instant::now();
     let reading = &survey.gateways[index];
     let seen = match &reading.contents {
-        Ok(contents) => see(&reading.gateway, contents)
+        Ok(contents) => see(&reading.gateway, contents, wanted)
             .map_err(|error| format!("{} cannot be read again: {error:#}", reading.gateway.name())),
         Err(reason) => Err(reason.clone()),
     };
     Reread { began, seen }
 }
 
-fn see(gateway: &Gateway, before: &Contents) -> anyhow::Result<Seen> {
+fn see(gateway: &Gateway, before: &Contents, wanted: &HashSet<&Labels>) -> anyhow::Result<Seen> {
     let start_time = gateway.status()?.start_time;
     ensure!(start_time == before.status.start_time, "it was started anew meanwhile");
     if before.took > API_MAX {
@@ -145,11 +151,10 @@ fn see(gateway: &Gateway, before: &Contents) -> anyhow::Result<Seen> {
 
 /// `None`: too late, it has to be read again.
 fn decide(survey: &Survey, removal: &Removal<'_>, read: &HashMap<usize, Reread>) -> Option<Fate> {
-    let resting = || [Some(removal.on), removal.owner].into_iter().flatten();
     if let Err(reason) = still_so(survey, removal, read) {
         return Some(Fate::Kept(reason));
     }
-    let began = resting().filter_map(|index| read.get(&index)).map(|reread| reread.began).min()?;
+    let began = removal.resting().filter_map(|index| read.get(&index)).map(|reread| reread.began).min()?;
     if began.elapsed() >= DECISION_MAX {
         return None;
     }
