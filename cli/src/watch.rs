@@ -15,10 +15,11 @@ use tracing::info;
 use crate::BadInput;
 use crate::consul::Consul;
 use crate::consul::lock::{Held, Lock};
+use crate::expire::{self, JobRule, Rules};
 use crate::fleet::Source;
 use crate::gateway::{GatewayArgs, Gateways};
 use crate::guard::{Guard, groups_have_owners};
-use crate::sweep::{self, Options, Report};
+use crate::sweep::{self, Options};
 use log::Journal;
 use metrics::{Ended, Metrics};
 
@@ -44,12 +45,12 @@ pub struct WatchArgs {
     /// Where to serve /metrics; port 0 is any free one, told in the log
     #[arg(long, value_name = "ADDRESS", requires = "watch", default_value = "127.0.0.1:9089")]
     pub listen: SocketAddr,
-    /// Also delete groups whose last push is older than this
-    #[arg(long, value_name = "TIME", requires = "watch", value_parser = humantime::parse_duration)]
+    /// Also delete groups whose last push is that long ago, as `pushring expire --after`
+    #[arg(long, value_name = "TIME", requires = "watch", value_parser = expire::limit)]
     pub expire_after: Option<Duration>,
-    /// The same for jobs that match, instead of --expire-after; may be repeated
-    #[arg(long = "expire-job", value_name = "REGEX=TIME", requires = "watch")]
-    pub expire_jobs: Vec<String>,
+    /// Another time for jobs that match as a whole, or never, as `pushring expire --job`; may be repeated
+    #[arg(long = "expire-job", value_name = "REGEX=TIME", requires = "watch", value_parser = JobRule::parse)]
+    pub expire_jobs: Vec<JobRule>,
 }
 
 /// Sweeps until Ctrl-C or SIGTERM, every `interval`. `guard` is new; what a pass does is in `options`.
@@ -79,7 +80,8 @@ pub fn run(
         guard.hold(move || held.check());
     }
     let gateways = Connected { args: gateways, known: None };
-    let mut watcher = Watcher { guard, held, gateways, options, metrics, journal: Journal::default() };
+    let rules = Rules { after: args.expire_after, jobs: args.expire_jobs.clone() };
+    let mut watcher = Watcher { guard, held, gateways, options, rules, metrics, journal: Journal::default() };
     while !watcher.guard.interrupted() {
         let due = Instant::now() + interval;
         let active = watcher.is_active();
@@ -134,6 +136,8 @@ struct Watcher<'a> {
     held: Option<Arc<Held>>,
     gateways: Connected<'a>,
     options: Options,
+    /// Without any, nothing expires.
+    rules: Rules,
     metrics: Metrics,
     journal: Journal,
 }
@@ -141,8 +145,8 @@ struct Watcher<'a> {
 /// What a pass found and did.
 struct Pass {
     ended: Ended,
-    report: Report,
-    expired: usize,
+    swept: sweep::Report,
+    expired: expire::Report,
 }
 
 impl Watcher<'_> {
@@ -162,9 +166,8 @@ impl Watcher<'_> {
         match self.pass() {
             Ok(pass) => {
                 let took = began.elapsed();
-                self.journal.pass(pass.ended, &pass.report, pass.expired, took);
-                self.metrics.found(&pass.report);
-                self.metrics.expired(pass.expired);
+                self.journal.pass(pass.ended, &pass.swept, &pass.expired, took);
+                self.metrics.found(&pass.swept, &pass.expired);
                 self.metrics.pass(pass.ended, took);
             }
             Err(error) => {
@@ -187,8 +190,15 @@ impl Watcher<'_> {
         self.journal.holding(holding);
         let gateways = self.gateways.of(config)?;
         let options = Options { dry_run: self.options.dry_run || held, ..self.options };
-        let report = sweep::pass(&fleet, gateways, &self.guard, options, |_, _| {})?;
-        Ok(Pass { ended: if held { Ended::Held } else { Ended::Done }, report, expired: 0 })
+        let swept = sweep::pass(&fleet, gateways, &self.guard, options, |_, _| {})?;
+        let expired = if self.rules.after.is_none() && self.rules.jobs.is_empty() {
+            expire::Report::default()
+        } else if options.dry_run {
+            expire::dry_run(&fleet, gateways, &self.rules)
+        } else {
+            expire::pass(&fleet, gateways, &self.guard, &self.rules, |_, _| {})
+        };
+        Ok(Pass { ended: if held { Ended::Held } else { Ended::Done }, swept, expired })
     }
 }
 

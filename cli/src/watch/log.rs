@@ -1,14 +1,15 @@
 //! The log of a sweeper that goes on: every deletion, and every other thing once, when it begins and when it changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal, stderr};
 use std::time::Duration;
 
 use tracing::{Level, info, warn};
 
 use super::metrics::Ended;
-use crate::output;
-use crate::sweep::{End, Misplaced, Report};
+use crate::delete::{self, deleted};
+use crate::sweep::{self, End};
+use crate::{expire, output};
 
 /// Kept copies that are told singly per pass; of an outage with thousands of them the rest is only counted.
 const SHOWN: usize = 100;
@@ -27,7 +28,8 @@ pub(super) fn start() {
 /// What was told, so that it is not told again.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
-    kept: BTreeMap<String, String>,
+    /// Labels, gateway, reason.
+    kept: BTreeSet<(String, String, String)>,
     unreadable: BTreeMap<String, String>,
     holding: Option<String>,
     error: Option<String>,
@@ -35,57 +37,58 @@ pub(super) struct Journal {
 
 impl Journal {
     /// A pass that came to its end.
-    pub(super) fn pass(&mut self, ended: Ended, report: &Report, expired: usize, took: Duration) {
+    pub(super) fn pass(
+        &mut self,
+        ended: Ended,
+        swept: &sweep::Report,
+        expired: &expire::Report,
+        took: Duration,
+    ) {
         if self.error.take().is_some() {
             info!("passes succeed again");
         }
-        for copy in &report.misplaced {
-            let (group, owner) = names(copy);
-            match &copy.end {
-                End::Deleted(why) if !report.dry_run => {
-                    info!(labels = group, on = copy.on, owner, why, "deleted");
-                }
-                End::Failed(reason) => warn!(labels = group, on = copy.on, owner, reason, "not deleted"),
-                End::Deleted(_) | End::Kept(_) => {}
-            }
+        if !swept.dry_run {
+            done(swept, expired);
         }
-        self.kept(report);
-        self.unreadable(report);
+        self.kept(swept, expired);
+        self.unreadable(swept);
+        let of = |count: usize| if swept.dry_run { 0 } else { count };
         info!(
             result = ended.word(),
-            in_place = report.in_place,
-            deleted = if report.dry_run { 0 } else { report.deleted() },
-            kept = report.misplaced.len() - report.deleted(),
-            expired,
-            unreadable = report.unreadable.len(),
+            in_place = swept.in_place,
+            deleted = of(swept.deleted()),
+            kept = swept.misplaced.len() - swept.deleted(),
+            expired = of(deleted(&expired.groups)),
+            unreadable = swept.unreadable.len(),
             ms = output::millis(took),
             "pass"
         );
     }
 
-    fn kept(&mut self, report: &Report) {
-        let mut now = BTreeMap::new();
-        let mut shown = 0;
-        for copy in &report.misplaced {
-            let End::Kept(reason) = &copy.end else { continue };
-            let (group, owner) = names(copy);
-            let key = format!("{group} on {}", copy.on);
-            let reason = reason.to_string();
-            if self.kept.get(&key) != Some(&reason) {
-                shown += 1;
-                if shown <= SHOWN {
-                    info!(labels = group, on = copy.on, owner, reason, "kept");
-                }
-            }
-            now.insert(key, reason);
+    fn kept(&mut self, swept: &sweep::Report, expired: &expire::Report) {
+        let misplaced = swept.misplaced.iter().filter_map(|copy| match &copy.end {
+            End::Kept(reason) => Some((&copy.labels, &copy.on, reason.to_string())),
+            _ => None,
+        });
+        let due = expired.groups.iter().filter_map(|copy| match &copy.end {
+            delete::End::Kept(reason) => Some((&copy.labels, &copy.on, format!("not expired: {reason}"))),
+            _ => None,
+        });
+        let mut now = BTreeSet::new();
+        for (labels, on, reason) in misplaced.chain(due) {
+            now.insert((output::group(labels), on.clone(), reason));
         }
-        if shown > SHOWN {
-            info!(more = shown - SHOWN, "kept: more whose reason is new");
+        let new: Vec<_> = now.difference(&self.kept).collect();
+        for (labels, on, reason) in new.iter().take(SHOWN) {
+            info!(labels, on, reason, "kept");
+        }
+        if new.len() > SHOWN {
+            info!(more = new.len() - SHOWN, "kept: more whose reason is new");
         }
         self.kept = now;
     }
 
-    fn unreadable(&mut self, report: &Report) {
+    fn unreadable(&mut self, report: &sweep::Report) {
         let found = report.unreadable.iter().map(|gateway| (gateway.gateway.clone(), gateway.reason.clone()));
         let now: BTreeMap<String, String> = found.collect();
         for (gateway, reason) in &now {
@@ -121,6 +124,22 @@ impl Journal {
     }
 }
 
-fn names(copy: &Misplaced) -> (String, &str) {
-    (output::group(&copy.labels), copy.owner.as_deref().unwrap_or("?"))
+/// Every deletion, and those that failed.
+fn done(swept: &sweep::Report, expired: &expire::Report) {
+    for copy in &swept.misplaced {
+        let (labels, on, owner) = (output::group(&copy.labels), &copy.on, copy.owner.as_deref());
+        match &copy.end {
+            End::Deleted(why) => info!(labels, on, owner, why, "deleted"),
+            End::Failed(reason) => warn!(labels, on, owner, reason, "not deleted"),
+            End::Kept(_) => {}
+        }
+    }
+    for copy in &expired.groups {
+        let (labels, on, age_seconds) = (output::group(&copy.labels), &copy.on, copy.age_seconds);
+        match &copy.end {
+            delete::End::Deleted => info!(labels, on, age_seconds, "expired"),
+            delete::End::Failed(reason) => warn!(labels, on, reason, "not deleted"),
+            delete::End::Kept(_) => {}
+        }
+    }
 }

@@ -9,7 +9,9 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tiny_http::{Header, Response, Server};
 
 use crate::BadInput;
-use crate::sweep::{End, Report};
+use crate::delete::deleted;
+use crate::expire;
+use crate::sweep::{self, End};
 
 const ACTIVE: &str = "pushring_sweep_active";
 const LAST: &str = "pushring_sweep_last_pass_timestamp_seconds";
@@ -60,7 +62,7 @@ impl Metrics {
     pub(super) fn active(&self, active: bool) {
         gauge!(ACTIVE).set(if active { 1.0 } else { 0.0 });
         if !active {
-            self.found(&Report::default());
+            self.found(&sweep::Report::default(), &expire::Report::default());
             gauge!(MEMBERS).set(0.0);
             gauge!(SETTLING).set(0.0);
         }
@@ -84,9 +86,10 @@ impl Metrics {
     }
 
     /// What a pass found and did.
-    pub(super) fn found(&self, report: &Report) {
-        if !report.dry_run {
-            counter!(DELETED).increment(report.deleted() as u64);
+    pub(super) fn found(&self, swept: &sweep::Report, expired: &expire::Report) {
+        if !swept.dry_run {
+            counter!(DELETED).increment(swept.deleted() as u64);
+            counter!(EXPIRED).increment(deleted(&expired.groups) as u64);
         }
         let reason = |end: &End| match end {
             End::Deleted(_) => None,
@@ -94,15 +97,10 @@ impl Metrics {
             End::Failed(_) => Some("failed"),
         };
         for class in REASONS {
-            let count = report.misplaced.iter().filter(|copy| reason(&copy.end) == Some(class)).count();
+            let count = swept.misplaced.iter().filter(|copy| reason(&copy.end) == Some(class)).count();
             gauge!(KEPT, "reason" => class).set(count as f64);
         }
-        gauge!(UNREADABLE).set(report.unreadable.len() as f64);
-    }
-
-    /// How many groups expired.
-    pub(super) fn expired(&self, count: usize) {
-        counter!(EXPIRED).increment(count as u64);
+        gauge!(UNREADABLE).set(swept.unreadable.len() as f64);
     }
 }
 

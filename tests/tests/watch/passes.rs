@@ -33,6 +33,30 @@ fn a_copy_goes_with_the_next_push() {
 }
 
 #[test]
+fn what_is_old_expires() {
+    let world = World::start();
+    world.put(1);
+    // On the second gateway everything seems an hour old.
+    let args = ["--settle", "0s", "--single", "--expire-after", "30m"];
+    let mut never = world.watch("never", &[&args[..], &["--expire-job", "j.*=never"]].concat());
+    never.wait("pass", 2);
+    assert_eq!((never.stop(), world.counts()), (Some(0), [0, 1]));
+    world.put(0);
+    let mut sweeper = world.watch("sweeper", &[&args[..], &["--dry-run"]].concat());
+    sweeper.wait("pass", 2);
+    assert_eq!((sweeper.stop(), world.counts()), (Some(0), [1, 1]));
+    world.delete(0);
+    let mut sweeper = world.watch("expiring", &args);
+    let expired = sweeper.wait("expired", 1).remove(0);
+    assert_eq!(expired["on"], world.addresses()[1].to_string());
+    assert!(expired["age_seconds"].as_u64() >= Some(3600), "{expired}");
+    assert_eq!(world.counts(), [0, 0]);
+    poll_until("the counter", || (sweeper.metrics()["pushring_sweep_expired_total"] == 1.0).then_some(()))
+        .unwrap();
+    assert_eq!(sweeper.told("pass")[0]["expired"], 1);
+}
+
+#[test]
 fn the_metrics_tell_what_the_passes_found() {
     let mut world = World::start();
     world.leave_a_copy();

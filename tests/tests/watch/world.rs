@@ -94,6 +94,11 @@ impl World {
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
 
+    pub(crate) fn delete(&self, gateway: usize) {
+        let answer = self.gateways[gateway].client().unwrap().delete(&self.path()).unwrap();
+        assert_eq!(answer.status, 202, "{}", answer.text());
+    }
+
     /// A copy that may go lies on the second gateway.
     pub(crate) fn leave_a_copy(&self) {
         self.put(1);
