@@ -125,7 +125,52 @@ pub fn dry_run(fleet: &Fleet, gateways: &Gateways, rules: &Rules) -> Report {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
+    use jiff::{SignedDuration, Timestamp};
+    use serde_json::json;
+
     use super::*;
+    use crate::gateway::Status;
+    use crate::gateway::clock::Clock;
+
+    /// What becomes of a group with a limit of an hour: minutes since the last push taken and the last refused (none:
+    /// never), on a gateway whose clock is 10 minutes ahead.
+    fn judged(taken: Option<i64>, refused: Option<i64>) -> &'static str {
+        let now = Timestamp::now();
+        let ahead = SignedDuration::from_mins(10);
+        let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&(now + ahead));
+        let clock = Clock::new(&date.unwrap(), now, now).unwrap();
+        let gauge = |minutes: Option<i64>| {
+            let stamp = now + ahead - SignedDuration::from_mins(minutes.unwrap_or(90));
+            let value = if minutes.is_some() { "1.7e9" } else { "0" };
+            json!({"time_stamp": stamp.to_string(), "type": "GAUGE", "metrics": [{"value": value}]})
+        };
+        let group = json!({"labels": {"job": "j"}, "last_push_successful": true,
+            "push_time_seconds": gauge(taken), "push_failure_time_seconds": gauge(refused)});
+        let contents = Contents {
+            status: Status { start_time: String::new(), clock },
+            began: Instant::now(),
+            took: Duration::ZERO,
+            groups: vec![serde_json::from_value(group).unwrap()],
+        };
+        let rules = Rules { after: Some(Duration::from_secs(3600)), jobs: Vec::new() };
+        match rules.judge(&contents, &contents.groups[0]) {
+            Verdict::Go => "go",
+            Verdict::Pass => "pass",
+            Verdict::Keep(_) => "keep",
+        }
+    }
+
+    #[test]
+    fn the_last_push_decides_also_one_that_was_refused() {
+        assert_eq!(judged(Some(61), None), "go");
+        assert_eq!(judged(Some(59), None), "pass");
+        assert_eq!(judged(Some(61), Some(59)), "pass", "who pushes is there");
+        assert_eq!(judged(Some(59), Some(61)), "pass");
+        assert_eq!(judged(Some(70), Some(61)), "go");
+        assert_eq!(judged(None, Some(61)), "keep", "no push was ever taken");
+    }
 
     #[test]
     fn the_first_rule_that_matches_the_whole_job_decides() {

@@ -1,0 +1,167 @@
+//! Gateways poisoned in every way that is known, found, and mended by the command that is printed.
+
+use std::process::Command;
+
+use pushring_tests::poll_until;
+use serde_json::{Value, json};
+
+use crate::world::World;
+
+const UNCHECKED: &[&str] = &["--push.disable-consistency-check"];
+
+fn poisoned(world: &World) -> Value {
+    let healthy = || (world.gateways[0].metrics().is_err()).then_some(());
+    poll_until("the gateway to be poisoned", healthy).unwrap();
+    let (code, report) = world.json("groups", &["--conflicts"]);
+    assert_eq!((code, report["poisoned"].as_array().unwrap().len()), (1, 1), "{report}");
+    let table = world.run("groups", &["--conflicts"]).stdout;
+    assert!(table.contains("g0 is poisoned: ") && table.contains(" 1 poisoned, on 2 gateways"), "{table}");
+    report["poisoned"][0].clone()
+}
+
+/// The labels of the groups that are blamed. Runs the commands; then nothing is poisoned any more.
+fn mend(world: &World) -> Vec<Value> {
+    let poisoned = poisoned(world);
+    let mut blamed = Vec::new();
+    for culprit in poisoned["culprits"].as_array().unwrap() {
+        let command = culprit["mend"].as_str().unwrap();
+        let ran = Command::new("sh").args(["-c", command]).output().unwrap();
+        assert!(ran.status.success(), "{command}: {}", String::from_utf8_lossy(&ran.stderr));
+        blamed.push(culprit["labels"].clone());
+    }
+    blamed.sort_by_key(Value::to_string);
+    let healthy = || world.gateways[0].metrics().is_ok().then_some(());
+    poll_until(&format!("the gateway to be healthy after {poisoned}"), healthy).unwrap();
+    assert_eq!(world.json("groups", &["--conflicts"]).1["poisoned"], json!([]));
+    blamed
+}
+
+#[test]
+fn values_that_are_not_utf8_to_the_byte() {
+    let world = World::start(&[]);
+    world.put(0, "/metrics/job/good/x/1", "m 1\n");
+    for path in [
+        "/metrics/job/a%ff",
+        "/metrics/job/a%fe/x/%e2%82",
+        "/metrics/job@base64/_-__/x/1",
+        "/metrics/job/b%0a%09%22%5c%7f%c2%85%7d%ff%01/instance/",
+        "/metrics/job/good/x/%ff",
+    ] {
+        assert_eq!(world.send(0, path, "m 1\n"), 400, "{path}");
+    }
+    // A victim: its stub is no reason.
+    assert_eq!(world.send(0, "/metrics/job/victim", "m 1\n"), 400);
+    let expected = [
+        json!({"instance": "", "job": "b\n\t\"\\\u{7f}\u{85}}\u{fffd}\u{1}"}),
+        json!({"job": "a\u{fffd}", "x": "\u{fffd}\u{fffd}"}),
+        json!({"job": "a\u{fffd}"}),
+        json!({"job": "good", "x": "\u{fffd}"}),
+        json!({"job": "\u{fffd}\u{fffd}\u{fffd}", "x": "1"}),
+    ];
+    assert_eq!(mend(&world), expected);
+    world.wait_jobs([&["good", "victim"], &[]]);
+}
+
+#[test]
+fn unchecked_values_that_are_not_utf8_with_their_metrics() {
+    let world = World::start(UNCHECKED);
+    // The first has the same family, and even the same label within it.
+    world.put(0, "/metrics/job/good", "m{x=\"1\"} 1\nm 1\n");
+    world.put(0, "/metrics/job/good/x/%ff", "m 1\n");
+    world.put(0, "/metrics/job/bad%ff", "m 1\n");
+    assert_eq!(mend(&world), [json!({"job": "bad\u{fffd}"}), json!({"job": "good", "x": "\u{fffd}"})]);
+    world.wait_jobs([&["good"], &[]]);
+}
+
+#[test]
+fn names_that_only_utf8_mode_lets_in() {
+    let world = World::start(&["--push.enable-utf8-names"]);
+    world.put(0, "/metrics/job/a", "m 1\n");
+    assert_eq!(world.send(0, "/metrics/job/a/U______x/v", "m 1\n"), 400);
+    assert_eq!(world.send(0, "/metrics/job/a/%C3%BC%20b/%ff", "m 1\n"), 400);
+    let expected = [json!({"__x": "v", "job": "a"}), json!({"job": "a", "ü b": "\u{fffd}"})];
+    assert_eq!(mend(&world), expected);
+    world.wait_jobs([&["a"], &[]]);
+}
+
+#[test]
+fn an_empty_instance_beside_none_the_stub_goes() {
+    for (first, second, blamed) in [
+        ("/metrics/job/a", "/metrics/job/a/instance/", json!({"job": "a", "instance": ""})),
+        ("/metrics/job/a/instance/", "/metrics/job/a", json!({"job": "a"})),
+    ] {
+        let world = World::start(&[]);
+        world.put(0, first, "m 1\n");
+        assert_eq!(world.send(0, second, "m 1\n"), 400);
+        assert_eq!(world.send(0, "/metrics/job/a/instance/i", "m 1\n"), 400);
+        assert_eq!(mend(&world), [blamed]);
+        assert!(world.gateways[0].metrics().unwrap().contains("\nm{instance=\"\",job=\"a\"} 1\n"));
+    }
+}
+
+#[test]
+fn the_same_series_in_two_groups_the_older_goes() {
+    let world = World::start(UNCHECKED);
+    world.put(0, "/metrics/job/a", "m{x=\"1\"} 1\n");
+    world.wait_jobs([&["a"], &[]]);
+    world.put(0, "/metrics/job/a/x/1", "m 2\n");
+    // It has the family, but not that series.
+    world.put(0, "/metrics/job/a/y/1", "m 2\n");
+    assert_eq!(mend(&world), [json!({"job": "a"})]);
+    world.wait_jobs([&["a", "a"], &[]]);
+}
+
+#[test]
+fn the_same_series_twice_in_one_group() {
+    let world = World::start(UNCHECKED);
+    world.put(0, "/metrics/job/good", "m 1\n");
+    world.put(0, "/metrics/job/a/instance/i", "m 1\nm 2\n");
+    assert_eq!(mend(&world), [json!({"job": "a", "instance": "i"})]);
+    world.wait_jobs([&["good"], &[]]);
+}
+
+#[test]
+fn a_family_with_two_types_on_one_gateway() {
+    let world = World::start(UNCHECKED);
+    world.put(0, "/metrics/job/a", "# TYPE m gauge\nm 1\n");
+    world.put(0, "/metrics/job/b", "# TYPE m counter\nm 1\n");
+    world.put(0, "/metrics/job/good", "# TYPE other counter\nother 1\n");
+    let poisoned = poisoned(&world);
+    assert_eq!(poisoned["culprits"].as_array().unwrap().len(), 1, "{poisoned}");
+    let conflicts = world.json("groups", &["--conflicts"]).1["conflicts"].clone();
+    assert_eq!(conflicts[0]["family"], "m");
+    let blamed = mend(&world);
+    // Which of the two is up to the gateway.
+    assert!(blamed == [json!({"job": "a"})] || blamed == [json!({"job": "b"})], "{blamed:?}");
+}
+
+#[test]
+fn families_that_collide_with_others() {
+    let world = World::start(UNCHECKED);
+    world.put(
+        0,
+        "/metrics/job/histogram",
+        "# TYPE m histogram\nm_bucket{le=\"+Inf\"} 1\nm_sum 1\nm_count 1\n",
+    );
+    world.put(0, "/metrics/job/count", "# TYPE m_count counter\nm_count 1\n");
+    world.put(0, "/metrics/job/good", "# TYPE other counter\nother 1\n");
+    assert_eq!(mend(&world).len(), 1);
+
+    let world = World::start(UNCHECKED);
+    world.put(0, "/metrics/job/good", "m 1\n");
+    world.put(0, "/metrics/job/own", "# TYPE go_goroutines counter\ngo_goroutines 1\n");
+    assert_eq!(mend(&world), [json!({"job": "own"})]);
+}
+
+#[test]
+fn where_the_api_tells_nothing_the_complaints_have_to_do() {
+    let world = World::start(UNCHECKED);
+    world.put(0, "/metrics/job/good/x/1", "m 1\n");
+    // In the API, the family takes the place of the group's labels.
+    world.put(0, "/metrics/job/hidden%ff/x/1", "labels 1\n");
+    let poisoned = poisoned(&world);
+    assert_eq!((&poisoned["errors"], &poisoned["on_ring"]), (&json!(3), &json!(true)));
+    assert!(poisoned["error"].as_str().unwrap().starts_with("collected metric \""), "{poisoned}");
+    assert_eq!(mend(&world), [json!({"job": "hidden\u{fffd}", "x": "1"})]);
+    assert!(world.gateways[0].metrics().unwrap().contains("\nm{"));
+}
