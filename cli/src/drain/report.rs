@@ -118,10 +118,16 @@ impl fmt::Display for Report {
         if !self.owners.is_empty() {
             writeln!(f, "{table}")?;
         }
+        let mut table = output::table(&["GROUP", "OWNER", "KEPT BECAUSE"]);
         for kept in &self.kept {
-            writeln!(f, "kept {}: {}", output::group(&kept.labels), kept.reason)?;
+            let owner = kept.owner.as_deref().unwrap_or("unknown");
+            table.add_row([&output::group(&kept.labels), owner, &kept.reason]);
+        }
+        if !self.kept.is_empty() {
+            writeln!(f, "\n{table}")?;
         }
         let would = if self.dry_run { " (dry run: nothing was done)" } else { "" };
-        write!(f, "{} holds {} groups now{would}", self.gateway, self.left)
+        let gap = if self.owners.is_empty() && self.kept.is_empty() { "" } else { "\n" };
+        write!(f, "{gap}{} holds {} groups now{would}", self.gateway, self.left)
     }
 }
