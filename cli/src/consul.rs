@@ -5,23 +5,21 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use reqwest::blocking::{Client, RequestBuilder, Response};
 use reqwest::{Certificate, Identity, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::BadInput;
-use crate::members::Registration;
 
+mod health;
 pub mod lock;
 
 /// An agent that has not answered by then has hung, or the address is wrong.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// What a token must allow to change a registration.
 const WRITE: &str = "service:write on the service";
-/// What a token must allow to see all registrations.
-const READ: &str = "service:read on the service and node:read on its nodes";
 
 /// How to be let in by Consul: the flags and variables of the `consul` command, under the same names. Its address is
 /// the flag `--consul` of each command.
@@ -124,37 +122,6 @@ impl Consul {
         response.json().with_context(|| format!("{} does not answer as a Consul agent does", self.base))
     }
 
-    /// All registrations of a service that have all of `tags`, whatever their health, in one datacenter (none: that
-    /// of the agent): what the templates' query `service "<name>|any"` finds.
-    ///
-    /// # Errors
-    /// The agent cannot be reached or refuses, or the token may not read all of them: never fewer than there are.
-    pub fn registrations(
-        &self,
-        service: &str,
-        datacenter: Option<&str>,
-        tags: &[String],
-    ) -> anyhow::Result<Vec<Registration>> {
-        let mut url = self.path(&["v1", "health", "service", service])?;
-        if let Some(datacenter) = datacenter {
-            url.query_pairs_mut().append_pair("dc", datacenter);
-        }
-        let response = self.send(self.client.get(url), READ)?;
-        let filtered = response.headers().get("X-Consul-Results-Filtered-By-ACLs");
-        ensure!(
-            filtered.is_none_or(|value| value != "true"),
-            "Consul's agent at {} hides registrations of {service:?} from this token, so the members are not known; \
-             it needs {READ}",
-            self.base
-        );
-        let found: Vec<Instance> = response
-            .json()
-            .with_context(|| format!("{} does not answer as a Consul agent does", self.base))?;
-        let has = |instance: &Instance, tag| instance.service.tags.iter().flatten().any(|found| found == tag);
-        let wanted = |instance: &Instance| tags.iter().all(|tag| has(instance, tag));
-        Ok(found.into_iter().filter(wanted).map(Registration::from).collect())
-    }
-
     /// Registers a service, or changes the one with this ID and all its checks.
     ///
     /// # Errors
@@ -230,69 +197,6 @@ pub fn address(flag: Option<&str>, from_file: Option<&str>) -> String {
 
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|text| !text.is_empty())
-}
-
-/// One entry of `/v1/health/service/<name>`.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Instance {
-    node: Node,
-    service: InstanceService,
-    checks: Vec<Check>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Node {
-    node: String,
-    address: String,
-}
-
-#[derive(Deserialize)]
-struct InstanceService {
-    #[serde(rename = "ID")]
-    id: String,
-    #[serde(rename = "Address")]
-    address: String,
-    /// Left out by Consul where it is 0.
-    #[serde(rename = "Port", default)]
-    port: u32,
-    /// Null, where the catalog was given none; so is Meta.
-    #[serde(rename = "Tags")]
-    tags: Option<Vec<String>>,
-    #[serde(rename = "Meta")]
-    meta: Option<BTreeMap<String, String>>,
-    #[serde(rename = "Weights")]
-    weights: Weights,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Weights {
-    passing: i64,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Check {
-    status: String,
-}
-
-impl From<Instance> for Registration {
-    fn from(found: Instance) -> Self {
-        let Instance { node, service, checks } = found;
-        // Only `passing` is on the ring; which of the others it is makes no difference. Maintenance is critical.
-        let worst = checks.into_iter().map(|check| check.status).find(|status| status != "passing");
-        Self {
-            address: if service.address.is_empty() { node.address } else { service.address },
-            port: service.port,
-            status: worst.unwrap_or_else(|| "passing".to_owned()),
-            weight: service.weights.passing,
-            name: service.meta.and_then(|mut meta| meta.remove("pushring-name")).unwrap_or_default(),
-            node: node.node,
-            id: service.id,
-        }
-    }
 }
 
 fn read(path: &PathBuf) -> anyhow::Result<Vec<u8>> {
