@@ -23,6 +23,8 @@ What is not:
   - push_time_seconds becomes the time of the copy, push_failure_time_seconds starts anew
   - the unit of a family, which no Pushgateway exposes
 A group that a client deleted at its new owner since the gateway left the ring comes back if the gateway still holds it.
+Gateways are read at most a second before each request. A push of a family that reaches its new owner within this second
+is replaced by the copy of that family; give --envoy for every Envoy, so that none pushes to the gateway that left.
 
 Exit codes: 0 the gateway is empty (--keep: owners hold everything); 1 something was kept; 2 not safe, nothing was done.
 
