@@ -144,9 +144,8 @@ fn see(gateway: &Gateway, before: &Contents, wanted: &HashSet<&Labels>) -> anyho
         return Ok(Seen::Marks(gateway.marks()?));
     }
     let groups = gateway.groups()?.into_iter();
-    Ok(Seen::Api(
-        groups.filter(|group| group.doubt.is_none()).map(|group| (group.labels.clone(), group)).collect(),
-    ))
+    let groups = groups.filter(|group| group.doubt.is_none() && wanted.contains(&group.labels));
+    Ok(Seen::Api(groups.map(|group| (group.labels.clone(), group)).collect()))
 }
 
 /// `None`: too late, it has to be read again.

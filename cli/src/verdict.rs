@@ -73,7 +73,7 @@ fn list(names: &[String]) -> String {
 /// Why the copy must stay.
 pub fn superseded<M, O>(copy: Copy<'_, M>, owner: Option<Copy<'_, O>>) -> Result<(), Kept> {
     let ((copy, copy_clock), (owner, owner_clock)) = (copy, owner.ok_or(Kept::LeftBehind)?);
-    for doubt in [&copy.doubt, &owner.doubt].into_iter().flatten() {
+    if let Some(doubt) = copy.doubt.as_ref().or(owner.doubt.as_ref()) {
         return Err(Kept::Doubt(doubt.clone()));
     }
     let lacking: Vec<String> =
