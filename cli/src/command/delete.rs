@@ -31,8 +31,6 @@ Examples:
   pushring delete --config live/ring.yaml --job backup --label instance=db1
   pushring delete --config live/ring.yaml --job 'ci-.*' --older-than 7d --yes --output json")]
 pub(crate) struct Delete {
-    #[command(flatten)]
-    select: Select,
     /// Only say what would be deleted
     #[arg(long)]
     dry_run: bool,
@@ -42,6 +40,8 @@ pub(crate) struct Delete {
     /// What to print
     #[arg(long, value_enum, default_value_t)]
     output: Output,
+    #[command(flatten)]
+    select: Select,
     #[command(flatten)]
     fleet: FleetArgs,
     #[command(flatten)]

@@ -34,14 +34,6 @@ Examples:
   pushring groups --config live/ring.yaml --consul http://127.0.0.1:8500 --older-than 7d --output json
   pushring groups --config live/ring.yaml --conflicts")]
 pub(crate) struct Groups {
-    #[command(flatten)]
-    select: Select,
-    /// Those whose last push is less than that long ago
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, help_heading = "Which groups")]
-    younger_than: Option<Duration>,
-    /// Those in this state, may be repeated
-    #[arg(long = "state", value_enum, value_name = "STATE", help_heading = "Which groups")]
-    states: Vec<State>,
     /// A group in place whose last push is that long ago is stale
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = humantime::parse_duration)]
     stale_after: Duration,
@@ -55,6 +47,14 @@ pub(crate) struct Groups {
     /// What to print
     #[arg(long, value_enum, default_value_t)]
     output: Output,
+    #[command(flatten)]
+    select: Select,
+    /// Those whose last push is less than that long ago
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    younger_than: Option<Duration>,
+    /// Those in this state, may be repeated
+    #[arg(long = "state", value_enum, value_name = "STATE")]
+    states: Vec<State>,
     #[command(flatten)]
     fleet: FleetArgs,
     #[command(flatten)]
