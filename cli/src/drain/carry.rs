@@ -129,13 +129,12 @@ fn turn(run: &Run<'_>, owner: &Gateway, fresh: &Fresh, task: &mut Task<'_>) -> T
         return Turn::TooLate;
     }
     match fresh.marks.get(&task.group.labels) {
-        None if task.group.doubt.is_none() => return Turn::Over(Outcome::Gone),
-        mark if task.group.doubt.is_none() && mark != Mark::of(task.group) => {
-            return Turn::Over(Outcome::Kept(
-                "it was pushed to again on the gateway that is drained; run again".into(),
-            ));
+        None => return Turn::Over(Outcome::Gone),
+        mark if mark != Mark::of(task.group) => {
+            let reason = "it was pushed to again on the gateway that is drained; run again";
+            return Turn::Over(Outcome::Kept(reason.to_owned()));
         }
-        _ => {}
+        Some(_) => {}
     }
     match step(run.source, task.group, &fresh.owner) {
         Step::Keep(reason) => Turn::Over(Outcome::Kept(reason)),

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 use std::thread;
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use prost::bytes::Bytes;
 use serde::Deserialize;
 
@@ -16,6 +16,9 @@ use crate::exposition;
 use crate::gateway::clock::Clock;
 use crate::gateway::marks::Mark;
 use crate::gateway::{Family, Gateway, Group, Labels, Marks, Status};
+
+const ADVICE: &str =
+    "its exposition, which has the values (if groups on it conflict, delete one of them first)";
 
 /// A group as the API tells it, with the series of its families.
 pub(super) type Told = Group<Vec<Series>>;
@@ -75,7 +78,7 @@ impl Holding {
     pub(super) fn read(gateway: &Gateway) -> anyhow::Result<Self> {
         let status = gateway.status()?;
         let (exposed, groups) = thread::scope(|scope| {
-            let exposed = scope.spawn(|| expose(gateway.exposition()?));
+            let exposed = scope.spawn(|| expose(gateway.exposition().context(ADVICE)?));
             let groups = gateway.groups_with();
             (exposed.join(), groups)
         });

@@ -1,6 +1,7 @@
 //! What does not go together with what its owner holds is not carried, and never poisons it.
 
 use pushring_tests::tap::Shift;
+use pushring_tests::{Pushgateway, poll_until};
 
 use crate::world::{World, exposed, has, push};
 
@@ -79,6 +80,30 @@ fn what_looks_like_a_conflict_but_is_none() {
         assert!(has(&world.owners[0], "m{instance=\"\",job=\"moved\"} 1"));
         assert_eq!(exposed(&world.owners[0]).len(), 3);
     }
+}
+
+/// Two types of one family on a gateway that does not check: it fails every scrape.
+fn poison(gateway: &Pushgateway) {
+    push(gateway, "PUT", OTHER, "# TYPE p gauge\np 1\n");
+    push(gateway, "PUT", "/metrics/job/poison", "# TYPE p counter\np 1\n");
+    let failing = || gateway.metrics().is_err().then_some(());
+    poll_until("a failing scrape", failing).unwrap();
+}
+
+#[test]
+fn a_poisoned_gateway_gives_and_gets_nothing() {
+    let world = World::start(1, CHECKS[1]);
+    push(&world.source, "PUT", PATH, "m 1\n");
+    poison(&world.owners[0]);
+    let reason = world.kept();
+    assert!(reason.contains("the owner: its exposition") && reason.contains("answers 500"), "{reason}");
+    assert!(has(&world.source, "m{instance=\"\",job=\"moved\"} 1"));
+    let world = World::start(1, CHECKS[1]);
+    poison(&world.source);
+    let ran = world.drain(&[]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (1, ""));
+    assert!(ran.stderr.contains("delete one of them first"), "{}", ran.stderr);
+    assert_eq!(world.source.groups().unwrap().len(), 2);
 }
 
 /// A push at the owner between the last look at it and the copy, so that it refuses the copy.

@@ -123,6 +123,43 @@ fn an_owner_that_restarts_has_to_be_looked_at_anew() {
     drop(second);
 }
 
+#[test]
+fn an_owner_that_is_pushed_to_while_it_is_read_keeps_the_push() {
+    let mut world = World::start(1, &[]);
+    push(&world.source, "PUT", PATH, "m{x=\"1\"} 1\n");
+    let (owner, source) = (world.owners[0].address, world.source.address);
+    world.tap(source, Shift { age: 60, ..Shift::default() }, |_| {});
+    let (told, client) = (AtomicUsize::new(0), Mutex::new(world.owners[0].client().unwrap()));
+    world.tap(owner, Shift::default(), move |request| match request.path.as_str() {
+        "/api/v1/metrics" => drop(told.fetch_add(1, Ordering::SeqCst)),
+        "/metrics" if told.load(Ordering::SeqCst) <= 1 => {
+            poll_until("the API is read", || (told.load(Ordering::SeqCst) == 1).then_some(())).unwrap();
+            // Time for its answer, which then does not know the push. If it takes longer, it knows, and all is well.
+            thread::sleep(Duration::from_millis(300));
+            client.lock().unwrap().put(PATH, "m{x=\"2\"} 2\n").unwrap();
+        }
+        _ => {}
+    });
+    world.drain_all();
+    assert!(has(&world.owners[0], "m{instance=\"\",job=\"j\",x=\"2\"} 2"));
+}
+
+#[test]
+fn it_stops_when_the_members_change() {
+    let mut world = World::start(1, &[]);
+    push(&world.source, "PUT", PATH, "a 1\n");
+    let (owner, source) = (world.owners[0].address, world.source.address);
+    let config = world.config();
+    // The gateway is back on the ring, and owns what is being copied.
+    let hook = at(1, "POST", "/metrics", &world.source, move |_| {
+        std::fs::write(&config, format!(r#"{{"members": ["{source}"]}}"#)).unwrap();
+    });
+    world.tap(owner, Shift::default(), hook);
+    let reason = world.kept();
+    assert!(reason.contains("members or settings changed"), "{reason}");
+    assert!(has(&world.source, &line("a", 1)));
+}
+
 /// One second is how old a decision may be: whatever takes 200 ms can be done five times on one reading.
 #[test]
 fn what_rests_on_a_reading_is_done_within_a_second_of_it() {
