@@ -8,21 +8,21 @@
 //! earlier. A session can end sooner by other means (its agent's node fails, somebody destroys it): [`Held::check`] asks
 //! Consul, and for what was under way at that moment there is [`LOCK_DELAY`].
 
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use jiff::Timestamp;
-use reqwest::blocking::RequestBuilder;
 use reqwest::{StatusCode, Url};
 use serde::Deserialize;
-use serde_json::json;
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::Consul;
 use crate::NotSafe;
+use keeper::Keeper;
+
+mod keeper;
 
 /// How long a session lives without a renewal, at least; Consul takes twice this time.
 pub const TTL: Duration = Duration::from_secs(15);
@@ -31,12 +31,8 @@ pub const TTL: Duration = Duration::from_secs(15);
 pub const LOCK_DELAY: Duration = Duration::from_secs(15);
 /// How long before the end of [`TTL`] the holder stops.
 pub const MARGIN: Duration = Duration::from_secs(5);
-/// From one renewal to the next.
-const RENEWAL: Duration = Duration::from_secs(5);
 /// How long Consul may take to answer that the key is still another's.
 const STANDBY: &str = "2s";
-/// After an error, or when the key is free but must not be had yet.
-const RETRY: Duration = Duration::from_secs(1);
 /// What a token must allow.
 const NEEDS: &str = "session:write on the agent's node and key:write on pushring/";
 
@@ -81,7 +77,7 @@ impl Lock {
         let path: Vec<&str> = ["v1", "kv", "pushring"].into_iter().chain(name).chain(["sweep"]).collect();
         let key = consul.path(&path)?;
         let held = Arc::new(Held { consul, key, hold: Mutex::new(None) });
-        let keeper = Keeper { held: Arc::clone(&held), session: None, told: None };
+        let keeper = Keeper::new(Arc::clone(&held));
         let (end, ended) = mpsc::channel();
         let keeper = thread::Builder::new().name("lock".to_owned()).spawn(move || keeper.run(&ended))?;
         Ok(Self { held, end, keeper })
@@ -170,130 +166,5 @@ impl Held {
 impl Hold {
     fn is_fresh(&self) -> bool {
         self.renewed.elapsed() < TTL.saturating_sub(MARGIN)
-    }
-}
-
-/// What the thread does.
-struct Keeper {
-    held: Arc<Held>,
-    session: Option<String>,
-    /// What was logged last, so that it is not logged again.
-    told: Option<String>,
-}
-
-impl Keeper {
-    fn run(mut self, ended: &Receiver<()>) {
-        loop {
-            let pause = self.turn().unwrap_or_else(|error| {
-                if !self.held.is_likely() {
-                    self.held.lose("its session could not be renewed in time");
-                }
-                self.tell(format!("{error:#}"), |error| warn!(error, "the lock cannot be kept or taken"));
-                RETRY
-            });
-            if !matches!(ended.recv_timeout(pause), Err(RecvTimeoutError::Timeout)) {
-                break;
-            }
-        }
-        if let Err(error) = self.give_up() {
-            warn!(error = format!("{error:#}"), "the lock was not released: it ends with its session");
-        }
-    }
-
-    /// Renews the session and looks at the key once. Returns how long to wait until the next time.
-    fn turn(&mut self) -> anyhow::Result<Duration> {
-        let renewed = Instant::now();
-        let session = self.renew()?;
-        let entry = self.held.entry(None)?;
-        match &entry.session {
-            Some(holder) if *holder == session => {}
-            Some(_) => {
-                self.held.lose("another sweeper has it");
-                self.stand_by(&entry)?;
-                return Ok(Duration::ZERO);
-            }
-            None => {
-                self.held.lose("its session was ended");
-                if !self.acquire(&session)? {
-                    return Ok(RETRY);
-                }
-            }
-        }
-        let new = self.held.hold().replace(Hold { session, renewed }).is_none();
-        if new {
-            self.told = None;
-            info!(key = self.held.name(), "lock gained");
-        }
-        Ok(RENEWAL)
-    }
-
-    /// The session, renewed; a new one where there was none or Consul has given it up.
-    fn renew(&mut self) -> anyhow::Result<String> {
-        let consul = &self.held.consul;
-        if let Some(session) = &self.session {
-            let url = consul.path(&["v1", "session", "renew", session])?;
-            let response = consul.ask(consul.client.put(url))?;
-            if response.status() != StatusCode::NOT_FOUND {
-                consul.accept(response, NEEDS)?;
-                return Ok(session.clone());
-            }
-        }
-        #[derive(Deserialize)]
-        struct Created {
-            #[serde(rename = "ID")]
-            id: String,
-        }
-        let seconds = |time: Duration| format!("{}s", time.as_secs());
-        let definition = json!({
-            "Name": "pushring sweep", "Behavior": "release",
-            "TTL": seconds(TTL), "LockDelay": seconds(LOCK_DELAY),
-        });
-        let url = consul.path(&["v1", "session", "create"])?;
-        let response = consul.send(consul.client.put(url).json(&definition), NEEDS)?;
-        let created: Created = response.json().context("a new session: not what Consul answers")?;
-        self.session = Some(created.id.clone());
-        Ok(created.id)
-    }
-
-    fn acquire(&self, session: &str) -> anyhow::Result<bool> {
-        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        let who = json!({"host": host, "pid": std::process::id(), "since": Timestamp::now()});
-        let mut url = self.held.key.clone();
-        url.query_pairs_mut().append_pair("acquire", session);
-        Ok(self.request(self.held.consul.client.put(url).json(&who))?.trim() == "true")
-    }
-
-    /// Says once who holds the key, and waits a little for it to become free.
-    fn stand_by(&mut self, entry: &Entry) -> anyhow::Result<()> {
-        let mut url = self.held.key.clone();
-        url.set_query(Some("raw"));
-        let holder = self.request(self.held.consul.client.get(url))?;
-        let key = self.held.name().to_owned();
-        self.tell(holder, |holder| info!(key, holder, "standing by"));
-        self.held.entry(Some(&entry.index)).map(drop)
-    }
-
-    fn give_up(&self) -> anyhow::Result<()> {
-        let Some(session) = &self.session else { return Ok(()) };
-        let consul = &self.held.consul;
-        if self.held.hold().take().is_some() {
-            let mut url = self.held.key.clone();
-            url.query_pairs_mut().append_pair("release", session);
-            self.request(consul.client.put(url))?;
-            info!(key = self.held.name(), "lock released");
-        }
-        let url = consul.path(&["v1", "session", "destroy", session])?;
-        self.request(consul.client.put(url)).map(drop)
-    }
-
-    fn request(&self, request: RequestBuilder) -> anyhow::Result<String> {
-        Ok(self.held.consul.send(request, NEEDS)?.text()?)
-    }
-
-    fn tell(&mut self, text: String, log: impl FnOnce(&str)) {
-        if self.told.as_ref() != Some(&text) {
-            log(&text);
-            self.told = Some(text);
-        }
     }
 }

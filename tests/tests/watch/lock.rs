@@ -65,6 +65,19 @@ fn one_that_is_stopped_hands_over() {
     assert_eq!(second.stop(), Some(0));
 }
 
+#[test]
+fn fleets_of_one_service_have_locks_of_their_own() {
+    let world = World::start();
+    let consul = Consul::start(world.dir.path()).unwrap();
+    let (_first, _second) = two(&world, &consul);
+    let url = format!("http://{}", consul.address);
+    let mut third =
+        world.watch("third", &["--consul", &url, "--tag", "b", "--tag", "a", "--datacenter", "dc1"]);
+    let gained = third.wait("lock gained", 1).remove(0);
+    assert_eq!(gained["key"], "pushring/pushgateway/dc=dc1/tag=a,b/sweep");
+    poll_until("the third to work", || third.is_active().then_some(())).unwrap();
+}
+
 /// A standby that is stopped leaves nothing behind either.
 #[test]
 fn one_that_stands_by_stops() {
@@ -125,7 +138,7 @@ fn nothing_is_touched_while_consul_is_away() {
 }
 
 #[test]
-fn a_token_that_may_not_hold_a_lock_is_told_what_it_needs() {
+fn a_token_needs_what_the_guide_says() {
     let world = World::start();
     let acl =
         r#"-hcl=acl { enabled = true default_policy = "allow" tokens { initial_management = "root" } }"#;
@@ -138,13 +151,32 @@ fn a_token_that_may_not_hold_a_lock_is_told_what_it_needs() {
         let sent = || send().filter(|answer| answer.status == 200)?.json().ok();
         poll_until(&format!("PUT {path}"), sent).unwrap()
     };
-    let rules = r#"session_prefix "" { policy = "read" }"#;
-    put("/v1/acl/policy", json!({"Name": "reader", "Rules": rules}));
-    let token = put("/v1/acl/token", json!({"Policies": [{"Name": "reader"}]}));
-    let url = format!("http://{}", consul.address);
-    let secret = token["SecretID"].as_str().unwrap();
-    let mut sweeper = world.watch("sweeper", &["--settle", "0s", "--consul", &url, "--token", secret]);
+    let watch = |name: &str, rules: &str| {
+        put("/v1/acl/policy", json!({"Name": name, "Rules": rules}));
+        let token = put("/v1/acl/token", json!({"Policies": [{"Name": name}]}));
+        let url = format!("http://{}", consul.address);
+        let secret = token["SecretID"].as_str().unwrap();
+        world.watch(name, &["--settle", "0s", "--consul", &url, "--token", secret])
+    };
+    let mut sweeper = watch("reader", r#"session_prefix "" { policy = "read" }"#);
     let told = sweeper.wait("the lock cannot be kept or taken", 1).remove(0);
     assert!(told["error"].as_str().unwrap().contains("needs session:write"), "{told}");
     assert!(!sweeper.is_active());
+
+    // What the operations guide grants, and nothing else.
+    let rules = r#"
+        session_prefix "" { policy = "write" }
+        key_prefix "pushring/" { policy = "write" }
+        service "pushgateway" { policy = "read" }
+        node_prefix "" { policy = "read" }
+        key_prefix "" { policy = "deny" }
+        service_prefix "" { policy = "deny" }
+        agent_prefix "" { policy = "deny" }
+        operator = "deny"
+    "#;
+    let mut sweeper = watch("sweeper", rules);
+    sweeper.wait("pass", 1);
+    assert_eq!(sweeper.messages(), ["started", "lock gained"]);
+    assert_eq!(sweeper.stop(), Some(0));
+    assert_eq!(sweeper.messages(), ["started", "lock gained", "lock released", "ended"]);
 }
