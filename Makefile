@@ -28,7 +28,7 @@ help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
 
 run: wasm $(BIN)/pushgateway $(BIN)/envoy $(if $(CONSUL),$(BIN)/consul $(BIN)/consul-template) ## real pushgateways behind a real Envoy; GATEWAYS=5 MODE=endpoint CONSUL=1 PORT=20091
-	cargo build $(QUICK) -p pushring-tests --bin pushring-demo $(if $(CONSUL),-p pushring --bin pushring)
+	cargo build $(QUICK) -p pushring-tests --bin pushring-demo -p pushring --bin pushring
 	@target/debug/pushring-demo --gateways $(GATEWAYS) --mode $(MODE) $(if $(CONSUL),--consul) \
 		$(if $(PORT),--port $(PORT)) $(if $(DIR),--dir $(DIR))
 

@@ -78,6 +78,11 @@ fn members_change_while_it_runs() {
     let status: serde_json::Value = serde_json::from_str(&shell(&demo.command("/-/pushring"))).unwrap();
     assert_eq!(status["members"].as_array().unwrap().len(), 4, "told before it was true");
     assert_eq!(Client::new(next).unwrap().get("/-/healthy").unwrap().status, 200);
+    // The groups that it pushed: on their owners, or left behind by the new ring (exit code 1).
+    let groups = shell(&format!("{}; true", demo.command("pushring groups")));
+    assert_eq!(groups.lines().filter(|line| line.starts_with(" {job=")).count(), 10, "{groups}");
+    let sweep = shell(&format!("{}; true", demo.command("pushring sweep")));
+    assert!(sweep.contains(" in place, 0 deleted, "), "{sweep}");
 
     // Written in place and only half; then a mistake that the filter would refuse.
     let good = fs::read_to_string(&file).unwrap();

@@ -47,6 +47,20 @@ pub(crate) fn pages(demo: &Demo) {
     command(format_args!("curl -s -H 'x-pushring-gateway: {prefix}{gateway}' http://{operator}/metrics"));
 }
 
+/// What to do about groups that stayed on a former owner.
+pub(crate) fn clean_up(demo: &Demo) {
+    let config = demo.layout.live().join("ring.yaml");
+    let config = short(&config);
+    let envoy = demo.envoy.push;
+    heading("Clean up what moved");
+    line(
+        "  Once the members have changed: which group lies where, who owns it, and what is left on a former owner:",
+    );
+    command(format_args!("target/debug/pushring groups --config {config}"));
+    line("  Copies that their owner has newer are deleted; the others stay until they are pushed again:");
+    command(format_args!("target/debug/pushring sweep --config {config} --envoy http://{envoy}"));
+}
+
 /// How to change the members in the file.
 pub(crate) fn members_file(demo: &Demo, path: &Path, next: SocketAddr) {
     let path = short(path);

@@ -98,6 +98,7 @@ fn run(options: &Options) -> Result<()> {
         Members::File(file) => guide::members_file(&demo, &file.path, ports.next_gateway()),
         Members::Consul(consul) => guide::consul(&demo, consul.address, ports.next_gateway()),
     }
+    guide::clean_up(&demo);
     screen::heading("Running; Ctrl-C ends it. What happens is told here:");
     while !stop.load(Ordering::Relaxed) {
         demo.report_ended()?;
