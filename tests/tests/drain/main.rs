@@ -4,6 +4,7 @@
 mod bytes;
 mod clocks;
 mod conflicts;
+mod ended;
 mod families;
 mod killed;
 mod meanwhile;
