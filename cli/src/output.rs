@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use clap::ValueEnum;
 use comfy_table::{Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
 
 use crate::sweep::Unreadable;
 
@@ -74,6 +75,18 @@ pub fn print(result: impl fmt::Display) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written,
     }
+}
+
+/// Prints a report: as `text` lays it out, or as JSON.
+///
+/// # Errors
+/// As [`print`].
+pub fn show<R: Serialize>(output: Output, report: &R, text: impl FnOnce(&R) -> String) -> anyhow::Result<()> {
+    match output {
+        Output::Table => print(text(report).trim_end())?,
+        Output::Json => print(serde_json::to_string(report)?)?,
+    }
+    Ok(())
 }
 
 /// Lists the gateways about which nothing could be told.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use pushring::fleet;
-use pushring::output::Output;
+use pushring::output::{self, Output};
 use pushring_router::Router;
 use serde_json::json;
 
@@ -32,13 +32,10 @@ impl Check {
     pub(crate) fn run(self) -> anyhow::Result<Outcome> {
         let text = fleet::read(&self.file)?;
         let result = fleet::parse(&text);
-        match self.output {
-            Output::Table => match &result {
-                Ok(router) => println!("{}: good: {}", self.file.display(), summary(router)),
-                Err(error) => println!("{}: bad: {error:#}", self.file.display()),
-            },
-            Output::Json => println!("{}", self.json(&result)),
-        }
+        output::show(self.output, &self.json(&result), |_| match &result {
+            Ok(router) => format!("{}: good: {}", self.file.display(), summary(router)),
+            Err(error) => format!("{}: bad: {error:#}", self.file.display()),
+        })?;
         Ok(Outcome::found(result.is_err()))
     }
 

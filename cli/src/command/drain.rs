@@ -74,10 +74,7 @@ impl Drain {
     }
 
     fn print(&self, report: &Report) -> anyhow::Result<()> {
-        match self.output {
-            Output::Table => println!("{report}"),
-            Output::Json => println!("{}", serde_json::to_string(report)?),
-        }
+        output::show(self.output, &report, ToString::to_string)?;
         if report.interrupted {
             eprintln!("pushring: interrupted; the same command goes on where this one ended");
         }

@@ -1,6 +1,6 @@
 //! `pushring members`.
 
-use pushring::members;
+use pushring::{members, output};
 
 /// Turn Consul's registrations into members, clusters and endpoints; for the templates
 ///
@@ -19,7 +19,7 @@ impl Members {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let settings = members::parse_settings(&self.settings)?;
         let registrations = members::parse_registrations(&self.registrations)?;
-        println!("{}", serde_json::to_string(&members::members(&settings, &registrations))?);
+        output::print(serde_json::to_string(&members::members(&settings, &registrations))?)?;
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pushring::envoy_admin::Admin;
-use pushring::output::Output;
+use pushring::output::{self, Output};
 use pushring::publish;
 
 /// Move rendered files to where Envoy watches them, in the order that loses no push
@@ -57,10 +57,7 @@ impl Publish {
         for warning in &report.warnings {
             eprintln!("pushring: {warning}");
         }
-        match self.output {
-            Output::Table => println!("{report}"),
-            Output::Json => println!("{}", serde_json::to_string(&report)?),
-        }
+        output::show(self.output, &report, ToString::to_string)?;
         Ok(())
     }
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::ensure;
-use comfy_table::{Table, presets};
+use comfy_table::Table;
 use pushring::BadInput;
 use pushring::consul::{self, Consul, ConsulArgs};
 use pushring::dynamic_sharding_yml::DynamicSharding;
-use pushring::output::Output;
+use pushring::output::{self, Output};
 use pushring::register::{self, Check, Done, Target};
 use serde_json::json;
 
@@ -168,22 +168,16 @@ impl What {
 
     /// Shows what was done, also when not all could be.
     fn report(&self, plan: &Plan, done: &[Done], result: anyhow::Result<()>) -> anyhow::Result<()> {
-        match self.output {
-            Output::Json => println!(
-                "{}",
-                json!({"service": plan.service, "consul": plan.consul.address(), "dry_run": self.dry_run, "results": done})
-            ),
-            Output::Table if done.is_empty() => {}
-            Output::Table => println!("{}", self.table(done)),
+        let report = json!({"service": plan.service, "consul": plan.consul.address(), "dry_run": self.dry_run, "results": done});
+        if self.output == Output::Json || !done.is_empty() {
+            output::show(self.output, &report, |_| self.table(done).to_string())?;
         }
         let rest = plan.targets.len() - done.len();
         result.map_err(|error| error.context(format!("{} done, {rest} not", done.len())))
     }
 
     fn table(&self, done: &[Done]) -> Table {
-        let mut table = Table::new();
-        table.load_preset(presets::NOTHING);
-        table.set_header(["ID", "ADDRESS", if self.dry_run { "WOULD BE" } else { "RESULT" }]);
+        let mut table = output::table(&["ID", "ADDRESS", if self.dry_run { "WOULD BE" } else { "RESULT" }]);
         for row in done {
             table.add_row([row.id.as_str(), row.address.as_str(), row.result.word()]);
         }

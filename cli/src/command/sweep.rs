@@ -70,48 +70,46 @@ impl Sweep {
             bar.set_position(done as u64);
         })?;
         bar.finish_and_clear();
-        match self.output {
-            Output::Json => println!("{}", serde_json::to_string(&report)?),
-            Output::Table => print(&report),
-        }
+        output::show(self.output, &report, text)?;
         Ok(Outcome::found(report.is_unfinished()))
     }
 }
 
-fn print(report: &Report) {
+fn text(report: &Report) -> String {
     let mut deleted: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     let mut kept = output::table(&["GROUP", "ON", "OWNER", "KEPT BECAUSE"]);
     for copy in &report.misplaced {
         let owner = copy.owner.as_deref().unwrap_or("?");
-        match &copy.end {
-            End::Deleted(_) => *deleted.entry((&copy.on, owner)).or_default() += 1,
-            End::Kept(reason) => {
-                kept.add_row([&output::group(&copy.labels), &copy.on, owner, &reason.to_string()]);
+        let reason = match &copy.end {
+            End::Deleted(_) => {
+                *deleted.entry((&copy.on, owner)).or_default() += 1;
+                continue;
             }
-            End::Failed(reason) => {
-                kept.add_row([&output::group(&copy.labels), &copy.on, owner, reason]);
-            }
-        }
+            End::Kept(reason) => reason.to_string(),
+            End::Failed(reason) => reason.clone(),
+        };
+        kept.add_row([&output::group(&copy.labels), &copy.on, owner, &reason]);
     }
+    let mut text = String::new();
     if !deleted.is_empty() {
         let header = if report.dry_run { "WOULD BE DELETED" } else { "DELETED" };
         let mut table = output::table(&["FROM", "OWNER", header]);
         for ((on, owner), count) in &deleted {
             table.add_row([on, owner, count.to_string().as_str()]);
         }
-        println!("{table}\n");
+        text += &format!("{}\n\n", table.trim_fmt());
     }
     if kept.row_count() > 0 {
-        println!("{kept}\n");
+        text += &format!("{}\n\n", kept.trim_fmt());
     }
     for gateway in &report.unreadable {
-        println!("{} cannot be read: {}", gateway.gateway, gateway.reason);
+        text += &format!("{} cannot be read: {}\n", gateway.gateway, gateway.reason);
     }
     let deleted = report.deleted();
-    println!(
-        "{} in place, {deleted} {}, {} kept",
+    let verb = if report.dry_run { "would be deleted" } else { "deleted" };
+    text + &format!(
+        "{} in place, {deleted} {verb}, {} kept",
         report.in_place,
-        if report.dry_run { "would be deleted" } else { "deleted" },
         report.misplaced.len() - deleted
-    );
+    )
 }
