@@ -3,15 +3,15 @@
 //!
 //! A gateway refuses a push whose types differ from what it holds, but it knows nothing of the others: Prometheus then
 //! takes in one name with two types. Where a gateway is poisoned, its `/metrics` answers 500 and it refuses every push
-//! until the group that broke it is deleted.
+//! until the group that broke it is deleted; or its API breaks off, and nothing can be told of its groups.
 
 use std::collections::BTreeMap;
 
 use pushring_router::Config;
 use serde::Serialize;
 
-use crate::gateway::{Gateways, Labels};
-use crate::survey::Survey;
+use crate::gateway::{Gateway, Gateways, Labels, PUSH_FAILED};
+use crate::survey::{Reading, Survey};
 use crate::sweep::{Unreadable, unreadable};
 
 pub use curl::Curl;
@@ -19,6 +19,10 @@ pub use curl::Curl;
 mod blame;
 mod curl;
 mod refusal;
+mod silent;
+
+/// How often a gateway is asked whose answer tells nobody who is to blame.
+const ATTEMPTS: usize = 5;
 
 /// What was found.
 #[derive(Clone, Debug, Serialize)]
@@ -27,7 +31,7 @@ pub struct Report {
     pub gateways: usize,
     /// Families with more than one type, by name.
     pub conflicts: Vec<Conflict>,
-    /// Gateways whose `/metrics` answers 500.
+    /// Gateways whose `/metrics` answers 500, or whose API breaks off because of a group.
     pub poisoned: Vec<Poisoned>,
     /// Gateways about whose groups nothing can be told, and why; one of them may be poisoned too.
     pub unreadable: Vec<Unreadable>,
@@ -63,7 +67,7 @@ pub struct Poisoned {
     pub gateway: String,
     /// Whether it is on the ring.
     pub on_ring: bool,
-    /// The first of its complaints, in its words.
+    /// The first of its complaints, in its words; or why its API cannot be read.
     pub error: String,
     /// How many complaints there are.
     pub errors: usize,
@@ -71,7 +75,7 @@ pub struct Poisoned {
     pub culprits: Vec<Culprit>,
 }
 
-/// A group that makes its gateway answer 500.
+/// A group that poisons its gateway.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Culprit {
     /// Its labels; U+FFFD stands for each byte that is not UTF-8.
@@ -87,23 +91,16 @@ impl Report {
     #[must_use]
     pub fn new(gateways: &Gateways, config: &Config, survey: &Survey, curl: &Curl) -> Self {
         let poisoned = gateways.each(&survey.gateways, |reading| {
-            // One that cannot be reached is among the unreadable.
-            let answer = reading.gateway.scrape_error().ok()??;
-            let refusals = refusal::parse(&answer);
-            // Where the API cannot be read either, the complaints alone have to do.
-            let groups = reading.gateway.groups_with().unwrap_or_default();
-            let culprit = |blamed: blame::Blamed| Culprit {
-                mend: curl.delete(&reading.gateway.push_url(&blamed.path(&config.path_prefix))),
-                labels: blamed.labels(),
-                reason: blamed.reason,
+            // A gateway goes through its groups in another order each time, and so does what it complains of.
+            let mut answers = (0..ATTEMPTS).map_while(|_| ask(reading, config, curl));
+            let first = answers.next()?;
+            let (error, errors, culprits) = if first.2.is_empty() {
+                answers.find(|(.., culprits)| !culprits.is_empty()).unwrap_or(first)
+            } else {
+                first
             };
-            Some(Poisoned {
-                gateway: reading.gateway.name().to_owned(),
-                on_ring: reading.on_ring,
-                error: refusal::first_line(&answer).to_owned(),
-                errors: refusals.len(),
-                culprits: blame::blame(&refusals, &groups).into_iter().map(culprit).collect(),
-            })
+            let gateway = reading.gateway.name().to_owned();
+            Some(Poisoned { gateway, on_ring: reading.on_ring, error, errors, culprits })
         });
         Self {
             gateways: survey.gateways.len(),
@@ -119,6 +116,44 @@ impl Report {
         let unreadable = self.unreadable.iter().any(|gateway| gateway.on_ring);
         unreadable || !self.conflicts.is_empty() || !self.poisoned.is_empty()
     }
+}
+
+/// What a gateway complains of, how many complaints that are, who is to blame. `None` where it is fine, or where nothing
+/// can be told: then it is among the unreadable.
+fn ask(reading: &Reading, config: &Config, curl: &Curl) -> Option<(String, usize, Vec<Culprit>)> {
+    match reading.gateway.scrape_error().ok()? {
+        Some(answer) => Some(failing(&reading.gateway, &answer, config, curl)),
+        None => silent(reading, config, curl),
+    }
+}
+
+/// What a gateway complains of whose `/metrics` answers 500: the first complaint, how many, who is to blame.
+fn failing(gateway: &Gateway, answer: &str, config: &Config, curl: &Curl) -> (String, usize, Vec<Culprit>) {
+    let refusals = refusal::parse(answer);
+    // Where the API cannot be read either, the complaints alone have to do.
+    let groups = gateway.groups_with().unwrap_or_default();
+    let culprit = |blamed: blame::Blamed| Culprit {
+        mend: curl.delete(&[gateway.push_url(&blamed.path(&config.path_prefix))]),
+        labels: blamed.labels(),
+        reason: blamed.reason,
+    };
+    let culprits = blame::blame(&refusals, &groups).into_iter().map(culprit).collect();
+    (refusal::first_line(answer).to_owned(), refusals.len(), culprits)
+}
+
+/// The same of one whose API breaks off. `None` where its API is fine, or where that has another reason.
+fn silent(reading: &Reading, config: &Config, curl: &Curl) -> Option<(String, usize, Vec<Culprit>)> {
+    let error = reading.known().err()?.to_owned();
+    let culprit = |exposed: Labels| {
+        let urls: Vec<String> = silent::spellings(&exposed)
+            .iter()
+            .map(|labels| reading.gateway.push_url(&blame::path(&config.path_prefix, labels)))
+            .collect();
+        let reason = format!("{PUSH_FAILED} was pushed without a value");
+        Culprit { labels: exposed, reason, mend: curl.delete(&urls) }
+    };
+    let culprits: Vec<_> = silent::silencing(&reading.gateway).ok()?.into_iter().map(culprit).collect();
+    (!culprits.is_empty()).then_some((error, culprits.len(), culprits))
 }
 
 /// Who has a family, by type and index of the gateway: how many groups, and the labels of the first.

@@ -22,15 +22,25 @@ impl Blamed {
         self.labels.iter().map(|(name, value)| (go_text(name), go_text(value))).collect()
     }
 
-    /// Its push path. A name that only the Pushgateway's UTF-8 mode takes is there only where that mode is on.
+    /// Its push path.
     pub(super) fn path(&self, prefix: &str) -> String {
-        let plain = |name: &[u8]| {
-            !name.starts_with(b"__") && name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
-        };
-        let utf8_names = !self.labels.keys().all(|name| plain(name));
-        let labels = self.labels.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
-        labels_to_path(prefix, utf8_names, labels).unwrap_or_default()
+        path_of(prefix, &self.labels)
     }
+}
+
+/// The push path of a group whose labels are text.
+pub(super) fn path(prefix: &str, labels: &Labels) -> String {
+    path_of(prefix, &bytes(labels))
+}
+
+/// A name that only the Pushgateway's UTF-8 mode takes is there only where that mode is on.
+fn path_of(prefix: &str, labels: &Bytes) -> String {
+    let plain = |name: &[u8]| {
+        !name.starts_with(b"__") && name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+    };
+    let utf8_names = !labels.keys().all(|name| plain(name));
+    let labels = labels.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
+    labels_to_path(prefix, utf8_names, labels).unwrap_or_default()
 }
 
 /// A metric of the API: all its labels, those of its group among them.
@@ -53,11 +63,17 @@ pub(super) fn blame(refusals: &[Refusal], groups: &[Detailed]) -> Vec<Blamed> {
 fn culprits(refusal: &Refusal, groups: &[Detailed]) -> Vec<Blamed> {
     let reason = format!("{} {}", refusal.family, refusal.reason);
     let blamed = |labels| Blamed { labels, reason: reason.clone() };
+    let whole = |groups: Vec<&Detailed>| groups.iter().map(|group| blamed(bytes(&group.labels))).collect();
     let Some(metric) = &refusal.labels else {
-        let having =
-            |group: &&Detailed| group.doubt.is_none() && group.families.contains_key(&refusal.family);
-        return groups.iter().filter(having).map(|group| blamed(bytes(&group.labels))).collect();
+        return whole(colliding(refusal, groups));
     };
+    if let Some(kind) = refusal.reason.strip_prefix("is not a ") {
+        let unusual = unusual_types(&refusal.family, kind, groups);
+        // The gateway's own are gauges: then whoever made them something else is not in this complaint.
+        if !unusual.is_empty() || is_own(&refusal.family) && kind != "GAUGE" {
+            return whole(unusual);
+        }
+    }
     let text = metric.iter().map(|(name, value)| (go_text(name), (go_text(value), name, value))).collect();
     let within = |group| Some((group, within(group, &refusal.family, &text)?));
     let mut suspects: Vec<(&Detailed, Bytes)> = groups.iter().filter_map(within).collect();
@@ -65,10 +81,7 @@ fn culprits(refusal: &Refusal, groups: &[Detailed]) -> Vec<Blamed> {
         // The API tells nothing of it. The gateway's own gauges have the labels of their group and no others.
         return is_own(&refusal.family).then(|| blamed(without_empty_instance(metric))).into_iter().collect();
     }
-    if let Some(kind) = refusal.reason.strip_prefix("is not a ") {
-        suspects
-            .retain(|(group, _)| group.families.get(&refusal.family).is_none_or(|found| found.kind != kind));
-    } else if refusal.reason.contains("collected before") && suspects.len() > 1 {
+    if refusal.reason.contains("collected before") && suspects.len() > 1 {
         // All but one have to go: a stub holds nothing, and of others what was pushed last stays.
         suspects.sort_by_key(|(group, _)| group.last_push());
         let kept = suspects.pop().map(|(group, _)| crate::output::group(&group.labels)).unwrap_or_default();
@@ -76,6 +89,33 @@ fn culprits(refusal: &Refusal, groups: &[Detailed]) -> Vec<Blamed> {
         return suspects.into_iter().map(|(_, labels)| Blamed { labels, reason: reason.clone() }).collect();
     }
     suspects.into_iter().map(|(_, labels)| blamed(labels)).collect()
+}
+
+/// Groups that can be addressed and have that family.
+fn having<'g>(family: &str, groups: &'g [Detailed]) -> Vec<&'g Detailed> {
+    groups.iter().filter(|group| group.doubt.is_none() && group.families.contains_key(family)).collect()
+}
+
+/// The groups with a family that collides with another one: of the two families, that of fewer groups. (The gateway
+/// names the one that it came upon later.) A family of the gateway itself is in none.
+fn colliding<'g>(refusal: &Refusal, groups: &'g [Detailed]) -> Vec<&'g Detailed> {
+    let named = having(&refusal.family, groups);
+    let other = refusal.reason.starts_with("collides").then(|| refusal.reason.rsplit('"').nth(1)).flatten();
+    let other = other.map(|family| having(family, groups)).filter(|other| !other.is_empty());
+    other.filter(|other| other.len() < named.len() || named.is_empty()).unwrap_or(named)
+}
+
+/// The groups that have a family with another type than most groups. (The gateway complains of every other than the one
+/// that it came upon first, `first`.)
+fn unusual_types<'g>(family: &str, first: &str, groups: &'g [Detailed]) -> Vec<&'g Detailed> {
+    let having = having(family, groups);
+    let kind = |group: &Detailed| group.families.get(family).map(|family| family.kind.clone());
+    let mut counts = BTreeMap::new();
+    for group in &having {
+        *counts.entry(kind(group)).or_insert(0) += 1;
+    }
+    let usual = counts.into_iter().max_by_key(|(kind, count)| (*count, kind.as_deref() == Some(first)));
+    having.into_iter().filter(|group| usual.as_ref().is_none_or(|(usual, _)| kind(group) != *usual)).collect()
 }
 
 /// Labels of a metric as the API writes them, with the bytes behind.

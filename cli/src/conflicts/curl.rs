@@ -34,11 +34,12 @@ impl Curl {
         Self { options }
     }
 
-    /// The command that deletes what is at a URL.
+    /// The command that deletes what is at these URLs.
     #[must_use]
-    pub fn delete(&self, url: &str) -> String {
+    pub fn delete(&self, urls: &[String]) -> String {
         // -f: a refusal is an exit code. -g: brackets of an IPv6 address are no pattern.
-        format!("curl -fgsS{} -X DELETE {}", self.options, quoted(url))
+        let urls: Vec<String> = urls.iter().map(|url| quoted(url)).collect();
+        format!("curl -fgsS{} -X DELETE {}", self.options, urls.join(" "))
     }
 }
 
