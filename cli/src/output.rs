@@ -89,10 +89,12 @@ pub fn show<R: Serialize>(output: Output, report: &R, text: impl FnOnce(&R) -> S
     Ok(())
 }
 
-/// Lists the gateways about which nothing could be told.
-pub fn unreadable(gateways: &[Unreadable]) {
-    for gateway in gateways {
+/// The gateways about which nothing could be told, one a line.
+#[must_use]
+pub fn unreadable(gateways: &[Unreadable]) -> String {
+    let line = |gateway: &Unreadable| {
         let off = if gateway.on_ring { "" } else { " (not on the ring)" };
-        println!("{}{off} cannot be read: {}", gateway.gateway, gateway.reason);
-    }
+        format!("{}{off} cannot be read: {}\n", gateway.gateway, gateway.reason)
+    };
+    gateways.iter().map(line).collect()
 }

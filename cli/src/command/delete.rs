@@ -83,16 +83,7 @@ impl Delete {
     }
 
     fn report(&self, report: &Report) -> anyhow::Result<Outcome> {
-        match self.output {
-            Output::Json => println!("{}", serde_json::to_string(report)?),
-            Output::Table => {
-                print_copies(&report.groups, report.dry_run);
-                output::unreadable(&report.unreadable);
-                let deleted = deleted(&report.groups);
-                let verb = if report.dry_run { "would be deleted" } else { "deleted" };
-                println!("{deleted} {verb}, {} kept", report.groups.len() - deleted);
-            }
-        }
+        output::show(self.output, report, text)?;
         Ok(Outcome::found(report.is_unfinished()))
     }
 }
@@ -107,10 +98,20 @@ fn confirm(copies: &[Copy], removals: usize) -> anyhow::Result<bool> {
     Ok(["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()))
 }
 
-pub(super) fn print_copies(copies: &[Copy], dry_run: bool) {
-    if !copies.is_empty() {
-        println!("{}\n", table(copies, dry_run).trim_fmt());
-    }
+fn text(report: &Report) -> String {
+    let deleted = deleted(&report.groups);
+    let verb = if report.dry_run { "would be deleted" } else { "deleted" };
+    format!(
+        "{}{}{deleted} {verb}, {} kept",
+        copies_text(&report.groups, report.dry_run),
+        output::unreadable(&report.unreadable),
+        report.groups.len() - deleted
+    )
+}
+
+/// The table with an empty line below it; nothing where there is nothing to tell.
+pub(super) fn copies_text(copies: &[Copy], dry_run: bool) -> String {
+    if copies.is_empty() { String::new() } else { format!("{}\n\n", table(copies, dry_run).trim_fmt()) }
 }
 
 fn table(copies: &[Copy], dry_run: bool) -> Table {

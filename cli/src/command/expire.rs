@@ -12,7 +12,7 @@ use pushring::guard::{Guard, GuardArgs};
 use pushring::output::{self, Output};
 
 use super::Outcome;
-use super::delete::print_copies;
+use super::delete::copies_text;
 
 /// Delete groups whose last push is long ago
 ///
@@ -75,22 +75,19 @@ impl Expire {
             bar.finish_and_clear();
             report
         };
-        match self.output {
-            Output::Json => println!("{}", serde_json::to_string(&report)?),
-            Output::Table => print(&report),
-        }
+        output::show(self.output, &report, text)?;
         Ok(Outcome::found(report.is_unfinished()))
     }
 }
 
-fn print(report: &Report) {
-    print_copies(&report.groups, report.dry_run);
-    output::unreadable(&report.unreadable);
+fn text(report: &Report) -> String {
     let deleted = deleted(&report.groups);
-    println!(
-        "{} fresh, {deleted} {}, {} kept",
+    let verb = if report.dry_run { "would be deleted" } else { "deleted" };
+    format!(
+        "{}{}{} fresh, {deleted} {verb}, {} kept",
+        copies_text(&report.groups, report.dry_run),
+        output::unreadable(&report.unreadable),
         report.fresh,
-        if report.dry_run { "would be deleted" } else { "deleted" },
         report.groups.len() - deleted
-    );
+    )
 }

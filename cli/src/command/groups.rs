@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use comfy_table::Cell;
 use pushring::conflicts::{self, Curl};
 use pushring::fleet::FleetArgs;
 use pushring::gateway::{GatewayArgs, Gateways};
@@ -69,46 +68,37 @@ impl Groups {
         if self.conflicts {
             let curl = Curl::new(&self.gateways);
             let report = conflicts::Report::new(&gateways, fleet.router.config(), &survey, &curl);
-            match self.output {
-                Output::Json => println!("{}", serde_json::to_string(&report)?),
-                Output::Table => print_conflicts(&report),
-            }
+            output::show(self.output, &report, conflicts_text)?;
             return Ok(Outcome::found(report.is_bad()));
         }
         let filter = Filter { select: self.select, younger_than: self.younger_than, states: self.states };
         let report = Report::new(&fleet, &survey, self.stale_after, &filter, self.sort);
-        match self.output {
-            Output::Json => println!("{}", serde_json::to_string(&report)?),
-            Output::Table => print(&report),
-        }
+        output::show(self.output, &report, text)?;
         Ok(Outcome::found(report.is_bad()))
     }
 }
 
-fn print(report: &Report) {
-    if !report.groups.is_empty() {
-        let mut table =
-            output::table(&["GROUP", "OWNER", "ON", "LAST PUSH", "LAST FAILED", "STATE", "BECAUSE"]);
-        let age = |seconds: Option<i64>| seconds.map_or_else(|| "-".to_owned(), output::age);
-        for row in &report.groups {
-            let off = if row.on_ring { "" } else { " (not on the ring)" };
-            table.add_row([
-                output::group(&row.labels),
-                row.owner.clone().unwrap_or_else(|| "?".to_owned()),
-                format!("{}{off}", row.on),
-                age(row.age_seconds),
-                age(row.failed_age_seconds),
-                row.state.name().to_owned(),
-                row.reason.clone().unwrap_or_default(),
-            ]);
-        }
-        println!("{}\n", table.trim_fmt());
+fn text(report: &Report) -> String {
+    let mut table = output::table(&["GROUP", "OWNER", "ON", "LAST PUSH", "LAST FAILED", "STATE", "BECAUSE"]);
+    let age = |seconds: Option<i64>| seconds.map_or_else(|| "-".to_owned(), output::age);
+    for row in &report.groups {
+        let off = if row.on_ring { "" } else { " (not on the ring)" };
+        table.add_row([
+            output::group(&row.labels),
+            row.owner.clone().unwrap_or_else(|| "?".to_owned()),
+            format!("{}{off}", row.on),
+            age(row.age_seconds),
+            age(row.failed_age_seconds),
+            row.state.name().to_owned(),
+            row.reason.clone().unwrap_or_default(),
+        ]);
     }
     let counts: Vec<String> =
         report.counts.iter().map(|(state, count)| format!("{count} {}", state.name())).collect();
     let counts = if counts.is_empty() { "no groups".to_owned() } else { counts.join(", ") };
-    println!("{counts} on {}", gateways(report.gateways, &report.unreadable));
-    output::unreadable(&report.unreadable);
+    let table = if table.is_empty() { String::new() } else { format!("{}\n\n", table.trim_fmt()) };
+    let on = gateways(report.gateways, &report.unreadable);
+    format!("{table}{counts} on {on}\n{}", output::unreadable(&report.unreadable))
 }
 
 fn gateways(asked: usize, unreadable: &[Unreadable]) -> String {
@@ -118,35 +108,33 @@ fn gateways(asked: usize, unreadable: &[Unreadable]) -> String {
     }
 }
 
-fn print_conflicts(report: &conflicts::Report) {
-    if !report.conflicts.is_empty() {
-        let mut table = output::table(&["FAMILY", "TYPE", "ON", "GROUPS", "FOR EXAMPLE"]);
-        for conflict in &report.conflicts {
-            for holder in &conflict.holders {
-                let on = [&conflict.family, &holder.kind, &holder.on].map(Cell::new);
-                let what = [holder.groups.to_string(), output::group(&holder.example)].map(Cell::new);
-                table.add_row(on.into_iter().chain(what));
-            }
+fn conflicts_text(report: &conflicts::Report) -> String {
+    let mut table = output::table(&["FAMILY", "TYPE", "ON", "GROUPS", "FOR EXAMPLE"]);
+    for conflict in &report.conflicts {
+        for holder in &conflict.holders {
+            let (groups, example) = (holder.groups.to_string(), output::group(&holder.example));
+            table.add_row([&conflict.family, &holder.kind, &holder.on, &groups, &example]);
         }
-        println!("{}\n", table.trim_fmt());
     }
-    for poisoned in &report.poisoned {
-        println!("{} is poisoned: {}", poisoned.gateway, poisoned.error);
-        for culprit in &poisoned.culprits {
-            println!("  {}: {}", output::group(&culprit.labels), culprit.reason);
-            println!("    {}", culprit.mend);
-        }
-        if poisoned.culprits.is_empty() {
-            println!(
-                "  Its answers do not tell which group that is: look at its page, or wipe it (PUT /api/v1/admin/wipe)"
-            );
-        }
-        println!();
+    let table = if table.is_empty() { String::new() } else { format!("{}\n\n", table.trim_fmt()) };
+    let poisoned: String = report.poisoned.iter().map(poisoned_text).collect();
+    format!(
+        "{table}{poisoned}{} families with different types, {} poisoned, on {}\n{}",
+        report.conflicts.len(),
+        report.poisoned.len(),
+        gateways(report.gateways, &report.unreadable),
+        output::unreadable(&report.unreadable)
+    )
+}
+
+fn poisoned_text(poisoned: &conflicts::Poisoned) -> String {
+    let mut text = format!("{} is poisoned: {}\n", poisoned.gateway, poisoned.error);
+    for culprit in &poisoned.culprits {
+        let group = output::group(&culprit.labels);
+        text += &format!("  {group}: {}\n    {}\n", culprit.reason, culprit.mend);
     }
-    let (conflicts, poisoned) = (report.conflicts.len(), report.poisoned.len());
-    println!(
-        "{conflicts} families with different types, {poisoned} poisoned, on {}",
-        gateways(report.gateways, &report.unreadable)
-    );
-    output::unreadable(&report.unreadable);
+    if poisoned.culprits.is_empty() {
+        text += "  Its answers do not tell which group that is: look at its page, or wipe it (PUT /api/v1/admin/wipe)\n";
+    }
+    text + "\n"
 }
