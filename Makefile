@@ -21,7 +21,7 @@ RUNS ?= 20000
 # Of members, for each mode, in `make chaos`.
 CHANGES ?= 1000
 
-.PHONY: help run test lint fmt e2e bench bench-sweep fuzz chaos wasm tools clean unit wasm-tests
+.PHONY: help run test lint fmt e2e bench bench-placement bench-sweep fuzz chaos wasm tools clean unit wasm-tests
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -72,6 +72,9 @@ bench: $(RUST) ## how evenly the ring spreads, what a decision costs
 bench-sweep: $(RUST) $(BIN)/pushgateway ## time and memory of one sweep over 50 gateways with 20,000 groups
 	cargo build --quiet --release -p pushring
 	cargo run --quiet --release --manifest-path bench/Cargo.toml --target-dir target/bench --bin sweep -- target/release/pushring
+
+bench-placement: wasm $(BIN)/envoy ## groups that move needlessly, evenness of spread: pushring, dynamic-sharding, Envoy's own RING_HASH and MAGLEV
+	cargo run --quiet --release --manifest-path bench/Cargo.toml --target-dir target/bench --bin placement
 
 chaos: wasm $(addprefix $(BIN)/,pushgateway consul consul-template envoy) ## members come and go under load, no push is lost; CHANGES=60 MODE=endpoint SEED=1
 	cargo build -q -p pushring -p pushring-tests --bin pushring --bin pushring-chaos
