@@ -162,3 +162,66 @@ fn go_text(bytes: &[u8]) -> String {
     };
     bytes.utf8_chunks().map(chunk).collect()
 }
+
+/// What depends on the order in which a gateway goes through its groups; the rest is tested on real ones.
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A group of a job with one metric of a family without further labels.
+    fn group(job: &str, family: &str, kind: &str) -> Detailed {
+        let stamp = "2026-11-21T10:00:00Z";
+        let metrics = json!([{"labels": {"instance": "", "job": job}, "value": "1"}]);
+        let family_of = |kind: &str| json!({"time_stamp": stamp, "type": kind, "metrics": metrics});
+        let mut json = json!({"labels": {"job": job}, "last_push_successful": true});
+        for own in [PUSH_TIME, PUSH_FAILED] {
+            json[own] = family_of("GAUGE");
+        }
+        json[family] = family_of(kind);
+        serde_json::from_value(json).unwrap()
+    }
+
+    fn refusal(family: &str, job: Option<&str>, reason: &str) -> Refusal {
+        let labels = job.map(|job| {
+            Bytes::from([(b"instance".to_vec(), Vec::new()), (b"job".to_vec(), job.as_bytes().to_vec())])
+        });
+        Refusal { family: family.to_owned(), labels, reason: reason.to_owned() }
+    }
+
+    fn jobs(refusals: &[Refusal], groups: &[Detailed]) -> Vec<String> {
+        blame(refusals, groups).iter().map(|blamed| blamed.labels()["job"].clone()).collect()
+    }
+
+    #[test]
+    fn the_rarer_type_is_to_blame_whichever_the_gateway_names() {
+        let groups = [group("a", "m", "GAUGE"), group("b", "m", "GAUGE"), group("odd", "m", "COUNTER")];
+        let named = ["a", "b"].map(|job| refusal("m", Some(job), "is not a COUNTER"));
+        assert_eq!(jobs(&named, &groups), ["odd"]);
+        assert_eq!(jobs(&[refusal("m", Some("odd"), "is not a GAUGE")], &groups), ["odd"]);
+        // Of two that are as frequent, the one that the gateway names.
+        assert_eq!(jobs(&named[..1], &groups[1..]), ["b"]);
+        assert_eq!(jobs(&[refusal("m", Some("odd"), "is not a GAUGE")], &groups[1..]), ["odd"]);
+    }
+
+    #[test]
+    fn the_rarer_of_two_families_that_collide_is_to_blame() {
+        let groups =
+            [group("a", "m", "HISTOGRAM"), group("b", "m", "HISTOGRAM"), group("odd", "m_count", "COUNTER")];
+        for (family, other) in [("m", "metric named \"m_count\""), ("m_count", "histogram named \"m\"")] {
+            let reason = format!("collides with previously collected {other}");
+            assert_eq!(jobs(&[refusal(family, None, &reason)], &groups), ["odd"], "{family}");
+        }
+        // The other is the gateway's own.
+        let reason = "collides with previously collected histogram named \"go\"";
+        assert_eq!(jobs(&[refusal("m_count", None, reason)], &groups), ["odd"]);
+    }
+
+    #[test]
+    fn a_gauge_of_the_gateway_is_never_to_blame() {
+        let groups = [group("good", "m", "GAUGE"), group("bad", "m", "GAUGE")];
+        assert!(jobs(&[refusal(PUSH_FAILED, Some("good"), "is not a COUNTER")], &groups).is_empty());
+        assert_eq!(jobs(&[refusal(PUSH_FAILED, Some("bad"), "is not a GAUGE")], &groups), ["bad"]);
+    }
+}
