@@ -10,6 +10,7 @@ use pushring::BadInput;
 use pushring::fleet::FleetArgs;
 use pushring::output::{self, Output};
 use pushring::owner::{self, Answer};
+use pushring::select;
 use pushring_router::{Router, labels_to_path};
 
 use super::Outcome;
@@ -42,18 +43,13 @@ pub(crate) struct Owner {
     #[arg(long, conflicts_with = "paths")]
     job: Option<String>,
     /// A further label of the group, may be repeated; the value begins after the first =
-    #[arg(long = "label", value_name = "NAME=VALUE", requires = "job", value_parser = label)]
+    #[arg(long = "label", value_name = "NAME=VALUE", requires = "job", value_parser = select::label)]
     labels: Vec<(String, String)>,
     /// What to print
     #[arg(long, value_enum, default_value_t)]
     output: Output,
     #[command(flatten)]
     fleet: FleetArgs,
-}
-
-fn label(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("allowed: NAME=VALUE")?;
-    Ok((name.to_owned(), value.to_owned()))
 }
 
 impl Owner {
