@@ -90,7 +90,7 @@ pub fn drain(
     let owners: Vec<_> =
         members.iter().map(|member| gateways.gateway(&member.name, &member.address)).collect();
     let gateway = gateways.gateway(address, address);
-    let source = Holding::read(&gateway).with_context(|| address.to_owned())?;
+    let source = Holding::read(&gateway, None).with_context(|| address.to_owned())?;
     let processes: Vec<_> = gateways.each(&owners, |owner| owner.status().map(|status| status.start_time));
     let same = |process: &anyhow::Result<String>| process.as_ref().is_ok_and(|it| *it == source.start_time);
     if let Some(member) = processes.iter().position(same) {

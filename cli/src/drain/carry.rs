@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, bail, ensure};
 
 use crate::batch::DECISION_MAX;
-use crate::drain::holding::{Holding, Told};
+use crate::drain::holding::{Groups, Holding, Told};
 use crate::drain::report::Outcome;
 use crate::drain::step::{Step, step};
 use crate::drain::{Options, Run};
@@ -21,7 +21,7 @@ use crate::gateway::{Gateway, Marks, Pushed};
 /// How often a group is pushed that the owner takes and then does not hold.
 const PUSHES_MAX: u32 = 3;
 /// How many rounds in a row may be too slow to act upon.
-const SLOW_MAX: u32 = 3;
+const SLOW_MAX: u32 = 6;
 
 /// A group on its way.
 pub(super) struct Task<'s> {
@@ -51,7 +51,9 @@ enum Turn {
     Over(Outcome),
     /// It was pushed to the owner; the next round sees whether it is there.
     Pushed,
-    /// What was read is too old to act upon, or from both sides of a push.
+    /// What was read is from both sides of a push.
+    Unclear,
+    /// What was read is too old to act upon.
     TooLate,
 }
 
@@ -64,8 +66,10 @@ pub(super) fn carry<'s>(
 ) -> Vec<(Task<'s>, Outcome)> {
     let mut over = Vec::new();
     let mut slow = 0;
+    // What the owner's API told, as long as that is good for something: it costs as much as the exposition.
+    let mut told = None;
     while !tasks.is_empty() {
-        let fresh = match read(run, owner, start_time) {
+        let fresh = match read(run, owner, start_time, told.take()) {
             Ok(fresh) => fresh,
             Err(error) => {
                 let reason = format!("{error:#}");
@@ -75,20 +79,22 @@ pub(super) fn carry<'s>(
         };
         let took = fresh.began.elapsed();
         let before = tasks.len();
-        let mut pushed = false;
+        let (mut pushed, mut unclear) = (false, false);
         for mut task in std::mem::take(&mut tasks) {
             match turn(run, owner, &fresh, &mut task) {
                 Turn::Over(outcome) => {
                     run.progress.inc(1);
                     over.push((task, outcome));
+                    continue;
                 }
-                Turn::Pushed => {
-                    pushed = true;
-                    tasks.push(task);
-                }
-                Turn::TooLate => tasks.push(task),
+                Turn::Pushed => pushed = true,
+                Turn::Unclear => unclear = true,
+                Turn::TooLate => {}
             }
+            tasks.push(task);
         }
+        // It does not know the groups that were pushed just now.
+        told = (!pushed && !unclear).then_some(fresh.owner.groups);
         slow = if pushed || tasks.len() < before { 0 } else { slow + 1 };
         if slow == SLOW_MAX {
             let reason = format!(
@@ -103,7 +109,7 @@ pub(super) fn carry<'s>(
     over
 }
 
-fn read(run: &Run<'_>, owner: &Gateway, start_time: &str) -> anyhow::Result<Fresh> {
+fn read(run: &Run<'_>, owner: &Gateway, start_time: &str, told: Option<Groups>) -> anyhow::Result<Fresh> {
     if !run.options.dry_run {
         run.guard.check().context("run the same command again")?;
     }
@@ -114,7 +120,7 @@ fn read(run: &Run<'_>, owner: &Gateway, start_time: &str) -> anyhow::Result<Fres
             ensure!(now == run.source.start_time, "the gateway that is drained was restarted; run again");
             run.gateway.marks()
         });
-        let holding = Holding::read(owner).context("the owner");
+        let holding = Holding::read(owner, told).context("the owner");
         (marks.join(), holding)
     });
     let Ok(marks) = marks else { bail!("reading the gateway that is drained failed") };
@@ -138,7 +144,7 @@ fn turn(run: &Run<'_>, owner: &Gateway, fresh: &Fresh, task: &mut Task<'_>) -> T
     }
     match step(run.source, task.group, &fresh.owner) {
         Step::Keep(reason) => Turn::Over(Outcome::Kept(reason)),
-        Step::Again => Turn::TooLate,
+        Step::Again => Turn::Unclear,
         Step::Held if keep || dry_run => Turn::Over(held(task)),
         Step::Held => delete(run, fresh, task),
         Step::Carry(_) if dry_run => Turn::Over(Outcome::Carried),

@@ -23,6 +23,9 @@ const ADVICE: &str =
 /// A group as the API tells it, with the series of its families.
 pub(super) type Told = Group<Vec<Series>>;
 
+/// Groups by their labels. One of which the labels cannot be told is filed under none.
+pub(super) type Groups = BTreeMap<Labels, Told>;
+
 /// All labels of a metric in one string: less memory than a map, and what maps are indexed by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 #[serde(from = "Metric")]
@@ -54,13 +57,13 @@ pub(super) struct Holding {
     pub(super) start_time: String,
     /// Its clock against ours.
     pub(super) clock: Clock,
-    /// Its groups. One of which the labels cannot be told is filed under none.
-    pub(super) groups: BTreeMap<Labels, Told>,
+    /// Its groups, by the API.
+    pub(super) groups: Groups,
     /// All families of the exposition by name, the gateway's own too.
     pub(super) exposed: HashMap<String, Exposed>,
     /// When each group was pushed last, by the exposition.
     pub(super) marks: Marks,
-    /// Types of each family, and how many groups have it as that; one more where the gateway has it of itself.
+    /// Types of each family, and how many groups have it as that; 1 where only the exposition has it.
     pub(super) kinds: HashMap<String, BTreeMap<String, usize>>,
 }
 
@@ -74,20 +77,19 @@ pub(super) struct Exposed {
 }
 
 impl Holding {
-    /// Reads both at the same time: see [`Holding::agrees`].
-    pub(super) fn read(gateway: &Gateway) -> anyhow::Result<Self> {
+    /// Reads both at the same time: see [`Holding::agrees`]. Groups that the API told before are not asked for again.
+    pub(super) fn read(gateway: &Gateway, told: Option<Groups>) -> anyhow::Result<Self> {
         let status = gateway.status()?;
         let (exposed, groups) = thread::scope(|scope| {
             let exposed = scope.spawn(|| expose(gateway.exposition().context(ADVICE)?));
-            let groups = gateway.groups_with();
+            let groups = told.map_or_else(|| ask(gateway), Ok);
             (exposed.join(), groups)
         });
         let exposed = exposed.map_err(|_| anyhow!("reading the exposition failed"))??;
         Ok(Self::of(status, exposed, groups?))
     }
 
-    fn of(status: Status, (exposed, marks): (HashMap<String, Exposed>, Marks), groups: Vec<Told>) -> Self {
-        let groups = groups.into_iter().map(|group| (group.labels.clone(), group)).collect();
+    fn of(status: Status, (exposed, marks): (HashMap<String, Exposed>, Marks), groups: Groups) -> Self {
         let kinds = kinds(&groups, &exposed);
         Self { start_time: status.start_time, clock: status.clock, groups, exposed, marks, kinds }
     }
@@ -110,6 +112,11 @@ impl Holding {
     }
 }
 
+fn ask(gateway: &Gateway) -> anyhow::Result<Groups> {
+    let groups: Vec<Told> = gateway.groups_with()?;
+    Ok(groups.into_iter().map(|group| (group.labels.clone(), group)).collect())
+}
+
 fn expose(reader: impl Read) -> anyhow::Result<(HashMap<String, Exposed>, Marks)> {
     let mut all = HashMap::new();
     let families = exposition::families(reader).map(|family| {
@@ -124,17 +131,13 @@ fn expose(reader: impl Read) -> anyhow::Result<(HashMap<String, Exposed>, Marks)
     Ok((all, marks))
 }
 
-fn kinds(
-    groups: &BTreeMap<Labels, Told>,
-    exposed: &HashMap<String, Exposed>,
-) -> HashMap<String, BTreeMap<String, usize>> {
+fn kinds(groups: &Groups, exposed: &HashMap<String, Exposed>) -> HashMap<String, BTreeMap<String, usize>> {
     let mut kinds: HashMap<String, BTreeMap<String, usize>> = HashMap::new();
     for (name, family) in groups.values().flat_map(|group| &group.families) {
         *kinds.entry(name.clone()).or_default().entry(family.kind.clone()).or_default() += 1;
     }
     for (name, family) in exposed {
-        let own = || BTreeMap::from([(family.kind.to_owned(), 1)]);
-        kinds.entry(name.clone()).or_insert_with(own);
+        kinds.entry(name.clone()).or_default().entry(family.kind.to_owned()).or_insert(1);
     }
     kinds
 }
@@ -157,7 +160,8 @@ mod tests {
                 r#"{{"labels":{{"job":"j"}},"push_time_seconds":{pushed},"push_failure_time_seconds":{refused}}}"#
             )
         };
-        let groups = told.map(|pushed| serde_json::from_str(&group(pushed)).unwrap()).into_iter().collect();
+        let groups = told.map(|pushed| serde_json::from_str::<Told>(&group(pushed)).unwrap());
+        let groups = groups.map(|group| (group.labels.clone(), group)).into_iter().collect();
         let gauge = |name: &str, value: u8| {
             let labels = b"\x0a\x0c\x0a\x08instance\x12\0\x0a\x08\x0a\x03job\x12\x01j\x12\x09\x09";
             let raw = [labels.as_slice(), &f64::from(value).to_le_bytes()].concat();

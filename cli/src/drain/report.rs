@@ -8,6 +8,9 @@ use serde::Serialize;
 use crate::gateway::Labels;
 use crate::output;
 
+/// How many kept groups the table shows: they are mostly kept for the same reason.
+const SHOWN: usize = 50;
+
 /// What became of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -119,12 +122,15 @@ impl fmt::Display for Report {
             writeln!(f, "{table}")?;
         }
         let mut table = output::table(&["GROUP", "OWNER", "KEPT BECAUSE"]);
-        for kept in &self.kept {
+        for kept in self.kept.iter().take(SHOWN) {
             let owner = kept.owner.as_deref().unwrap_or("unknown");
             table.add_row([&output::group(&kept.labels), owner, &kept.reason]);
         }
         if !self.kept.is_empty() {
             writeln!(f, "\n{table}")?;
+        }
+        if self.kept.len() > SHOWN {
+            writeln!(f, "… and {} more; --output json has all", self.kept.len() - SHOWN)?;
         }
         let would = if self.dry_run { " (dry run: nothing was done)" } else { "" };
         let gap = if self.owners.is_empty() && self.kept.is_empty() { "" } else { "\n" };
