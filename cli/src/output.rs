@@ -35,6 +35,14 @@ pub fn progress(what: &'static str) -> ProgressBar {
     style.map_or(bar.clone(), |style| bar.with_style(style.progress_chars("=> ")))
 }
 
+/// What moves a bar: told how many are done, of how many.
+pub fn advance(bar: &ProgressBar) -> impl Fn(usize, usize) {
+    |done, all| {
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+    }
+}
+
 /// A group as people write it: `{job="a",instance="b"}`, `job` first.
 #[must_use]
 pub fn group(labels: &BTreeMap<String, String>) -> String {

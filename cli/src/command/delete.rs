@@ -74,10 +74,7 @@ impl Delete {
         let mut guard = Guard::new(&GuardArgs { envoys: Vec::new(), settle: Duration::ZERO }, source)?;
         guard.observe()?;
         let bar = output::progress("deleting");
-        let report = plan.carry_out(&gateways, &guard, |done, all| {
-            bar.set_length(all as u64);
-            bar.set_position(done as u64);
-        });
+        let report = plan.carry_out(&gateways, &guard, output::advance(&bar));
         bar.finish_and_clear();
         self.report(&report)
     }

@@ -68,10 +68,7 @@ impl Expire {
             let fleet = guard.settled(output::settling)?;
             let gateways = Gateways::new(&self.gateways, fleet.router.config())?;
             let bar = output::progress("deleting");
-            let report = expire::pass(&fleet, &gateways, &guard, &rules, |done, all| {
-                bar.set_length(all as u64);
-                bar.set_position(done as u64);
-            });
+            let report = expire::pass(&fleet, &gateways, &guard, &rules, output::advance(&bar));
             bar.finish_and_clear();
             report
         };

@@ -65,10 +65,7 @@ impl Sweep {
         let gateways = Gateways::new(&self.gateways, fleet.router.config())?;
         let fleet = if self.dry_run { fleet } else { guard.settled(output::settling)? };
         let bar = output::progress("deleting");
-        let report = sweep::pass(&fleet, &gateways, &guard, options, |done, all| {
-            bar.set_length(all as u64);
-            bar.set_position(done as u64);
-        })?;
+        let report = sweep::pass(&fleet, &gateways, &guard, options, output::advance(&bar))?;
         bar.finish_and_clear();
         output::show(self.output, &report, text)?;
         Ok(Outcome::found(report.is_unfinished()))
@@ -102,9 +99,7 @@ fn text(report: &Report) -> String {
     if kept.row_count() > 0 {
         text += &format!("{}\n\n", kept.trim_fmt());
     }
-    for gateway in &report.unreadable {
-        text += &format!("{} cannot be read: {}\n", gateway.gateway, gateway.reason);
-    }
+    text += &output::unreadable(&report.unreadable);
     let deleted = report.deleted();
     let verb = if report.dry_run { "would be deleted" } else { "deleted" };
     text + &format!(

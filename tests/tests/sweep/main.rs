@@ -1,5 +1,6 @@
 //! `pushring sweep` on real Pushgateways: what it deletes, and above all what it does not. Each of the safety rules has
 //! a test that fails, with data lost, when the rule is broken.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // a panic is how a test fails
 
 mod clocks;
 mod doubts;
