@@ -1,9 +1,10 @@
 //! Pushgateways, asked one by one and directly: through Envoy one would reach only the owner of a group.
 
 use std::fmt;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -11,6 +12,7 @@ use jiff::Timestamp;
 use pushring_router::Config;
 use reqwest::blocking::{Client, RequestBuilder, Response};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE};
+use reqwest::redirect::Policy;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
@@ -28,6 +30,11 @@ pub mod marks;
 /// All types of metrics, without loss; names beyond ASCII as they are.
 const PROTOBUF: &str = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;\
                         encoding=delimited;escaping=allow-utf-8";
+
+/// The longest that a deletion may take, connecting included: the reading on which it rests gets no younger.
+pub const DELETE_MAX: Duration = Duration::from_secs(1);
+/// The longest `--gateway-timeout`; time arithmetic ends somewhere beyond.
+const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 
 /// How to reach the Pushgateways.
 #[derive(Clone, Debug, clap::Args)]
@@ -66,6 +73,7 @@ pub struct GatewayArgs {
 #[derive(Clone, Debug)]
 pub struct Gateways {
     client: Client,
+    timeout: Duration,
     scheme: String,
     path_prefix: String,
     auth: Auth,
@@ -97,6 +105,7 @@ pub struct Gateway {
     address: String,
     base: String,
     client: Client,
+    timeout: Duration,
     auth: Auth,
 }
 
@@ -144,9 +153,18 @@ impl Gateways {
             cert: args.gateway_cert.as_deref(),
             key: args.gateway_key.as_deref(),
         };
-        let client = tls.add_to(crate::http::client(args.gateway_timeout))?;
+        let timeout = args.gateway_timeout;
+        ensure!(
+            !timeout.is_zero() && timeout <= TIMEOUT_MAX,
+            BadInput(format!(
+                "--gateway-timeout: found {timeout:?}, allowed above 0 and up to {TIMEOUT_MAX:?}"
+            ))
+        );
+        // A redirect would lead to another gateway than the one that was asked.
+        let client = tls.add_to(crate::http::client(timeout).redirect(Policy::none()))?;
         Ok(Self {
             client: client.build().map_err(|error| BadInput(format!("Pushgateways: {error}")))?,
+            timeout,
             scheme: args.scheme.clone().unwrap_or_else(|| config.redirect_scheme.to_owned()),
             path_prefix: config.path_prefix.clone(),
             auth,
@@ -162,11 +180,13 @@ impl Gateways {
             address: address.to_owned(),
             base: format!("{}://{address}{}", self.scheme, self.path_prefix),
             client: self.client.clone(),
+            timeout: self.timeout,
             auth: self.auth.clone(),
         }
     }
 
-    /// `f` of every item, in the order of the items, at most `--concurrency` at the same time.
+    /// `f` of every item, in the order of the items, at most `--concurrency` at the same time. A panic in `f` goes on
+    /// here: with a result missing, all behind it would be taken for another gateway's.
     pub fn each<T: Sync, R: Send>(&self, items: &[T], f: impl Fn(&T) -> R + Sync) -> Vec<R> {
         let next = AtomicUsize::new(0);
         let work = || {
@@ -181,7 +201,9 @@ impl Gateways {
         };
         let mut all: Vec<(usize, R)> = thread::scope(|scope| {
             let workers: Vec<_> = (0..self.concurrency.min(items.len())).map(|_| scope.spawn(work)).collect();
-            workers.into_iter().filter_map(|worker| worker.join().ok()).flatten().collect()
+            let done =
+                |worker: ScopedJoinHandle<'_, _>| worker.join().unwrap_or_else(|panic| resume_unwind(panic));
+            workers.into_iter().flat_map(done).collect()
         });
         all.sort_unstable_by_key(|(index, _)| *index);
         all.into_iter().map(|(_, result)| result).collect()
@@ -268,12 +290,13 @@ impl Gateway {
     }
 
     /// Deletes the group of a push path (with the prefix, as `labels_to_path` writes it). The gateway queues it
-    /// behind pushes that came before.
+    /// behind pushes that came before, and answers at once. Given up after [`DELETE_MAX`]: what has to wait for a
+    /// connection longer than that is not sent any more.
     ///
     /// # Errors
     /// It cannot be reached or refuses.
     pub fn delete(&self, path: &str) -> anyhow::Result<()> {
-        self.answer(self.client.delete(self.push_url(path))).map(drop)
+        self.answer(self.client.delete(self.push_url(path)).timeout(self.timeout.min(DELETE_MAX))).map(drop)
     }
 
     /// Adds families, in the delimited protobuf form, to the group of a push path.
@@ -332,7 +355,7 @@ fn unreachable(error: reqwest::Error) -> anyhow::Error {
         cause = deeper;
     }
     if timeout {
-        anyhow::anyhow!("no answer in time (--gateway-timeout)")
+        anyhow::anyhow!("no answer in time (a deletion: a second; else --gateway-timeout)")
     } else {
         anyhow::anyhow!("{cause}")
     }
@@ -355,4 +378,43 @@ fn read<T: DeserializeOwned>(response: Response) -> anyhow::Result<T> {
     let url = response.url().path().to_owned();
     serde_json::from_reader(std::io::BufReader::with_capacity(1 << 16, response))
         .with_context(|| format!("{url}: not what a Pushgateway answers"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gateways(timeout: Duration) -> anyhow::Result<Gateways> {
+        let args = GatewayArgs {
+            scheme: None,
+            gateway_user: None,
+            gateway_password: None,
+            gateway_token: None,
+            gateway_ca_file: None,
+            gateway_cert: None,
+            gateway_key: None,
+            gateway_timeout: timeout,
+            concurrency: 2,
+        };
+        Gateways::new(&args, &Config::parse(br#"{"members":["a:1"]}"#).unwrap())
+    }
+
+    #[test]
+    fn results_are_in_the_order_of_the_items() {
+        let items: Vec<usize> = (0..100).collect();
+        assert_eq!(gateways(Duration::from_secs(1)).unwrap().each(&items, |item| *item), items);
+    }
+
+    #[test]
+    #[should_panic(expected = "the second")]
+    fn a_result_that_is_missing_is_not_made_up_for_by_the_next() {
+        gateways(Duration::from_secs(1)).unwrap().each(&[1, 2, 3], |item| assert!(*item != 2, "the second"));
+    }
+
+    #[test]
+    fn no_timeout_is_none() {
+        for timeout in [Duration::ZERO, Duration::from_secs(3601), Duration::MAX] {
+            assert!(gateways(timeout).unwrap_err().is::<BadInput>());
+        }
+    }
 }

@@ -83,13 +83,13 @@ pub fn run(
     let rules = Rules { after: args.expire_after, jobs: args.expire_jobs.clone() };
     let mut watcher = Watcher { guard, held, gateways, options, rules, metrics, journal: Journal::default() };
     while !watcher.guard.interrupted() {
-        let due = Instant::now() + interval;
+        let began = Instant::now();
         let active = watcher.is_active();
         watcher.metrics.active(active);
         if active {
             watcher.turn();
         }
-        watcher.wait(due, active);
+        watcher.wait(began, interval, active);
     }
     if let Some(lock) = lock {
         lock.release();
@@ -155,8 +155,8 @@ impl Watcher<'_> {
     }
 
     /// Until the next pass is due, this one gets active, or somebody asks for the end.
-    fn wait(&self, due: Instant, active: bool) {
-        while Instant::now() < due && !self.guard.interrupted() && (active || !self.is_active()) {
+    fn wait(&self, began: Instant, interval: Duration, active: bool) {
+        while began.elapsed() < interval && !self.guard.interrupted() && (active || !self.is_active()) {
             thread::sleep(PAUSE);
         }
     }

@@ -83,9 +83,10 @@ impl<M> Group<M> {
     }
 }
 
+/// A client can push a family of that name and another type.
 #[derive(Deserialize)]
 struct Gauge {
-    value: String,
+    value: Option<String>,
 }
 
 /// `last_push_successful`: the API's own field, or a family of that name.
@@ -162,7 +163,7 @@ fn plain(labels: Value) -> Option<Labels> {
 }
 
 fn push(family: &Family<Vec<Gauge>>) -> Option<Push> {
-    let seconds = family.metrics.first()?.value.parse().ok()?;
+    let seconds = family.metrics.first()?.value.as_ref()?.parse().ok()?;
     Some(Push { time_stamp: family.time_stamp, seconds })
 }
 

@@ -2,7 +2,7 @@
 //! more than a second old.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -146,6 +146,23 @@ fn a_deletion_is_sent_within_a_second_of_the_reading_or_not_at_all() {
         }
         assert!(seen.lock().unwrap().len() >= 4, "status and groups, twice");
     }
+}
+
+#[test]
+fn a_deletion_that_is_not_answered_is_given_up() {
+    let (mut world, _) = doubled();
+    let (waiting, ended) = mpsc::channel::<()>();
+    let ended = Mutex::new(ended);
+    world.tap(1, OLD, move |passing| {
+        if passing.method == "DELETE" {
+            let _ = ended.lock().unwrap().recv();
+        }
+    });
+    let ran = world.sweep(&["--gateway-timeout", "1h"]);
+    let (result, reason) = &misplaced(&ran)["g1"];
+    assert_eq!((ran.code, result.as_str()), (1, "failed"));
+    assert!(reason.contains("no answer in time"), "{reason}");
+    drop(waiting);
 }
 
 /// What a gateway is slow in is read again by its exposition.
