@@ -138,8 +138,10 @@ fn reread(survey: &Survey, index: usize, wanted: &HashSet<&Labels>) -> Reread {
 }
 
 fn see(gateway: &Gateway, before: &Contents, wanted: &HashSet<&Labels>) -> anyhow::Result<Seen> {
-    let start_time = gateway.status()?.start_time;
-    ensure!(start_time == before.status.start_time, "it was started anew meanwhile");
+    let status = gateway.status()?;
+    ensure!(status.start_time == before.status.start_time, "it was started anew meanwhile");
+    // All comparisons and ages of the survey rest on it.
+    ensure!(status.clock.goes_as(&before.status.clock), "its clock or this machine's was set meanwhile");
     if before.took > API_MAX {
         return Ok(Seen::Marks(gateway.marks()?));
     }

@@ -7,6 +7,7 @@ use pushring_router::{Router, labels_to_path};
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::fleet::Fleet;
+use crate::gateway::clock::Clock;
 use crate::gateway::{Gateway, Gateways, Group, Labels, Status};
 
 /// All gateways of a fleet, read at about the same time.
@@ -101,8 +102,20 @@ fn contents<M: DeserializeOwned>(gateway: &Gateway) -> anyhow::Result<Contents<M
     let began = Instant::now();
     let status = gateway.status()?;
     let mut groups: Vec<Group<M>> = gateway.groups_with()?;
+    doubt_the_future(&mut groups, &status.clock);
     groups.sort_by(|a, b| a.labels.cmp(&b.labels));
     Ok(Contents { status, began, took: began.elapsed(), groups })
+}
+
+fn doubt_the_future<M>(groups: &mut [Group<M>], clock: &Clock) {
+    for group in groups {
+        let families = group.families.values().map(|family| family.time_stamp);
+        let stamps = families.chain(group.pushed.map(|push| push.time_stamp));
+        if group.doubt.is_none() && stamps.into_iter().any(|stamp| clock.is_future(stamp)) {
+            group.doubt =
+                Some("it was pushed in the future of its gateway, whose clock was set back".to_owned());
+        }
+    }
 }
 
 /// A group's place: what its labels come to.
@@ -115,10 +128,14 @@ pub struct Place {
 }
 
 /// Where a group belongs. `None` when its labels do not come back from the path that is written for them, as with a
-/// name that needs `utf8_names`, or when there are no members.
+/// name that needs `utf8_names`, when a gateway that runs with UTF-8 names though the settings do not say so would take
+/// the path for another group's, or when there are no members.
 #[must_use]
 pub fn place(router: &Router, labels: &Labels) -> Option<Place> {
     let config = router.config();
+    if !config.utf8_names && labels.keys().any(|name| name.starts_with("U__")) {
+        return None;
+    }
     let bytes = labels.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
     let path = labels_to_path(&config.path_prefix, config.utf8_names, bytes)?;
     let group = router.group(path.as_bytes())?;

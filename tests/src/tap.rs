@@ -4,7 +4,7 @@
 use std::fmt;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use anyhow::{Context, Result};
@@ -30,7 +30,7 @@ pub struct Tap {
     /// Where it listens.
     pub address: SocketAddr,
     server: SocketAddr,
-    shift: Shift,
+    shift: Arc<Mutex<Shift>>,
     before: Arc<Hook>,
 }
 
@@ -60,6 +60,7 @@ impl Tap {
         before: impl Fn(&Passing) + Send + Sync + 'static,
     ) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
+        let shift = Arc::new(Mutex::new(shift));
         let tap = Self { address: listener.local_addr()?, server, shift, before: Arc::new(before) };
         let serving = tap.clone();
         thread::spawn(move || {
@@ -70,6 +71,15 @@ impl Tap {
             }
         });
         Ok(tap)
+    }
+
+    /// From now on time shows like this.
+    pub fn set(&self, shift: Shift) {
+        *self.shift.lock().unwrap_or_else(PoisonError::into_inner) = shift;
+    }
+
+    fn shift(&self) -> Shift {
+        *self.shift.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn serve(&self, mut stream: TcpStream) -> Result<()> {
@@ -106,14 +116,15 @@ impl Tap {
     fn shift_date(&self, date: &str) -> String {
         let parser = jiff::fmt::rfc2822::DateTimeParser::new();
         let shifted =
-            parser.parse_timestamp(date).map(|date| date + SignedDuration::from_secs(self.shift.clock));
+            parser.parse_timestamp(date).map(|date| date + SignedDuration::from_secs(self.shift().clock));
         let print = |date| jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&date);
         shifted.and_then(print).unwrap_or_default()
     }
 
     fn shift_stamps(&self, json: &str) -> String {
         const MARK: &str = "\"time_stamp\":\"";
-        let shift = SignedDuration::from_secs(self.shift.clock - self.shift.age);
+        let shift = self.shift();
+        let shift = SignedDuration::from_secs(shift.clock - shift.age);
         let mut parts = json.split(MARK);
         let mut out = parts.next().unwrap_or_default().to_owned();
         for part in parts {

@@ -48,6 +48,20 @@ impl Clock {
     pub fn age(&self, stamp: Timestamp) -> SignedDuration {
         self.theirs(Timestamp::now()).duration_since(stamp)
     }
+
+    /// Whether a time stamp of its certainly lies in its future: its clock was set back since, and by how much its other
+    /// time stamps are wrong, nobody knows.
+    #[must_use]
+    pub fn is_future(&self, stamp: Timestamp) -> bool {
+        self.age(stamp) < -(MARGIN + self.error)
+    }
+
+    /// Whether it goes as it did `before`, as far as one can tell: neither it nor ours was set in between, nor stood
+    /// still.
+    #[must_use]
+    pub fn goes_as(&self, before: &Self) -> bool {
+        (self.ahead - before.ahead).abs() <= self.error + before.error
+    }
 }
 
 /// Whether `a` by one gateway's clock is certainly later than `b` by another's. `None` when their clocks are not known
@@ -97,6 +111,27 @@ mod tests {
             Some(true)
         );
         assert_eq!(is_later((at("2026-11-21T10:01:00Z"), &ahead), (ten, &even)), Some(false));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_is_noticed() {
+        let before =
+            clock("Sat, 21 Nov 2026 10:00:00 GMT", "2026-11-21T10:00:00.9Z", "2026-11-21T10:00:00.9Z");
+        let later = |date: &str| clock(date, "2026-11-21T10:01:00.1Z", "2026-11-21T10:01:00.1Z");
+        assert!(later("Sat, 21 Nov 2026 10:01:00 GMT").goes_as(&before));
+        assert!(!later("Sat, 21 Nov 2026 10:01:02 GMT").goes_as(&before));
+        assert!(!later("Sat, 21 Nov 2026 10:00:57 GMT").goes_as(&before));
+        assert!(!later("Mon, 01 Jan 0001 00:00:00 GMT").goes_as(&before));
+    }
+
+    #[test]
+    fn what_lies_in_the_future_of_its_own_gateway() {
+        let now = Timestamp::now();
+        let clock = Clock { ahead: SignedDuration::from_secs(600), error: SignedDuration::from_secs(1) };
+        assert!(clock.is_future(now + SignedDuration::from_secs(660)));
+        assert!(!clock.is_future(now + SignedDuration::from_secs(602)));
+        assert!(!clock.is_future(Timestamp::MIN));
+        assert!(clock.is_future(Timestamp::MAX));
     }
 
     #[test]

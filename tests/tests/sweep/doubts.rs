@@ -1,6 +1,8 @@
 //! Any doubt keeps the group.
 
-use std::net::{Ipv6Addr, SocketAddr};
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv6Addr, SocketAddr, TcpListener};
+use std::thread;
 
 use pushring_tests::Pushgateway;
 use serde_json::json;
@@ -124,4 +126,48 @@ fn a_gateway_whose_api_is_something_else_is_told_and_left_alone() {
     let reason = ran.json().unwrap()["unreadable"][0]["reason"].to_string();
     assert!(reason.contains("/api/v1/status: answers 404"), "{reason}");
     assert_eq!(world.gateways[1].groups().unwrap().len(), 1);
+}
+
+#[test]
+fn a_label_that_the_gateways_may_unescape_keeps_the_group() {
+    // The gateways run with UTF-8 names, the settings do not say so: the path of {U__a} leads to {a} there.
+    let mut world = World::with_flags(2, &["--push.enable-utf8-names"]);
+    let path = |number: usize, name: &str| format!("/metrics/job/j{number}/{name}/v");
+    let fits = |number: &usize| {
+        (world.owner(&path(*number, "U__a")), world.owner(&path(*number, "a"))) == (0, 1)
+    };
+    let number = (0..).find(fits).unwrap();
+    for gateway in [1, 0] {
+        world.put(gateway, &path(number, "U__U____a"), "a 1\n");
+    }
+    world.put(1, &path(number, "a"), "b 1\n");
+    world.age(1);
+    let ran = world.sweep(&[]);
+    assert_eq!((ran.code, world.counts()), (1, vec![1, 2]));
+    assert!(world.gateways[1].metrics().unwrap().contains("b{"), "{ran:?}");
+}
+
+#[test]
+fn where_a_redirect_leads_is_another_gateway() {
+    let mut world = World::start(2);
+    let path = world.path_of(0, 0);
+    world.put(1, &path, "a 1\n");
+    world.put(0, &path, "a 2\n");
+    world.age(1);
+    let (listener, elsewhere) = (TcpListener::bind("127.0.0.1:0").unwrap(), world.addresses[1]);
+    world.addresses[1] = listener.local_addr().unwrap();
+    world.configure(json!({}));
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+            let first = lines.next().unwrap_or_default();
+            let path = first.split(' ').nth(1).unwrap_or_default();
+            lines.take_while(|line| !line.is_empty()).for_each(drop);
+            let head = "HTTP/1.1 307 -\r\nconnection: close\r\ncontent-length: 0";
+            let _ = write!(stream, "{head}\r\nlocation: http://{elsewhere}{path}\r\n\r\n");
+        }
+    });
+    let ran = world.sweep(&[]);
+    assert_eq!((ran.code, world.counts()), (1, vec![1, 1]));
+    assert!(ran.stdout.contains("answers 307"), "{ran:?}");
 }
