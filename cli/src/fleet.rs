@@ -4,9 +4,10 @@
 //! those that are registered, by the rules of the templates ([`crate::members`]), so that the ring is the one that
 //! consul-template renders. What cannot be read is an error, never an empty fleet.
 
-use std::fs;
+use std::fs::{self, Metadata};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 use pushring_router::{Config, Member, Router};
@@ -58,7 +59,7 @@ pub struct Fleet {
     pub registered: Vec<Member>,
     /// Registrations in Consul that cannot be members, and why; one line each.
     pub skipped: Vec<String>,
-    /// When settings or members last changed: the time stamp of the file. None where the members come from Consul,
+    /// When settings or members last changed: when the file was written or moved to its place. None where the members come from Consul,
     /// which does not tell.
     pub changed: Option<SystemTime>,
 }
@@ -139,12 +140,21 @@ impl Fleet {
     /// [`BadInput`] when it is unreadable, or when the filter would refuse it: then with the filter's words.
     pub fn from_file(path: &Path) -> anyhow::Result<Self> {
         let text = read(path)?;
-        let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
+        let metadata = fs::metadata(path);
         let router = parse(&text).map_err(|error| BadInput(format!("{}: {error:#}", path.display())))?;
         // A time in the future would never come to be long ago.
-        let changed = modified.ok().map(|time| time.min(SystemTime::now()));
+        let changed = metadata.ok().map(|metadata| changed(&metadata).min(SystemTime::now()));
         Ok(Self { router, registered: Vec::new(), skipped: Vec::new(), changed })
     }
+}
+
+/// When its text or its name changed last: what is moved or copied here with its old time stamp (`mv`, `rsync -a`) is in
+/// force since it came.
+fn changed(metadata: &Metadata) -> SystemTime {
+    let came = u64::try_from(metadata.ctime()).ok();
+    let came = came.and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds)));
+    let modified = metadata.modified().ok();
+    came.into_iter().chain(modified).max().unwrap_or_else(SystemTime::now)
 }
 
 /// Reads a file that the caller named.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use pushring_router::{Config, RouteBy};
@@ -40,8 +40,8 @@ pub struct Guard {
     envoys: Vec<Url>,
     client: Client,
     settle: Duration,
-    /// The digest of the fleet and since when it is that.
-    known: Option<(String, SystemTime)>,
+    /// The digest of the fleet, and when it was first seen; `None` where its file alone tells since when it is that.
+    known: Option<(String, Option<Instant>)>,
     interrupted: Arc<AtomicBool>,
     lock: Option<Box<dyn Fn() -> anyhow::Result<()> + Send + Sync>>,
 }
@@ -99,16 +99,17 @@ impl Guard {
     /// As [`Source::read`].
     pub fn observe(&mut self) -> anyhow::Result<(Fleet, Duration)> {
         let fleet = self.source.read()?;
-        let (digest, now) = (fleet.router.digest(), SystemTime::now());
-        let changed = fleet.changed.map(|changed| changed.min(now));
-        let since = match self.known.take() {
-            Some((known, since)) if known == digest => changed.map_or(since, |changed| changed.max(since)),
-            Some(_) => now,
-            None => changed.unwrap_or(now),
+        let digest = fleet.router.digest();
+        let seen = match self.known.take() {
+            Some((known, seen)) if known == digest => seen,
+            None if fleet.changed.is_some() => None,
+            _ => Some(Instant::now()),
         };
-        self.known = Some((digest, since));
-        let settled_for = now.duration_since(since).unwrap_or_default();
-        Ok((fleet, self.settle.saturating_sub(settled_for)))
+        // Two clocks, the shorter time counts: ours may be set meanwhile.
+        let seen_for = seen.map_or(Duration::MAX, |seen| seen.elapsed());
+        let file_for = fleet.changed.map_or(Duration::MAX, |changed| changed.elapsed().unwrap_or_default());
+        self.known = Some((digest, seen));
+        Ok((fleet, self.settle.saturating_sub(seen_for.min(file_for))))
     }
 
     /// Waits until the settling time is over; `notice` is told once how long that will take. Then all that
@@ -139,9 +140,6 @@ impl Guard {
     /// What is not so; [`NotSafe`] but for an interruption.
     pub fn check(&self) -> anyhow::Result<()> {
         ensure!(!self.interrupted(), "interrupted");
-        if let Some(lock) = &self.lock {
-            lock()?;
-        }
         let fleet = self.source.read().context(NotSafe("the members cannot be read".to_owned()))?;
         let digest = fleet.router.digest();
         let known = self.known.as_ref().map(|(known, _)| known);
@@ -156,7 +154,8 @@ impl Guard {
                 NotSafe(format!("the ring of {envoy} has the digest {theirs}, found {digest} here"))
             );
         }
-        Ok(())
+        // Last, because many Envoys take their time.
+        self.lock.as_ref().map_or(Ok(()), |lock| lock())
     }
 
     fn envoy_digest(&self, envoy: &Url, config: &Config) -> anyhow::Result<String> {

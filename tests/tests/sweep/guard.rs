@@ -1,12 +1,13 @@
 //! When nothing may be touched: members that settle, Envoys with another ring, members that change meanwhile.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pushring_tests::command::pushring;
 use pushring_tests::tap::Shift;
-use pushring_tests::{Envoy, Layout, Member, Mode, Ports, Process, live, process, tools};
+use pushring_tests::{Envoy, Layout, Member, Mode, Ports, Process, live, poll_until, process, tools};
 use rustix::process::Signal;
 
 use crate::world::World;
@@ -26,6 +27,9 @@ fn nothing_is_touched_before_the_members_have_settled() {
     let (world, _) = sweepable(2);
     let config = world.config_file();
     let args = ["sweep", "--config", config.to_str().unwrap(), "--settle", "1h"];
+    // As if it had been written two hours ago and moved here just now.
+    let file = fs::File::options().append(true).open(&config).unwrap();
+    file.set_modified(SystemTime::now() - Duration::from_secs(7200)).unwrap();
     let mut command = process::command(&tools::pushring().unwrap());
     command.args(args);
     let mut waiting = Process::start("sweep", command, world.dir.path()).unwrap();
@@ -35,10 +39,11 @@ fn nothing_is_touched_before_the_members_have_settled() {
     assert_eq!((status.code(), world.counts()), (Some(1), vec![1, 1]));
     assert!(waiting.log().contains("interrupted: nothing was touched"), "{}", waiting.log());
 
-    // Changed two hours ago: no waiting.
-    let file = fs::File::options().append(true).open(&config).unwrap();
-    file.set_modified(SystemTime::now() - Duration::from_secs(7200)).unwrap();
-    let ran = pushring(args).unwrap();
+    // It is there for longer than the settling time: no waiting.
+    let came = UNIX_EPOCH + Duration::from_secs(config.metadata().unwrap().ctime().cast_unsigned());
+    let settled = || (came.elapsed().unwrap() > Duration::from_secs(3)).then_some(());
+    poll_until("the settling time to be over", settled).unwrap();
+    let ran = pushring(args[..4].iter().chain(&["2s"])).unwrap();
     assert_eq!((ran.code, ran.stderr.as_str(), world.counts()), (0, "", vec![1, 0]));
 }
 
