@@ -36,13 +36,13 @@ fn is_deleted(number: usize) -> bool {
 
 /// Every fifth is pushed all the time.
 fn is_busy(number: usize) -> bool {
-    number % 5 == 0
+    number.is_multiple_of(5)
 }
 
 /// As its client pushes it: at once, or one family after the other.
 fn push(client: &Client, number: usize) {
     let path = path(number);
-    let answers = if number % 2 == 0 {
+    let answers = if number.is_multiple_of(2) {
         vec![client.put(&path, "a 1\nb 1\n")]
     } else {
         vec![client.post(&path, "a 1\n"), client.post(&path, "b 1\n")]
