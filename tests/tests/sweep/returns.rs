@@ -47,13 +47,13 @@ fn two_sweepers_at_once_do_no_harm() {
     for number in 0..150 {
         let path = world.path_of(number % 3, number);
         world.put((number + 1) % 3, &path, "a 1\n");
-        if number.is_multiple_of(2) {
+        if number % 2 == 0 {
             world.put(number % 3, &path, "a 2\n");
         }
     }
     world::margin();
     for number in 0..150 {
-        if number.is_multiple_of(2) {
+        if number % 2 == 0 {
             world.put(number % 3, &world.path_of(number % 3, number), "a 3\n");
         }
     }
