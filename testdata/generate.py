@@ -28,6 +28,7 @@ def main() -> int:
         "members.tsv": members_rows(sets),
         "owners.tsv": owners_rows(sets, rings),
         "paths.tsv": paths_rows(rings),
+        "fleets.tsv": fleets_rows(),
     }
     differ = False
     for name, rows in files.items():
@@ -106,6 +107,13 @@ def paths_rows(rings: dict) -> list:
                 set_name = "ds-three" if route_by == "path" else "ten"
                 row_key = parsed.key(route_by)
                 rows.append((*row, row_key.hex(), set_name, rings[set_name].clockwise(row_key)[0]))
+    return rows
+
+
+def fleets_rows() -> list:
+    rows = [("fleet", "name")]
+    for number, names in enumerate(cases.fleets()):
+        rows += [(str(number), name) for name in names]
     return rows
 
 

@@ -75,6 +75,19 @@ pub(crate) fn pushes() -> impl Iterator<Item = Push> {
     })
 }
 
+/// The fleets of `fleets.tsv`: the names of the members of each.
+pub(crate) fn fleets() -> Vec<Vec<&'static str>> {
+    let mut fleets: Vec<Vec<_>> = Vec::new();
+    let mut last = "";
+    for [fleet, name] in rows(include_str!("fleets.tsv")) {
+        if std::mem::replace(&mut last, fleet) != fleet {
+            fleets.push(Vec::new());
+        }
+        fleets.last_mut().expect("a fleet").push(name);
+    }
+    fleets
+}
+
 /// The rows after the column names.
 fn rows<const COLUMNS: usize>(text: &'static str) -> impl Iterator<Item = [&'static str; COLUMNS]> {
     text.lines().skip(1).map(|line| {

@@ -45,6 +45,24 @@ def member_sets() -> list[tuple[str, str, dict[str, int]]]:
     ]
 
 
+def fleets(count: int = 40, size: int = 100) -> list[list[str]]:
+    """Fleets as people name them, in turns: one network, several networks, a StatefulSet, one host with many ports."""
+    rng = random.Random("fleets")
+    out = []
+    for number in range(count):
+        net = f"10.{number}.{rng.randrange(256)}"
+        first = rng.randrange(20000, 50000)
+        scattered = rng.sample(range(65536), size)
+        kinds = (
+            [f"{net}.{i + 1}:9091" for i in range(size)],
+            [f"172.{16 + number % 16}.{i >> 8}.{i & 255}:9091" for i in scattered],
+            [f"pushgateway-{i}.pushgateway.team-{number}.svc:9091" for i in range(size)],
+            [f"{net}.7:{first + i}" for i in range(size)],
+        )
+        out.append(kinds[number % len(kinds)])
+    return out
+
+
 def keys(name: str, placement: str) -> list[bytes]:
     """Keys looked up in a set: empty, short, long, any bytes; and some that hit the edges of the circle."""
     rng = random.Random(name)
