@@ -5,6 +5,7 @@ GATEWAYS ?= 3
 MODE ?= cluster
 TOOLS := target/tools
 BIN := $(TOOLS)/bin
+DEBIAN := nginx haproxy liblua5.3-0 libopentracing-c-wrapper0 libopentracing1
 WASM_TARGET := wasm32-unknown-unknown
 RUST := $(TOOLS)/.rust
 
@@ -38,7 +39,6 @@ lint: $(RUST) $(BIN)/.cargo-deny-$(CARGO_DENY) ## format check, clippy (native a
 	cargo fmt --all --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
-	cargo clippy --quiet --manifest-path bench/Cargo.toml --target-dir target/bench -- -D warnings
 	cargo clippy --quiet -p pushring-ring -p pushring-router -p pushring-filter --target $(WASM_TARGET) -- -D warnings
 	$(BIN)/cargo-deny --log-level error check bans licenses sources
 
@@ -56,7 +56,7 @@ wasm-tests: $(BIN)/.wasm-bindgen-$(WASM_BINDGEN) ## the tests of ring and router
 
 e2e: wasm tools ## end to end: the compiled filter in a real Envoy, in front of real pushgateways
 	cargo build --quiet -p pushring
-	cargo test -p pushring-tests
+	cargo test -p pushring-tests -p pushring-bench
 
 fuzz: $(BIN)/.cargo-fuzz-$(CARGO_FUZZ) ## every fuzz target for a bounded number of inputs; RUNS=1000000
 	cd fuzz && $(abspath $(BIN))/cargo-fuzz build --sanitizer none --target-dir ../target/fuzz
@@ -66,15 +66,17 @@ fuzz: $(BIN)/.cargo-fuzz-$(CARGO_FUZZ) ## every fuzz target for a bounded number
 			target/fuzz/corpus/$$target > target/fuzz/$$target.log 2>&1 \
 			|| { tail -40 target/fuzz/$$target.log; exit 1; }; done
 
-bench: $(RUST) ## how evenly the ring spreads, what a decision costs
-	cargo run --quiet --release --manifest-path bench/Cargo.toml --target-dir target/bench
+bench: wasm $(BIN)/envoy $(TOOLS)/debian/.installed ## pushes through pushring, Envoy's own policies, nginx, HAProxy; ROUNDS=2 PART=compare ONLY=Lua
+	cargo build --quiet --release -p noop-filter --target $(WASM_TARGET)
+	cargo run --profile bench -p pushring-bench -- $(if $(ROUNDS),--rounds $(ROUNDS)) \
+		$(if $(PART),--part $(PART)) $(if $(ONLY),--only "$(ONLY)")
 
 bench-sweep: $(RUST) $(BIN)/pushgateway ## time and memory of one sweep over 50 gateways with 20,000 groups
 	cargo build --quiet --release -p pushring
-	cargo run --quiet --release --manifest-path bench/Cargo.toml --target-dir target/bench --bin sweep -- target/release/pushring
+	cargo run --quiet --profile bench -p pushring-bench --bin sweep -- target/release/pushring
 
 bench-placement: wasm $(BIN)/envoy ## groups that move needlessly, evenness of spread: pushring, dynamic-sharding, Envoy's own RING_HASH and MAGLEV
-	cargo run --quiet --release --manifest-path bench/Cargo.toml --target-dir target/bench --bin placement
+	cargo run --quiet --profile bench -p pushring-bench --bin placement
 
 chaos: wasm $(addprefix $(BIN)/,pushgateway consul consul-template envoy) ## members come and go under load, no push is lost; CHANGES=60 MODE=endpoint SEED=1
 	cargo build -q -p pushring -p pushring-tests --bin pushring --bin pushring-chaos
@@ -120,6 +122,14 @@ $(TOOLS)/node: tests/clients/node/package.json tests/clients/node/package-lock.j
 
 $(BIN)/push-go: $(addprefix tests/clients/go/,go.mod go.sum main.go)
 	cd tests/clients/go && go build -mod=readonly -o $(abspath $@) .
+
+# What people use instead, for `make bench`; unpacked and not installed, so that the system stays as it is.
+$(TOOLS)/debian/.installed:
+	@echo "Getting nginx and HAProxy from Debian's packages (3 MB)"
+	mkdir -p $(TOOLS)/debian/packages
+	cd $(TOOLS)/debian/packages && apt-get -qq -o APT::Sandbox::User=root download $(DEBIAN)
+	for package in $(TOOLS)/debian/packages/*.deb; do dpkg -x $$package $(TOOLS)/debian; done
+	@touch $@
 
 # The file name holds the version, so a new pin installs anew.
 $(BIN)/.cargo-deny-$(CARGO_DENY): | $(RUST)

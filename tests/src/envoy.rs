@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -140,10 +141,17 @@ impl Envoy {
     /// # Errors
     /// When it is not installed, refuses its files or does not get ready.
     pub fn start(layout: &Layout, workers: u32) -> Result<Self> {
-        let admin_file = layout.dir.join("admin-address");
+        Self::run(process::command(&tools::find("envoy")?), &layout.bootstrap(), &layout.dir, workers)
+    }
+
+    /// The same for any bootstrap with a listener `push`: `command` starts Envoy, `dir` is for its log.
+    ///
+    /// # Errors
+    /// As [`Envoy::start`].
+    pub fn run(mut command: Command, bootstrap: &Path, dir: &Path, workers: u32) -> Result<Self> {
+        let admin_file = dir.join("admin-address");
         let _ = fs::remove_file(&admin_file);
-        let mut command = process::command(&tools::find("envoy")?);
-        command.arg("--config-path").arg(layout.bootstrap()).arg("--admin-address-path").arg(&admin_file);
+        command.arg("--config-path").arg(bootstrap).arg("--admin-address-path").arg(&admin_file);
         // Several Envoys on one machine would share memory for hot restarts.
         command.args([
             "--disable-hot-restart",
@@ -152,7 +160,7 @@ impl Envoy {
             "--concurrency",
             &workers.to_string(),
         ]);
-        let mut process = Process::start("envoy", command, &layout.dir)?;
+        let mut process = Process::start("envoy", command, dir)?;
         let admin: SocketAddr = process
             .wait_until("admin address", |_| fs::read_to_string(&admin_file).ok()?.trim().parse().ok())?;
         let client = Client::new(admin)?;
