@@ -29,7 +29,8 @@ pub struct GuardArgs {
     /// `status_path`). Give every Envoy
     #[arg(long = "envoy", value_name = "URL")]
     pub envoys: Vec<Url>,
-    /// After a change of members nothing is touched for this long: pushes by the old ring are still under way
+    /// After a change of members nothing is touched for this long: pushes by the old ring are still under way. Choose more
+    /// than the longest of them takes
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
     pub settle: Duration,
 }
