@@ -30,6 +30,8 @@ mod metrics;
 const INTERVAL_MIN: Duration = Duration::from_secs(1);
 /// How soon it is noticed that the lock was gained, or that the end was asked for.
 const PAUSE: Duration = Duration::from_millis(100);
+/// From one look at the members to the next, between passes.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Going on instead of ending after one pass.
 #[derive(Clone, Debug, clap::Args)]
@@ -154,9 +156,16 @@ impl Watcher<'_> {
         self.held.as_ref().is_none_or(|held| held.is_likely())
     }
 
-    /// Until the next pass is due, this one gets active, or somebody asks for the end.
-    fn wait(&self, began: Instant, interval: Duration, active: bool) {
+    /// Until the next pass is due, this one gets active, or somebody asks for the end. Meanwhile it looks at the members:
+    /// those that went and came back between two passes have to settle too, and Consul does not tell that they did.
+    fn wait(&mut self, began: Instant, interval: Duration, active: bool) {
+        let mut looked = Instant::now();
         while began.elapsed() < interval && !self.guard.interrupted() && (active || !self.is_active()) {
+            if active && looked.elapsed() >= LOOK {
+                // An error comes again in the next pass, which tells it.
+                let _ = self.guard.observe();
+                looked = Instant::now();
+            }
             thread::sleep(PAUSE);
         }
     }

@@ -133,9 +133,8 @@ fn a_label_that_the_gateways_may_unescape_keeps_the_group() {
     // The gateways run with UTF-8 names, the settings do not say so: the path of {U__a} leads to {a} there.
     let mut world = World::with_flags(2, &["--push.enable-utf8-names"]);
     let path = |number: usize, name: &str| format!("/metrics/job/j{number}/{name}/v");
-    let fits = |number: &usize| {
-        (world.owner(&path(*number, "U__a")), world.owner(&path(*number, "a"))) == (0, 1)
-    };
+    let fits =
+        |number: &usize| (world.owner(&path(*number, "U__a")), world.owner(&path(*number, "a"))) == (0, 1);
     let number = (0..).find(fits).unwrap();
     for gateway in [1, 0] {
         world.put(gateway, &path(number, "U__U____a"), "a 1\n");

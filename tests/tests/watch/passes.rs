@@ -1,9 +1,12 @@
 //! What passes do and tell.
 
-use pushring_tests::command::pushring;
-use pushring_tests::poll_until;
+use std::time::Instant;
 
-use crate::world::World;
+use pushring_tests::command::pushring;
+use pushring_tests::{Consul, poll_until};
+use serde_json::json;
+
+use crate::world::{Sweeper, World};
 
 #[test]
 fn a_copy_goes_with_the_next_push() {
@@ -62,7 +65,7 @@ fn the_metrics_tell_what_the_passes_found() {
     world.leave_a_copy();
     let mut sweeper = world.watch("sweeper", &["--settle", "0s", "--single"]);
     sweeper.wait("deleted", 1);
-    let passes = |sweeper: &mut crate::world::Sweeper| sweeper.metrics()["pushring_sweep_passes_total{result=\"done\"}"];
+    let passes = |sweeper: &mut Sweeper| sweeper.metrics()["pushring_sweep_passes_total{result=\"done\"}"];
     poll_until("a pass", || (passes(&mut sweeper) >= 1.0).then_some(())).unwrap();
     let metrics = sweeper.metrics();
     assert_eq!(metrics["pushring_sweep_active"], 1.0);
@@ -78,8 +81,7 @@ fn the_metrics_tell_what_the_passes_found() {
     world.gateways[0].process.kill();
     let told = sweeper.wait("gateway cannot be read", 1).remove(0);
     assert_eq!(told["gateway"], world.addresses()[0].to_string());
-    let unreadable =
-        |sweeper: &mut crate::world::Sweeper| sweeper.metrics()["pushring_sweep_unreadable_gateways"];
+    let unreadable = |sweeper: &mut Sweeper| sweeper.metrics()["pushring_sweep_unreadable_gateways"];
     poll_until("the gauge", || (unreadable(&mut sweeper) == 1.0).then_some(())).unwrap();
 }
 
@@ -103,6 +105,30 @@ fn nothing_is_touched_while_members_settle() {
     assert!(settling.iter().any(|event| event["result"] == "held"), "{settling:?}");
     assert!(settling.iter().all(|event| event["result"] != "done"), "{settling:?}");
     assert_eq!(world.counts(), [1, 0]);
+}
+
+#[test]
+fn members_that_went_and_came_back_between_two_passes_settle_too() {
+    let world = World::start();
+    let consul = Consul::start(world.dir.path()).unwrap();
+    world.register(&consul);
+    let url = format!("http://{}", consul.address);
+    let args = ["--settle", "3s", "--consul", &url, "--single"];
+    let mut sweeper = world.watch_every("4s", "sweeper", &args);
+    sweeper.wait("safe again", 1);
+    let held =
+        |sweeper: &Sweeper| sweeper.told("pass").iter().filter(|pass| pass["result"] == "held").count();
+    let before = held(&sweeper);
+    let address = world.addresses()[1];
+    let gone = json!({"Node": "far", "ServiceID": address.to_string()});
+    consul.put("/v1/catalog/deregister", &gone).unwrap();
+    let went = Instant::now();
+    poll_until("some looks at the members", || (went.elapsed().as_millis() > 1500).then_some(())).unwrap();
+    world.register(&consul);
+    let again = sweeper.wait("nothing is touched for now", 2).pop().unwrap();
+    assert!(again["reason"].as_str().unwrap().contains("--settle"), "{again}");
+    sweeper.wait("safe again", 2);
+    assert!(held(&sweeper) > before);
 }
 
 #[test]

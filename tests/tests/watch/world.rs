@@ -113,8 +113,15 @@ impl World {
 
     /// Starts `pushring sweep --watch 1s` with these arguments.
     pub(crate) fn watch(&self, name: &str, args: &[&str]) -> Sweeper {
+        self.watch_every("1s", name, args)
+    }
+
+    /// The same with another interval.
+    pub(crate) fn watch_every(&self, interval: &str, name: &str, args: &[&str]) -> Sweeper {
         let mut command = process::command(&tools::pushring().unwrap());
-        command.args(["sweep", "--watch", "1s", "--listen", "127.0.0.1:0", "--config"]).arg(self.config());
+        command
+            .args(["sweep", "--watch", interval, "--listen", "127.0.0.1:0", "--config"])
+            .arg(self.config());
         command.args(args);
         for (variable, _) in std::env::vars_os() {
             if variable.to_string_lossy().starts_with("CONSUL_") {
