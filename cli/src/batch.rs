@@ -1,9 +1,9 @@
 //! Deleting groups from gateways, batch by batch.
 //!
 //! A Pushgateway has no conditional delete: between reading a group and deleting it a push can come. What can be done is
-//! to keep that time short. So right before a batch is acted upon, all gateways that it rests on are read again, and
-//! a deletion is sent within [`DECISION_MAX`] of the moment at which the older of them was asked. What changed since the
-//! survey is left to the next run.
+//! to keep that time short. So right before a batch is acted upon, the guard is asked and then all gateways that it rests
+//! on are read again, and a deletion is sent within [`DECISION_MAX`] of the guard's answer. What changed since the survey
+//! is left to the next run.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -57,11 +57,8 @@ pub enum Fate {
     Failed(String),
 }
 
-/// A gateway read again.
-struct Reread {
-    began: Instant,
-    seen: Result<Seen, String>,
-}
+/// What a gateway tells when it is read again, or why it does not.
+type Reread = Result<Seen, String>;
 
 enum Seen {
     Api(HashMap<Labels, Group<IgnoredAny>>),
@@ -88,11 +85,12 @@ pub fn remove(
             left.drain(..).for_each(|index| fates[index] = Some(Fate::Kept(reason.clone())));
             break;
         }
+        let safe = Instant::now();
         let (batch, involved) = take(&left, removals, limit);
         let wanted: HashSet<&Labels> = batch.iter().map(|&index| &removals[index].group.labels).collect();
         let read = gateways.each(&involved, |&index| reread(survey, index, &wanted));
         let read: HashMap<usize, Reread> = involved.iter().copied().zip(read).collect();
-        let decided = gateways.each(&batch, |&index| decide(survey, &removals[index], &read));
+        let decided = gateways.each(&batch, |&index| decide(survey, &removals[index], &read, safe));
         let mut acted = false;
         for (&index, fate) in batch.iter().zip(decided) {
             acted |= fate.is_some();
@@ -127,14 +125,12 @@ fn take(left: &[usize], removals: &[Removal<'_>], limit: usize) -> (Vec<usize>, 
 }
 
 fn reread(survey: &Survey, index: usize, wanted: &HashSet<&Labels>) -> Reread {
-    let began = Instant::now();
     let reading = &survey.gateways[index];
-    let seen = match &reading.contents {
+    match &reading.contents {
         Ok(contents) => see(&reading.gateway, contents, wanted)
             .map_err(|error| format!("{} cannot be read again: {error:#}", reading.gateway.name())),
         Err(reason) => Err(reason.clone()),
-    };
-    Reread { began, seen }
+    }
 }
 
 fn see(gateway: &Gateway, before: &Contents, wanted: &HashSet<&Labels>) -> anyhow::Result<Seen> {
@@ -150,13 +146,17 @@ fn see(gateway: &Gateway, before: &Contents, wanted: &HashSet<&Labels>) -> anyho
     Ok(Seen::Api(groups.map(|group| (group.labels.clone(), group)).collect()))
 }
 
-/// `None`: too late, it has to be read again.
-fn decide(survey: &Survey, removal: &Removal<'_>, read: &HashMap<usize, Reread>) -> Option<Fate> {
+/// `None`: it is too long since it was `safe`, and since the gateways were read after that: all has to be asked again.
+fn decide(
+    survey: &Survey,
+    removal: &Removal<'_>,
+    read: &HashMap<usize, Reread>,
+    safe: Instant,
+) -> Option<Fate> {
     if let Err(reason) = still_so(survey, removal, read) {
         return Some(Fate::Kept(reason));
     }
-    let began = removal.resting().filter_map(|index| read.get(&index)).map(|reread| reread.began).min()?;
-    if began.elapsed() >= DECISION_MAX {
+    if safe.elapsed() >= DECISION_MAX {
         return None;
     }
     Some(match survey.gateways[removal.on].gateway.delete(&removal.path) {
@@ -166,7 +166,7 @@ fn decide(survey: &Survey, removal: &Removal<'_>, read: &HashMap<usize, Reread>)
 }
 
 fn still_so(survey: &Survey, removal: &Removal<'_>, read: &HashMap<usize, Reread>) -> Result<(), String> {
-    let seen = |index: usize| match read.get(&index).map(|reread| &reread.seen) {
+    let seen = |index: usize| match read.get(&index) {
         Some(Ok(seen)) => Ok(seen),
         Some(Err(reason)) => Err(reason.clone()),
         None => Err("not read again".to_owned()),

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pushring_tests::command::pushring;
@@ -11,6 +12,9 @@ use pushring_tests::{Envoy, Layout, Member, Mode, Ports, Process, live, poll_unt
 use rustix::process::Signal;
 
 use crate::world::World;
+
+/// The oldest that a decision may be.
+const DECISION_MAX: Duration = Duration::from_secs(1);
 
 /// A world in which one copy may go.
 fn sweepable(gateways: usize) -> (World, String) {
@@ -99,5 +103,30 @@ fn members_that_change_during_the_sweep_end_it() {
     assert_eq!(world.owner(&path), 0);
     let ran = world.sweep(&[]);
     assert_eq!((ran.code, world.counts()), (1, vec![1, 1, 0]));
+    assert!(ran.stdout.contains("changed while it ran"), "{ran:?}");
+}
+
+#[test]
+fn members_that_change_while_gateways_are_read_again_end_it() {
+    let mut world = World::start(3);
+    let (slow, quick) = (world.path_of(0, 0), world.path_of(1, 1));
+    for (owner, path) in [(0, slow), (1, quick)] {
+        world.put(owner + 1, &path, "a 1\n");
+        world.put(owner, &path, "a 2\n");
+    }
+    world.age(1);
+    world.tap(2, Shift { clock: 0, age: 7200 }, |_| ());
+    let (config, mut changed) = (world.config_file(), world.config.clone());
+    changed["members"].as_array_mut().unwrap().remove(0);
+    let reads = AtomicUsize::new(0);
+    // Read first of the three, one after the other: the others are fresh when the members are not any more.
+    world.tap(0, Shift::default(), move |passing| {
+        if passing.path == "/api/v1/metrics" && reads.fetch_add(1, Ordering::Relaxed) == 1 {
+            fs::write(&config, changed.to_string()).unwrap();
+            thread::sleep(DECISION_MAX + Duration::from_millis(100));
+        }
+    });
+    let ran = world.sweep(&["--concurrency", "1"]);
+    assert_eq!((ran.code, world.counts()), (1, vec![1, 2, 1]), "{ran:?}");
     assert!(ran.stdout.contains("changed while it ran"), "{ran:?}");
 }
