@@ -8,8 +8,10 @@ use serde::Serialize;
 
 use crate::load::{Gateways, Pushes};
 use crate::measure::{self, CONNECTIONS, GROUPS, Sample, median, minimum};
-use crate::proxy::Kind::{Haproxy, Lua, Maglev, Mutation, Nginx, Noop, Pushring, RingHash, RoundRobin};
-use crate::proxy::{Proxy, RouteBy, Variant};
+use crate::proxy::Kind::{
+    Haproxy, Lua, Maglev, Mutation, Nginx, Noop, Pushring, RingHash, RoundRobin, Without,
+};
+use crate::proxy::{Part, Proxy, RouteBy, Variant};
 use crate::{report, svg};
 
 const fn variant(name: &'static str, kind: crate::proxy::Kind, members: usize) -> Variant {
@@ -41,6 +43,22 @@ const VARIANTS: &[Variant] = &[
     variant("nginx", Nginx, 10),
     variant("HAProxy", Haproxy, 10),
 ];
+/// pushring in cluster mode as shipped, and with one part left out.
+const PARTS: &[Variant] = &[
+    variant("ring_hash", RingHash, 10),
+    variant("no-op Wasm", Noop, 10),
+    variant("as shipped", Pushring(Mode::Cluster, RouteBy::Group), 10),
+    variant("no filter", Without(Part::Filter), 10),
+    variant("not pruned", Without(Part::Pruning), 10),
+    variant("no early removal", Without(Part::EarlyRemoval), 10),
+    variant("no buffer", Without(Part::Buffer), 10),
+    variant("no mirror route", Without(Part::MirrorRoute), 10),
+    variant("no retries", Without(Part::Retries), 10),
+    variant("no timeouts", Without(Part::Timeouts), 10),
+    variant("no request id", Without(Part::RequestId), 10),
+    variant("no x-envoy headers", Without(Part::EnvoyHeaders), 10),
+    variant("no router statistics", Without(Part::RouterStatistics), 10),
+];
 /// Name and bytes of a body.
 const BODIES: [(&str, usize); 2] = [("90 B", 90), ("20 KB", 20_000)];
 /// What others are compared with, if they are among those measured.
@@ -67,10 +85,22 @@ pub(crate) struct Line {
     pub(crate) rounds: Vec<Sample>,
 }
 
-pub(crate) fn run(rounds: u32, only: &[String], length: Duration) -> Result<()> {
+/// All ways to spread pushes.
+pub(crate) fn ways(rounds: u32, only: &[String], length: Duration) -> Result<()> {
+    let lines = run(VARIANTS, rounds, only, length)?;
+    report::write("compare.json", &lines)?;
+    report::write_text("compare.svg", &svg::comparison(&lines))
+}
+
+/// The parts of what ships.
+pub(crate) fn parts(rounds: u32, only: &[String], length: Duration) -> Result<()> {
+    report::write("parts.json", run(PARTS, rounds, only, length)?)
+}
+
+fn run(all: &'static [Variant], rounds: u32, only: &[String], length: Duration) -> Result<Vec<Line>> {
     let chosen = |variant: &&Variant| only.is_empty() || only.iter().any(|name| name == variant.name);
-    let variants: Vec<&Variant> = VARIANTS.iter().filter(chosen).collect();
-    let names: Vec<_> = VARIANTS.iter().map(|variant| variant.name).collect();
+    let variants: Vec<&Variant> = all.iter().filter(chosen).collect();
+    let names: Vec<_> = all.iter().map(|variant| variant.name).collect();
     ensure!(!variants.is_empty(), "--only: found no variant {only:?}, allowed: {names:?}");
     let most = variants.iter().map(|variant| variant.members).max().unwrap_or(0);
     let mut gateways = Gateways::listen(most)?;
@@ -106,8 +136,7 @@ pub(crate) fn run(rounds: u32, only: &[String], length: Duration) -> Result<()> 
     }
     ratios(&mut lines);
     show(&lines);
-    report::write("compare.json", &lines)?;
-    report::write_text("compare.svg", &svg::comparison(&lines))
+    Ok(lines)
 }
 
 fn line(variant: &Variant, body: &'static str, memory_bytes: u64, rounds: Vec<Sample>) -> Line {

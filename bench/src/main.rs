@@ -37,6 +37,8 @@ struct Args {
 enum Part {
     /// A push through pushring, Envoy's own policies and other proxies.
     Compare,
+    /// What each part of the shipped cluster mode costs: pushes with one left out.
+    Parts,
     /// Cost and reload against members, labels and length of a path; pushes during reloads.
     Growth,
 }
@@ -48,7 +50,10 @@ fn main() -> Result<()> {
     proxy::take_last_core()?;
     proxy::allow_many_files()?;
     if wanted(Part::Compare) {
-        compare::run(args.rounds, &args.only, length)?;
+        compare::ways(args.rounds, &args.only, length)?;
+    }
+    if wanted(Part::Parts) {
+        compare::parts(args.rounds, &args.only, length)?;
     }
     if wanted(Part::Growth) {
         growth::run(args.rounds, length)?;

@@ -9,14 +9,19 @@ use anyhow::{Context, Result};
 use pushring_tests::{Envoy, Layout, Mode, Ports, tools};
 use serde_json::{Value, json};
 
-use super::{Kind, Proxy, RouteBy, Running, lua, made, pinned};
+use super::{Kind, Proxy, RouteBy, Running, lua, made, parts, pinned};
 
-const HCM: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
+pub(super) const HCM: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
 
 pub(super) fn start(kind: Kind, gateways: &[SocketAddr], dir: PathBuf) -> Result<Proxy> {
     let layout = match kind {
         Kind::Pushring(mode, route_by) => Some(pushring(mode, route_by, gateways, &dir)?),
         Kind::Noop => Some(noop(gateways, &dir)?),
+        Kind::Without(part) => {
+            let layout = pushring(Mode::Cluster, RouteBy::Group, gateways, &dir)?;
+            parts::leave_out(part, &layout)?;
+            Some(layout)
+        }
         _ => None,
     };
     let bootstrap = match &layout {

@@ -3,6 +3,7 @@
 pub(crate) mod envoy;
 mod lua;
 mod others;
+mod parts;
 
 use std::fs;
 use std::net::SocketAddr;
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+pub(crate) use parts::Part;
 use pushring_tests::{Layout, Mode, Process, process, tools};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -29,6 +31,8 @@ pub(crate) enum Kind {
     Lua,
     /// pushring as shipped, by group or by decoded path.
     Pushring(Mode, RouteBy),
+    /// pushring in cluster mode without one part of what ships.
+    Without(Part),
     Nginx,
     Haproxy,
 }
@@ -52,7 +56,7 @@ impl Variant {
     /// The headers of a push that are this variant's own.
     pub(crate) fn header(&self, gateways: &[SocketAddr], push: usize) -> String {
         let name = match self.kind {
-            Kind::Noop => "x-pushring-destination",
+            Kind::Noop | Kind::Without(Part::Filter) => "x-pushring-destination",
             Kind::Mutation => "x-bench-destination",
             _ => return String::new(),
         };
