@@ -67,7 +67,7 @@ fuzz: $(BIN)/.cargo-fuzz-$(CARGO_FUZZ) ## every fuzz target for a bounded number
 			|| { tail -40 target/fuzz/$$target.log; exit 1; }; done
 
 bench: wasm $(BIN)/envoy $(TOOLS)/debian/.installed ## pushes through pushring, Envoy's own policies, nginx, HAProxy; ROUNDS=2 PART=compare ONLY=Lua
-	cargo build --quiet --release -p noop-filter --target $(WASM_TARGET)
+	cargo build --quiet --release -p noop-filter -p calls-filter --target $(WASM_TARGET)
 	cargo run --profile bench -p pushring-bench -- $(if $(ROUNDS),--rounds $(ROUNDS)) \
 		$(if $(PART),--part $(PART)) $(if $(ONLY),--only "$(ONLY)")
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::load::{Gateways, Pushes};
 use crate::measure::{self, CONNECTIONS, GROUPS, Sample, median, minimum};
 use crate::proxy::Kind::{
-    Haproxy, Lua, Maglev, Mutation, Nginx, Noop, Pushring, RingHash, RoundRobin, Without,
+    Calls, Haproxy, Lua, Maglev, Mutation, Nginx, Noop, Pushring, RingHash, RoundRobin, Without,
 };
 use crate::proxy::{Part, Proxy, RouteBy, Variant};
 use crate::{report, svg};
@@ -47,6 +47,7 @@ const VARIANTS: &[Variant] = &[
 const PARTS: &[Variant] = &[
     variant("ring_hash", RingHash, 10),
     variant("no-op Wasm", Noop, 10),
+    variant("host calls only", Calls, 10),
     variant("as shipped", Pushring(Mode::Cluster, RouteBy::Group), 10),
     variant("no filter", Without(Part::Filter), 10),
     variant("not pruned", Without(Part::Pruning), 10),
@@ -60,7 +61,8 @@ const PARTS: &[Variant] = &[
     variant("no router statistics", Without(Part::RouterStatistics), 10),
 ];
 /// Name and bytes of a body.
-const BODIES: [(&str, usize); 2] = [("90 B", 90), ("20 KB", 20_000)];
+type Body = (&'static str, usize);
+const BODIES: &[Body] = &[("90 B", 90), ("20 KB", 20_000)];
 /// What others are compared with, if they are among those measured.
 const FLOOR: &str = "no-op Wasm";
 const NATIVE: &str = "ring_hash";
@@ -87,17 +89,23 @@ pub(crate) struct Line {
 
 /// All ways to spread pushes.
 pub(crate) fn ways(rounds: u32, only: &[String], length: Duration) -> Result<()> {
-    let lines = run(VARIANTS, rounds, only, length)?;
+    let lines = run(VARIANTS, BODIES, rounds, only, length)?;
     report::write("compare.json", &lines)?;
     report::write_text("compare.svg", &svg::comparison(&lines))
 }
 
 /// The parts of what ships.
 pub(crate) fn parts(rounds: u32, only: &[String], length: Duration) -> Result<()> {
-    report::write("parts.json", run(PARTS, rounds, only, length)?)
+    report::write("parts.json", run(PARTS, BODIES.get(..1).unwrap_or_default(), rounds, only, length)?)
 }
 
-fn run(all: &'static [Variant], rounds: u32, only: &[String], length: Duration) -> Result<Vec<Line>> {
+fn run(
+    all: &'static [Variant],
+    bodies: &'static [Body],
+    rounds: u32,
+    only: &[String],
+    length: Duration,
+) -> Result<Vec<Line>> {
     let chosen = |variant: &&Variant| only.is_empty() || only.iter().any(|name| name == variant.name);
     let variants: Vec<&Variant> = all.iter().filter(chosen).collect();
     let names: Vec<_> = all.iter().map(|variant| variant.name).collect();
@@ -115,11 +123,12 @@ fn run(all: &'static [Variant], rounds: u32, only: &[String], length: Duration) 
     }
     progress.finish_and_clear();
 
-    let progress = report::progress("rounds", variants.len() * BODIES.len() * rounds as usize)?;
-    let mut samples = vec![Vec::new(); variants.len() * BODIES.len()];
+    let progress = report::progress("rounds", variants.len() * bodies.len() * rounds as usize)?;
+    let mut samples = vec![Vec::new(); variants.len() * bodies.len()];
     for _ in 0..rounds {
-        let turns = variants.iter().zip(&proxies).flat_map(|pair| BODIES.map(|body| (pair, body)));
-        for (((variant, proxy), (_, size)), samples) in turns.zip(&mut samples) {
+        let turns =
+            variants.iter().zip(&proxies).flat_map(|pair| bodies.iter().map(move |body| (pair, body)));
+        for (((variant, proxy), &(_, size)), samples) in turns.zip(&mut samples) {
             let header = |push| variant.header(&addresses, push);
             let messages = measure::messages(&measure::paths(GROUPS), size, header);
             let mut pushes = Pushes::new(messages, vec![b'#'; size], variant.status(), CONNECTIONS);
@@ -130,7 +139,8 @@ fn run(all: &'static [Variant], rounds: u32, only: &[String], length: Duration) 
     }
     progress.finish_and_clear();
     let mut lines = Vec::new();
-    let keys = variants.iter().zip(&proxies).flat_map(|pair| BODIES.map(|(body, _)| (pair, body)));
+    let keys =
+        variants.iter().zip(&proxies).flat_map(|pair| bodies.iter().map(move |(body, _)| (pair, body)));
     for (((variant, proxy), body), rounds) in keys.zip(samples) {
         lines.push(line(variant, body, proxy.memory()?, rounds));
     }

@@ -16,7 +16,8 @@ pub(super) const HCM: &str = "/static_resources/listeners/0/filter_chains/0/filt
 pub(super) fn start(kind: Kind, gateways: &[SocketAddr], dir: PathBuf) -> Result<Proxy> {
     let layout = match kind {
         Kind::Pushring(mode, route_by) => Some(pushring(mode, route_by, gateways, &dir)?),
-        Kind::Noop => Some(noop(gateways, &dir)?),
+        Kind::Noop => Some(other_filter("noop_filter", gateways, &dir)?),
+        Kind::Calls => Some(other_filter("calls_filter", gateways, &dir)?),
         Kind::Without(part) => {
             let layout = pushring(Mode::Cluster, RouteBy::Group, gateways, &dir)?;
             parts::leave_out(part, &layout)?;
@@ -49,10 +50,10 @@ pub(crate) fn ring(mode: Mode, route_by: RouteBy, gateways: &[SocketAddr]) -> Va
     })
 }
 
-/// As shipped, but with a filter that does nothing, and the client's own header left alone.
-fn noop(gateways: &[SocketAddr], dir: &Path) -> Result<Layout> {
+/// As shipped, but with another filter, and the client's own header left alone.
+fn other_filter(name: &str, gateways: &[SocketAddr], dir: &Path) -> Result<Layout> {
     let layout = pushring(Mode::Cluster, RouteBy::Group, gateways, dir)?;
-    fs::copy(made("wasm32-unknown-unknown/release/noop_filter.wasm"), dir.join("pushring_filter.wasm"))?;
+    fs::copy(made(&format!("wasm32-unknown-unknown/release/{name}.wasm")), dir.join("pushring_filter.wasm"))?;
     let text = fs::read_to_string(layout.bootstrap())?;
     fs::write(
         layout.bootstrap(),

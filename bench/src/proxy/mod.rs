@@ -27,6 +27,8 @@ pub(crate) enum Kind {
     Mutation,
     /// The client sets the destination header; a filter in Wasm does nothing.
     Noop,
+    /// The same with a filter that makes the host calls of a push and decides nothing.
+    Calls,
     /// pushring's hash, of `:path`, in Lua.
     Lua,
     /// pushring as shipped, by group or by decoded path.
@@ -56,7 +58,7 @@ impl Variant {
     /// The headers of a push that are this variant's own.
     pub(crate) fn header(&self, gateways: &[SocketAddr], push: usize) -> String {
         let name = match self.kind {
-            Kind::Noop | Kind::Without(Part::Filter) => "x-pushring-destination",
+            Kind::Noop | Kind::Calls | Kind::Without(Part::Filter) => "x-pushring-destination",
             Kind::Mutation => "x-bench-destination",
             _ => return String::new(),
         };
