@@ -12,7 +12,7 @@ use crate::fleet::Fleet;
 use crate::gateway::{Gateways, Group, Labels};
 use crate::guard::Guard;
 pub use crate::guard::groups_have_owners;
-use crate::survey::{Reading, Survey, place};
+use crate::survey::{Contents, Reading, Survey, place};
 use crate::verdict::{Kept, superseded};
 
 /// What to do in a pass.
@@ -179,7 +179,9 @@ fn judge<'s>(
     };
     match compare(survey, on, group, place.owner) {
         Ok(()) => go(SUPERSEDED, Some(place.owner)),
-        Err(kept) if !matches!(kept, Kept::Doubt(_)) && is_orphan(survey, on, group, options) => {
+        Err(kept)
+            if !matches!(kept, Kept::Doubt(_)) && is_orphan(survey.gateways[on].known(), group, options) =>
+        {
             go(ORPHAN, None)
         }
         Err(kept) => found(Some(place.owner), End::Kept(kept), None),
@@ -206,11 +208,49 @@ pub(crate) fn compare(
 }
 
 /// Whether a copy saw no push, taken or refused, for as long as `orphans_after` says.
-fn is_orphan(survey: &Survey, on: usize, group: &Group<IgnoredAny>, options: Options) -> bool {
-    let (Some(after), Ok(contents)) = (options.orphans_after, survey.gateways[on].known()) else {
+fn is_orphan(contents: Result<&Contents, &str>, group: &Group<IgnoredAny>, options: Options) -> bool {
+    let (Some(after), Ok(contents)) = (options.orphans_after, contents) else {
         return false;
     };
     let last = [group.pushed, group.refused].into_iter().flatten().map(|push| push.time_stamp).max();
     let after = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);
     last.is_some_and(|last| contents.status.clock.age(last) >= after)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use jiff::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+    use crate::gateway::Status;
+    use crate::gateway::clock::Clock;
+
+    #[test]
+    fn a_refused_push_shows_that_somebody_is_there() {
+        let now = Timestamp::now();
+        let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&now).unwrap();
+        let gauge = |minutes: i64| {
+            let stamp = now - SignedDuration::from_mins(minutes);
+            json!({"time_stamp": stamp.to_string(), "type": "GAUGE", "metrics": [{"value": "1.7e9"}]})
+        };
+        let is_orphan = |taken: i64, refused: i64| {
+            let group = json!({"labels": {"job": "j"}, "last_push_successful": false,
+                "push_time_seconds": gauge(taken), "push_failure_time_seconds": gauge(refused)});
+            let group: Group<IgnoredAny> = serde_json::from_value(group).unwrap();
+            let contents = Contents {
+                status: Status { start_time: String::new(), clock: Clock::new(&date, now, now).unwrap() },
+                began: Instant::now(),
+                took: Duration::ZERO,
+                groups: Vec::new(),
+            };
+            let options = Options { dry_run: false, orphans_after: Some(Duration::from_secs(3600)) };
+            super::is_orphan(Ok(&contents), &group, options)
+        };
+        assert!(is_orphan(61, 61));
+        assert!(!is_orphan(61, 59));
+        assert!(!is_orphan(59, 61));
+    }
 }

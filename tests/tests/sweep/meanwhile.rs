@@ -155,7 +155,7 @@ fn a_deletion_that_is_not_answered_is_given_up() {
     let ended = Mutex::new(ended);
     world.tap(1, OLD, move |passing| {
         if passing.method == "DELETE" {
-            let _ = ended.lock().unwrap().recv();
+            let _ = ended.lock().unwrap().recv_timeout(Duration::from_secs(10));
         }
     });
     let ran = world.sweep(&["--gateway-timeout", "1h"]);
