@@ -1,3 +1,148 @@
 //! `make bench-placement`: which groups move needlessly when members change, and how evenly groups spread.
+//!
+//! Five placements get the same groups and the same members. pushring and dynamic-sharding's ring are asked through the
+//! router, pushring in a real Envoy as well, and both answers must be equal; Envoy's own RING_HASH and MAGLEV are asked
+//! by sending each group through a real Envoy. Everything is counted, nothing timed: each run gives the same.
 
-fn main() {}
+mod ask;
+mod changes;
+mod groups;
+mod native;
+mod ours;
+mod report;
+mod svg;
+mod upstream;
+#[path = "../../../../testdata/vectors.rs"]
+mod vectors;
+
+use anyhow::{Result, ensure};
+use indicatif::{ProgressBar, ProgressStyle};
+use pushring_tests::tools;
+use serde_json::{Value, json};
+
+use changes::{Member, Moves};
+use native::{CLUSTERS, Native};
+use ours::Filter;
+use report::{Change, Report, Spread};
+
+/// In the order of the columns.
+const PLACEMENTS: [&str; 5] =
+    ["pushring", "dynamic-sharding", "RING_HASH", "RING_HASH, ring of 65,536", "MAGLEV"];
+/// Of these sizes the groups on each member are counted, in as many fleets; the most is what there are names for.
+const COUNTED: ([usize; 3], usize) = ([3, 10, 100], 4);
+/// Of these sizes the exact shares are taken, in all fleets.
+const EXACT: [usize; 6] = [2, 3, 5, 10, 30, 100];
+const MEMBERS: usize = 100;
+
+/// By placement the owner of each group, by id; none where the placement cannot have such members.
+type Owners = [Option<Vec<usize>>; PLACEMENTS.len()];
+
+struct Bench {
+    paths: Vec<String>,
+    native: Native,
+    filter: Filter,
+    bar: ProgressBar,
+}
+
+fn main() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let addresses = upstream::start(MEMBERS)?;
+    let steps = changes::stages().len() * (1 + CLUSTERS.len()) + COUNTED.0.len() * COUNTED.1 * CLUSTERS.len();
+    let style = ProgressStyle::with_template("{msg:40} [{bar:30}] {pos}/{len} {eta}")?;
+    let bench = Bench {
+        paths: groups::paths(),
+        native: Native::start(&dir.path().join("native"), &addresses)?,
+        filter: Filter::start(&dir.path().join("pushring"), &addresses)?,
+        bar: ProgressBar::new(steps as u64).with_style(style),
+    };
+    let report = Report {
+        envoy: bench.native.version()?,
+        changes: bench.changes()?,
+        counted: bench.counted()?,
+        exact: exact()?,
+    };
+    bench.bar.finish_and_clear();
+    report.print();
+    let root = tools::repository();
+    std::fs::create_dir_all(root.join("bench/results"))?;
+    std::fs::write(root.join("bench/results/placement.json"), format!("{:#}\n", report.json()))?;
+    std::fs::write(root.join("docs/placement.svg"), svg::draw(&report))?;
+    println!("Written: bench/results/placement.json, docs/placement.svg");
+    Ok(())
+}
+
+impl Bench {
+    /// The series of changes, in the first fleet.
+    fn changes(&self) -> Result<Vec<Change>> {
+        let names = &vectors::fleets()[0];
+        let mut changes = Vec::new();
+        let mut last: Option<(Vec<Member>, Owners)> = None;
+        for stage in changes::stages() {
+            let owners = self.owners(&stage.members, names)?;
+            self.bar.set_message(format!("{} members through the filter", stage.members.len()));
+            let through = self.filter.owners(&stage.members, names, &self.paths)?;
+            ensure!(Some(through) == owners[0], "the filter and the router disagree on {:?}", stage.members);
+            self.bar.inc(1);
+            if let (false, Some((members, before))) = (stage.change.is_empty(), &last) {
+                let moves = std::array::from_fn(|placement| {
+                    let owners = before[placement].as_ref().zip(owners[placement].as_ref())?;
+                    Some(Moves::new([members, &stage.members], [owners.0, owners.1]))
+                });
+                changes.push(Change { change: stage.change, moves });
+            }
+            last = Some((stage.members, owners));
+        }
+        Ok(changes)
+    }
+
+    /// How many groups the fullest member has, relative to the mean.
+    fn counted(&self) -> Result<Vec<Spread<{ PLACEMENTS.len() }>>> {
+        let (sizes, fleets) = COUNTED;
+        let spread = |size| {
+            let mut sum = [0.0; PLACEMENTS.len()];
+            for names in vectors::fleets().iter().take(fleets) {
+                let owners = self.owners(&changes::first(size), names)?;
+                for (sum, owners) in sum.iter_mut().zip(owners) {
+                    *sum += changes::max_to_mean(&owners.unwrap_or_default(), size);
+                }
+            }
+            Ok(Spread { members: size, max_to_mean: sum.map(|sum| sum / fleets as f64) })
+        };
+        sizes.into_iter().map(spread).collect()
+    }
+
+    fn owners(&self, members: &[Member], names: &[&str]) -> Result<Owners> {
+        let pushring = ours::router(&json!({}), members, names)?;
+        let mut owners = [const { None }; PLACEMENTS.len()];
+        owners[0] = Some(ours::owners(&pushring, names, &self.paths)?);
+        if members.iter().all(|member| member.weight == 1) {
+            let router = ours::router(&ours::dynamic_sharding(), members, names)?;
+            owners[1] = Some(ours::owners(&router, names, &self.paths)?);
+        }
+        self.native.set(members, names)?;
+        for (owners, cluster) in owners[2..].iter_mut().zip(CLUSTERS) {
+            self.bar.set_message(format!("{} members through {cluster}", members.len()));
+            *owners = Some(self.native.owners(cluster, &self.paths)?);
+            self.bar.inc(1);
+        }
+        Ok(owners)
+    }
+}
+
+/// The largest share of the circle relative to the mean, of pushring and dynamic-sharding.
+fn exact() -> Result<Vec<Spread<2>>> {
+    let fleets = vectors::fleets();
+    let mean = |settings: &Value, size: usize| {
+        let mut sum = 0.0;
+        for names in &fleets {
+            let router = ours::router(settings, &changes::first(size), names)?;
+            sum += router.ring().shares().into_iter().fold(0.0, f64::max) * size as f64;
+        }
+        anyhow::Ok(sum / fleets.len() as f64)
+    };
+    let spread = |size| {
+        let max_to_mean = [mean(&json!({}), size)?, mean(&ours::dynamic_sharding(), size)?];
+        Ok(Spread { members: size, max_to_mean })
+    };
+    EXACT.into_iter().map(spread).collect()
+}

@@ -1,0 +1,112 @@
+//! A real Envoy that places by itself: RING_HASH and MAGLEV.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use pushring_tests::http::Client;
+use pushring_tests::{Process, poll_until, process, tools};
+use serde_json::{Value, json};
+
+use crate::ask;
+use crate::changes::Member;
+
+/// The clusters of `native.yaml`, and the folder that it names.
+pub(crate) const CLUSTERS: [&str; 3] = ["ring_hash", "ring_hash_65536", "maglev"];
+const FOLDER: &str = "/etc/placement";
+
+/// Killed when dropped.
+pub(crate) struct Native {
+    push: SocketAddr,
+    admin: Client,
+    dir: PathBuf,
+    addresses: Vec<SocketAddr>,
+    _process: Process,
+}
+
+impl Native {
+    /// In the folder `dir`, with no members yet; `addresses` are those of the members by number.
+    pub(crate) fn start(dir: &Path, addresses: &[SocketAddr]) -> Result<Self> {
+        fs::create_dir_all(dir.join("live"))?;
+        let name = dir.to_str().context("the folder's name is not UTF-8")?;
+        let bootstrap = dir.join("native.yaml");
+        fs::write(&bootstrap, include_str!("native.yaml").replace(FOLDER, name))?;
+        write(dir, &json!([]))?;
+        let admin_file = dir.join("admin-address");
+        let mut command = process::command(&tools::find("envoy")?);
+        command.arg("--config-path").arg(&bootstrap).arg("--admin-address-path").arg(&admin_file);
+        command.args(["--disable-hot-restart", "--log-level", "error", "--concurrency", "1"]);
+        let mut process = Process::start("envoy", command, dir)?;
+        let admin: SocketAddr = process
+            .wait_until("admin address", |_| fs::read_to_string(&admin_file).ok()?.trim().parse().ok())?;
+        let admin = Client::new(admin)?;
+        process.wait_until("ready", |_| (admin.get("/ready").ok()?.status == 200).then_some(()))?;
+        let listeners = admin.get("/listeners?format=json")?.json()?;
+        let socket = &listeners["listener_statuses"][0]["local_address"]["socket_address"];
+        let push = format!("{}:{}", socket["address"].as_str().unwrap_or_default(), socket["port_value"]);
+        let (dir, addresses) = (dir.to_owned(), addresses.to_vec());
+        Ok(Self { push: push.parse().context(push)?, admin, dir, addresses, _process: process })
+    }
+
+    /// Puts these members into all clusters, under their names (`names[id]`): Envoy places them by name, as pushring
+    /// does, so that the result is the same on any ports. Returns when Envoy has them.
+    pub(crate) fn set(&self, members: &[Member], names: &[&str]) -> Result<()> {
+        // Out with those before: nothing is left of the names that they had.
+        for members in [&[], members] {
+            let endpoint = |member: &Member| {
+                let address = self.addresses[member.id];
+                json!({
+                    "endpoint": { "address": { "socket_address": {
+                        "address": address.ip().to_string(), "port_value": address.port() } } },
+                    "load_balancing_weight": member.weight,
+                    "metadata": { "filter_metadata": { "envoy.lb": { "hash_key": names[member.id] } } },
+                })
+            };
+            write(&self.dir, &members.iter().map(endpoint).collect())?;
+            self.wait(members)?;
+        }
+        Ok(())
+    }
+
+    /// Of Envoy, as in 1.40.0.
+    pub(crate) fn version(&self) -> Result<String> {
+        let info = self.admin.get("/server_info")?.json()?;
+        let version = info["version"].as_str().and_then(|version| version.split('/').nth(1));
+        Ok(version.context("Envoy tells no version")?.to_owned())
+    }
+
+    /// Who gets the push of each path in one of [`CLUSTERS`].
+    pub(crate) fn owners(&self, cluster: &str, paths: &[String]) -> Result<Vec<usize>> {
+        ask::members(self.push, paths, &format!("x-cluster: {cluster}"))
+    }
+
+    /// Waits until the admin page lists exactly these members, with their weights, in each cluster.
+    fn wait(&self, members: &[Member]) -> Result<()> {
+        let line = |cluster: &str, member: &Member| {
+            format!("{cluster}::{}::weight::{}", self.addresses[member.id], member.weight)
+        };
+        let wanted: BTreeSet<String> = CLUSTERS
+            .iter()
+            .flat_map(|cluster| members.iter().map(move |member| line(cluster, member)))
+            .collect();
+        poll_until("Envoy to have the members", || {
+            let clusters = self.admin.get("/clusters").ok()?.text();
+            let found = clusters.lines().filter(|line| line.contains("::weight::")).map(str::to_owned);
+            (found.collect::<BTreeSet<_>>() == wanted).then_some(())
+        })
+    }
+}
+
+/// Moves the file in, as Envoy needs it.
+fn write(dir: &Path, endpoints: &Value) -> Result<()> {
+    let file = dir.join("members.json");
+    let response = json!({ "resources": [{
+        "@type": "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
+        "cluster_name": "members",
+        "endpoints": [{ "lb_endpoints": endpoints }],
+    }] });
+    fs::write(&file, response.to_string())?;
+    Ok(fs::rename(&file, dir.join("live/members.json"))?)
+}
