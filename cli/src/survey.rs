@@ -107,7 +107,8 @@ fn contents<M: DeserializeOwned>(gateway: &Gateway) -> anyhow::Result<Contents<M
     Ok(Contents { status, began, took: began.elapsed(), groups })
 }
 
-fn doubt_the_future<M>(groups: &mut [Group<M>], clock: &Clock) {
+/// A clock that was ahead and set back since left time stamps that look newer than they are.
+pub(crate) fn doubt_the_future<'g, M: 'g>(groups: impl IntoIterator<Item = &'g mut Group<M>>, clock: &Clock) {
     for group in groups {
         let families = group.families.values().map(|family| family.time_stamp);
         let stamps = families.chain(group.pushed.map(|push| push.time_stamp));

@@ -116,8 +116,13 @@ fn read(run: &Run<'_>, owner: &Gateway, start_time: &str, told: Option<Groups>) 
     let began = Instant::now();
     let (marks, owner_holding) = thread::scope(|scope| {
         let marks = scope.spawn(|| {
-            let now = run.gateway.status()?.start_time;
-            ensure!(now == run.source.start_time, "the gateway that is drained was restarted; run again");
+            let now = run.gateway.status()?;
+            let (source, same) = (run.source, now.clock.goes_as(&run.source.clock));
+            ensure!(
+                now.start_time == source.start_time,
+                "the gateway that is drained was restarted; run again"
+            );
+            ensure!(same, "the clock of the gateway that is drained, or of this machine, was set; run again");
             run.gateway.marks()
         });
         let holding = Holding::read(owner, told).context("the owner");

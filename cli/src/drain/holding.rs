@@ -16,6 +16,7 @@ use crate::exposition;
 use crate::gateway::clock::Clock;
 use crate::gateway::marks::Mark;
 use crate::gateway::{Family, Gateway, Group, Labels, Marks, Status};
+use crate::survey::doubt_the_future;
 
 const ADVICE: &str =
     "its exposition, which has the values (if groups on it conflict, delete one of them first)";
@@ -86,7 +87,9 @@ impl Holding {
             (exposed.join(), groups)
         });
         let exposed = exposed.map_err(|_| anyhow!("reading the exposition failed"))??;
-        Ok(Self::of(status, exposed, groups?))
+        let mut groups = groups?;
+        doubt_the_future(groups.values_mut(), &status.clock);
+        Ok(Self::of(status, exposed, groups))
     }
 
     fn of(status: Status, (exposed, marks): (HashMap<String, Exposed>, Marks), groups: Groups) -> Self {

@@ -48,3 +48,12 @@ fn within_the_margin_nothing_is_certain_whatever_the_clocks() {
         assert_eq!(value(&world), 2, "{clock}");
     }
 }
+
+#[test]
+fn what_an_owner_seems_to_have_been_pushed_in_its_future_is_not_newer() {
+    // Its clock was a minute ahead when the push came, and was set right since.
+    let world = world(Shift::default(), Shift { clock: 0, age: -60 });
+    let reason = world.kept();
+    assert!(reason.contains("in the future of its gateway"), "{reason}");
+    assert!(has(&world.source, "m{instance=\"\",job=\"j\"} 1"), "the only copy of it");
+}
