@@ -25,6 +25,10 @@ pub const DECISION_MAX: Duration = Duration::from_secs(1);
 /// only whether a group changed.
 const API_MAX: Duration = Duration::from_millis(300);
 
+/// Gateways that removals are sorted by. A batch of two blocks, where every group may have moved from any of them to any
+/// other, is read in a fraction of [`DECISION_MAX`], and enough of it can be deleted in the rest.
+const BLOCK: usize = 12;
+
 /// A group to delete from one gateway.
 #[derive(Clone, Debug)]
 pub struct Removal<'s> {
@@ -75,10 +79,13 @@ pub fn remove(
     done: impl Fn(usize),
 ) -> Vec<Fate> {
     let mut fates: Vec<Option<Fate>> = vec![None; removals.len()];
-    // Neighbours rest on the same gateways, so that a small batch reads few.
+    // Neighbours rest on the same gateways: those of one block, or of two.
     let mut left: Vec<usize> = (0..removals.len()).collect();
-    left.sort_by_key(|&index| (removals[index].owner, removals[index].on));
-    let mut limit = survey.gateways.len().max(2);
+    left.sort_by_key(|&index| {
+        let (owner, on) = (removals[index].owner, removals[index].on);
+        (owner.map(|owner| owner / BLOCK), on / BLOCK, owner, on)
+    });
+    let mut limit = 2 * BLOCK;
     while !left.is_empty() {
         if let Err(error) = guard.check() {
             let reason = format!("{error:#}");

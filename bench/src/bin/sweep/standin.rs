@@ -90,11 +90,11 @@ impl StandIn {
             let (status, body) = self.answer(words.next().unwrap_or(""), words.next().unwrap_or(""));
             let date =
                 jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&Timestamp::now())?;
-            write!(
-                stream,
-                "HTTP/1.1 {status} -\r\ndate: {date}\r\ncontent-length: {}\r\n\r\n{body}",
-                body.len()
-            )?;
+            // In one piece: a second small write would wait for the client's delayed acknowledgement.
+            let length = body.len();
+            let answer =
+                format!("HTTP/1.1 {status} -\r\ndate: {date}\r\ncontent-length: {length}\r\n\r\n{body}");
+            stream.write_all(answer.as_bytes())?;
         }
         Ok(())
     }
