@@ -1,17 +1,17 @@
 //! The few calls of the Consul agent's HTTP API that registering Pushgateways and finding them needs.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use reqwest::blocking::{Client, RequestBuilder, Response};
-use reqwest::{Certificate, Identity, StatusCode, Url};
+use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::BadInput;
+use crate::http::{Tls, read};
 
 mod health;
 pub mod lock;
@@ -87,17 +87,12 @@ impl Consul {
             }
             None => format!("http://{address}"),
         };
-        if let Some(path) = &args.ca_file {
-            let trusted = Certificate::from_pem_bundle(&read(path)?)
-                .map_err(|error| BadInput(format!("{}: {error}", path.display())))?;
-            client = client.tls_certs_merge(trusted);
-        }
-        if let (Some(cert), Some(key)) = (&args.client_cert, &args.client_key) {
-            let pem = [read(cert)?, read(key)?].concat();
-            let identity = Identity::from_pem(&pem)
-                .map_err(|error| BadInput(format!("{}, {}: {error}", cert.display(), key.display())))?;
-            client = client.identity(identity);
-        }
+        let tls = Tls {
+            ca_file: args.ca_file.as_deref(),
+            cert: args.client_cert.as_deref(),
+            key: args.client_key.as_deref(),
+        };
+        let client = tls.add_to(client)?;
         let token = match &args.token_file {
             Some(path) => Some(String::from_utf8_lossy(&read(path)?).trim().to_owned()),
             None => args.token.clone(),
@@ -197,8 +192,4 @@ pub fn address(flag: Option<&str>, from_file: Option<&str>) -> String {
 
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|text| !text.is_empty())
-}
-
-fn read(path: &PathBuf) -> anyhow::Result<Vec<u8>> {
-    fs::read(path).with_context(|| BadInput(path.display().to_string()))
 }

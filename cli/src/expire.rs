@@ -125,8 +125,6 @@ pub fn dry_run(fleet: &Fleet, gateways: &Gateways, rules: &Rules) -> Report {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use jiff::{SignedDuration, Timestamp};
     use serde_json::json;
 
@@ -150,7 +148,6 @@ mod tests {
             "push_time_seconds": gauge(taken), "push_failure_time_seconds": gauge(refused)});
         let contents = Contents {
             status: Status { start_time: String::new(), clock },
-            began: Instant::now(),
             took: Duration::ZERO,
             groups: vec![serde_json::from_value(group).unwrap()],
         };

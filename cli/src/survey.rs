@@ -52,8 +52,6 @@ impl<M> Contents<M> {
 pub struct Contents<M = IgnoredAny> {
     /// Which process answered, and its clock.
     pub status: Status,
-    /// Before the first byte was asked for: what is told here is at least as old as that.
-    pub began: Instant,
     /// How long the answer took.
     pub took: Duration,
     /// Its groups, sorted by labels.
@@ -104,7 +102,7 @@ fn contents<M: DeserializeOwned>(gateway: &Gateway) -> anyhow::Result<Contents<M
     let mut groups: Vec<Group<M>> = gateway.groups_with()?;
     doubt_the_future(&mut groups, &status.clock);
     groups.sort_by(|a, b| a.labels.cmp(&b.labels));
-    Ok(Contents { status, began, took: began.elapsed(), groups })
+    Ok(Contents { status, took: began.elapsed(), groups })
 }
 
 /// A clock that was ahead and set back since left time stamps that look newer than they are.

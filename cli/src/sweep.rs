@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
 use serde::Serialize;
 use serde::de::IgnoredAny;
 
@@ -12,6 +11,7 @@ use crate::fleet::Fleet;
 use crate::gateway::{Gateways, Group, Labels};
 use crate::guard::Guard;
 pub use crate::guard::groups_have_owners;
+use crate::select::is_older;
 use crate::survey::{Contents, Reading, Survey, place};
 use crate::verdict::{Kept, superseded};
 
@@ -213,15 +213,12 @@ fn is_orphan(contents: Result<&Contents, &str>, group: &Group<IgnoredAny>, optio
         return false;
     };
     let last = [group.pushed, group.refused].into_iter().flatten().map(|push| push.time_stamp).max();
-    let after = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);
-    last.is_some_and(|last| contents.status.clock.age(last) >= after)
+    is_older(last.map(|last| contents.status.clock.age(last)), after)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
-    use jiff::Timestamp;
+    use jiff::{SignedDuration, Timestamp};
     use serde_json::json;
 
     use super::*;
@@ -242,7 +239,6 @@ mod tests {
             let group: Group<IgnoredAny> = serde_json::from_value(group).unwrap();
             let contents = Contents {
                 status: Status { start_time: String::new(), clock: Clock::new(&date, now, now).unwrap() },
-                began: Instant::now(),
                 took: Duration::ZERO,
                 groups: Vec::new(),
             };

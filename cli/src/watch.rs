@@ -159,9 +159,11 @@ impl Watcher<'_> {
     /// Until the next pass is due, this one gets active, or somebody asks for the end. Meanwhile it looks at the members:
     /// those that went and came back between two passes have to settle too, and Consul does not tell that they did.
     fn wait(&mut self, began: Instant, interval: Duration, active: bool) {
+        // A file tells by itself when it changed.
+        let looks = active && self.guard.source().consul().is_some();
         let mut looked = Instant::now();
         while began.elapsed() < interval && !self.guard.interrupted() && (active || !self.is_active()) {
-            if active && looked.elapsed() >= LOOK {
+            if looks && looked.elapsed() >= LOOK {
                 // An error comes again in the next pass, which tells it.
                 let _ = self.guard.observe();
                 looked = Instant::now();

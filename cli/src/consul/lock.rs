@@ -26,9 +26,8 @@ mod keeper;
 
 /// How long a session lives without a renewal, at least; Consul takes twice this time.
 pub const TTL: Duration = Duration::from_secs(15);
-/// How long nobody gets the key after its holder's session ended otherwise than by a release. Longer than a decision
-/// ([`crate::batch::DECISION_MAX`]) and a gateway's answer to it (10 s by default). What it does not cover: gateways that
-/// hang while a batch reads them again, between the check of the lock and the decision.
+/// How long nobody gets the key after its holder's session ended otherwise than by a release. Longer than what may follow
+/// a check: a decision ([`crate::batch::DECISION_MAX`]) and a gateway's answer ([`crate::gateway::DELETE_MAX`]).
 pub const LOCK_DELAY: Duration = Duration::from_secs(15);
 /// How long before the end of [`TTL`] the holder stops.
 pub const MARGIN: Duration = Duration::from_secs(5);

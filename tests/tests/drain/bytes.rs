@@ -132,30 +132,19 @@ fn names_in_utf8_and_another_path_prefix() {
         &[family("größe.von", GAUGE, &[metric(&[label("ein label", "€"), message(2, &[double(1, 1.0)])])])],
     );
     let members = [world.owners[0].address.to_string()];
-    let config = world.write(&json!({"members": members, "utf8_names": true, "path_prefix": "/push"}));
-    let ran = pushring_tests::command::pushring([
-        "drain",
-        &world.source.address.to_string(),
-        "--settle=0s",
-        "--config",
-        config.to_str().unwrap(),
-    ])
-    .unwrap();
+    let drain = |settings| {
+        let (source, config) = (world.source.address.to_string(), world.write(&settings));
+        let args = ["drain", &source, "--settle=0s", "--config", config.to_str().unwrap()];
+        pushring_tests::command::pushring(args).unwrap()
+    };
+    let ran = drain(json!({"members": members, "utf8_names": true, "path_prefix": "/push"}));
     assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
     let metrics = world.owners[0].metrics().unwrap();
     assert!(metrics.contains("größe.von"), "{metrics}");
     assert_eq!(world.source.groups().unwrap(), []);
     // Without the setting no path leads to the group: it stays.
     push_protobuf(&world.source, "/push/metrics/job/b/U__l_2e_x/1", &[family("g", GAUGE, &[])]);
-    let config = world.write(&json!({"members": members, "path_prefix": "/push"}));
-    let ran = pushring_tests::command::pushring([
-        "drain",
-        &world.source.address.to_string(),
-        "--settle=0s",
-        "--config",
-        config.to_str().unwrap(),
-    ])
-    .unwrap();
+    let ran = drain(json!({"members": members, "path_prefix": "/push"}));
     assert_eq!(ran.code, 1);
     assert!(ran.stdout.contains("utf8_names"), "{}", ran.stdout);
 }
