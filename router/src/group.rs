@@ -32,7 +32,7 @@ pub(crate) fn key(
         (RouteBy::Path, _) | (_, None) => out(decoded),
         (RouteBy::Job, Some(labels)) => label(&mut out, b"job", labels.job()),
         (RouteBy::Group, Some(labels)) => {
-            for (index, (name, value)) in labels.0.iter().enumerate() {
+            for (index, (name, value)) in labels.list.iter().enumerate() {
                 if index > 0 {
                     out(SEPARATOR);
                 }

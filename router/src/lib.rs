@@ -17,6 +17,7 @@
 
 mod address;
 mod check;
+mod component;
 mod config;
 mod decide;
 mod error;

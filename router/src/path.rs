@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use crate::component::{Component, Components, DOT, ESCAPE, QUERY, SLASH, kinds};
+
 /// A request target split at the query, looked through once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Target<'p> {
@@ -20,18 +22,22 @@ pub(crate) struct Target<'p> {
 
 impl<'p> Target<'p> {
     pub(crate) fn split(target: &'p [u8]) -> Self {
-        let (mut cut, mut escaped, mut suspect, mut slash) = (target.len(), false, false, false);
-        for (index, &b) in target.iter().enumerate() {
-            match b {
-                b'?' => {
-                    cut = index;
-                    break;
-                }
-                b'%' => escaped = true,
-                b'/' | b'.' => suspect |= slash,
-                _ => {}
+        let (mut cut, mut escaped, mut suspect, mut after_slash) = (target.len(), false, false, 0);
+        for (index, &byte) in target.iter().enumerate() {
+            let kinds = kinds(byte);
+            // Most bytes are none of these: one comparison for all of them.
+            if kinds & (QUERY | ESCAPE | SLASH | DOT) == 0 {
+                continue;
             }
-            slash = b == b'/';
+            if kinds & QUERY != 0 {
+                cut = index;
+                break;
+            }
+            escaped |= kinds & ESCAPE != 0;
+            suspect |= kinds & (SLASH | DOT) != 0 && index > 0 && index == after_slash;
+            if kinds & SLASH != 0 {
+                after_slash = index + 1;
+            }
         }
         let (raw, query) = target.split_at_checked(cut).unwrap_or((target, &[]));
         Self { raw, query, escaped, suspect }
@@ -90,11 +96,11 @@ fn hex(digit: u8) -> Option<u8> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PushPath<'d> {
     /// The job component as written, up to the next slash.
-    pub(crate) job: &'d [u8],
+    pub(crate) job: Component<'d>,
     /// Whether the job is base64.
     pub(crate) job_base64: bool,
-    /// The label string: empty, or from the slash after the job to the end.
-    pub(crate) labels: &'d [u8],
+    /// What comes after the slash that ends the job; nothing when there is none.
+    pub(crate) labels: Components<'d>,
 }
 
 impl<'d> PushPath<'d> {
@@ -105,9 +111,8 @@ impl<'d> PushPath<'d> {
             Some(rest) => (rest, true),
             None => (rest, false),
         };
-        let rest = rest.strip_prefix(b"/").filter(|rest| !rest.is_empty())?;
-        let end = rest.iter().position(|&b| b == b'/').unwrap_or(rest.len());
-        let (job, labels) = rest.split_at_checked(end)?;
+        let mut labels = Components::of(rest.strip_prefix(b"/").filter(|rest| !rest.is_empty())?);
+        let job = labels.next()?;
         Some(Self { job, job_base64, labels })
     }
 
@@ -206,13 +211,12 @@ mod tests {
     #[test]
     fn splits_push_paths() {
         let split = |p: &'static str| PushPath::split(p.as_bytes(), "");
-        let path = |job: &'static str, job_base64, labels: &'static str| {
-            Some(PushPath { job: job.as_bytes(), job_base64, labels: labels.as_bytes() })
-        };
-        assert_eq!(split("/metrics/job/a"), path("a", false, ""));
-        assert_eq!(split("/metrics/job/a/"), path("a", false, "/"));
-        assert_eq!(split("/metrics/job@base64/YQ/b/c"), path("YQ", true, "/b/c"));
-        assert_eq!(split("/metrics/job//x"), path("", false, "/x"));
+        let path = |p: PushPath<'static>| (p.job.bytes, p.job_base64, p.labels.rest);
+        let parts = |p: &'static str| split(p).map(path);
+        assert_eq!(parts("/metrics/job/a"), Some((&b"a"[..], false, None)));
+        assert_eq!(parts("/metrics/job/a/"), Some((&b"a"[..], false, Some(&b""[..]))));
+        assert_eq!(parts("/metrics/job@base64/YQ/b/c"), Some((&b"YQ"[..], true, Some(&b"b/c"[..]))));
+        assert_eq!(parts("/metrics/job//x"), Some((&b""[..], false, Some(&b"x"[..]))));
         for none in [
             "/metrics",
             "/metrics/job",

@@ -177,9 +177,9 @@ struct LabelMap<'a, 'd>(&'a Labels<'d>);
 
 impl Serialize for LabelMap<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.0.len()))?;
+        let mut map = serializer.serialize_map(Some(self.0.list.len()))?;
         map.serialize_entry("job", &String::from_utf8_lossy(self.0.job()))?;
-        for (name, value) in self.0.0.iter().filter(|(name, _)| **name != *b"job") {
+        for (name, value) in self.0.list.iter().filter(|(name, _)| **name != *b"job") {
             map.serialize_entry(&String::from_utf8_lossy(name), &String::from_utf8_lossy(value))?;
         }
         map.end()

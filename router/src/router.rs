@@ -98,7 +98,8 @@ impl Router {
         Some(Group {
             key,
             poison: labels.as_ref().is_some_and(|labels| labels.poison().is_some()),
-            labels: labels.map(|l| l.0.into_iter().map(|(n, v)| (n.into_owned(), v.into_owned())).collect()),
+            labels: labels
+                .map(|l| l.list.into_iter().map(|(n, v)| (n.into_owned(), v.into_owned())).collect()),
         })
     }
 
