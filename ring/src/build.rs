@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::points::Points;
+use crate::points::{self, Points};
 use crate::{Member, Placement, Ring};
 
 /// Most members of one ring.
@@ -95,15 +95,26 @@ impl Ring {
     /// # Errors
     /// [`BuildError`], when a limit is broken or a name repeats.
     pub fn build(placement: Placement, members: &[Member<'_>]) -> Result<Self, BuildError> {
-        check(placement, members)?;
+        limits(placement, members)?;
         let by_name = sorted_by_name(members)?;
         let points = Points::new(placement, members, &by_name);
         Ok(Self { placement, members: members.len(), points })
     }
+
+    /// Whether [`Ring::build`] would succeed, without making a point. Answers how many points there are; of
+    /// [`Placement::DynamicSharding`] a few may turn out to be at one position, of which the ring keeps one.
+    ///
+    /// # Errors
+    /// As [`Ring::build`].
+    pub fn check(placement: Placement, members: &[Member<'_>]) -> Result<usize, BuildError> {
+        limits(placement, members)?;
+        sorted_by_name(members)?;
+        Ok(points::number(placement, members))
+    }
 }
 
 /// Checks every limit before any point is made, so that a bad configuration costs no memory.
-fn check(placement: Placement, members: &[Member<'_>]) -> Result<(), BuildError> {
+fn limits(placement: Placement, members: &[Member<'_>]) -> Result<(), BuildError> {
     if members.len() > MEMBERS_MAX {
         return Err(BuildError::Members { found: members.len() });
     }

@@ -62,3 +62,10 @@ pub struct Ring {
     members: usize,
     points: Points,
 }
+
+impl Default for Ring {
+    /// A ring without members, which owns nothing.
+    fn default() -> Self {
+        Self { placement: Placement::DynamicSharding, members: 0, points: Points::default() }
+    }
+}

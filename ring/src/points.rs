@@ -14,7 +14,7 @@ const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 /// Points in the order of (position, name), with an index. Positions are spread evenly, so the first bits of
 /// a position tell nearly where it stands: sorting and searching look at a handful of points, and memory
 /// holds no second copy of them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Points {
     /// Ascending. Parallel to `owners`: a search touches positions only, so they are kept dense.
     pub(crate) positions: Box<[u64]>,
@@ -125,7 +125,8 @@ impl Points {
     }
 }
 
-fn number(placement: Placement, members: &[Member<'_>]) -> usize {
+/// How many points the members have together.
+pub(crate) fn number(placement: Placement, members: &[Member<'_>]) -> usize {
     let each = |member: &Member<'_>| match placement {
         Placement::Ring { points } => points as usize * member.weight as usize,
         Placement::DynamicSharding => DYNAMIC_SHARDING_POINTS as usize,

@@ -55,9 +55,19 @@ fn limits_hold_to_the_member() {
     let ring = Ring::build(placement, &members[..MEMBERS_MAX]).expect("as many members as allowed");
     assert_eq!((ring.members(), ring.points()), (MEMBERS_MAX, 4 * MEMBERS_MAX));
     assert_eq!(ring.clockwise(key).count(), MEMBERS_MAX, "every member once");
-    assert_eq!(Ring::build(placement, &members).unwrap_err(), BuildError::Members { found: MEMBERS_MAX + 1 });
+    assert_eq!(Ring::check(placement, &members[..MEMBERS_MAX]), Ok(ring.points()));
+    let refused = |placement, members: &[Member<'_>]| {
+        let reason = Ring::build(placement, members).expect_err("more than allowed");
+        assert_eq!(Ring::check(placement, members), Err(reason), "the check says what building says");
+        reason
+    };
+    assert_eq!(refused(placement, &members), BuildError::Members { found: MEMBERS_MAX + 1 });
     let twice = [members[0], members[1], members[0]];
-    assert_eq!(Ring::build(placement, &twice).unwrap_err(), BuildError::DuplicateName { index: 2, first: 0 });
+    assert_eq!(refused(placement, &twice), BuildError::DuplicateName { index: 2, first: 0 });
+    let heavy = [Member { weight: 2, ..members[0] }];
+    assert_eq!(Ring::check(placement, &heavy), Ok(8));
+    let unknown = BuildError::Weight { index: 0, found: 2, max: 1 };
+    assert_eq!(refused(Placement::DynamicSharding, &heavy), unknown);
 }
 
 /// The empty ring owns nothing, and says so.

@@ -97,7 +97,7 @@ impl Router {
         if let (b"PUT" | b"POST", Some(poison)) = (request.method, labels.as_ref().and_then(Labels::poison)) {
             return Decision::Reply(Reply::poison(poison));
         }
-        let Some(index) = self.ring.owner_at(position) else { return Decision::Reply(Reply::no_members()) };
+        let Some(index) = self.ring().owner_at(position) else { return Decision::Reply(Reply::no_members()) };
         let Some(owner) = self.config.members.get(index) else { return Decision::Reply(Reply::no_members()) };
         if reads && self.config.lookup {
             return Decision::Reply(self.lookup(request, owner, position, labels.as_ref()));
@@ -117,7 +117,7 @@ impl Router {
     fn decide_other(&self, method: &[u8], path: &[u8]) -> Decision<'_> {
         let reads = matches!(method, b"GET" | b"HEAD");
         if reads && !path.is_empty() && path == self.config.status_path.as_bytes() {
-            return Decision::Reply(Reply::status(&self.config, &self.digest(), &self.ring.shares()));
+            return Decision::Reply(Reply::status(&self.config, &self.digest(), &self.ring().shares()));
         }
         if reads && self.config.health {
             match path.strip_prefix(self.config.path_prefix.as_bytes()) {
@@ -151,7 +151,7 @@ impl Router {
     /// The owner and its `successors`, clockwise.
     fn members_from(&self, position: u64) -> impl Iterator<Item = &Member> {
         let wanted = self.config.successors.saturating_add(1);
-        self.ring.clockwise_at(position).filter_map(|index| self.config.members.get(index)).take(wanted)
+        self.ring().clockwise_at(position).filter_map(|index| self.config.members.get(index)).take(wanted)
     }
 
     fn endpoints(&self, position: u64) -> SmallVec<[u8; 144]> {
@@ -167,7 +167,7 @@ impl Router {
 
     /// What reaches the first successor, in the form of the mode.
     fn mirror(&self, position: u64) -> Option<&[u8]> {
-        let index = self.ring.clockwise_at(position).nth(1)?;
+        let index = self.ring().clockwise_at(position).nth(1)?;
         match self.config.mode {
             Mode::Endpoint => self.config.members.get(index).map(|m| m.address.as_bytes()),
             Mode::Cluster | Mode::Redirect => self.clusters.get(index).map(|name| &**name),

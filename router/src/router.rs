@@ -1,6 +1,8 @@
 //! A configuration made ready for requests.
 
-use pushring_ring::{Placement as RingPlacement, Ring, hash};
+use std::sync::OnceLock;
+
+use pushring_ring::{Member as RingMember, Placement as RingPlacement, Ring, hash};
 
 use crate::config::{Config, Placement};
 use crate::error::ConfigError;
@@ -24,30 +26,25 @@ pub struct Owned<'r> {
 #[derive(Clone, Debug)]
 pub struct Router {
     pub(crate) config: Config,
-    pub(crate) ring: Ring,
+    /// Made when it is first needed: Envoy takes a configuration in on its main thread and in a trial machine too, which
+    /// never see a request.
+    ring: OnceLock<Ring>,
+    points: usize,
     /// Cluster name of each member, by index.
     pub(crate) clusters: Vec<Box<[u8]>>,
 }
 
 impl Router {
-    /// Builds the ring of a configuration.
+    /// Checks that the configuration makes a ring.
     ///
     /// # Errors
     /// When the points of the ring break a limit.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
-        let placement = match config.placement {
-            Placement::Ring { points } => RingPlacement::Ring { points },
-            Placement::DynamicSharding => RingPlacement::DynamicSharding,
-        };
-        let members: Vec<_> = config
-            .members
-            .iter()
-            .map(|m| pushring_ring::Member { name: &m.name, weight: m.weight })
-            .collect();
-        let ring = Ring::build(placement, &members).map_err(ConfigError::message)?;
+        let (placement, members) = placed(&config);
+        let points = Ring::check(placement, &members).map_err(ConfigError::message)?;
         let cluster = |m: &Member| [config.cluster_prefix.as_bytes(), m.name.as_bytes()].concat().into();
         let clusters = config.members.iter().map(cluster).collect();
-        Ok(Self { config, ring, clusters })
+        Ok(Self { config, ring: OnceLock::new(), points, clusters })
     }
 
     /// [`Config::parse`], then [`Router::new`]: every check there is.
@@ -64,10 +61,21 @@ impl Router {
         &self.config
     }
 
-    /// The ring; indices are those of `config().members`.
+    /// The ring; indices are those of `config().members`. The first call builds it.
     #[must_use]
     pub fn ring(&self) -> &Ring {
-        &self.ring
+        self.ring.get_or_init(|| {
+            let (placement, members) = placed(&self.config);
+            // `new` has checked it. Were it refused here after all, a ring that owns nothing answers 503.
+            Ring::build(placement, &members).unwrap_or_default()
+        })
+    }
+
+    /// Points of the ring, counted without building it. Of dynamic-sharding a few may be at one position, of which the
+    /// ring keeps one.
+    #[must_use]
+    pub fn points(&self) -> usize {
+        self.points
     }
 
     /// 16 hex digits over the sorted members and every setting that decides an owner: equal digests, equal
@@ -83,7 +91,7 @@ impl Router {
     /// The member that owns a key; `None` without members.
     #[must_use]
     pub fn owner(&self, key: &[u8]) -> Option<&Member> {
-        self.ring.owner(key).and_then(|index| self.config.members.get(index))
+        self.ring().owner(key).and_then(|index| self.config.members.get(index))
     }
 
     /// A push path (with or without a query) taken apart; `None` when it is no push path.
@@ -112,7 +120,7 @@ impl Router {
         let labels = self.labels(&decoded, self.push_path(target.raw, &decoded)?);
         Some(Owned {
             owner: self
-                .ring
+                .ring()
                 .owner_at(self.position(&decoded, labels.as_ref()))
                 .and_then(|index| self.config.members.get(index)),
             malformed: labels.is_none(),
@@ -122,7 +130,7 @@ impl Router {
 
     /// Where on the ring the owner of a push is sought.
     pub(crate) fn position(&self, decoded: &path::Decoded<'_>, labels: Option<&Labels<'_>>) -> u64 {
-        let mut hasher = self.ring.hasher();
+        let mut hasher = self.ring().hasher();
         group::key(self.config.route_by, &decoded.bytes, labels, |piece| hasher.write(piece));
         hasher.finish()
     }
@@ -141,4 +149,14 @@ impl Router {
     ) -> Option<Labels<'d>> {
         if decoded.broken { None } else { Labels::parse(push, self.config.utf8_names) }
     }
+}
+
+/// The members as the ring sees them.
+fn placed(config: &Config) -> (RingPlacement, Vec<RingMember<'_>>) {
+    let placement = match config.placement {
+        Placement::Ring { points } => RingPlacement::Ring { points },
+        Placement::DynamicSharding => RingPlacement::DynamicSharding,
+    };
+    let members = config.members.iter().map(|m| RingMember { name: &m.name, weight: m.weight });
+    (placement, members.collect())
 }

@@ -11,7 +11,10 @@ fn router(mode: &str, placement: &str) -> Router {
     let json = format!(
         r#"{{"members":[{members}],"mode":"{mode}","mirror_deletes":true,"placement":{{"type":"{placement}"}}}}"#
     );
-    Router::parse(json.as_bytes()).unwrap()
+    let router = Router::parse(json.as_bytes()).unwrap();
+    // The ring is made when it is first asked, once for all pushes.
+    assert_eq!(router.ring().members(), 100);
+    router
 }
 
 fn allocations(router: &Router, method: &str, path: &str) -> u64 {

@@ -46,7 +46,7 @@ impl Check {
             "good": router.is_some(),
             "error": result.as_ref().err().map(|error| format!("{error:#}")),
             "members": router.map(|router| router.config().members.len()),
-            "points": router.map(|router| router.ring().points()),
+            "points": router.map(|router| router.points()),
             "digest": router.map(Router::digest),
             "mode": router.map(|router| router.config().mode),
         })
@@ -55,7 +55,7 @@ impl Check {
 
 fn summary(router: &Router) -> String {
     let members = router.config().members.len();
-    let points = router.ring().points();
+    let points = router.points();
     let mode = json!(router.config().mode);
     let mode = mode.as_str().unwrap_or_default();
     format!("{members} members, {points} points, digest {}, mode {mode}", router.digest())
