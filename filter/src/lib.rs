@@ -1,25 +1,17 @@
 //! The proxy-wasm filter: Envoy's side of pushring. The only crate that makes host calls.
 //!
-//! Envoy hands the configuration to [`Root`], each request to [`Push`]; what to do is decided in
-//! `pushring-router`. Only byte getters are used for headers: the SDK's String getters panic on bytes that
-//! are not UTF-8, and a panic stops a whole worker.
+//! What to do is decided in `pushring-router`; here Envoy is told. Header values are bytes: any of them may be no UTF-8.
 
-#![allow(missing_docs)] // the module's entry point is made by the SDK's macro; nothing else is public
+// A host's calls exist in a VM alone. For other targets, where the workspace is built and tested, the crate is empty.
+#![cfg(target_arch = "wasm32")]
 
+#[allow(unsafe_code)] // see Cargo.toml
+mod abi;
+mod contexts;
 mod metrics;
 
-use std::rc::Rc;
-
-use log::{error, info};
-use proxy_wasm::hostcalls;
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, ContextType, LogLevel, MapType};
-use pushring_router::{Decision, Reply, Request, Route, Router};
-
-proxy_wasm::main! {{
-    proxy_wasm::set_log_level(LogLevel::Info);
-    proxy_wasm::set_root_context(|_| Box::new(Root { shared: None }));
-}}
+use abi::{Action, Level};
+use pushring_router::{Decision, Reply, Request, Router};
 
 /// What the requests of one configuration share.
 struct Shared {
@@ -28,107 +20,89 @@ struct Shared {
     mirror_header: String,
 }
 
-/// One configuration. Envoy makes a new root for each; requests under way keep the old one.
-struct Root {
-    shared: Option<Rc<Shared>>,
-}
-
-impl Context for Root {}
-
-impl RootContext for Root {
-    /// Answering false makes Envoy keep the configuration it has.
-    fn on_configure(&mut self, _size: usize) -> bool {
-        let json = self.get_plugin_configuration().unwrap_or_default();
-        match Router::parse(&json) {
-            Ok(router) => {
-                let (members, points) = (router.config().members.len(), router.ring().points());
-                metrics::accepted(members, points);
-                info!(
-                    "pushring {}: {members} members, {points} points, digest {}",
-                    env!("CARGO_PKG_VERSION"),
-                    router.digest()
-                );
-                let mirror_header = format!("{}-mirror", router.config().header);
-                self.shared = Some(Rc::new(Shared { router, mirror_header }));
-                true
-            }
-            Err(reason) => {
-                metrics::rejected();
-                error!("pushring configuration rejected, the one in force stays: {reason}");
-                false
-            }
+/// Takes in the configuration that the host holds out; `None` makes Envoy keep the one it has.
+fn configure() -> Option<Shared> {
+    let json = abi::configuration().ok().flatten().unwrap_or_default();
+    match Router::parse(&json) {
+        Ok(router) => {
+            let (members, points) = (router.config().members.len(), router.points());
+            metrics::accepted(members, points);
+            let version = env!("CARGO_PKG_VERSION");
+            let digest = router.digest();
+            abi::log(
+                Level::Info,
+                &format!("pushring {version}: {members} members, {points} points, digest {digest}"),
+            );
+            let mirror_header = format!("{}-mirror", router.config().header);
+            Some(Shared { router, mirror_header })
         }
-    }
-
-    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Push { shared: self.shared.clone() }))
-    }
-
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
-    }
-}
-
-/// One request.
-struct Push {
-    shared: Option<Rc<Shared>>,
-}
-
-impl Context for Push {}
-
-impl HttpContext for Push {
-    fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        // Envoy creates no requests under a configuration that was rejected; without one there is no ring.
-        let Some(shared) = &self.shared else { return Action::Continue };
-        let method = header(":method").unwrap_or_default();
-        let path = header(":path").unwrap_or_default();
-        // Asked for only where it matters: each header costs a call into Envoy.
-        let accept = if matches!(&*method, b"GET" | b"HEAD") { header("accept") } else { None };
-        match shared.router.decide(Request { method: &method, path: &path, accept: accept.as_deref() }) {
-            Decision::Route(route) => {
-                send_on(shared, &route);
-                Action::Continue
-            }
-            Decision::Bypass => {
-                set_header(&shared.router.config().header, None);
-                set_header(&shared.mirror_header, None);
-                Action::Continue
-            }
-            Decision::Reply(reply) => {
-                answer(&reply);
-                Action::Pause
-            }
+        Err(reason) => {
+            metrics::rejected();
+            error(&format!("pushring configuration rejected, the one in force stays: {reason}"));
+            None
         }
     }
 }
 
-/// Sets the destination. The mirror header is written on every push, so that a client's own never counts.
-fn send_on(shared: &Shared, route: &Route<'_>) {
-    set_header(&shared.router.config().header, Some(route.destination.as_bytes()));
-    set_header(&shared.mirror_header, route.mirror);
-    if route.malformed {
-        metrics::unparsable();
+/// Decides on the request whose headers the host holds out.
+fn decide(shared: &Shared) -> Action {
+    let method = header(":method").unwrap_or_default();
+    let path = header(":path").unwrap_or_default();
+    // Asked for only where it matters: each header costs a call into Envoy.
+    let accept = if matches!(&*method, b"GET" | b"HEAD") { header("accept") } else { None };
+    match shared.router.decide(Request { method: &method, path: &path, accept: accept.as_deref() }) {
+        Decision::Route(route) => {
+            let action = send_on(shared, Some(route.destination.as_bytes()), route.mirror);
+            if route.malformed {
+                metrics::unparsable();
+            }
+            action
+        }
+        Decision::Bypass => send_on(shared, None, None),
+        Decision::Reply(reply) => answer(&reply),
     }
 }
 
-fn answer(reply: &Reply) {
+/// Sets the destination. Both headers are written or removed for every request, so that a client's own never count;
+/// a request for which that fails would go where its client says, and so is not sent on.
+fn send_on(shared: &Shared, destination: Option<&[u8]>, mirror: Option<&[u8]>) -> Action {
+    let set = set_header(&shared.router.config().header, destination);
+    if set && set_header(&shared.mirror_header, mirror) {
+        return Action::Continue;
+    }
+    respond(500, &[], b"pushring: Envoy refused to set the destination, its log says why\n")
+}
+
+fn answer(reply: &Reply) -> Action {
     metrics::replied(reply.kind);
-    let headers = reply.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let sent = hostcalls::send_http_response(u32::from(reply.status), headers, Some(&reply.body));
-    if let Err(status) = sent {
-        error!("pushring: Envoy refused a local reply of status {}: {status:?}", reply.status);
-    }
+    respond(reply.status, &reply.headers, &reply.body)
 }
 
-/// First value of a request header, as bytes.
+/// Answers the request here. If Envoy refuses, it waits for a time limit: sent on it must not be.
+fn respond(status: u16, headers: &[(&'static str, String)], body: &[u8]) -> Action {
+    if let Err(refused) = abi::respond(status, headers, body) {
+        error(&format!("pushring: Envoy refused a local reply of status {status}: {refused}"));
+    }
+    Action::Pause
+}
+
+/// First value of a request header.
 fn header(name: &str) -> Option<Vec<u8>> {
-    hostcalls::get_map_value_bytes(MapType::HttpRequestHeaders, name).ok().flatten()
+    abi::header(name).unwrap_or_else(|refused| {
+        error(&format!("pushring: Envoy refused to give header {name}: {refused}"));
+        None
+    })
 }
 
-/// Replaces all copies of a request header, or removes them.
-fn set_header(name: &str, value: Option<&[u8]>) {
-    let done = hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, value);
-    if let Err(status) = done {
-        error!("pushring: Envoy refused to set header {name}: {status:?}");
+/// Replaces all copies of a request header, or removes them. Answers whether that was done.
+fn set_header(name: &str, value: Option<&[u8]>) -> bool {
+    let done = value.map_or_else(|| abi::remove_header(name), |value| abi::replace_header(name, value));
+    if let Err(refused) = done {
+        error(&format!("pushring: Envoy refused to set header {name}: {refused}"));
     }
+    done.is_ok()
+}
+
+fn error(text: &str) {
+    abi::log(Level::Error, text);
 }

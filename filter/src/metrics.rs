@@ -6,9 +6,9 @@
 
 use std::cell::OnceCell;
 
-use proxy_wasm::hostcalls;
-use proxy_wasm::types::MetricType;
 use pushring_router::ReplyKind;
+
+use crate::abi::{self, MetricKind};
 
 const MEMBERS: &str = "pushring_members";
 const POINTS: &str = "pushring_points";
@@ -31,11 +31,11 @@ struct Ids {
 
 impl Ids {
     fn define() -> Self {
-        let define = |kind, name: &str| hostcalls::define_metric(kind, name).ok();
-        let counter = |name: &str| define(MetricType::Counter, name);
+        let define = |kind, name: &str| abi::define_metric(kind, name).ok();
+        let counter = |name: &str| define(MetricKind::Counter, name);
         Self {
-            members: define(MetricType::Gauge, MEMBERS),
-            points: define(MetricType::Gauge, POINTS),
+            members: define(MetricKind::Gauge, MEMBERS),
+            points: define(MetricKind::Gauge, POINTS),
             config_accepted: counter(CONFIG_ACCEPTED),
             config_rejected: counter(CONFIG_REJECTED),
             poison_refused: counter(POISON_REFUSED),
@@ -84,9 +84,9 @@ fn with(act: impl FnOnce(&Ids)) {
 
 // The results are dropped on purpose: the only failure is an id that Envoy does not know.
 fn increment(id: Option<u32>) {
-    let _ = id.map(|id| hostcalls::increment_metric(id, 1));
+    let _ = id.map(|id| abi::increment_metric(id, 1));
 }
 
 fn record(id: Option<u32>, value: usize) {
-    let _ = id.map(|id| hostcalls::record_metric(id, value as u64));
+    let _ = id.map(|id| abi::record_metric(id, value as u64));
 }

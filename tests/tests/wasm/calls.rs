@@ -1,11 +1,14 @@
 //! The host calls of proxy-wasm 0.2.1 that the filter makes, as Envoy answers them.
 
-use wasmtime::{Caller, Linker, Memory, Result};
+use wasmtime::error::Context;
+use wasmtime::{Caller, ImportType, Linker, Memory, Result, Val};
 
 use crate::host::{Headers, Metric, State};
 
 const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
+/// What Envoy answers to a call that is not allowed.
+const INTERNAL_FAILURE: i32 = 10;
 const REQUEST_HEADERS: u32 = 0;
 const PLUGIN_CONFIGURATION: u32 = 7;
 
@@ -60,6 +63,17 @@ pub(crate) fn define(linker: &mut Linker<State>) -> Result<()> {
     )?;
     linker.func_wrap("env", "proxy_send_local_response", local_response)?;
     define_metrics(linker)
+}
+
+/// Puts a call that is refused in the place of one.
+pub(crate) fn refuse(linker: &mut Linker<State>, import: &ImportType<'static>) -> Result<()> {
+    let (name, function) = (import.name(), import.ty().func().cloned().context("imports functions only")?);
+    linker.allow_shadowing(true).func_new("env", name, function, move |mut c, _, results| {
+        c.data_mut().current.calls.push(name);
+        results[0] = Val::I32(INTERNAL_FAILURE);
+        Ok(())
+    })?;
+    Ok(())
 }
 
 fn define_metrics(linker: &mut Linker<State>) -> Result<()> {
@@ -149,9 +163,9 @@ fn give(c: &mut Caller<'_, State>, bytes: &[u8], data: u32, size: u32) {
     let at = if len == 0 {
         0
     } else {
-        let malloc = c.get_export("malloc").and_then(wasmtime::Extern::into_func).expect("malloc");
-        let malloc = malloc.typed::<u32, u32>(&*c).expect("malloc takes a size");
-        malloc.call(&mut *c, len).expect("memory")
+        let allocate = c.get_export("proxy_on_memory_allocate").and_then(wasmtime::Extern::into_func);
+        let allocate = allocate.expect("the export").typed::<u32, u32>(&*c).expect("it takes a size");
+        allocate.call(&mut *c, len).expect("memory")
     };
     write(c, at, bytes);
     write(c, data, &at.to_le_bytes());

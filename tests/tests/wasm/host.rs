@@ -1,6 +1,6 @@
 //! A host for the compiled filter: as much of proxy-wasm 0.2.1 as it needs, and a record of what it asked for.
 //!
-//! The SDK imports every function of the ABI; one that the filter is not meant to call stops it, with its name.
+//! A filter that imports any other function does not start.
 
 use std::sync::LazyLock;
 
@@ -25,7 +25,7 @@ pub(crate) struct Outcome {
     pub(crate) headers: Headers,
     /// Status, headers, body: when it answered itself.
     pub(crate) reply: Option<(u32, Headers, Vec<u8>)>,
-    /// Names of the host calls it made, in order.
+    /// Short names of the host calls it made, in order; the whole name of one that was refused.
     pub(crate) calls: Vec<&'static str>,
     /// Instructions of all that the shipped configurations let Envoy call for a request.
     pub(crate) instructions: u64,
@@ -73,19 +73,17 @@ static MODULE: LazyLock<(Engine, Module)> = LazyLock::new(|| {
 
 impl Vm {
     pub(crate) fn start() -> Result<Self> {
+        Self::without(&[])
+    }
+
+    /// In a host that refuses these calls, as Envoy does with those that are not among the allowed capabilities.
+    pub(crate) fn without(refused: &[&str]) -> Result<Self> {
         let (engine, module) = &*MODULE;
-        for import in module.imports() {
-            let known = import.module() == "env" && import.name().starts_with("proxy_");
-            ensure!(
-                known,
-                "the filter imports {}.{}, which Envoy may not have",
-                import.module(),
-                import.name()
-            );
-        }
         let mut linker = Linker::new(engine);
         calls::define(&mut linker)?;
-        linker.define_unknown_imports_as_traps(module)?;
+        for import in module.imports().filter(|import| refused.contains(&import.name())) {
+            calls::refuse(&mut linker, &import)?;
+        }
         let mut store = Store::new(engine, State::default());
         store.set_fuel(u64::MAX)?;
         let instance = linker.instantiate(&mut store, module)?;
@@ -96,25 +94,54 @@ impl Vm {
     }
 
     /// Hands over a configuration as Envoy does: to a new root context. Answers whether it was taken; if so it is
-    /// in force for requests from now on.
+    /// in force for requests from now on, and the one before is gone.
     pub(crate) fn configure(&mut self, json: &[u8]) -> Result<bool> {
+        let before = self.root;
+        let taken = self.configure_beside(json)?;
+        if let (true, Some(before)) = (taken, before) {
+            self.delete_root(before)?;
+        }
+        Ok(taken)
+    }
+
+    /// As `configure`, and the configuration before stays, as it does while its requests are under way.
+    pub(crate) fn configure_beside(&mut self, json: &[u8]) -> Result<bool> {
         self.store.data_mut().configuration = json.to_vec();
         let root = self.new_context(0)?;
         ensure!(self.call::<_, u32>("proxy_on_vm_start", (root, 0u32))? == 1, "on_vm_start refused");
         let size = u32::try_from(json.len())?;
         let taken = self.call::<_, u32>("proxy_on_configure", (root, size))? == 1;
-        let gone = if taken { self.root.replace(root) } else { Some(root) };
-        if let Some(gone) = gone {
-            self.call::<_, u32>("proxy_on_done", gone)?;
-            self.call::<_, ()>("proxy_on_delete", gone)?;
+        if taken {
+            self.root = Some(root);
+        } else {
+            self.delete_root(root)?;
         }
         Ok(taken)
     }
 
+    fn delete_root(&mut self, root: u32) -> Result<()> {
+        ensure!(self.call::<_, u32>("proxy_on_done", root)? == 1, "a root is done at once");
+        self.delete(root)
+    }
+
+    /// The root context of the configuration in force.
+    pub(crate) fn root(&self) -> Result<u32> {
+        self.root.context("no configuration is in force")
+    }
+
     /// Starts a request under the configuration in force.
     pub(crate) fn begin(&mut self) -> Result<u32> {
-        let root = self.root.context("no configuration is in force")?;
+        self.begin_under(self.root()?)
+    }
+
+    /// Starts a request under any root.
+    pub(crate) fn begin_under(&mut self, root: u32) -> Result<u32> {
         self.new_context(root)
+    }
+
+    /// The end of a context, and nothing before it: the least that a host may call.
+    pub(crate) fn delete(&mut self, context: u32) -> Result<()> {
+        self.call("proxy_on_delete", context)
     }
 
     /// Gives the headers of a request to the filter and ends it.
@@ -125,11 +152,12 @@ impl Vm {
         let action: u32 = self.call("proxy_on_request_headers", (context, count, 1u32))?;
         let mut outcome = std::mem::take(&mut self.store.data_mut().current);
         outcome.instructions = self.instructions()? - before;
-        ensure!((action == 1) == outcome.reply.is_some(), "pauses (1) exactly when it answers: {action}");
+        let answers = outcome.reply.is_some() || outcome.calls.contains(&"proxy_send_local_response");
+        ensure!((action == 1) == answers, "pauses (1) exactly when it answers: {action}");
         self.call::<_, u32>("proxy_on_done", context)?;
         self.call::<_, ()>("proxy_on_log", context)?;
         let before = self.instructions()?;
-        self.call::<_, ()>("proxy_on_delete", context)?;
+        self.delete(context)?;
         outcome.instructions += self.instructions()? - before;
         Ok(outcome)
     }

@@ -5,9 +5,11 @@
 mod any_bytes;
 mod calls;
 mod configurations;
+mod contexts;
 mod costs;
 mod golden;
 mod host;
+mod refusals;
 mod requests;
 #[path = "../../../router/tests/model/spelling.rs"]
 mod spelling;
