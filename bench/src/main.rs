@@ -1,17 +1,21 @@
 //! `make bench`: what a push costs, measured side by side in one run.
 //!
-//! The machine is shared and noisy, so all variants take turns in short rounds, and what counts are ratios within a
-//! round. The proxy has the first core, load and gateways the last one. A failed push makes the run invalid.
+//! The machine is shared and noisy, so all variants take turns in short rounds, each with a process of its own, and what
+//! counts are ratios within a round. The proxy has the first core, load and gateways the last one. A failed push makes the
+//! run invalid.
 
 mod compare;
+mod goals;
 mod growth;
+mod lines;
 mod load;
 mod measure;
 mod proxy;
+mod reload;
 mod report;
+mod rounds;
+mod stats;
 mod svg;
-
-use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
@@ -22,15 +26,13 @@ struct Args {
     /// What to measure; all when not given.
     #[arg(long, value_enum)]
     part: Vec<Part>,
-    /// Rounds in which all variants take turns.
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
-    rounds: u32,
-    /// Compare only variants of this name; may be given several times.
-    #[arg(long)]
+    /// Rounds in which all variants take turns, the same for each part; as many as fit into a quarter of an hour when
+    /// not given.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: Option<u32>,
+    /// Compare only variants of this name; may be given several times. Each then takes part in every round.
+    #[arg(long, requires = "part")]
     only: Vec<String>,
-    /// Length of one measurement.
-    #[arg(long, default_value_t = 400)]
-    milliseconds: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -46,17 +48,27 @@ enum Part {
 fn main() -> Result<()> {
     let args = Args::parse();
     let wanted = |part| args.part.is_empty() || args.part.contains(&part);
-    let length = Duration::from_millis(args.milliseconds);
     proxy::take_last_core()?;
     proxy::allow_many_files()?;
-    if wanted(Part::Compare) {
-        compare::ways(args.rounds, &args.only, length)?;
+    let measure = |part, ways: fn(_, &[String]) -> _| {
+        if wanted(part) { ways(args.rounds, &args.only) } else { Ok(Vec::new()) }
+    };
+    let ways = measure(Part::Compare, compare::ways)?;
+    let parts = measure(Part::Parts, compare::parts)?;
+    let growth = if wanted(Part::Growth) { Some(growth::run(args.rounds)?) } else { None };
+    // Only now: of a run in which a push failed, nothing is written.
+    if !ways.is_empty() {
+        report::write("compare.json", &ways)?;
+        report::write_text("compare.svg", &svg::comparison(&ways))?;
     }
-    if wanted(Part::Parts) {
-        compare::parts(args.rounds, &args.only, length)?;
+    if !parts.is_empty() {
+        report::write("parts.json", &parts)?;
     }
-    if wanted(Part::Growth) {
-        growth::run(args.rounds, length)?;
+    if let Some(growth) = &growth {
+        report::write("growth.json", &growth.points)?;
+        report::write("reloading.json", &growth.reloading)?;
+        report::write_text("growth.svg", &svg::growth(&growth.points))?;
     }
+    goals::show(&ways, growth.as_ref());
     Ok(())
 }

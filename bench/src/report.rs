@@ -23,13 +23,15 @@ pub(crate) fn progress(what: &'static str, length: usize) -> Result<ProgressBar>
 
 /// Writes results with the machine that they were measured on.
 pub(crate) fn write(name: &str, results: impl Serialize) -> Result<()> {
-    let model = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = model
+    // This thread may use one core only; the machine has more.
+    let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let cores = cpuinfo.lines().filter(|line| line.starts_with("processor")).count();
+    let model = cpuinfo
         .lines()
         .find_map(|line| Some(line.strip_prefix("model name")?.trim_start_matches([' ', '\t', ':'])));
     let load = fs::read_to_string("/proc/loadavg").context("/proc/loadavg")?;
     let document = json!({
-        "machine": {"cpu": model, "cores": std::thread::available_parallelism()?.get(), "load_average_after": load.trim()},
+        "machine": {"cpu": model, "cores": cores, "load_average_after": load.trim()},
         "results": serde_json::to_value(results)?,
     });
     write_text(name, &(serde_json::to_string_pretty(&document)? + "\n"))

@@ -2,14 +2,15 @@
 
 use std::fmt::Write;
 
-use crate::{compare, growth};
+use crate::growth;
+use crate::lines::Line;
 
 const ROW: usize = 22;
 const LEFT: usize = 220;
 const WIDTH: usize = 860;
 
 /// Bars of processor time: small pushes over large ones.
-pub(crate) fn comparison(lines: &[compare::Line]) -> String {
+pub(crate) fn comparison(lines: &[Line]) -> String {
     let most = lines.iter().map(|line| line.cpu_us_median).fold(1.0, f64::max);
     let scale = (WIDTH - LEFT - 90) as f64 / most;
     let mut bars = String::new();
@@ -53,7 +54,7 @@ pub(crate) fn growth(points: &[growth::Point]) -> String {
     let half = (WIDTH - 120) / 2;
     let mut content = String::new();
     let push: fn(&growth::Point) -> f64 = |point| point.cpu_us_median;
-    let reload: fn(&growth::Point) -> f64 = |point| point.reload_worker_ms_min.unwrap_or(0.0);
+    let reload: fn(&growth::Point) -> f64 = |point| point.reload_worker_ms.map_or(0.0, |ms| ms.median);
     let panels =
         [(60, "a push, microseconds", push), (100 + half, "a reload on the worker, milliseconds", reload)];
     for (left, title, value) in panels {

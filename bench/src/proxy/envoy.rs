@@ -9,14 +9,20 @@ use anyhow::{Context, Result};
 use pushring_tests::{Envoy, Layout, Mode, Ports, tools};
 use serde_json::{Value, json};
 
-use super::{Kind, Proxy, RouteBy, Running, lua, made, parts, pinned};
+use super::{Kind, Part, Proxy, RouteBy, Running, lua, made, parts, pinned};
 
 pub(super) const HCM: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
 
 pub(super) fn start(kind: Kind, gateways: &[SocketAddr], dir: PathBuf) -> Result<Proxy> {
     let layout = match kind {
         Kind::Pushring(mode, route_by) => Some(pushring(mode, route_by, gateways, &dir)?),
-        Kind::Noop => Some(other_filter("noop_filter", gateways, &dir)?),
+        Kind::Noop { pruned } => {
+            let layout = other_filter("noop_filter", gateways, &dir)?;
+            if !pruned {
+                parts::leave_out(Part::Pruning, &layout)?;
+            }
+            Some(layout)
+        }
         Kind::Calls => Some(other_filter("calls_filter", gateways, &dir)?),
         Kind::Without(part) => {
             let layout = pushring(Mode::Cluster, RouteBy::Group, gateways, &dir)?;

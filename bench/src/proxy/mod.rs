@@ -25,8 +25,11 @@ pub(crate) enum Kind {
     Maglev,
     /// The client names the cluster; Envoy's header mutation copies the name into the destination header.
     Mutation,
-    /// The client sets the destination header; a filter in Wasm does nothing.
-    Noop,
+    /// The client sets the destination header; a filter in Wasm does nothing. Pruned as what ships: only the callbacks
+    /// in its list of capabilities are called; else all that the SDK has.
+    Noop {
+        pruned: bool,
+    },
     /// The same with a filter that makes the host calls of a push and decides nothing.
     Calls,
     /// pushring's hash, of `:path`, in Lua.
@@ -52,13 +55,15 @@ pub(crate) struct Variant {
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,
     pub(crate) members: usize,
+    /// Has a turn in every round, not only in full ones.
+    pub(crate) often: bool,
 }
 
 impl Variant {
     /// The headers of a push that are this variant's own.
     pub(crate) fn header(&self, gateways: &[SocketAddr], push: usize) -> String {
         let name = match self.kind {
-            Kind::Noop | Kind::Calls | Kind::Without(Part::Filter) => "x-pushring-destination",
+            Kind::Noop { .. } | Kind::Calls | Kind::Without(Part::Filter) => "x-pushring-destination",
             Kind::Mutation => "x-bench-destination",
             _ => return String::new(),
         };

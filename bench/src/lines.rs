@@ -1,0 +1,119 @@
+//! What was measured of each variant in numbers: medians, and ratios to the variants that others are compared with.
+
+use serde::Serialize;
+
+use crate::report;
+use crate::rounds::{Body, Measured, Sample};
+use crate::stats::{Median, median, minimum};
+
+/// What others are compared with, if they are among those measured.
+const FLOOR: &str = "no-op Wasm";
+const LUA: &str = "Lua";
+const NATIVE: &str = "ring_hash";
+const SHIPPED: &str = "as shipped";
+
+/// All samples of one variant with one body, and the numbers over them.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Line {
+    pub(crate) variant: &'static str,
+    pub(crate) members: usize,
+    pub(crate) body: &'static str,
+    pub(crate) cpu_us_min: f64,
+    pub(crate) cpu_us_median: f64,
+    /// Processor time over that of the no-op filter in the same round.
+    pub(crate) times_floor: Option<Median>,
+    /// The same over the Lua filter.
+    pub(crate) times_lua: Option<Median>,
+    /// The same over native `ring_hash`.
+    pub(crate) times_ring_hash: Option<Median>,
+    /// The same over what ships, where parts of it are left out.
+    pub(crate) times_shipped: Option<Median>,
+    pub(crate) pushes_per_second_median: f64,
+    /// Of the full rounds, as what follows.
+    pub(crate) p50_us_median: f64,
+    pub(crate) p99_us_median: f64,
+    /// Resident memory of the proxy after all bodies: median.
+    pub(crate) memory_bytes: f64,
+    pub(crate) rounds: Vec<Sample>,
+}
+
+pub(crate) fn lines(measured: Vec<Measured>, bodies: &[Body]) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    for measured in measured {
+        let memory_bytes = median(measured.memory.iter().copied());
+        let samples = measured.samples.into_iter().zip(bodies).filter(|(samples, _)| !samples.is_empty());
+        lines.extend(samples.map(|(samples, body)| Line {
+            variant: measured.variant.name,
+            members: measured.variant.members,
+            body: body.name,
+            cpu_us_min: minimum(samples.iter().map(|s| s.cost.cpu_us)),
+            cpu_us_median: median(samples.iter().map(|s| s.cost.cpu_us)),
+            times_floor: None,
+            times_lua: None,
+            times_ring_hash: None,
+            times_shipped: None,
+            pushes_per_second_median: median(samples.iter().map(|s| s.cost.pushes_per_second)),
+            p50_us_median: median(samples.iter().filter_map(|s| Some(s.waiting?.p50_us))),
+            p99_us_median: median(samples.iter().filter_map(|s| Some(s.waiting?.p99_us))),
+            memory_bytes,
+            rounds: samples,
+        }));
+    }
+    let all = lines.clone();
+    for line in &mut lines {
+        line.times_floor = ratio(line, FLOOR, &all);
+        line.times_lua = ratio(line, LUA, &all);
+        line.times_ring_hash = ratio(line, NATIVE, &all);
+        line.times_shipped = ratio(line, SHIPPED, &all);
+    }
+    lines
+}
+
+/// Each round's ratio, then the median: what was slow in a round was slow for all.
+fn ratio(line: &Line, to: &str, all: &[Line]) -> Option<Median> {
+    // With 100 members the floor is that with 100 members.
+    let as_many = format!("{to}, {}", line.members);
+    let of = |name: &str| all.iter().find(|other| other.variant == name && other.body == line.body);
+    let base = of(&as_many).or_else(|| of(to))?;
+    let pair = |own: &Sample| {
+        let base = base.rounds.iter().find(|base| base.round == own.round)?;
+        Some(own.cost.cpu_us / base.cost.cpu_us)
+    };
+    Median::of(line.rounds.iter().filter_map(pair))
+}
+
+/// The table; columns that nothing was measured for are left out.
+pub(crate) fn show(lines: &[Line]) {
+    type Column = (&'static str, fn(&Line) -> Option<String>);
+    fn number(value: f64, digits: usize) -> Option<String> {
+        value.is_finite().then(|| format!("{value:.digits$}"))
+    }
+    fn times(ratio: Option<Median>) -> Option<String> {
+        ratio.map(|ratio| ratio.text(3))
+    }
+    let columns: [Column; 13] = [
+        ("push", |line| Some(line.variant.to_owned())),
+        ("body", |line| Some(line.body.to_owned())),
+        ("rounds", |line| Some(line.rounds.len().to_string())),
+        ("CPU us min", |line| number(line.cpu_us_min, 1)),
+        ("median", |line| number(line.cpu_us_median, 1)),
+        ("x no-op", |line| times(line.times_floor)),
+        ("x Lua", |line| times(line.times_lua)),
+        ("x ring_hash", |line| times(line.times_ring_hash)),
+        ("x shipped", |line| times(line.times_shipped)),
+        ("pushes/s", |line| number(line.pushes_per_second_median, 0)),
+        ("p50 us", |line| number(line.p50_us_median, 0)),
+        ("p99 us", |line| number(line.p99_us_median, 0)),
+        ("MB", |line| number(line.memory_bytes / 1e6, 0)),
+    ];
+    let shown: Vec<Column> =
+        columns.into_iter().filter(|(_, cell)| lines.iter().any(|line| cell(line).is_some())).collect();
+    let header: Vec<&str> = shown.iter().map(|(name, _)| *name).collect();
+    let mut table = report::table(&header);
+    for line in lines {
+        table.add_row(shown.iter().map(|(_, cell)| cell(line).unwrap_or_default()));
+    }
+    println!(
+        "Processor time of the proxy for a push; ratios are of the same round: median (its 95 % interval)\n{table}\n"
+    );
+}
