@@ -114,7 +114,8 @@ pub(crate) fn start(members: usize, gateways: &Gateways) -> Result<(Proxy, TempD
 }
 
 pub(crate) fn pushes(paths: &[String]) -> Pushes {
-    Pushes::new(measure::messages(paths, 90, |_| String::new()), vec![b'#'; 90], 200, CONNECTIONS)
+    let headers = vec![String::new(); paths.len()];
+    Pushes::new(measure::messages(paths, &headers, 90), vec![b'#'; 90], 200, CONNECTIONS)
 }
 
 /// All curves with as many members, in one process: what its bias is does not matter along labels and lengths.

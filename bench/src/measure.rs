@@ -69,14 +69,13 @@ pub(crate) fn checked(outcome: Outcome) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// A PUT to each of the paths; `header` gives more header lines for each.
-pub(crate) fn messages(paths: &[String], body: usize, header: impl Fn(usize) -> String) -> Vec<Push> {
-    let message = |(index, path): (usize, &String)| {
-        let header = header(index);
+/// A PUT to each of the paths, with the header lines of its own.
+pub(crate) fn messages(paths: &[String], headers: &[String], body: usize) -> Vec<Push> {
+    let message = |(path, header): (&String, &String)| {
         format!("PUT {path} HTTP/1.1\r\nhost: push.example.org\r\n{header}content-length: {body}\r\n\r\n")
             .into_bytes()
     };
-    paths.iter().enumerate().map(message).collect()
+    paths.iter().zip(headers).map(message).collect()
 }
 
 /// Push paths of different groups, with three labels.

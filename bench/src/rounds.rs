@@ -108,10 +108,11 @@ impl Plan {
         let variant = measured.variant;
         let full = self.is_full(round);
         let proxy = Proxy::start(variant, addresses, dir)?;
+        let paths = measure::paths(GROUPS);
+        let headers = variant.headers(addresses, &paths)?;
         let mut warm_up = WARM_UP;
         for (body, samples) in self.bodies.iter().zip(&mut measured.samples) {
-            let header = |push| variant.header(addresses, push);
-            let messages = measure::messages(&measure::paths(GROUPS), body.bytes, header);
+            let messages = measure::messages(&paths, &headers, body.bytes);
             let mut pushes = Pushes::new(messages, vec![b'#'; body.bytes], variant.status(), CONNECTIONS);
             let cost = measure::full_load(&proxy, gateways, &mut pushes, warm_up, body.length)?;
             let wanted = self.waiting.filter(|_| full);

@@ -12,6 +12,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 pub(crate) use parts::Part;
+use pushring_router::Router;
 use pushring_tests::{Layout, Mode, Process, process, tools};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -60,15 +61,22 @@ pub(crate) struct Variant {
 }
 
 impl Variant {
-    /// The headers of a push that are this variant's own.
-    pub(crate) fn header(&self, gateways: &[SocketAddr], push: usize) -> String {
+    /// The header lines of each push that are this variant's own. Who has to name the gateway names the one that pushring
+    /// would choose: other gateways in another order would be other connections, at another cost.
+    pub(crate) fn headers(&self, gateways: &[SocketAddr], paths: &[String]) -> Result<Vec<String>> {
         let name = match self.kind {
             Kind::Noop { .. } | Kind::Calls | Kind::Without(Part::Filter) => "x-pushring-destination",
             Kind::Mutation => "x-bench-destination",
-            _ => return String::new(),
+            _ => return Ok(vec![String::new(); paths.len()]),
         };
-        let gateway = gateways.get(push % self.members.max(1));
-        gateway.map(|gateway| format!("{name}: pushgateway-{gateway}\r\n")).unwrap_or_default()
+        let gateways = gateways.get(..self.members).context("too few gateways")?;
+        let ring = envoy::ring(Mode::Cluster, RouteBy::Group, gateways);
+        let router = Router::parse(ring.to_string().as_bytes())?;
+        let header = |path: &String| {
+            let owner = router.owner_of(path.as_bytes()).and_then(|owned| owned.owner).context("an owner")?;
+            Ok(format!("{name}: pushgateway-{}\r\n", owner.name))
+        };
+        paths.iter().map(header).collect()
     }
 
     /// Status of a good answer.
