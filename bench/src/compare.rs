@@ -29,6 +29,7 @@ const VARIANTS: &[Variant] = &[
     variant("header mutation", Mutation, 10),
     often("Lua", Lua, 10),
     often("no-op Wasm", Noop { pruned: true }, 10),
+    often("host calls only", Calls, 10),
     often("no-op Wasm, 100", Noop { pruned: true }, 100),
     variant("pushring cluster, 3", Pushring(Cluster, RouteBy::Group), 3),
     often("pushring cluster, 10", Pushring(Cluster, RouteBy::Group), 10),

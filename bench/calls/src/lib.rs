@@ -1,49 +1,34 @@
-//! A filter made with the SDK that makes the four host calls of a push and nothing else: what is over the no-op filter is
-//! Envoy's part of it (the calls, the second choice of a route), what pushring is over this one is its own.
+//! pushring's filter without its router: the same layer over the ABI, the four host calls of a push, and nothing decided.
+//! What it is over the no-op filter is Envoy's part of a push, which no filter that makes these calls can go below; what
+//! pushring is over this one is its own.
 
-#![allow(missing_docs)] // the module's entry point is made by the SDK's macro; nothing else is public
+// A host's calls exist in a VM alone, as in pushring's filter.
+#![cfg(target_arch = "wasm32")]
 
-use proxy_wasm::hostcalls;
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, ContextType, MapType};
+#[allow(dead_code, unsafe_code)] // pushring's own, of which not all is needed; see filter/Cargo.toml
+#[path = "../../../filter/src/abi.rs"]
+mod abi;
+#[path = "../../../filter/src/contexts.rs"]
+mod contexts;
 
-proxy_wasm::main! {{
-    proxy_wasm::set_root_context(|_| Box::new(Root));
-}}
+use abi::Action;
 
-struct Root;
+const DESTINATION: &str = "x-pushring-destination";
+const MIRROR: &str = "x-pushring-destination-mirror";
 
-impl Context for Root {}
+/// What the requests of one configuration share.
+struct Shared;
 
-impl RootContext for Root {
-    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Request))
-    }
-
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
-    }
+fn configure() -> Option<Shared> {
+    Some(Shared)
 }
 
-struct Request;
-
-impl Context for Request {}
-
-impl HttpContext for Request {
-    fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        // The destination as the client named it: this filter decides nothing.
-        let _ = get(":method");
-        let destination = get("x-pushring-destination");
-        set("x-pushring-destination", destination.as_deref());
-        set("x-pushring-destination-mirror", None);
-        Action::Continue
+/// The destination as the client named it: this filter decides nothing.
+fn decide(_shared: &Shared) -> Action {
+    let _ = abi::header(":method");
+    if let Ok(Some(destination)) = abi::header(DESTINATION) {
+        let _ = abi::replace_header(DESTINATION, &destination);
     }
-}
-
-fn get(name: &str) -> Option<Vec<u8>> {
-    hostcalls::get_map_value_bytes(MapType::HttpRequestHeaders, name).ok().flatten()
-}
-
-fn set(name: &str, value: Option<&[u8]>) {
-    let _ = hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, value);
+    let _ = abi::remove_header(MIRROR);
+    Action::Continue
 }
