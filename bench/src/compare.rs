@@ -18,7 +18,7 @@ const fn variant(name: &'static str, kind: Kind, members: usize) -> Variant {
 
 /// Has a turn in every round: the comparison that matters most.
 const fn often(name: &'static str, kind: Kind, members: usize) -> Variant {
-    Variant { name, kind, members, often: true }
+    Variant { often: true, ..variant(name, kind, members) }
 }
 
 const VARIANTS: &[Variant] = &[

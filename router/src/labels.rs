@@ -10,7 +10,7 @@ use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use smallvec::SmallVec;
 
-use crate::component::{Component, HIGH, NO_NAME};
+use crate::component::{Component, HIGH, NO_NAME, kinds};
 use crate::path::PushPath;
 use crate::utf8_name;
 
@@ -143,7 +143,7 @@ fn parse_label<'d>(name: Component<'d>, value: Component<'d>, utf8_names: bool) 
     let valid = if utf8_names {
         !name.is_empty() && std::str::from_utf8(&name).is_ok()
     } else if plain {
-        !name.first()?.is_ascii_digit()
+        begins_a_name(&name)
     } else {
         is_legacy_name(&name)
     };
@@ -152,9 +152,12 @@ fn parse_label<'d>(name: Component<'d>, value: Component<'d>, utf8_names: bool) 
 
 /// `[a-zA-Z_][a-zA-Z0-9_]*`
 pub(crate) fn is_legacy_name(name: &[u8]) -> bool {
-    let [first, rest @ ..] = name else { return false };
-    let letter = |b: u8| b.is_ascii_alphabetic() || b == b'_';
-    letter(*first) && rest.iter().all(|&b| letter(b) || b.is_ascii_digit())
+    begins_a_name(name) && name.iter().all(|&byte| kinds(byte) & NO_NAME == 0)
+}
+
+/// Not empty, and no digit first.
+fn begins_a_name(name: &[u8]) -> bool {
+    name.first().is_some_and(|first| !first.is_ascii_digit())
 }
 
 /// All padding at the end goes first, then CR and LF anywhere, as Go does it.
