@@ -30,99 +30,96 @@ impl Points {
     /// The points of `members`, whose limits were checked; `by_name[rank]` is an index of a member.
     pub(crate) fn new(placement: Placement, members: &[Member<'_>], by_name: &[u16]) -> Self {
         let count = number(placement, members);
-        // Four to eight points to each start.
-        let bits = count.max(1).ilog2().saturating_sub(2);
+        // Two to four points to each start.
+        let bits = count.max(1).ilog2().saturating_sub(1);
         let mut points = Self {
             positions: vec![0; count].into(),
             owners: vec![0; count].into(),
             starts: vec![0; (1 << bits) + 1].into(),
             shift: 63 - bits,
         };
-        points.distribute(placement, members, by_name);
-        points.sort(placement, by_name);
+        points.count(placement, members, by_name);
+        points.fill(placement, members, by_name);
+        if placement == Placement::DynamicSharding {
+            points.keep_last();
+        }
         points
     }
 
     /// Index of the first point at or after `position`; 0 when there is none.
     pub(crate) fn at_or_after(&self, position: u64) -> usize {
-        let (start, end) = self.bounds(self.bucket(position));
+        let (start, end) = self.bounds(bucket(position, self.shift));
         let within = self.positions.get(start..end).unwrap_or_default();
         let index = start + within.partition_point(|&point| point < position);
         if index < self.positions.len() { index } else { 0 }
     }
 
-    /// Puts each point, with the rank of its member, somewhere between its start and the next.
-    fn distribute(&mut self, placement: Placement, members: &[Member<'_>], by_name: &[u16]) {
-        let mut starts = core::mem::take(&mut self.starts);
+    /// Finds where the points of each bucket begin. That is kept one entry further on, where filling the bucket moves it
+    /// to the end of its points, and so to the start of the next.
+    fn count(&mut self, placement: Placement, members: &[Member<'_>], by_name: &[u16]) {
+        let (shift, starts) = (self.shift, &mut *self.starts);
         each(placement, members, by_name, |position, _| {
-            if let Some(number) = starts.get_mut(self.bucket(position)) {
+            if let Some(number) = starts.get_mut(bucket(position, shift)) {
                 *number += 1;
             }
         });
-        let mut sum = 0;
-        for number in &mut starts {
-            sum += *number;
-            *number = sum;
+        let (mut sum, mut before) = (0, 0);
+        for start in starts {
+            let number = core::mem::replace(start, sum);
+            sum += before;
+            before = number;
         }
-        each(placement, members, by_name, |position, rank| {
-            let Some(end) = starts.get_mut(self.bucket(position)) else { return };
-            *end -= 1;
-            let index = *end as usize;
-            if let (Some(p), Some(o)) = (self.positions.get_mut(index), self.owners.get_mut(index)) {
-                (*p, *o) = (position, rank);
+    }
+
+    /// Puts each point among those of its bucket that came before it. They come in the order of names, so of equal
+    /// positions the smaller name stays first.
+    fn fill(&mut self, placement: Placement, members: &[Member<'_>], by_name: &[u16]) {
+        let shift = self.shift;
+        let (positions, owners, starts) = (&mut *self.positions, &mut *self.owners, &mut *self.starts);
+        each(placement, members, by_name, |position, owner| {
+            let Some(end) = starts.get_mut(bucket(position, shift) + 1) else { return };
+            let mut place = *end as usize;
+            *end += 1;
+            // Before the bucket lie smaller positions, and places that are not filled yet and hold 0.
+            while let [.., larger, here] = positions.get_mut(..=place).unwrap_or_default()
+                && *larger > position
+            {
+                *here = *larger;
+                if let [.., owner, here] = owners.get_mut(..=place).unwrap_or_default() {
+                    *here = *owner;
+                }
+                place -= 1;
+            }
+            if let (Some(p), Some(o)) = (positions.get_mut(place), owners.get_mut(place)) {
+                (*p, *o) = (position, owner);
             }
         });
-        self.starts = starts;
     }
 
-    /// Sorts what lies between two starts, and turns ranks into indices.
-    fn sort(&mut self, placement: Placement, by_name: &[u16]) {
-        let mut some: Vec<(u64, u16)> = Vec::new();
-        let mut written = 0;
-        for bucket in 0..self.starts.len().saturating_sub(1) {
-            let (start, end) = self.bounds(bucket);
-            let positions = self.positions.get(start..end).unwrap_or_default();
-            let ranks = self.owners.get(start..end).unwrap_or_default();
-            some.clear();
-            some.extend(positions.iter().copied().zip(ranks.iter().copied()));
-            // By (position, rank of the name): a total order, so the input order cannot show.
-            some.sort_unstable();
-            if placement == Placement::DynamicSharding {
-                keep_last(&mut some);
-            }
-            if let Some(at) = self.starts.get_mut(bucket) {
-                *at = u32::try_from(written).unwrap_or(u32::MAX);
-            }
-            let places = self.positions.iter_mut().zip(self.owners.iter_mut()).skip(written);
-            for ((position, owner), &(point, rank)) in places.zip(&some) {
-                *position = point;
-                *owner = by_name.get(usize::from(rank)).copied().unwrap_or(0);
-            }
-            written += some.len();
+    /// Of the points at one position the original keeps the last one added: that of the greatest name.
+    fn keep_last(&mut self) {
+        let points = self.positions.iter().copied().zip(self.owners.iter().copied());
+        let mut kept: Vec<(u64, u16)> = points.rev().collect();
+        kept.dedup_by_key(|&mut (position, _)| position);
+        kept.reverse();
+        self.positions = kept.iter().map(|&(position, _)| position).collect();
+        self.owners = kept.iter().map(|&(_, owner)| owner).collect();
+        for (index, start) in self.starts.iter_mut().enumerate() {
+            let before = self.positions.partition_point(|&position| bucket(position, self.shift) < index);
+            *start = u32::try_from(before).unwrap_or(u32::MAX);
         }
-        self.cut(written);
-    }
-
-    /// Shortens to the first `number` points.
-    fn cut(&mut self, number: usize) {
-        if let Some(end) = self.starts.last_mut() {
-            *end = u32::try_from(number).unwrap_or(u32::MAX);
-        }
-        if number < self.positions.len() {
-            self.positions = self.positions.iter().copied().take(number).collect();
-            self.owners = self.owners.iter().copied().take(number).collect();
-        }
-    }
-
-    fn bucket(&self, position: u64) -> usize {
-        // Two shifts: one of 64 is none. At most 20 bits stay.
-        usize::try_from(position >> 1 >> self.shift).unwrap_or(usize::MAX)
     }
 
     fn bounds(&self, bucket: usize) -> (usize, usize) {
         let start = |index: usize| self.starts.get(index).map_or(0, |&start| start as usize);
         (start(bucket), start(bucket + 1))
     }
+}
+
+/// The first bits of a position, at most 21.
+fn bucket(position: u64, shift: u32) -> usize {
+    // Two shifts: one of 64 is none.
+    usize::try_from(position >> 1 >> shift).unwrap_or(usize::MAX)
 }
 
 /// How many points the members have together.
@@ -134,23 +131,15 @@ pub(crate) fn number(placement: Placement, members: &[Member<'_>]) -> usize {
     members.iter().map(each).sum()
 }
 
-/// The original keeps one member a position, the last one added: the greatest name.
-fn keep_last(points: &mut Vec<(u64, u16)>) {
-    points.reverse();
-    points.dedup_by_key(|&mut (position, _)| position);
-    points.reverse();
-}
-
-/// Calls `act` with each point's position and the rank of its member.
+/// Calls `act` with each point's position and the index of its member, in the order of names.
 fn each(placement: Placement, members: &[Member<'_>], by_name: &[u16], mut act: impl FnMut(u64, u16)) {
     let mut vnode = Vec::new();
-    for (rank, member) in (0u16..).zip(by_name).filter_map(|(r, &i)| Some((r, members.get(usize::from(i))?)))
-    {
+    for (index, member) in by_name.iter().filter_map(|&i| Some((i, members.get(usize::from(i))?))) {
         match placement {
             Placement::Ring { points } => {
                 let mut input = h(member.name.as_bytes());
                 for _ in 0..u64::from(points) * u64::from(member.weight) {
-                    act(fmix64(input), rank);
+                    act(fmix64(input), index);
                     input = input.wrapping_add(STEP);
                 }
             }
@@ -160,7 +149,7 @@ fn each(placement: Placement, members: &[Member<'_>], by_name: &[u16], mut act: 
                     vnode.clear();
                     push_decimal(&mut vnode, i);
                     vnode.extend_from_slice(member.name.as_bytes());
-                    act(u64::from(murmur3_32(&vnode)) << 32, rank);
+                    act(u64::from(murmur3_32(&vnode)) << 32, index);
                 }
             }
         }
