@@ -16,6 +16,7 @@ pub mod pushgateway;
 pub mod tap;
 pub mod templates;
 pub mod tools;
+pub mod world;
 
 pub use consul::{Consul, ConsulTemplate};
 pub use envoy::{Envoy, Layout, Ports};
@@ -25,3 +26,4 @@ pub use process::Process;
 pub use pushgateway::Pushgateway;
 pub use tap::Tap;
 pub use templates::Templates;
+pub use world::World;

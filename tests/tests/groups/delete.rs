@@ -6,16 +6,17 @@ use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use pushring_tests::tools;
+use pushring_tests::world::HOUR_OLD;
+use pushring_tests::{World, tools};
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::json;
 
-use crate::world::{HOUR_OLD, World, told};
+use crate::report::{jobs, told, wait_jobs};
 
 /// One group on both gateways, another job beside it, and one whose name only begins alike.
 fn world() -> World {
-    let world = World::start(&[]);
+    let world = World::start(2);
     for gateway in [0, 1] {
         world.put(gateway, "/metrics/job/ci/n/1", "a 1\n");
     }
@@ -31,18 +32,18 @@ fn every_copy_goes_and_nothing_else() {
     let (code, report) = world.json("delete", &["--job", "ci|back", "--dry-run"]);
     assert_eq!((code, &report["dry_run"]), (1, &json!(true)));
     assert_eq!(told(&report, "result"), ["ci on g0: deleted", "ci on g0: deleted", "ci on g1: deleted"]);
-    assert_eq!(world.jobs(), [vec!["ci", "ci", "ci-old"], vec!["backup", "ci"]]);
+    assert_eq!(jobs(&world), [vec!["ci", "ci", "ci-old"], vec!["backup", "ci"]]);
 
     let (code, report) = world.json("delete", &["--job", "ci", "--label", "n=1", "--yes"]);
     assert_eq!((code, report["groups"].as_array().unwrap().len()), (0, 2));
     let row = report["groups"][0].as_object().unwrap();
     assert_eq!(row.keys().collect::<Vec<_>>(), ["age_seconds", "labels", "on", "result"]);
-    world.wait_jobs([&["ci", "ci-old"], &["backup"]]);
+    wait_jobs(&world, [&["ci", "ci-old"], &["backup"]]);
 
     let ran = world.run("delete", &["--label", "n=2", "--yes"]);
     assert_eq!(ran.code, 0);
     assert!(ran.stdout.ends_with("1 deleted, 0 kept\n"), "{}", ran.stdout);
-    world.wait_jobs([&["ci-old"], &["backup"]]);
+    wait_jobs(&world, [&["ci-old"], &["backup"]]);
     let none = json!({"dry_run": false, "groups": [], "unreadable": []});
     assert_eq!(world.json("delete", &["--job", "ci", "--yes"]), (0, none));
 }
@@ -59,7 +60,7 @@ fn it_is_refused_without_a_choice_and_without_somebody_to_ask() {
         assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{args:?}");
         assert!(ran.stderr.contains(said), "{}", ran.stderr);
     }
-    assert_eq!(world.jobs(), [vec!["ci", "ci", "ci-old"], vec!["backup", "ci"]]);
+    assert_eq!(jobs(&world), [vec!["ci", "ci", "ci-old"], vec!["backup", "ci"]]);
 }
 
 /// Runs it on a terminal where somebody types an answer: exit code, standard output, standard error.
@@ -69,9 +70,8 @@ fn asked(world: &World, answer: &str) -> (Option<i32>, String, String) {
     unlockpt(&master).unwrap();
     let path = ptsname(&master, Vec::new()).unwrap();
     let terminal = rustix::fs::open(path, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
-    let config = world.config();
     let mut command = Command::new(tools::pushring().unwrap());
-    command.args(["delete", "--config", &config, "--job", "ci"]).stdin(terminal);
+    command.args(["delete", "--job", "ci", "--config"]).arg(world.config_file()).stdin(terminal);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // Only the question is an occasion to answer.
     let mut stderr = child.stderr.take().unwrap();
@@ -98,18 +98,18 @@ fn on_a_terminal_it_shows_and_asks() {
             stderr.contains("{job=\"ci\",n=\"1\"}") && stderr.contains("Delete 3 groups? [y/N]"),
             "{stderr}"
         );
-        assert_eq!(world.jobs()[0], ["ci", "ci", "ci-old"]);
+        assert_eq!(jobs(&world)[0], ["ci", "ci", "ci-old"]);
     }
     let (code, stdout, _) = asked(&world, "Yes\n");
     assert_eq!(code, Some(0));
     assert!(stdout.ends_with("3 deleted, 0 kept\n"), "{stdout}");
-    world.wait_jobs([&["ci-old"], &["backup"]]);
+    wait_jobs(&world, [&["ci-old"], &["backup"]]);
 }
 
 #[test]
 fn what_is_pushed_to_after_it_was_shown_stays() {
     let mut world = world();
-    let client = Mutex::new(world.gateways[0].client().unwrap());
+    let client = Mutex::new(world.client(0));
     let reads = AtomicUsize::new(0);
     world.tap(0, HOUR_OLD, move |passing| {
         if passing.path == "/api/v1/metrics" && reads.fetch_add(1, Ordering::Relaxed) == 1 {
@@ -120,7 +120,7 @@ fn what_is_pushed_to_after_it_was_shown_stays() {
     assert_eq!(code, 1);
     assert_eq!(told(&report, "result"), ["ci on g0: kept", "ci on g0: deleted", "ci on g1: deleted"]);
     assert!(report["groups"][0]["reason"].as_str().unwrap().contains("changed meanwhile"));
-    world.wait_jobs([&["ci", "ci-old"], &["backup"]]);
+    wait_jobs(&world, [&["ci", "ci-old"], &["backup"]]);
     assert!(world.gateways[0].metrics().unwrap().contains("n=\"1\"} 2\n"));
 }
 
@@ -129,13 +129,13 @@ fn older_than_is_by_the_clock_of_the_gateway_and_takes_no_unknown_age() {
     let mut world = world();
     // A stub of the same job.
     assert_eq!(world.send(1, "/metrics/job/ci/n/stub", "# TYPE a counter\na 1\n"), 400);
-    world.tap(1, HOUR_OLD, |_| ());
+    world.age(1);
     let (code, report) = world.json("delete", &["--job", "ci", "--older-than", "30m", "--yes"]);
     assert_eq!((code, told(&report, "result")), (0, vec!["ci on g1: deleted".to_owned()]));
-    world.wait_jobs([&["ci", "ci", "ci-old"], &["backup", "ci"]]);
+    wait_jobs(&world, [&["ci", "ci", "ci-old"], &["backup", "ci"]]);
     // Without it the stub goes too.
     assert_eq!(world.json("delete", &["--job", "ci", "--yes"]).0, 0);
-    world.wait_jobs([&["ci-old"], &["backup"]]);
+    wait_jobs(&world, [&["ci-old"], &["backup"]]);
 }
 
 #[test]

@@ -3,11 +3,12 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use pushring_tests::Consul;
 use pushring_tests::tap::Shift;
+use pushring_tests::world::HOUR_OLD;
+use pushring_tests::{Consul, World};
 use serde_json::json;
 
-use crate::world::{HOUR_OLD, World, told};
+use crate::report::{jobs, told, wait_jobs};
 
 const NOW: &[&str] = &["--settle", "0s"];
 
@@ -17,12 +18,12 @@ fn args<'a>(more: &[&'a str]) -> Vec<&'a str> {
 
 /// Three jobs on g0, where everything is an hour old; one on g1.
 fn world() -> World {
-    let mut world = World::start(&[]);
+    let mut world = World::start(2);
     for job in ["backup", "ci", "other"] {
         world.put(0, &format!("/metrics/job/{job}"), "a 1\n");
     }
     world.put(1, "/metrics/job/ci", "a 1\n");
-    world.tap(0, HOUR_OLD, |_| ());
+    world.age(0);
     world
 }
 
@@ -34,20 +35,20 @@ fn each_job_by_its_own_time() {
     let (code, report) = world.json("expire", &[&rules[..], &["--dry-run"]].concat());
     assert_eq!((code, &report["fresh"], &report["dry_run"]), (1, &json!(2), &json!(true)));
     assert_eq!(told(&report, "result"), ["backup on g0: deleted", "ci on g0: deleted"]);
-    assert_eq!(world.jobs(), [vec!["backup", "ci", "other"], vec!["ci"]]);
+    assert_eq!(jobs(&world), [vec!["backup", "ci", "other"], vec!["ci"]]);
 
     let (code, report) = world.json("expire", &args(&rules));
     assert_eq!((code, &report["fresh"], &report["unreadable"]), (0, &json!(2), &json!([])));
     let row = report["groups"][0].as_object().unwrap();
     assert_eq!(row.keys().collect::<Vec<_>>(), ["age_seconds", "labels", "on", "result"]);
-    world.wait_jobs([&["other"], &["ci"]]);
+    wait_jobs(&world, [&["other"], &["ci"]]);
     // By job alone, nothing else expires; never means never.
     assert_eq!(world.run("expire", &args(&["--job", "oth=1s"])).code, 0);
     assert_eq!(world.run("expire", &args(&["--after", "1s", "--job", "other|ci=never"])).code, 0);
-    world.wait_jobs([&["other"], &["ci"]]);
+    wait_jobs(&world, [&["other"], &["ci"]]);
     let ran = world.run("expire", &args(&["--after", "30m"]));
     assert!(ran.code == 0 && ran.stdout.ends_with("1 fresh, 1 deleted, 0 kept\n"), "{ran:?}");
-    world.wait_jobs([&[], &["ci"]]);
+    wait_jobs(&world, [&[], &["ci"]]);
 }
 
 #[test]
@@ -60,13 +61,13 @@ fn a_group_whose_age_cannot_be_told_is_kept_and_told() {
     assert_eq!(told(&report, "result")[3..], ["stub on g0: kept", "x\u{fffd} on g0: kept"]);
     assert!(report["groups"][3]["reason"].as_str().unwrap().contains("age is unknown"), "{report}");
     assert_eq!(report["groups"][3]["age_seconds"], json!(null));
-    world.wait_jobs([&["stub", "x\u{fffd}"], &["ci"]]);
+    wait_jobs(&world, [&["stub", "x\u{fffd}"], &["ci"]]);
 }
 
 #[test]
 fn a_push_between_reading_and_deleting_keeps_the_group() {
     let mut world = world();
-    let client = Mutex::new(world.gateways[0].client().unwrap());
+    let client = Mutex::new(world.client(0));
     let reads = AtomicUsize::new(0);
     world.tap(0, HOUR_OLD, move |passing| {
         if passing.path == "/api/v1/metrics" && reads.fetch_add(1, Ordering::Relaxed) == 1 {
@@ -76,20 +77,20 @@ fn a_push_between_reading_and_deleting_keeps_the_group() {
     let (code, report) = world.json("expire", &args(&["--after", "30m"]));
     assert_eq!(code, 1);
     assert_eq!(told(&report, "result"), ["backup on g0: deleted", "ci on g0: kept", "other on g0: deleted"]);
-    world.wait_jobs([&["ci"], &["ci"]]);
+    wait_jobs(&world, [&["ci"], &["ci"]]);
     assert!(world.gateways[0].metrics().unwrap().contains("\na{instance=\"\",job=\"ci\"} 2\n"));
 }
 
 #[test]
 fn clocks_that_are_off_do_not_age_a_group() {
-    let mut world = World::start(&[]);
+    let mut world = World::start(2);
     world.put(0, "/metrics/job/ahead", "a 1\n");
     world.put(1, "/metrics/job/behind", "a 1\n");
     world.tap(0, Shift { clock: 7200, age: 1200 }, |_| ());
     world.tap(1, Shift { clock: -7200, age: 0 }, |_| ());
     let (code, report) = world.json("expire", &args(&["--after", "10m"]));
     assert_eq!((code, told(&report, "result")), (0, vec!["ahead on g0: deleted".to_owned()]));
-    world.wait_jobs([&[], &["behind"]]);
+    wait_jobs(&world, [&[], &["behind"]]);
 }
 
 #[test]
@@ -120,5 +121,5 @@ fn it_is_refused_where_nothing_expires_or_it_is_not_safe() {
     consul.register(world.addresses[0], "critical").unwrap();
     let url = format!("http://{}", consul.address);
     assert_eq!(world.run("expire", &args(&["--after", "1s", "--consul", &url])).code, 2);
-    assert_eq!(world.jobs(), [vec!["backup", "ci", "other"], vec!["ci"]]);
+    assert_eq!(jobs(&world), [vec!["backup", "ci", "other"], vec!["ci"]]);
 }

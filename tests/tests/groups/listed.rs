@@ -1,19 +1,20 @@
 //! Which groups are listed, in which order, and how.
 
+use pushring_tests::World;
 use serde_json::json;
 
-use crate::world::{HOUR_OLD, World, told};
+use crate::report::told;
 
 /// Two jobs in place on g0, and one on g1 that is an hour old; one copy of a group of g1 on g0.
 fn world() -> World {
-    let mut world = World::start(&[]);
+    let mut world = World::start(2);
     let paths = [world.path_of(0, "backup"), world.path_of(0, "backup-db"), world.path_of(1, "nightly")];
     world.put(0, &paths[0], "a 1\n");
     world.put(0, &format!("{}/zone/a=b", paths[1]), "a 1\n");
     world.put(1, &paths[2], "a 1\n");
     let left = world.path_of(1, "left");
     world.put(0, &left, "a 1\n");
-    world.tap(1, HOUR_OLD, |_| ());
+    world.age(1);
     world
 }
 

@@ -7,5 +7,5 @@ mod delete;
 mod expire;
 mod listed;
 mod poisoned;
+mod report;
 mod states;
-mod world;

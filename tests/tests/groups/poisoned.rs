@@ -2,10 +2,10 @@
 
 use std::process::Command;
 
-use pushring_tests::poll_until;
+use pushring_tests::{World, poll_until};
 use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::report::wait_jobs;
 
 const UNCHECKED: &[&str] = &["--push.disable-consistency-check"];
 
@@ -43,7 +43,7 @@ fn mend(world: &World) -> Vec<Value> {
 
 #[test]
 fn values_that_are_not_utf8_to_the_byte() {
-    let world = World::start(&[]);
+    let world = World::start(2);
     world.put(0, "/metrics/job/good/x/1", "m 1\n");
     for path in [
         "/metrics/job/a%ff",
@@ -64,29 +64,29 @@ fn values_that_are_not_utf8_to_the_byte() {
         json!({"job": "\u{fffd}\u{fffd}\u{fffd}", "x": "1"}),
     ];
     assert_eq!(mend(&world), expected);
-    world.wait_jobs([&["good", "victim"], &[]]);
+    wait_jobs(&world, [&["good", "victim"], &[]]);
 }
 
 #[test]
 fn unchecked_values_that_are_not_utf8_with_their_metrics() {
-    let world = World::start(UNCHECKED);
+    let world = World::with_flags(2, UNCHECKED);
     // The first has the same family, and even the same label within it.
     world.put(0, "/metrics/job/good", "m{x=\"1\"} 1\nm 1\n");
     world.put(0, "/metrics/job/good/x/%ff", "m 1\n");
     world.put(0, "/metrics/job/bad%ff", "m 1\n");
     assert_eq!(mend(&world), [json!({"job": "bad\u{fffd}"}), json!({"job": "good", "x": "\u{fffd}"})]);
-    world.wait_jobs([&["good"], &[]]);
+    wait_jobs(&world, [&["good"], &[]]);
 }
 
 #[test]
 fn names_that_only_utf8_mode_lets_in() {
-    let world = World::start(&["--push.enable-utf8-names"]);
+    let world = World::with_flags(2, &["--push.enable-utf8-names"]);
     world.put(0, "/metrics/job/a", "m 1\n");
     assert_eq!(world.send(0, "/metrics/job/a/U______x/v", "m 1\n"), 400);
     assert_eq!(world.send(0, "/metrics/job/a/%C3%BC%20b/%ff", "m 1\n"), 400);
     let expected = [json!({"__x": "v", "job": "a"}), json!({"job": "a", "ü b": "\u{fffd}"})];
     assert_eq!(mend(&world), expected);
-    world.wait_jobs([&["a"], &[]]);
+    wait_jobs(&world, [&["a"], &[]]);
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn an_empty_instance_beside_none_the_stub_goes() {
         ("/metrics/job/a", "/metrics/job/a/instance/", json!({"job": "a", "instance": ""})),
         ("/metrics/job/a/instance/", "/metrics/job/a", json!({"job": "a"})),
     ] {
-        let world = World::start(&[]);
+        let world = World::start(2);
         world.put(0, first, "m 1\n");
         assert_eq!(world.send(0, second, "m 1\n"), 400);
         assert_eq!(world.send(0, "/metrics/job/a/instance/i", "m 1\n"), 400);
@@ -106,28 +106,28 @@ fn an_empty_instance_beside_none_the_stub_goes() {
 
 #[test]
 fn the_same_series_in_two_groups_the_older_goes() {
-    let world = World::start(UNCHECKED);
+    let world = World::with_flags(2, UNCHECKED);
     world.put(0, "/metrics/job/a", "m{x=\"1\"} 1\n");
-    world.wait_jobs([&["a"], &[]]);
+    wait_jobs(&world, [&["a"], &[]]);
     world.put(0, "/metrics/job/a/x/1", "m 2\n");
     // It has the family, but not that series.
     world.put(0, "/metrics/job/a/y/1", "m 2\n");
     assert_eq!(mend(&world), [json!({"job": "a"})]);
-    world.wait_jobs([&["a", "a"], &[]]);
+    wait_jobs(&world, [&["a", "a"], &[]]);
 }
 
 #[test]
 fn the_same_series_twice_in_one_group() {
-    let world = World::start(UNCHECKED);
+    let world = World::with_flags(2, UNCHECKED);
     world.put(0, "/metrics/job/good", "m 1\n");
     world.put(0, "/metrics/job/a/instance/i", "m 1\nm 2\n");
     assert_eq!(mend(&world), [json!({"job": "a", "instance": "i"})]);
-    world.wait_jobs([&["good"], &[]]);
+    wait_jobs(&world, [&["good"], &[]]);
 }
 
 #[test]
 fn of_a_family_with_two_types_the_rarer_one_goes() {
-    let world = World::start(UNCHECKED);
+    let world = World::with_flags(2, UNCHECKED);
     for job in ["a", "b", "c"] {
         world.put(0, &format!("/metrics/job/{job}"), "# TYPE m gauge\nm 1\n");
     }
@@ -144,7 +144,7 @@ fn of_a_family_with_two_types_the_rarer_one_goes() {
 
 #[test]
 fn of_families_that_collide_the_rarer_one_goes() {
-    let world = World::start(UNCHECKED);
+    let world = World::with_flags(2, UNCHECKED);
     for job in ["a", "b"] {
         let body = "# TYPE m histogram\nm_bucket{le=\"+Inf\"} 1\nm_sum 1\nm_count 1\n";
         world.put(0, &format!("/metrics/job/{job}"), body);
@@ -156,7 +156,7 @@ fn of_families_that_collide_the_rarer_one_goes() {
 
 #[test]
 fn a_family_that_collides_with_one_of_the_gateway() {
-    let world = World::start(UNCHECKED);
+    let world = World::with_flags(2, UNCHECKED);
     world.put(0, "/metrics/job/good", "m 1\n");
     world.put(0, "/metrics/job/own", "# TYPE go_goroutines counter\ngo_goroutines 1\n");
     assert_eq!(mend(&world), [json!({"job": "own"})]);
@@ -164,20 +164,20 @@ fn a_family_that_collides_with_one_of_the_gateway() {
 
 #[test]
 fn a_gauge_of_the_gateway_as_another_type() {
-    let world = World::start(UNCHECKED);
+    let world = World::with_flags(2, UNCHECKED);
     world.put(0, "/metrics/job/bad", "m 1\n");
     for job in 0..20 {
         world.put(0, &format!("/metrics/job/{job}"), "m 1\n");
     }
     let body = "# TYPE push_failure_time_seconds counter\npush_failure_time_seconds 1\n";
-    world.gateways[0].client().unwrap().post("/metrics/job/bad", body).unwrap();
+    world.client(0).post("/metrics/job/bad", body).unwrap();
     // Where the gateway comes upon it first, it complains of all others.
     assert_eq!(mend(&world), [json!({"job": "bad"})]);
 }
 
 #[test]
 fn where_the_api_tells_nothing_the_complaints_have_to_do() {
-    let world = World::start(UNCHECKED);
+    let world = World::with_flags(2, UNCHECKED);
     world.put(0, "/metrics/job/good/x/1", "m 1\n");
     // In the API, the family takes the place of the group's labels.
     world.put(0, "/metrics/job/hidden%ff/x/1", "labels 1\n");
@@ -190,9 +190,9 @@ fn where_the_api_tells_nothing_the_complaints_have_to_do() {
 
 #[test]
 fn a_group_that_silences_the_api() {
-    let world = World::start(&[]);
+    let world = World::start(2);
     world.put(0, "/metrics/job/good", "m 1\n");
-    let client = world.gateways[0].client().unwrap();
+    let client = world.client(0);
     // A family of the gateway's own, without a metric, in the delimited protobuf form.
     let name = b"push_failure_time_seconds";
     let length = u8::try_from(name.len()).unwrap();
@@ -213,6 +213,6 @@ fn a_group_that_silences_the_api() {
         [("", "a"), ("", "b"), ("i", "c")].map(|(instance, job)| json!({"instance": instance, "job": job}));
     assert_eq!(labels, expected.iter().collect::<Vec<_>>());
     run(culprits);
-    world.wait_jobs([&["good"], &[]]);
+    wait_jobs(&world, [&["good"], &[]]);
     assert_eq!(world.run("groups", &["--conflicts"]).code, 0);
 }

@@ -1,14 +1,14 @@
 //! What is said of each copy of a group.
 
-use pushring_tests::Consul;
 use pushring_tests::tap::Shift;
+use pushring_tests::{Consul, World};
 use serde_json::json;
 
-use crate::world::{HOUR_OLD, World, column, told};
+use crate::report::{column, told};
 
 #[test]
 fn every_state_a_copy_can_be_in() {
-    let mut world = World::start(&[]);
+    let mut world = World::start(2);
     // Everything on g1 is an hour old.
     let path = |job: &str, owner: usize| world.path_of(owner, job);
     let (young, old) = (path("young", 0), path("old", 1));
@@ -25,7 +25,7 @@ fn every_state_a_copy_can_be_in() {
     // The last: from now on the gateway refuses every push, also to a group that it has.
     assert_eq!(world.send(0, "/metrics/job/unknown/x/%ff", "a 1\n"), 400);
     assert_eq!(world.send(0, &young, "a 2\n"), 400);
-    world.tap(1, HOUR_OLD, |_| ());
+    world.age(1);
 
     let (code, report) = world.json("groups", &["--stale-after", "30m"]);
     assert_eq!(code, 1);
@@ -76,7 +76,7 @@ fn every_state_a_copy_can_be_in() {
 
 #[test]
 fn a_gateway_that_does_not_answer_is_told_and_the_rest_shown() {
-    let mut world = World::start(&[]);
+    let mut world = World::start(2);
     let (own, lost) = (world.path_of(0, "own"), world.path_of(1, "lost"));
     world.put(0, &own, "a 1\n");
     world.put(0, &lost, "a 1\n");
@@ -97,7 +97,7 @@ fn a_gateway_that_does_not_answer_is_told_and_the_rest_shown() {
 
 #[test]
 fn by_path_a_group_has_no_one_owner() {
-    let world = World::start(&[]);
+    let mut world = World::start(2);
     world.configure(json!({"route_by": "path"}));
     world.put(0, "/metrics/job/a", "a 1\n");
     let (code, report) = world.json("groups", &[]);
@@ -107,7 +107,7 @@ fn by_path_a_group_has_no_one_owner() {
 
 #[test]
 fn a_gateway_that_is_only_registered_is_looked_at_too() {
-    let world = World::start(&[]);
+    let world = World::start(2);
     let consul = Consul::start(world.dir.path()).unwrap();
     consul.register(world.addresses[0], "passing").unwrap();
     consul.register(world.addresses[1], "critical").unwrap();
@@ -121,7 +121,7 @@ fn a_gateway_that_is_only_registered_is_looked_at_too() {
     assert!(world.run("groups", &["--consul", &url]).stdout.contains(" (not on the ring) "));
     // As long as it tells nothing, there is nothing to be done about it.
     drop(world.gateways);
-    let other = World::start(&[]);
+    let other = World::start(2);
     consul.deregister(world.addresses[0]).unwrap();
     consul.register(other.addresses[0], "passing").unwrap();
     let (code, report) = other.json("groups", &["--consul", &url]);
@@ -130,7 +130,7 @@ fn a_gateway_that_is_only_registered_is_looked_at_too() {
 
 #[test]
 fn ages_are_by_the_clock_of_the_gateway() {
-    let mut world = World::start(&[]);
+    let mut world = World::start(2);
     let paths = [world.path_of(0, "ahead"), world.path_of(1, "behind")];
     world.put(0, &paths[0], "a 1\n");
     world.put(1, &paths[1], "a 1\n");

@@ -4,10 +4,10 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 use std::thread;
 
-use pushring_tests::Pushgateway;
+use pushring_tests::{Pushgateway, World};
 use serde_json::json;
 
-use crate::world::World;
+use crate::report::{doubled, sweep};
 
 #[test]
 fn an_owner_that_does_not_answer_keeps_what_it_owns_elsewhere() {
@@ -20,7 +20,7 @@ fn an_owner_that_does_not_answer_keeps_what_it_owns_elsewhere() {
     world.age(2);
     let down = world.gateways.remove(0);
     drop(down);
-    let ran = world.sweep(&["--orphans-after", "1m"]);
+    let ran = sweep(&world, &["--orphans-after", "1m"]);
     assert_eq!(ran.code, 1);
     assert_eq!(world.counts(), [1, 1], "the other group went");
     let json = ran.json().unwrap();
@@ -39,7 +39,7 @@ fn labels_that_cannot_be_told_keep_the_group() {
         world.put(gateway, &hidden, "labels 1\n");
     }
     world.age(1);
-    let ran = world.sweep(&[]);
+    let ran = sweep(&world, &[]);
     assert_eq!((ran.code, world.counts()), (1, vec![2, 1]), "the ordinary group went, the other stayed");
     assert!(ran.stdout.contains("`labels`"), "{ran:?}");
 }
@@ -54,7 +54,7 @@ fn a_value_that_is_not_utf8_keeps_the_group() {
         assert_eq!(answer.status, 202);
         world.age(gateway);
     }
-    let ran = world.sweep(&["--orphans-after", "1m"]);
+    let ran = sweep(&world, &["--orphans-after", "1m"]);
     assert_eq!((ran.code, world.counts()), (1, vec![1, 1]));
     assert!(ran.stdout.contains("not UTF-8"), "{ran:?}");
 }
@@ -74,7 +74,7 @@ fn two_addresses_of_one_process_are_left_alone() {
     for number in 0..10 {
         assert_eq!(client.put(&format!("/metrics/job/j{number}"), "a 1\n").unwrap().status, 200);
     }
-    let ran = world.sweep(&["--orphans-after", "0s"]);
+    let ran = sweep(&world, &["--orphans-after", "0s"]);
     assert_eq!(ran.code, 1);
     assert!(ran.stdout.contains("are one process"), "{ran:?}");
     let held = client.get("/api/v1/metrics").unwrap().json().unwrap();
@@ -83,13 +83,10 @@ fn two_addresses_of_one_process_are_left_alone() {
 
 #[test]
 fn a_group_by_path_has_no_one_owner() {
-    let mut world = World::start(2);
-    let path = world.path_of(0, 0);
-    world.put(1, &path, "a 1\n");
-    world.put(0, &path, "a 2\n");
+    let (mut world, _) = doubled(2);
     world.age(1);
     world.configure(json!({"route_by": "path"}));
-    let ran = world.sweep(&[]);
+    let ran = sweep(&world, &[]);
     assert_eq!((ran.code, world.counts()), (2, vec![1, 1]));
     assert!(ran.stderr.contains("route_by: found \"path\", allowed \"group\" or \"job\""), "{ran:?}");
 }
@@ -104,10 +101,8 @@ fn by_job_all_groups_of_a_job_belong_to_one_member() {
         world.put(1 - owner, &path, "a 1\n");
         world.put(owner, &path, "a 2\n");
     }
-    world.addresses[1 - owner] = world.gateways[1 - owner].address;
     world.age(1 - owner);
-    world.configure(json!({"route_by": "job"}));
-    assert_eq!(world.sweep(&[]).code, 0);
+    assert_eq!(sweep(&world, &[]).code, 0);
     assert_eq!((world.counts()[owner], world.counts()[1 - owner]), (10, 0));
 }
 
@@ -121,7 +116,7 @@ fn a_gateway_whose_api_is_something_else_is_told_and_left_alone() {
     world.addresses[0] = prefixed.address;
     world.gateways[0] = prefixed;
     world.configure(json!({}));
-    let ran = world.sweep(&["--orphans-after", "0s"]);
+    let ran = sweep(&world, &["--orphans-after", "0s"]);
     assert_eq!(ran.code, 1);
     let reason = ran.json().unwrap()["unreadable"][0]["reason"].to_string();
     assert!(reason.contains("/api/v1/status: answers 404"), "{reason}");
@@ -141,17 +136,14 @@ fn a_label_that_the_gateways_may_unescape_keeps_the_group() {
     }
     world.put(1, &path(number, "a"), "b 1\n");
     world.age(1);
-    let ran = world.sweep(&[]);
+    let ran = sweep(&world, &[]);
     assert_eq!((ran.code, world.counts()), (1, vec![1, 2]));
     assert!(world.gateways[1].metrics().unwrap().contains("b{"), "{ran:?}");
 }
 
 #[test]
 fn where_a_redirect_leads_is_another_gateway() {
-    let mut world = World::start(2);
-    let path = world.path_of(0, 0);
-    world.put(1, &path, "a 1\n");
-    world.put(0, &path, "a 2\n");
+    let (mut world, _) = doubled(2);
     world.age(1);
     let (listener, elsewhere) = (TcpListener::bind("127.0.0.1:0").unwrap(), world.addresses[1]);
     world.addresses[1] = listener.local_addr().unwrap();
@@ -166,7 +158,7 @@ fn where_a_redirect_leads_is_another_gateway() {
             let _ = write!(stream, "{head}\r\nlocation: http://{elsewhere}{path}\r\n\r\n");
         }
     });
-    let ran = world.sweep(&[]);
+    let ran = sweep(&world, &[]);
     assert_eq!((ran.code, world.counts()), (1, vec![1, 1]));
     assert!(ran.stdout.contains("answers 307"), "{ran:?}");
 }

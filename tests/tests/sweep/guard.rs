@@ -8,20 +8,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pushring_tests::command::pushring;
 use pushring_tests::tap::Shift;
-use pushring_tests::{Envoy, Layout, Member, Mode, Ports, Process, live, poll_until, process, tools};
+use pushring_tests::{Envoy, Layout, Member, Mode, Ports, Process, World, live, poll_until, process, tools};
 use rustix::process::Signal;
 
-use crate::world::World;
+use crate::report::{doubled, sweep};
 
 /// The oldest that a decision may be.
 const DECISION_MAX: Duration = Duration::from_secs(1);
 
 /// A world in which one copy may go.
 fn sweepable(gateways: usize) -> (World, String) {
-    let mut world = World::start(gateways);
-    let path = world.path_of(0, 0);
-    world.put(1, &path, "a 1\n");
-    world.put(0, &path, "a 2\n");
+    let (mut world, path) = doubled(gateways);
     world.age(1);
     (world, path)
 }
@@ -53,7 +50,7 @@ fn nothing_is_touched_before_the_members_have_settled() {
 
 #[test]
 fn an_envoy_with_another_ring_stops_everything() {
-    let (world, _) = sweepable(2);
+    let (mut world, _) = sweepable(2);
     let mode = Mode::Endpoint;
     let layout = Layout::create(&world.dir.path().join("envoy"), mode, Ports::default()).unwrap();
     let members = live::members(&world.config.to_string());
@@ -62,24 +59,23 @@ fn an_envoy_with_another_ring_stops_everything() {
     let envoy = Envoy::start(&layout, 1).unwrap();
     let url = format!("http://{}", envoy.push);
 
-    let ran = world.sweep(&["--envoy", &url]);
+    let ran = sweep(&world, &["--envoy", &url]);
     assert_eq!((ran.code, world.counts()), (2, vec![1, 1]));
     assert!(ran.stderr.contains("no status_path") || ran.stderr.contains("has the digest"), "{ran:?}");
 
     let status_path = config["status_path"].clone();
-    let mut world = world;
     world.configure(serde_json::json!({"status_path": status_path}));
-    let ran = world.sweep(&["--envoy", &url]);
+    let ran = sweep(&world, &["--envoy", &url]);
     assert_eq!((ran.code, world.counts()), (2, vec![1, 1]));
     assert!(ran.stderr.contains("has the digest"), "{ran:?}");
-    let ran = world.sweep(&["--envoy", "http://127.0.0.1:1"]);
+    let ran = sweep(&world, &["--envoy", "http://127.0.0.1:1"]);
     assert_eq!((ran.code, world.counts()), (2, vec![1, 1]));
 
     config = live::config(mode, &members).unwrap();
     layout.publish(&config, Some(envoy.admin)).unwrap();
     let names: Vec<&str> = members.iter().map(|member: &Member| member.name.as_str()).collect();
     envoy.wait_members(&names).unwrap();
-    let ran = world.sweep(&["--envoy", &url]);
+    let ran = sweep(&world, &["--envoy", &url]);
     assert_eq!((ran.code, world.counts()), (0, vec![1, 0]), "{ran:?}");
 }
 
@@ -101,7 +97,7 @@ fn members_that_change_during_the_sweep_end_it() {
         }
     });
     assert_eq!(world.owner(&path), 0);
-    let ran = world.sweep(&[]);
+    let ran = sweep(&world, &[]);
     assert_eq!((ran.code, world.counts()), (1, vec![1, 1, 0]));
     assert!(ran.stdout.contains("changed while it ran"), "{ran:?}");
 }
@@ -126,7 +122,7 @@ fn members_that_change_while_gateways_are_read_again_end_it() {
             thread::sleep(DECISION_MAX + Duration::from_millis(100));
         }
     });
-    let ran = world.sweep(&["--concurrency", "1"]);
+    let ran = sweep(&world, &["--concurrency", "1"]);
     assert_eq!((ran.code, world.counts()), (1, vec![1, 2, 1]), "{ran:?}");
     assert!(ran.stdout.contains("changed while it ran"), "{ran:?}");
 }

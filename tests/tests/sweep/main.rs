@@ -7,7 +7,7 @@ mod doubts;
 mod families;
 mod guard;
 mod meanwhile;
+mod report;
 mod returns;
 mod scale_out;
 mod watcher;
-mod world;

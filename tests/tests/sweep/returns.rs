@@ -2,11 +2,11 @@
 
 use std::thread;
 
-use pushring_tests::Pushgateway;
+use pushring_tests::{Pushgateway, World};
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::world::{self, World};
+use crate::report::{margin, sweep};
 
 #[test]
 fn what_a_gateway_persisted_before_it_failed_does_not_supersede_anything() {
@@ -25,7 +25,7 @@ fn what_a_gateway_persisted_before_it_failed_does_not_supersede_anything() {
     persistent = world.gateways.pop().unwrap();
     // Asked to end, it writes what it holds.
     assert!(persistent.process.stop(Signal::TERM).unwrap().success());
-    world::margin();
+    margin();
     // Pushed while it was away: to the successor of the one, to the owner of the other.
     world.put(1, &owned, "a 2\n");
     world.put(0, &foreign, "a 2\n");
@@ -33,12 +33,12 @@ fn what_a_gateway_persisted_before_it_failed_does_not_supersede_anything() {
     assert_eq!(world.counts(), [1, 1, 2]);
 
     // Its own group is older than the successor's copy, which therefore stays.
-    let ran = world.sweep(&[]);
+    let ran = sweep(&world, &[]);
     assert_eq!((ran.code, world.counts()), (1, vec![1, 1, 1]));
     assert!(world.gateways[1].metrics().unwrap().contains(" 2\n"));
-    world::margin();
+    margin();
     world.put(2, &owned, "a 3\n");
-    assert_eq!((world.sweep(&[]).code, world.counts()), (0, vec![1, 0, 1]));
+    assert_eq!((sweep(&world, &[]).code, world.counts()), (0, vec![1, 0, 1]));
 }
 
 #[test]
@@ -51,18 +51,18 @@ fn two_sweepers_at_once_do_no_harm() {
             world.put(number % 3, &path, "a 2\n");
         }
     }
-    world::margin();
+    margin();
     for number in 0..150 {
         if number % 2 == 0 {
             world.put(number % 3, &world.path_of(number % 3, number), "a 3\n");
         }
     }
     let codes: Vec<i32> = thread::scope(|scope| {
-        let sweepers: Vec<_> = (0..2).map(|_| scope.spawn(|| world.sweep(&[]).code)).collect();
+        let sweepers: Vec<_> = (0..2).map(|_| scope.spawn(|| sweep(&world, &[]).code)).collect();
         sweepers.into_iter().map(|sweeper| sweeper.join().unwrap()).collect()
     });
     assert_eq!(codes, [1, 1], "what has no copy at its owner stays");
     assert_eq!(world.counts().iter().sum::<usize>(), 150);
     world.configure(json!({}));
-    assert_eq!(world.sweep(&[]).json().unwrap()["in_place"], 75);
+    assert_eq!(sweep(&world, &[]).json().unwrap()["in_place"], 75);
 }

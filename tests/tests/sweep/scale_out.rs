@@ -12,8 +12,8 @@ use pushring_tests::http::Client;
 use pushring_tests::{Envoy, Layout, Member, Mode, Ports, Pushgateway, live};
 use serde_json::Value;
 
+use crate::report::margin;
 use crate::watcher::Watcher;
-use crate::world;
 
 const GROUPS: usize = 2000;
 
@@ -82,7 +82,7 @@ fn three_gateways_become_four() {
         layout.publish(&config, Some(envoy.admin)).unwrap();
         let names: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
         envoy.wait_members(&names).unwrap();
-        world::margin();
+        margin();
 
         // Before their next push, what moved lies on the former owner alone. All of it stays.
         let ran = sweep(&layout, &envoy);
