@@ -9,6 +9,7 @@ pub mod consul;
 pub mod envoy;
 pub mod http;
 pub mod live;
+pub mod load;
 pub mod poll;
 pub mod process;
 mod publish;

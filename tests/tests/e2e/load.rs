@@ -1,11 +1,8 @@
 //! No push is lost when members change: 100 changes of the ring under load, in endpoint mode.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 
-use pushring_tests::http::Client;
+use pushring_tests::load::while_pushing;
 use pushring_tests::{Envoy, Member, Mode, live};
 
 use crate::fleet::Fleet;
@@ -17,17 +14,8 @@ fn no_push_fails_over_100_membership_changes() {
     let mut fleet = Fleet::start(Mode::Endpoint, 5);
     fleet.envoy.process.kill();
     fleet.envoy = Envoy::start(&fleet.layout, 2).unwrap();
-    let push = fleet.envoy.push;
-    let stop = AtomicBool::new(false);
-    let pushed: usize = thread::scope(|scope| {
-        let stopper = Stopper(&stop);
-        let loads: Vec<_> =
-            (0..3).map(|load| scope.spawn(move || keep_pushing(push, load, stopper.0))).collect();
-        change_members(&fleet);
-        drop(stopper);
-        loads.into_iter().map(|load| load.join().unwrap()).sum()
-    });
-    assert!(pushed > CHANGES, "{pushed} pushes are too few to prove anything");
+    let pushed = while_pushing(fleet.envoy.push, 3, || change_members(&fleet)).unwrap();
+    assert!(pushed.iter().sum::<usize>() > CHANGES, "{pushed:?} pushes are too few to prove anything");
     assert_eq!(fleet.envoy.stat("cluster.pushgateway.upstream_rq_5xx").unwrap().unwrap_or(0), 0);
 
     // All gateways are back in the ring: each group goes to its owner again.
@@ -40,28 +28,6 @@ fn no_push_fails_over_100_membership_changes() {
         expected[fleet.owner(&path)] += 1;
     }
     assert_eq!(fleet.requests(), expected);
-}
-
-/// Ends the load when dropped, by a failure too: the scope waits for its threads.
-struct Stopper<'s>(&'s AtomicBool);
-
-impl Drop for Stopper<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// Pushes over kept connections until told to stop, and says how often. Any answer but 200 fails the test.
-fn keep_pushing(push: SocketAddr, load: usize, stop: &AtomicBool) -> usize {
-    let client = Client::new(push).unwrap();
-    let mut count = 0;
-    while !stop.load(Ordering::Relaxed) {
-        let path = format!("/metrics/job/load{load}/instance/i{}", count % 50);
-        let answer = client.post(&path, "x 1\n").unwrap();
-        assert_eq!(answer.status, 200, "push {count} of {path}: {}", answer.text());
-        count += 1;
-    }
-    count
 }
 
 /// Each change takes another set of two to four of the gateways, published as in production: what leaves the ring stays

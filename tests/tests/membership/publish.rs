@@ -3,12 +3,11 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use pushring::publish::{Options, publish};
-use pushring_tests::http::Client;
+use pushring_tests::load::while_pushing;
 use pushring_tests::process::{self, Process};
 use pushring_tests::{Envoy, Layout, Member, Mode, Ports, Pushgateway, live, poll_until, tools};
 use tempfile::TempDir;
@@ -63,16 +62,7 @@ fn options(layout: &Layout, admin: Option<&str>) -> Options {
 fn no_push_fails_while_publish_is_killed_again_and_again() {
     let setup = Setup::start(4, 2);
     let admin = format!("http://{}", setup.envoy.admin);
-    let stop = AtomicBool::new(false);
-    let pushed: Vec<usize> = thread::scope(|scope| {
-        let (stop, push) = (&stop, setup.envoy.push);
-        let loads: Vec<_> = (0..2).map(|load| scope.spawn(move || keep_pushing(push, load, stop))).collect();
-        let changes = scope.spawn(|| change_members(&setup, &admin)).join();
-        stop.store(true, Ordering::Relaxed);
-        let pushed: Vec<usize> = loads.into_iter().map(|load| load.join().unwrap()).collect();
-        changes.unwrap();
-        pushed
-    });
+    let pushed = while_pushing(setup.envoy.push, 2, || change_members(&setup, &admin)).unwrap();
     assert!(pushed.iter().all(|count| *count > 100), "too few pushes to prove anything: {pushed:?}");
 }
 
@@ -101,19 +91,6 @@ fn publish_command(layout: &Layout, admin: &str) -> Command {
     command.arg("publish").arg("--staged").arg(layout.staged()).arg("--live").arg(layout.live());
     command.args(["--admin", admin, "--grace", "300"]).stdout(Stdio::null());
     command
-}
-
-/// Pushes until told to stop, and says how often. Any answer but 200 fails the test.
-fn keep_pushing(push: SocketAddr, load: usize, stop: &AtomicBool) -> usize {
-    let client = Client::new(push).unwrap();
-    let mut count = 0;
-    while !stop.load(Ordering::Relaxed) {
-        let path = format!("/metrics/job/load{load}/instance/i{}", count % 50);
-        let answer = client.post(&path, "x 1\n").unwrap();
-        assert_eq!(answer.status, 200, "push {count} of {path}: {}", answer.text());
-        count += 1;
-    }
-    count
 }
 
 /// Envoy refuses the cluster file: the ring must not follow.
