@@ -5,6 +5,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::slice;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -236,17 +237,19 @@ impl Envoy {
         })
     }
 
-    /// Waits until the addresses in Envoy's clusters are exactly these.
+    /// Waits until Envoy's upstreams are exactly these: in endpoint mode those of each cluster, for every one reads the
+    /// endpoint file on its own; in cluster mode, where each has one, those of all clusters together.
     ///
     /// # Errors
     /// When they are not in time.
     pub fn wait_upstreams(&self, addresses: &[&str]) -> Result<()> {
-        let wanted: BTreeSet<&str> = addresses.iter().copied().collect();
+        let wanted: BTreeSet<String> = addresses.iter().map(|&address| address.to_owned()).collect();
         poll_until(&format!("Envoy's upstreams to be {wanted:?}"), || {
-            let clusters = self.admin("/clusters").ok()?;
-            let line =
-                |line| str::split_once(line, "::rq_total::")?.0.split_once("::").map(|(_, address)| address);
-            (clusters.lines().filter_map(line).collect::<BTreeSet<_>>() == wanted).then_some(())
+            let json = self.client.get("/clusters?format=json").ok()?.json().ok()?;
+            let clusters = json["cluster_statuses"].as_array()?;
+            let complete =
+                |one: &Value| one["eds_service_name"].is_null() || upstreams(slice::from_ref(one)) == wanted;
+            (upstreams(clusters) == wanted && clusters.iter().all(complete)).then_some(())
         })
     }
 
@@ -268,6 +271,16 @@ fn replace(text: &str, shipped: &str, port: u16) -> Result<String> {
 fn listener(listeners: &Value, name: &str) -> Option<SocketAddr> {
     let list = listeners["listener_statuses"].as_array()?;
     let found = list.iter().find(|listener| listener["name"] == name)?;
-    let socket = &found["local_address"]["socket_address"];
-    format!("{}:{}", socket["address"].as_str()?, socket["port_value"]).parse().ok()
+    socket(&found["local_address"])?.parse().ok()
+}
+
+/// The addresses that clusters have together.
+fn upstreams(clusters: &[Value]) -> BTreeSet<String> {
+    let hosts = clusters.iter().filter_map(|cluster| cluster["host_statuses"].as_array()).flatten();
+    hosts.filter_map(|host| socket(&host["address"])).collect()
+}
+
+fn socket(address: &Value) -> Option<String> {
+    let socket = &address["socket_address"];
+    Some(format!("{}:{}", socket["address"].as_str()?, socket["port_value"]))
 }
