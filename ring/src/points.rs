@@ -40,6 +40,7 @@ impl Points {
         };
         points.count(placement, members, by_name);
         points.fill(placement, members, by_name);
+        points.sort();
         if placement == Placement::DynamicSharding {
             points.keep_last();
         }
@@ -71,29 +72,36 @@ impl Points {
         }
     }
 
-    /// Puts each point among those of its bucket that came before it. They come in the order of names, so of equal
-    /// positions the smaller name stays first.
+    /// Puts each point into its bucket. They come in the order of names.
     fn fill(&mut self, placement: Placement, members: &[Member<'_>], by_name: &[u16]) {
         let shift = self.shift;
         let (positions, owners, starts) = (&mut *self.positions, &mut *self.owners, &mut *self.starts);
         each(placement, members, by_name, |position, owner| {
             let Some(end) = starts.get_mut(bucket(position, shift) + 1) else { return };
-            let mut place = *end as usize;
+            let place = *end as usize;
             *end += 1;
-            // Before the bucket lie smaller positions, and places that are not filled yet and hold 0.
-            while let [.., larger, here] = positions.get_mut(..=place).unwrap_or_default()
-                && *larger > position
-            {
-                *here = *larger;
-                if let [.., owner, here] = owners.get_mut(..=place).unwrap_or_default() {
-                    *here = *owner;
-                }
-                place -= 1;
-            }
             if let (Some(p), Some(o)) = (positions.get_mut(place), owners.get_mut(place)) {
                 (*p, *o) = (position, owner);
             }
         });
+    }
+
+    /// Sorts by insertion: no point is farther from its place than its bucket is long. Of equal positions the smaller
+    /// name stays first. In a pass of its own, for here the points are read in order; `fill` meets memory that is far away
+    /// at each, which costs little to write and much to compare with.
+    fn sort(&mut self) {
+        let (positions, owners) = (&mut *self.positions, &mut *self.owners);
+        for index in 1..positions.len() {
+            let mut end = index + 1;
+            while let Some([.., a, b]) = positions.get_mut(..end)
+                && *a > *b
+                && let Some([.., c, d]) = owners.get_mut(..end)
+            {
+                core::mem::swap(a, b);
+                core::mem::swap(c, d);
+                end -= 1;
+            }
+        }
     }
 
     /// Of the points at one position the original keeps the last one added: that of the greatest name.
