@@ -70,7 +70,7 @@ pub(crate) fn run(rounds: Option<u32>) -> Result<Growth> {
     let mut gateways = Gateways::listen(most)?;
     let mut curves = curves();
     let mut sizes = MEMBERS.map(|members| Size { members, reloads: Vec::new(), memory: Vec::new() });
-    let (growing, reloading) = (rounds.unwrap_or(9), rounds.unwrap_or(14));
+    let (growing, reloading) = (rounds.unwrap_or(9), rounds.unwrap_or(7));
     let progress = report::progress("growth", MEMBERS.len() * growing as usize + reloading as usize)?;
     for round in 0..growing {
         let mut turns: Vec<&mut Size> = sizes.iter_mut().collect();

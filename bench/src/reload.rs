@@ -1,7 +1,7 @@
 //! What a reload costs, and what it does to the pushes that are under way.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use indicatif::ProgressBar;
@@ -22,10 +22,10 @@ const HEALTHY: &str = "/-/healthy";
 const TAKEN: &str = "extension_config_discovery.http_filter.pushring.config_reload";
 /// Members while pushes go on.
 const MEMBERS: usize = 100;
-/// Time between two reloads while pushes go on.
-const BETWEEN: Duration = Duration::from_secs(1);
-/// In one measurement.
-const RELOADS: u32 = 2;
+/// Of pushes with one reload in their middle, and of as many without.
+const WINDOW: Duration = Duration::from_secs(1);
+/// Of windows with and without, in one process.
+const PAIRS: u32 = 8;
 
 /// Milliseconds of processor time for one reload.
 pub(crate) struct Reload {
@@ -89,29 +89,34 @@ fn push_once(proxy: &Proxy, gateways: &mut Gateways, push: &mut Pushes) -> Resul
 /// Pushes with and without a reload each second, 100 members.
 #[derive(Debug, Serialize)]
 pub(crate) struct Reloading {
-    /// Medians over the rounds.
+    /// Medians over the windows.
     p50_us_quiet: f64,
     p99_us_quiet: f64,
     p50_us_reloading: f64,
     p99_us_reloading: f64,
-    /// Of p99 in the same process.
+    /// Of p99 in windows that follow each other.
     pub(crate) ratio_p99: Option<Median>,
     reloads: u32,
 }
 
-/// Rounds of two seconds without and two with a reload each second; every other round begins with reloads.
+/// Seconds without a reload and with one in turns; every other pair begins with the reload. Short windows and many: what
+/// else goes on in the machine for a while is in few pairs, or in both windows of one.
 pub(crate) fn reloading(gateways: &mut Gateways, rounds: u32, progress: &ProgressBar) -> Result<Reloading> {
     let (mut quiet, mut busy) = (Vec::new(), Vec::new());
-    for round in 0..rounds {
+    for _ in 0..rounds {
         let (proxy, _dir) = start(MEMBERS, gateways)?;
         let mut pushes = pushes(&measure::paths(GROUPS));
         measure::checked(load::run(proxy.push, gateways, &mut pushes, Pace::Closed, WARM_UP)?)?;
-        for reloads in if round % 2 == 0 { [false, true] } else { [true, false] } {
-            if reloads {
-                busy.push(with_reloads(&proxy, gateways, &mut pushes)?);
-            } else {
-                let outcome = load::run(proxy.push, gateways, &mut pushes, PACE, BETWEEN * RELOADS)?;
-                quiet.push(measure::checked(outcome)?.times);
+        for pair in 0..PAIRS {
+            for reload in [pair % 2 == 1, pair % 2 == 0] {
+                if reload {
+                    // Members come and go: 99 and 100 of them.
+                    let members = MEMBERS - 1 + pair as usize % 2;
+                    busy.push(with_reload(&proxy, gateways, &mut pushes, members)?);
+                } else {
+                    let outcome = load::run(proxy.push, gateways, &mut pushes, PACE, WINDOW)?;
+                    quiet.push(measure::checked(outcome)?.times);
+                }
             }
         }
         progress.inc(1);
@@ -124,42 +129,36 @@ pub(crate) fn reloading(gateways: &mut Gateways, rounds: u32, progress: &Progres
         p99_us_quiet: over(&quiet, 99),
         p50_us_reloading: over(&busy, 50),
         p99_us_reloading: over(&busy, 99),
-        reloads: RELOADS * rounds,
+        reloads: PAIRS * rounds,
     })
 }
 
-/// Times of pushes while members come and go: 99 and 100 of them, taken in turns.
-fn with_reloads(proxy: &Proxy, gateways: &mut Gateways, pushes: &mut Pushes) -> Result<Vec<u64>> {
+/// Times of pushes of a window, in the middle of which the ring gets that many members.
+fn with_reload(
+    proxy: &Proxy,
+    gateways: &mut Gateways,
+    pushes: &mut Pushes,
+    members: usize,
+) -> Result<Vec<u64>> {
     let (envoy, layout) = parts(proxy)?;
     let addresses = gateways.addresses()?;
-    let file = |members| {
-        let members = addresses.get(..members).context("too few gateways")?;
-        let config: Value = envoy::ring(Mode::Cluster, RouteBy::Group, members);
-        live::ring(Mode::Cluster, &config.to_string())
-    };
-    // Made beforehand: whoever writes them shares its core with the load.
-    let files = [file(MEMBERS - 1)?, file(MEMBERS)?];
+    let members = addresses.get(..members).context("too few gateways")?;
+    let config: Value = envoy::ring(Mode::Cluster, RouteBy::Group, members);
+    // Made beforehand: whoever writes it shares its core with the load.
+    let file = live::ring(Mode::Cluster, &config.to_string())?;
     let before = envoy.stat(TAKEN)?.unwrap_or(0);
     let outcome = thread::scope(|scope| {
-        let writer = scope.spawn(|| write_on(layout, &files));
-        let outcome = load::run(proxy.push, gateways, pushes, PACE, BETWEEN * RELOADS);
+        let writer = scope.spawn(|| {
+            thread::sleep(WINDOW / 2);
+            layout.write_live("ring.yaml", &file)
+        });
+        let outcome = load::run(proxy.push, gateways, pushes, PACE, WINDOW);
         writer.join().map_err(|_| anyhow::anyhow!("the thread that reloads panicked"))??;
         outcome
     })?;
     let taken = envoy.stat(TAKEN)?.unwrap_or(0) - before;
-    ensure!(taken == u64::from(RELOADS), "Envoy has taken {taken} of {RELOADS} configurations");
+    ensure!(taken == 1, "Envoy has taken {taken} of 1 configurations");
     Ok(measure::checked(outcome)?.times)
-}
-
-/// One file each second, the first after half of one.
-fn write_on(layout: &Layout, files: &[String; 2]) -> Result<()> {
-    let start = Instant::now();
-    for (number, file) in (0..RELOADS).zip(files.iter().cycle()) {
-        let due = BETWEEN * number + BETWEEN / 2;
-        thread::sleep(due.saturating_sub(start.elapsed()));
-        layout.write_live("ring.yaml", file)?;
-    }
-    Ok(())
 }
 
 fn parts(proxy: &Proxy) -> Result<(&Envoy, &Layout)> {

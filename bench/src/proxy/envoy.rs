@@ -82,11 +82,11 @@ fn native(kind: Kind, gateways: &[SocketAddr], dir: &Path) -> Result<PathBuf> {
     let filters = at(&mut bootstrap, &format!("{HCM}/http_filters"))?.as_array_mut().context("filters")?;
     filters.remove(0);
     let routes = format!("{HCM}/route_config/virtual_hosts/0/routes");
-    if matches!(kind, Kind::Mutation | Kind::Lua) {
-        if kind == Kind::Lua {
+    if matches!(kind, Kind::Mutation | Kind::Lua(_)) {
+        if let Kind::Lua(route_by) = kind {
             let filters =
                 at(&mut bootstrap, &format!("{HCM}/http_filters"))?.as_array_mut().context("filters")?;
-            filters.insert(0, lua::filter(gateways));
+            filters.insert(0, lua::filter(route_by, gateways));
         } else {
             let mutations = format!("{HCM}/early_header_mutation_extensions/0/typed_config/mutations");
             let mutations = at(&mut bootstrap, &mutations)?.as_array_mut().context("mutations")?;

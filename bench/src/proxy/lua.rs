@@ -1,62 +1,26 @@
-//! What a team would write without Wasm: the same ring and the same hash in Envoy's Lua filter, of the path as received.
+//! What a team would write without Wasm: pushring's ring and hash in Envoy's Lua filter.
 
 use std::fmt::Write;
 use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-/// The ring is built when the script is loaded; a push hashes, searches and sets the header.
-const SCRIPT: &str = r#"
-local ffi, bit = require("ffi"), require("bit")
-local function fmix64(h)
-  h = bit.bxor(h, bit.rshift(h, 33)) * 0xff51afd7ed558ccdULL
-  h = bit.bxor(h, bit.rshift(h, 33)) * 0xc4ceb9fe1a85ec53ULL
-  return bit.bxor(h, bit.rshift(h, 33))
-end
-local function hash(text)
-  local h = 0xcbf29ce484222325ULL
-  for i = 1, #text do
-    h = bit.bxor(h, 0ULL + text:byte(i)) * 0x100000001b3ULL
-  end
-  return fmix64(h)
-end
-local points = {}
-for _, name in ipairs(members) do
-  local start = hash(name)
-  for i = 0, 1023 do
-    points[#points + 1] = { fmix64(start + (0ULL + i) * 0x9E3779B97F4A7C15ULL), "pushgateway-" .. name }
-  end
-end
-table.sort(points, function(a, b) return a[1] < b[1] end)
-local number = #points
-local positions = ffi.new("uint64_t[?]", number)
-local owners = {}
-for i = 1, number do
-  positions[i - 1] = points[i][1]
-  owners[i - 1] = points[i][2]
-end
-points = nil
-function envoy_on_request(request)
-  local path = request:headers():get(":path")
-  local h = hash(path)
-  local low, high = 0, number
-  while low < high do
-    local middle = bit.rshift(low + high, 1)
-    if positions[middle] < h then low = middle + 1 else high = middle end
-  end
-  if low == number then low = 0 end
-  request:headers():replace("x-pushring-destination", owners[low])
-  request:clearRouteCache()
-end
-"#;
+use super::RouteBy;
 
-pub(super) fn filter(gateways: &[SocketAddr]) -> Value {
+const RING: &str = include_str!("../../lua/ring.lua");
+/// The key that pushring makes of a push path.
+const BY_GROUP: &str = include_str!("../../lua/group.lua");
+/// The path as received: another owner for each spelling of a group.
+const BY_PATH: &str = "local function key_of(path) return path end\n";
+
+pub(super) fn filter(route_by: RouteBy, gateways: &[SocketAddr]) -> Value {
     let mut code = "local members = {".to_owned();
     for gateway in gateways {
         let _ = write!(code, "\"{gateway}\",");
     }
-    code.push('}');
-    code.push_str(SCRIPT);
+    code.push_str("}\n");
+    code.push_str(if route_by == RouteBy::Group { BY_GROUP } else { BY_PATH });
+    code.push_str(RING);
     json!({
         "name": "envoy.filters.http.lua",
         "typed_config": {
@@ -64,4 +28,58 @@ pub(super) fn filter(gateways: &[SocketAddr]) -> Value {
             "default_source_code": {"inline_string": code},
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use anyhow::{Context, Result};
+    use pushring_router::Router;
+    use pushring_tests::{Mode, Pushgateway};
+
+    use super::RouteBy;
+    use crate::measure;
+    use crate::proxy::{Kind, Proxy, Running, Variant, envoy};
+
+    /// Spellings that the key of a group must see through.
+    const SPELLINGS: [&str; 8] = [
+        "/metrics/job/x",
+        "/metrics/job/x/",
+        "/metrics/job/x/b/1/a/2",
+        "/metrics/job/x/a/1/a/2",
+        "/metrics/job/x/a/",
+        "/metrics/job/x/job/y",
+        "/metrics/job/my%20job/a/%41?b=c",
+        "/metrics/job@base64/bXkgam9iPg==/a@base64/Pz8_YT8-",
+    ];
+
+    #[test]
+    fn names_the_gateway_that_pushring_would() -> Result<()> {
+        let dir = tempfile::tempdir()?;
+        let gateways = (0..3).map(|_| Pushgateway::start(dir.path(), &[])).collect::<Result<Vec<_>>>()?;
+        let addresses: Vec<_> = gateways.iter().map(|gateway| gateway.address).collect();
+        for (name, route_by) in [("Lua", RouteBy::Group), ("Lua, path", RouteBy::Path)] {
+            let variant = Variant { name, kind: Kind::Lua(route_by), members: 3, often: false };
+            let proxy = Proxy::start(&variant, &addresses, dir.path())?;
+            let Running::Envoy(envoy) = &proxy.running else { anyhow::bail!("no Envoy") };
+            let router =
+                Router::parse(envoy::ring(Mode::Cluster, route_by, &addresses).to_string().as_bytes())?;
+            let mut paths = measure::paths(40);
+            if route_by == RouteBy::Group {
+                paths.extend(SPELLINGS.map(str::to_owned));
+            }
+            let mut wanted = BTreeMap::new();
+            for path in &paths {
+                let owner =
+                    router.owner_of(path.as_bytes()).and_then(|owned| owned.owner).context("an owner")?;
+                let statistic =
+                    format!("cluster.pushgateway-{}.upstream_rq_total", owner.name.replace(':', "_"));
+                *wanted.entry(statistic.clone()).or_default() += 1;
+                assert_eq!(envoy.client()?.put(path, "")?.status, 200, "{path}");
+                assert_eq!(envoy.stat(&statistic)?, wanted.get(&statistic).copied(), "{name} {path}");
+            }
+        }
+        Ok(())
+    }
 }

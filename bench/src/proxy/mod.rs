@@ -33,8 +33,8 @@ pub(crate) enum Kind {
     },
     /// The same with a filter that makes the host calls of a push and decides nothing.
     Calls,
-    /// pushring's hash, of `:path`, in Lua.
-    Lua,
+    /// pushring's ring in Lua, by group or by path as received.
+    Lua(RouteBy),
     /// pushring as shipped, by group or by decoded path.
     Pushring(Mode, RouteBy),
     /// pushring in cluster mode without one part of what ships.
