@@ -28,6 +28,11 @@ pub(crate) fn configured(root: u32, shared: Shared) {
     });
 }
 
+/// What was configured last of what is still there.
+pub(crate) fn latest() -> Option<Rc<Shared>> {
+    change(&ROOTS, |roots| roots.last().map(|(_, shared)| Rc::clone(shared)))
+}
+
 /// A request begins under a root.
 pub(crate) fn begun(context: u32, root: u32) {
     let shared = change(&ROOTS, |roots| {

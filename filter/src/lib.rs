@@ -33,6 +33,9 @@ fn configure() -> Option<Shared> {
                 Level::Info,
                 &format!("pushring {version}: {members} members, {points} points, digest {digest}"),
             );
+            if let Some(previous) = contexts::latest() {
+                router.follow(&previous.router);
+            }
             let mirror_header = format!("{}-mirror", router.config().header);
             Some(Shared { router, mirror_header })
         }

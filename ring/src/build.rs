@@ -114,7 +114,7 @@ impl Ring {
 }
 
 /// Checks every limit before any point is made, so that a bad configuration costs no memory.
-fn limits(placement: Placement, members: &[Member<'_>]) -> Result<(), BuildError> {
+pub(crate) fn limits(placement: Placement, members: &[Member<'_>]) -> Result<(), BuildError> {
     if members.len() > MEMBERS_MAX {
         return Err(BuildError::Members { found: members.len() });
     }
@@ -138,7 +138,7 @@ fn limits(placement: Placement, members: &[Member<'_>]) -> Result<(), BuildError
 }
 
 /// Member indices in the byte order of their names: `by_name[rank]` is an index.
-fn sorted_by_name(members: &[Member<'_>]) -> Result<Box<[u16]>, BuildError> {
+pub(crate) fn sorted_by_name(members: &[Member<'_>]) -> Result<Box<[u16]>, BuildError> {
     let mut named: Vec<(&str, u16)> = (0u16..).zip(members).map(|(index, m)| (m.name, index)).collect();
     named.sort_unstable();
     for pair in named.windows(2) {

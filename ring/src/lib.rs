@@ -21,6 +21,7 @@ mod build;
 pub mod hash;
 mod lookup;
 mod points;
+mod rebuild;
 mod share;
 
 pub use build::{
@@ -55,7 +56,7 @@ pub struct Member<'a> {
 }
 
 /// An immutable ring. Members are named by their index in the slice it was built from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ring {
     placement: Placement,
     /// Number of members it was built from.

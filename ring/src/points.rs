@@ -14,7 +14,7 @@ const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 /// Points in the order of (position, name), with an index. Positions are spread evenly, so the first bits of
 /// a position tell nearly where it stands: sorting and searching look at a handful of points, and memory
 /// holds no second copy of them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Points {
     /// Ascending. Parallel to `owners`: a search touches positions only, so they are kept dense.
     pub(crate) positions: Box<[u64]>,
@@ -30,8 +30,7 @@ impl Points {
     /// The points of `members`, whose limits were checked; `by_name[rank]` is an index of a member.
     pub(crate) fn new(placement: Placement, members: &[Member<'_>], by_name: &[u16]) -> Self {
         let count = number(placement, members);
-        // Two to four points to each start.
-        let bits = count.max(1).ilog2().saturating_sub(1);
+        let bits = bits(count);
         let mut points = Self {
             positions: vec![0; count].into(),
             owners: vec![0; count].into(),
@@ -41,10 +40,27 @@ impl Points {
         points.count(placement, members, by_name);
         points.fill(placement, members, by_name);
         points.sort();
-        if placement == Placement::DynamicSharding {
-            points.keep_last();
+        if placement == Placement::DynamicSharding { points.keep_last() } else { points }
+    }
+
+    /// Points in order, with their owners.
+    pub(crate) fn in_order(positions: Vec<u64>, owners: Vec<u16>) -> Self {
+        let (bits, count) = (bits(positions.len()), u32::try_from(positions.len()).unwrap_or(u32::MAX));
+        let shift = 63 - bits;
+        let mut starts = vec![count; (1 << bits) + 1];
+        // From the end, so that the first point of a bucket is the last to be written.
+        for (index, &position) in (0..count).zip(&positions).rev() {
+            if let Some(start) = starts.get_mut(bucket(position, shift)) {
+                *start = index;
+            }
         }
-        points
+        // A bucket without a point begins where the next one does.
+        let mut next = count;
+        for start in starts.iter_mut().rev() {
+            next = next.min(*start);
+            *start = next;
+        }
+        Self { positions: positions.into(), owners: owners.into(), starts: starts.into(), shift }
     }
 
     /// Index of the first point at or after `position`; 0 when there is none.
@@ -105,23 +121,22 @@ impl Points {
     }
 
     /// Of the points at one position the original keeps the last one added: that of the greatest name.
-    fn keep_last(&mut self) {
-        let points = self.positions.iter().copied().zip(self.owners.iter().copied());
-        let mut kept: Vec<(u64, u16)> = points.rev().collect();
+    fn keep_last(self) -> Self {
+        let mut kept: Vec<(u64, u16)> = self.positions.into_iter().zip(self.owners).rev().collect();
         kept.dedup_by_key(|&mut (position, _)| position);
-        kept.reverse();
-        self.positions = kept.iter().map(|&(position, _)| position).collect();
-        self.owners = kept.iter().map(|&(_, owner)| owner).collect();
-        for (index, start) in self.starts.iter_mut().enumerate() {
-            let before = self.positions.partition_point(|&position| bucket(position, self.shift) < index);
-            *start = u32::try_from(before).unwrap_or(u32::MAX);
-        }
+        let (positions, owners) = kept.into_iter().rev().unzip();
+        Self::in_order(positions, owners)
     }
 
     fn bounds(&self, bucket: usize) -> (usize, usize) {
         let start = |index: usize| self.starts.get(index).map_or(0, |&start| start as usize);
         (start(bucket), start(bucket + 1))
     }
+}
+
+/// How many first bits of a position are an index: two to four points have the same.
+fn bits(points: usize) -> u32 {
+    points.max(1).ilog2().saturating_sub(1)
 }
 
 /// The first bits of a position, at most 21.

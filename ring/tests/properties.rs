@@ -17,6 +17,11 @@ fn input_order_does_not_matter() {
 }
 
 #[test]
+fn rebuilt_equals_built() {
+    arbtest(model::rebuilt_equals_built).budget_ms(1000);
+}
+
+#[test]
 fn a_member_more_or_less_moves_only_its_own_keys() {
     arbtest(model::only_its_keys_move).budget_ms(1500);
 }

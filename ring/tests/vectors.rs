@@ -10,18 +10,34 @@ use pushring_ring::{Member, Placement, Ring};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-fn build(set: &vectors::Set) -> Ring {
+fn members(set: &vectors::Set) -> Vec<Member<'static>> {
+    set.members.iter().map(|&(name, weight)| Member { name, weight }).collect()
+}
+
+fn build(set: &vectors::Set, members: &[Member<'_>]) -> Ring {
     let placement = set.points.map_or(Placement::DynamicSharding, |points| Placement::Ring { points });
-    let members: Vec<Member<'_>> =
-        set.members.iter().map(|&(name, weight)| Member { name, weight }).collect();
-    Ring::build(placement, &members).expect("a set of the vectors is valid")
+    Ring::build(placement, members).expect("a set of the vectors is valid")
+}
+
+/// Members that join where others are, with points at the same positions too.
+#[test]
+fn a_ring_that_a_member_joins_is_that_of_the_vectors() {
+    for set in vectors::sets() {
+        let after = members(&set);
+        for joins in 0..after.len().min(3) {
+            let mut before = after.clone();
+            before.remove(joins);
+            let ring = build(&set, &before).rebuilt(&before, &after);
+            assert_eq!(ring.as_ref(), Ok(&build(&set, &after)), "{} joins {}", after[joins].name, set.name);
+        }
+    }
 }
 
 #[test]
 fn hash_owner_and_successors_are_those_of_the_vectors() {
     let mut checked = 0;
     for set in vectors::sets() {
-        let ring = build(&set);
+        let ring = build(&set, &members(&set));
         for row in vectors::lookups().filter(|row| row.set == set.name) {
             let (hash, key) = (row.hash, row.key.as_slice());
             let found = if set.points.is_some() { h(key) } else { u64::from(murmur3_32(key)) };

@@ -71,6 +71,19 @@ impl Router {
         })
     }
 
+    /// Makes the ring out of that of `previous`, by the members that changed: far less work than anew. Nothing happens where
+    /// `previous` has made none or has another placement: then the first push makes it.
+    pub fn follow(&self, previous: &Self) {
+        let (placement, members) = placed(&self.config);
+        let (before, members_before) = placed(&previous.config);
+        if let Some(ring) = previous.ring.get()
+            && before == placement
+            && let Ok(ring) = ring.rebuilt(&members_before, &members)
+        {
+            self.ring.get_or_init(|| ring);
+        }
+    }
+
     /// Points of the ring, counted without building it. Of dynamic-sharding a few may be at one position, of which the
     /// ring keeps one.
     #[must_use]

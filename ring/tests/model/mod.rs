@@ -38,9 +38,11 @@ impl Fleet {
     }
 
     pub(crate) fn ring(&self) -> Ring {
-        let members: Vec<Member<'_>> =
-            self.members.iter().map(|(name, weight)| Member { name, weight: *weight }).collect();
-        Ring::build(self.placement, &members).expect("the fleet keeps every limit")
+        Ring::build(self.placement, &self.members()).expect("the fleet keeps every limit")
+    }
+
+    fn members(&self) -> Vec<Member<'_>> {
+        self.members.iter().map(|(name, weight)| Member { name, weight: *weight }).collect()
     }
 
     /// Names in the order of [`Ring::clockwise`].
@@ -106,6 +108,29 @@ pub(crate) fn order_does_not_matter(u: &mut Unstructured<'_>) -> Result<()> {
     for key in keys(u)? {
         assert_eq!(fleet.names(&ring, &key), shuffled.names(&other, &key), "key {key:?} in {fleet:?}");
     }
+    Ok(())
+}
+
+/// A ring that is made from another one is the one that is built, whatever members stay.
+pub(crate) fn rebuilt_equals_built(u: &mut Unstructured<'_>) -> Result<()> {
+    let (before, mut after) = (Fleet::arbitrary(u)?, Fleet::arbitrary(u)?);
+    after.placement = before.placement;
+    for (name, weight) in &mut after.members {
+        *weight = if before.placement == Placement::DynamicSharding { 1 } else { *weight };
+        name.push('\u{7f}'); // none of those before
+    }
+    for (name, weight) in &before.members {
+        let weight = if u.ratio(1, 8)? && before.placement != Placement::DynamicSharding {
+            weight + 1
+        } else {
+            *weight
+        };
+        if u.ratio(3, 4)? {
+            after.members.insert(u.int_in_range(0..=after.members.len())?, (name.clone(), weight));
+        }
+    }
+    let rebuilt = before.ring().rebuilt(&before.members(), &after.members());
+    assert_eq!(rebuilt, Ok(after.ring()), "{before:?} to {after:?}");
     Ok(())
 }
 

@@ -130,13 +130,52 @@ fn a_thousand_members() {
     let json = format!(r#"{{"members": [{}]}}"#, members.join(","));
     let mut vm = vm(&json);
     assert_eq!((vm.metric("pushring_members"), vm.metric("pushring_points")), (1000, 1_024_000));
+    check_owners(&mut vm, &json, 1000);
+}
+
+/// Pushes go where a router says that was never anything else.
+#[track_caller]
+fn check_owners(vm: &mut Vm, json: &str, pushes: usize) {
     let router = pushring_router::Router::parse(json.as_bytes()).expect("a valid configuration");
-    for i in 0..1000 {
+    for i in 0..pushes {
         let path = format!("/metrics/job/job-{i}");
         let outcome = vm.request(forged("PUT", path.as_bytes())).expect("no trap");
         let key = router.group(path.as_bytes()).expect("a push path").key;
         let owner = format!("pushgateway-{}", router.owner(&key).expect("an owner").name);
-        assert_eq!(outcome.values(DESTINATION), [owner.as_bytes()], "{path}");
+        assert_eq!(outcome.values(DESTINATION), [owner.as_bytes()], "{path} of {json}");
+    }
+}
+
+/// A ring is made out of the one before, where there is one: members that come, go and get another weight, two
+/// configurations without a push in between, another placement, no members at all.
+#[test]
+fn a_ring_follows_the_one_before() {
+    let ring = |members: &str| format!(r#"{{"members": [{members}], "min_members": 0}}"#);
+    let sharding = |members: &str| {
+        format!(
+            r#"{{"members": [{members}], "placement": {{"type": "dynamic-sharding"}}, "route_by": "path"}}"#
+        )
+    };
+    let few = |points| {
+        format!(r#"{{"members": ["a:1", "b:1"], "placement": {{"type": "ring", "points": {points}}}}}"#)
+    };
+    let mut vm = vm(&ring(r#""a:1", "b:1", "c:1""#));
+    for (json, pushes) in [
+        (ring(r#""a:1", "b:1", "c:1""#), 50),
+        (ring(r#""d:1", "c:1", "b:1", "a:1""#), 50),
+        (ring(r#""d:1", "b:1", "a:1""#), 0),
+        (ring(r#""0:1", "d:1", "b:1", "a:1""#), 50),
+        (ring(r#""0:1", "d:1", {"name": "b:1", "weight": 3}, "a:1""#), 50),
+        (ring(r#""x:1", "y:1", "z:1""#), 50),
+        (sharding(r#""x:1", "y:1", "z:1""#), 50),
+        (sharding(r#""x:1", "z:1""#), 50),
+        (few(10), 50),
+        (few(11), 50),
+        (ring(""), 0),
+        (ring(r#""a:1", "b:1", "c:1""#), 50),
+    ] {
+        assert!(vm.configure(json.as_bytes()).expect("no trap"), "rejected: {json}");
+        check_owners(&mut vm, &json, pushes);
     }
 }
 

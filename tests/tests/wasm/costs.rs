@@ -7,7 +7,7 @@ use std::fs;
 
 use pushring_tests::tools;
 
-use crate::host::Headers;
+use crate::host::{Headers, Vm};
 use crate::vm;
 
 /// Part of a budget by which a count may differ: another compiler of the same version may order code differently.
@@ -72,21 +72,22 @@ fn requests(costs: &mut Vec<Cost>, name: &str, config: &str, method: &str, path:
     costs.push((name.to_owned(), "host calls", calls.join(" ")));
 }
 
-/// With the first push, for which the ring is built. The second configuration is what counts: the first one lives until
-/// the second is in force.
+/// Of a new VM, then of a reload by which one member joins, each with its first push, for which the ring is made. The
+/// configuration before lives until the new one is in force.
 fn configure(costs: &mut Vec<Cost>, members: usize) {
-    let json = config(members, "");
-    let mut vm = vm(&json);
-    vm.request(headers("PUT", LABELS)).expect("no trap");
-    let before = vm.instructions().expect("they are counted");
-    assert!(vm.configure(json.as_bytes()).expect("no trap"));
-    let taken = vm.instructions().expect("they are counted") - before;
-    costs.push((format!("configure {members} members"), "instructions", taken.to_string()));
-    let outcome = vm.request(headers("PUT", LABELS)).expect("no trap");
-    let instructions = taken + outcome.instructions;
-    let name = format!("configure {members} members, first push");
-    costs.push((name.clone(), "instructions", instructions.to_string()));
-    costs.push((name, "bytes", vm.memory().to_string()));
+    let mut vm = Vm::start().expect("a VM");
+    let mut take = |name: String, members| {
+        let before = vm.instructions().expect("they are counted");
+        assert!(vm.configure(config(members, "").as_bytes()).expect("no trap"));
+        let taken = vm.instructions().expect("they are counted") - before;
+        costs.push((name.clone(), "instructions", taken.to_string()));
+        let instructions = taken + vm.request(headers("PUT", LABELS)).expect("no trap").instructions;
+        let name = format!("{name}, first push");
+        costs.push((name.clone(), "instructions", instructions.to_string()));
+        costs.push((name, "bytes", vm.memory().to_string()));
+    };
+    take(format!("configure {members} members"), members);
+    take(format!("one joins {members} members"), members + 1);
 }
 
 /// Each cost against its budget.
