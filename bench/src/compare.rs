@@ -75,7 +75,7 @@ pub(crate) fn ways(rounds: Option<u32>, only: &[String]) -> Result<Vec<Line>> {
     let plan = Plan {
         variants: chosen(VARIANTS, only)?,
         bodies: &[SMALL, LARGE],
-        rounds: rounds.unwrap_or(70),
+        rounds: rounds.unwrap_or(60),
         full_every: if only.is_empty() { 10 } else { 1 },
         waiting: Some(Duration::from_millis(400)),
     };
