@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::check;
 use crate::error::ConfigError;
-use crate::json::{Fields, Json};
+use crate::json::{At, Fields, Json};
 use crate::members::{self, Member};
 
 pub use pushring_ring::MEMBERS_MAX;
@@ -93,7 +93,7 @@ impl Config {
     /// The first thing that is wrong, with its field, what was found and what is allowed. One limit is left to
     /// [`crate::Router::new`]: the number of points over all members.
     pub fn parse(json: &[u8]) -> Result<Self, ConfigError> {
-        let mut fields = Fields::of("", Json::parse(json)?)?;
+        let mut fields = Fields::of(At::Whole, Json::parse(json)?)?;
         let placement = placement(&mut fields)?;
         let mode = fields.word(
             "mode",
@@ -128,7 +128,7 @@ impl Config {
 fn placement(fields: &mut Fields) -> Result<Placement, ConfigError> {
     const POINTS_DEFAULT: u32 = 1024;
     let Some(json) = fields.take("placement") else { return Ok(Placement::Ring { points: POINTS_DEFAULT }) };
-    let mut fields = Fields::of("placement", json)?;
+    let mut fields = Fields::of(At::Placement, json)?;
     let ring = fields.word("type", &[("ring", true), ("dynamic-sharding", false)])?;
     let placement = if ring {
         Placement::Ring { points: fields.number_or("points", POINTS_DEFAULT, 1..=POINTS_PER_WEIGHT_MAX)? }

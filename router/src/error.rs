@@ -9,7 +9,7 @@ pub struct ConfigError(String);
 
 impl ConfigError {
     /// `field: found <found>, allowed <allowed>`.
-    pub(crate) fn new(field: &str, found: impl fmt::Display, allowed: &str) -> Self {
+    pub(crate) fn new(field: impl fmt::Display, found: impl fmt::Display, allowed: &str) -> Self {
         Self(format!("{field}: found {found}, allowed {allowed}"))
     }
 

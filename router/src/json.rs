@@ -9,6 +9,7 @@ use std::ops::RangeInclusive;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
+use smallvec::SmallVec;
 
 use crate::error::ConfigError;
 
@@ -96,28 +97,44 @@ impl<'de> Visitor<'de> for JsonVisitor {
     }
 }
 
+/// Which object of a configuration. Put into words only for a message.
+#[derive(Clone, Copy)]
+pub(crate) enum At {
+    Whole,
+    Placement,
+    Member(usize),
+}
+
+impl At {
+    /// Full name of a field, for messages.
+    pub(crate) fn path(self, name: &str) -> String {
+        if matches!(self, Self::Whole) { name.to_owned() } else { format!("{self}.{name}") }
+    }
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Whole => f.write_str("configuration"),
+            Self::Placement => f.write_str("placement"),
+            Self::Member(index) => write!(f, "members[{index}]"),
+        }
+    }
+}
+
 /// The fields of one object. Take each known field, then call [`Fields::finish`].
 pub(crate) struct Fields {
-    /// Where the object is: empty for the whole, else like `members[3]`.
-    at: String,
+    at: At,
     entries: Vec<(String, Json)>,
-    known: Vec<&'static str>,
+    known: SmallVec<[&'static str; 4]>,
 }
 
 impl Fields {
-    pub(crate) fn of(at: &str, json: Json) -> Result<Self, ConfigError> {
+    pub(crate) fn of(at: At, json: Json) -> Result<Self, ConfigError> {
         match json {
-            Json::Object(entries) => Ok(Self { at: at.to_owned(), entries, known: Vec::new() }),
-            other => {
-                let field = if at.is_empty() { "configuration" } else { at };
-                Err(ConfigError::new(field, other, "an object"))
-            }
+            Json::Object(entries) => Ok(Self { at, entries, known: SmallVec::new() }),
+            other => Err(ConfigError::new(at, other, "an object")),
         }
-    }
-
-    /// Full name of a field, for messages.
-    pub(crate) fn path(&self, name: &str) -> String {
-        if self.at.is_empty() { name.to_owned() } else { format!("{}.{name}", self.at) }
     }
 
     /// The value of a field, if there; a second one stays behind and is refused by [`Fields::finish`].
@@ -131,7 +148,7 @@ impl Fields {
         match self.take(name) {
             None => Ok(None),
             Some(Json::Text(value)) => Ok(Some(value)),
-            Some(other) => Err(ConfigError::new(&self.path(name), other, "a string")),
+            Some(other) => Err(ConfigError::new(self.at.path(name), other, "a string")),
         }
     }
 
@@ -143,7 +160,7 @@ impl Fields {
         match self.take(name) {
             None => Ok(default),
             Some(Json::Bool(value)) => Ok(value),
-            Some(other) => Err(ConfigError::new(&self.path(name), other, "true or false")),
+            Some(other) => Err(ConfigError::new(self.at.path(name), other, "true or false")),
         }
     }
 
@@ -164,7 +181,7 @@ impl Fields {
         }
         .ok_or_else(|| {
             let allowed = format!("a whole number, {} to {}", allowed.start(), allowed.end());
-            ConfigError::new(&self.path(name), found, &allowed)
+            ConfigError::new(self.at.path(name), found, &allowed)
         })
     }
 
@@ -182,7 +199,7 @@ impl Fields {
         };
         chosen.map(|&(_, value)| value).ok_or_else(|| {
             let allowed: Vec<_> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
-            ConfigError::new(&self.path(name), found.unwrap_or(Json::Null), &allowed.join(" or "))
+            ConfigError::new(self.at.path(name), found.unwrap_or(Json::Null), &allowed.join(" or "))
         })
     }
 
@@ -190,10 +207,9 @@ impl Fields {
     pub(crate) fn finish(self) -> Result<(), ConfigError> {
         let Some((name, _)) = self.entries.first() else { return Ok(()) };
         if self.known.contains(&name.as_str()) {
-            return Err(ConfigError::new(&self.path(name), "the field twice", "each field once"));
+            return Err(ConfigError::new(self.at.path(name), "the field twice", "each field once"));
         }
-        let at = if self.at.is_empty() { "configuration" } else { &self.at };
         let allowed = format!("only {}", self.known.join(", "));
-        Err(ConfigError::new(at, format!("unknown field {name:?}"), &allowed))
+        Err(ConfigError::new(self.at, format!("unknown field {name:?}"), &allowed))
     }
 }

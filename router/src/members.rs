@@ -1,14 +1,12 @@
 //! The members of a configuration.
 
-use std::collections::BTreeMap;
-
 use pushring_ring::{MEMBERS_MAX, WEIGHT_MAX};
 use serde::Serialize;
 
 use crate::address;
 use crate::config::{Mode, Placement};
 use crate::error::ConfigError;
-use crate::json::{Fields, Json};
+use crate::json::{At, Fields, Json};
 
 /// One Pushgateway.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -40,44 +38,50 @@ pub(crate) fn read(
     if list.len() < min {
         return Err(ConfigError::new("members", count, &format!("at least {min} (min_members)")));
     }
-    let read = |(index, json)| read_member(&format!("members[{index}]"), json, mode, placement);
+    let read = |(index, json)| Ok((read_member(At::Member(index), json, mode, placement)?, index));
     let mut members = list.into_iter().enumerate().map(read).collect::<Result<Vec<_>, _>>()?;
-    // Before sorting, so that the indices in messages are those of the text.
-    check_unique(&members, "name", |m| &m.name)?;
-    check_unique(&members, "address", |m| &m.address)?;
-    members.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    Ok(members)
+    members.sort_unstable_by(|(a, i), (b, j)| (&a.name, i).cmp(&(&b.name, j)));
+    check_unique("name", members.iter().map(|(member, index)| (&*member.name, *index)))?;
+    if members.iter().any(|(member, _)| member.address != member.name) {
+        let mut addresses: Vec<_> =
+            members.iter().map(|(member, index)| (&*member.address, *index)).collect();
+        addresses.sort_unstable();
+        check_unique("address", addresses.into_iter())?;
+    }
+    Ok(members.into_iter().map(|(member, _)| member).collect())
 }
 
 /// `"host:port"`, or an object with `name` and, if wanted, `address` and `weight`.
-fn read_member(at: &str, json: Json, mode: Mode, placement: Placement) -> Result<Member, ConfigError> {
-    let json = match json {
-        text @ Json::Text(_) => Json::Object(vec![("name".to_owned(), text)]),
-        Json::Object(_) => json,
+fn read_member(at: At, json: Json, mode: Mode, placement: Placement) -> Result<Member, ConfigError> {
+    let (name, address, weight) = match json {
+        Json::Text(name) => (name, None, 1),
+        Json::Object(_) => {
+            let mut fields = Fields::of(at, json)?;
+            let Some(name) = fields.text("name")? else {
+                return Err(ConfigError::new(at.path("name"), "no such field", "a string: it is required"));
+            };
+            let (address, weight) = (fields.text("address")?, fields.number_or("weight", 1, 1..=WEIGHT_MAX)?);
+            fields.finish()?;
+            (name, address, weight)
+        }
         other => {
             return Err(ConfigError::new(at, other, "\"host:port\" or {\"name\", \"address\", \"weight\"}"));
         }
     };
-    let mut fields = Fields::of(at, json)?;
-    let Some(name) = fields.text("name")? else {
-        return Err(ConfigError::new(&fields.path("name"), "no such field", "a string: it is required"));
-    };
     if !address::is_name(&name) {
         let allowed = "1 to 253 visible ASCII bytes without a comma";
-        return Err(ConfigError::new(&fields.path("name"), format!("{name:?}"), allowed));
+        return Err(ConfigError::new(at.path("name"), format!("{name:?}"), allowed));
     }
-    let address = fields.text_or("address", &name)?;
-    check_address(&fields.path("address"), &address, mode)?;
-    let weight = fields.number_or("weight", 1, 1..=WEIGHT_MAX)?;
+    let address = address.unwrap_or_else(|| name.clone());
+    check_address(at, &address, mode)?;
     if placement == Placement::DynamicSharding && weight != 1 {
         let allowed = "only 1: placement dynamic-sharding knows no weights";
-        return Err(ConfigError::new(&fields.path("weight"), weight, allowed));
+        return Err(ConfigError::new(at.path("weight"), weight, allowed));
     }
-    fields.finish()?;
     Ok(Member { name, address, weight })
 }
 
-fn check_address(field: &str, address: &str, mode: Mode) -> Result<(), ConfigError> {
+fn check_address(at: At, address: &str, mode: Mode) -> Result<(), ConfigError> {
     let allowed = if !address::is_host_port(address) {
         "host:port with a port of 1 to 65535 (an IPv6 host in brackets)".to_owned()
     } else if mode != Mode::Endpoint {
@@ -89,20 +93,23 @@ fn check_address(field: &str, address: &str, mode: Mode) -> Result<(), ConfigErr
             None => "an IP address and a port: endpoint mode knows no host names".to_owned(),
         }
     };
-    Err(ConfigError::new(field, format!("{address:?}"), &allowed))
+    Err(ConfigError::new(at.path("address"), format!("{address:?}"), &allowed))
 }
 
-fn check_unique<'m>(
-    members: &'m [Member],
-    field: &str,
-    value: impl Fn(&'m Member) -> &'m String,
-) -> Result<(), ConfigError> {
-    let mut first = BTreeMap::new();
-    for (index, member) in members.iter().enumerate() {
-        if let Some(earlier) = first.insert(value(member), index) {
-            let found = format!("{:?}, which is members[{earlier}].{field} too", value(member));
-            return Err(ConfigError::new(&format!("members[{index}].{field}"), found, "each only once"));
+/// Refuses the first value, in the order of the text, that was there before. `values` come with their indices in the
+/// text, sorted.
+fn check_unique<'m>(field: &str, values: impl Iterator<Item = (&'m str, usize)>) -> Result<(), ConfigError> {
+    let mut before = None;
+    let mut again: Option<(usize, usize, &str)> = None;
+    for (value, index) in values {
+        if let Some((earlier, value_before)) = before.replace((index, value))
+            && value_before == value
+            && again.is_none_or(|(other, ..)| index < other)
+        {
+            again = Some((index, earlier, value));
         }
     }
-    Ok(())
+    let Some((index, earlier, value)) = again else { return Ok(()) };
+    let found = format!("{value:?}, which is members[{earlier}].{field} too");
+    Err(ConfigError::new(At::Member(index).path(field), found, "each only once"))
 }

@@ -28,6 +28,7 @@ const BAD: &[(&str, &[&str])] = &[
     (r#"{"members": [{"name": "", "address": "a:1"}]}"#, &["members[0].name", "\"\"", "1 to 253"]),
     (r#"{"members": ["é:1"]}"#, &["members[0].name", "visible ASCII"]),
     (r#"{"members": ["a:1", "b:1", "a:1"]}"#, &["members[2].name", "\"a:1\"", "members[0]"]),
+    (r#"{"members": ["b:1", "a:1", "b:1", "a:1", "a:1"]}"#, &["members[2].name", "\"b:1\"", "members[0]"]),
     (
         r#"{"members": ["a:1", {"name": "b", "address": "a:1"}]}"#,
         &["members[1].address", "\"a:1\"", "members[0]"],
