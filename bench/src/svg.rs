@@ -67,9 +67,11 @@ pub(crate) fn growth(points: &[growth::Point]) -> String {
         for &point in &members {
             let (x, y, value) = (x(point), y(point), value(point));
             let _ = writeln!(content, r#"<circle class="ours" cx="{x:.1}" cy="{y:.1}" r="3"/>"#);
+            // Two and three members stand close to each other.
+            let digits = if value < 100.0 { 1 } else { 0 };
             let _ = writeln!(
                 content,
-                r#"<text class="value" x="{x:.1}" y="{:.1}" text-anchor="middle">{value:.1}</text>"#,
+                r#"<text class="value" x="{x:.1}" y="{:.1}" text-anchor="middle">{value:.digits$}</text>"#,
                 y - 8.0
             );
             let _ = writeln!(
