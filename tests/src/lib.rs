@@ -8,6 +8,7 @@ pub mod command;
 pub mod consul;
 pub mod envoy;
 pub mod http;
+pub mod layout;
 pub mod live;
 pub mod load;
 pub mod poll;
@@ -20,7 +21,8 @@ pub mod tools;
 pub mod world;
 
 pub use consul::{Consul, ConsulTemplate};
-pub use envoy::{Envoy, Layout, Ports};
+pub use envoy::Envoy;
+pub use layout::{Layout, Ports};
 pub use live::{Member, Mode};
 pub use poll::poll_until;
 pub use process::Process;

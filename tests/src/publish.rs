@@ -9,7 +9,7 @@ use pushring::envoy_admin::Admin;
 use pushring::publish::{self, Options, RING_FILE, Report};
 use serde_json::Value;
 
-use crate::envoy::Layout;
+use crate::layout::Layout;
 use crate::live;
 
 impl Layout {

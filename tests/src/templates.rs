@@ -8,7 +8,7 @@ use std::process::Output;
 use anyhow::{Context, Result, ensure};
 
 use crate::consul::{Consul, ConsulTemplate};
-use crate::envoy::Layout;
+use crate::layout::Layout;
 use crate::{process, tools};
 
 /// The folder `consul-template` beside the live and the staged one.

@@ -1,0 +1,128 @@
+//! The shipped files of one Envoy, moved from /etc/pushring to a folder of the caller.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::live::{self, Mode};
+use crate::tools;
+
+/// The ports to listen on, all on 127.0.0.1; 0 is any free one.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ports {
+    /// Pushes.
+    pub push: u16,
+    /// The gateways' own pages and API, past the ring.
+    pub operator: u16,
+    /// Envoy's admin page.
+    pub admin: u16,
+}
+
+/// The files of one Envoy: the folder that stands for /etc/pushring.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    dir: PathBuf,
+    mode: Mode,
+}
+
+impl Layout {
+    /// Makes the folder `dir` with the shipped bootstrap of `mode` and the compiled filter; write the live files before
+    /// Envoy starts.
+    ///
+    /// # Errors
+    /// When the filter was not built, or a file cannot be written.
+    pub fn create(dir: &Path, mode: Mode, ports: Ports) -> Result<Self> {
+        let layout = Self { dir: dir.to_owned(), mode };
+        fs::create_dir_all(layout.live())?;
+        fs::create_dir_all(layout.staged())?;
+        let dir = dir.to_str().context("the folder's name is not UTF-8")?;
+        let shipped = tools::repository().join(format!("envoy/{mode}.yaml"));
+        let mut text = fs::read_to_string(&shipped).with_context(|| shipped.display().to_string())?;
+        text = replace(&text, "address: 0.0.0.0, port_value: 9091 ", ports.push)?;
+        if mode != Mode::Redirect {
+            text = replace(&text, "address: 127.0.0.1, port_value: 9092 ", ports.operator)?;
+        }
+        text = replace(&text, "address: 127.0.0.1, port_value: 9901 ", ports.admin)?;
+        fs::write(layout.bootstrap(), text.replace("/etc/pushring", dir))?;
+        fs::copy(tools::wasm()?, layout.dir.join("pushring_filter.wasm"))?;
+        Ok(layout)
+    }
+
+    /// The folder that stands for /etc/pushring.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The watched folder.
+    #[must_use]
+    pub fn live(&self) -> PathBuf {
+        self.dir.join("live")
+    }
+
+    /// The folder for files that are not published yet.
+    #[must_use]
+    pub fn staged(&self) -> PathBuf {
+        self.dir.join("staged")
+    }
+
+    /// Envoy's own configuration file.
+    #[must_use]
+    pub fn bootstrap(&self) -> PathBuf {
+        self.dir.join(format!("{}.yaml", self.mode))
+    }
+
+    /// The mode it was made for.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Writes all live files for a configuration: clusters or endpoints of its members, then the ring.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn write(&self, config: &Value) -> Result<()> {
+        let json = serde_json::to_string_pretty(config)?;
+        self.write_upstreams(&live::members(&json))?;
+        self.write_ring(&json)
+    }
+
+    /// Writes `ring.yaml` with this text as the filter's configuration.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_ring(&self, json: &str) -> Result<()> {
+        self.write_live("ring.yaml", &live::ring(self.mode, json)?)
+    }
+
+    /// Writes `clusters.yaml` or `endpoints.yaml`; nothing in redirect mode.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_upstreams(&self, members: &[live::Member]) -> Result<()> {
+        let Some(file) = self.mode.upstream_file() else { return Ok(()) };
+        let text = live::upstreams(self.mode, members)?.unwrap_or_default();
+        self.write_live(file, &text)
+    }
+
+    /// Puts a file into the live folder as Envoy needs it: whole, by a rename.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_live(&self, name: &str, text: &str) -> Result<()> {
+        // The shipped text names /etc/pushring; the temporary file lies outside of the watched folder.
+        let dir = self.dir.to_str().context("the folder's name is not UTF-8")?;
+        let file = tempfile::NamedTempFile::new_in(&self.dir)?;
+        fs::write(file.path(), text.replace("/etc/pushring", dir))?;
+        file.persist(self.live().join(name))?;
+        Ok(())
+    }
+}
+
+/// Moves one shipped socket address to 127.0.0.1 and another port.
+fn replace(text: &str, shipped: &str, port: u16) -> Result<String> {
+    ensure!(text.contains(shipped), "the shipped bootstrap does not have `{shipped}`");
+    Ok(text.replace(shipped, &format!("address: 127.0.0.1, port_value: {port} ")))
+}
