@@ -28,7 +28,7 @@ pub(crate) fn configured(root: u32, shared: Shared) {
     });
 }
 
-/// What was configured last of what is still there.
+/// A configuration that is there; the last one, where the VM has one plugin.
 pub(crate) fn latest() -> Option<Rc<Shared>> {
     change(&ROOTS, |roots| roots.last().map(|(_, shared)| Rc::clone(shared)))
 }

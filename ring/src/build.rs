@@ -13,7 +13,7 @@ pub const MEMBERS_MAX: usize = 1024;
 pub const WEIGHT_MAX: u32 = 100;
 /// Most points per unit of weight of [`Placement::Ring`].
 pub const POINTS_PER_WEIGHT_MAX: u32 = 4096;
-/// Most points of one ring: 11 to 12 bytes each, so 50 MB in every Envoy worker.
+/// Most points of one ring: 11 to 12 bytes each, so 50 MB in every Envoy worker, and as much again after a reload.
 pub const POINTS_MAX: usize = 4_194_304;
 /// Points of each member in [`Placement::DynamicSharding`].
 pub const DYNAMIC_SHARDING_POINTS: u32 = 500;

@@ -74,12 +74,11 @@ impl Router {
     /// Makes the ring out of that of `previous`, by the members that changed: far less work than anew. Nothing happens where
     /// `previous` has made none or has another placement: then the first push makes it.
     pub fn follow(&self, previous: &Self) {
-        let (placement, members) = placed(&self.config);
-        let (before, members_before) = placed(&previous.config);
-        if let Some(ring) = previous.ring.get()
-            && before == placement
-            && let Ok(ring) = ring.rebuilt(&members_before, &members)
-        {
+        let Some(ring) = previous.ring.get().filter(|_| previous.config.placement == self.config.placement)
+        else {
+            return;
+        };
+        if let Ok(ring) = ring.rebuilt(&placed(&previous.config).1, &placed(&self.config).1) {
             self.ring.get_or_init(|| ring);
         }
     }
