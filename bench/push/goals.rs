@@ -1,9 +1,9 @@
 //! The goals, and what this run found of them.
 
-use crate::growth::Growth;
-use crate::lines::Line;
 use crate::report;
+use crate::scaling::Growth;
 use crate::stats::Median;
+use crate::summary::Line;
 
 /// What a goal is about, what was found, the most that is allowed.
 struct Goal {

@@ -6,10 +6,10 @@
 #![cfg(target_arch = "wasm32")]
 
 #[allow(dead_code, unsafe_code)] // pushring's own, of which not all is needed; see filter/Cargo.toml
-#[path = "../../../filter/src/abi.rs"]
+#[path = "../../../../filter/src/abi.rs"]
 mod abi;
 #[allow(dead_code)] // this filter follows no configuration
-#[path = "../../../filter/src/contexts.rs"]
+#[path = "../../../../filter/src/contexts.rs"]
 mod contexts;
 
 use abi::Action;

@@ -5,12 +5,12 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use pushring_tests::Mode::{Cluster, Endpoint, Redirect};
 
-use crate::lines::{self, Line};
 use crate::proxy::Kind::{
     self, Calls, Haproxy, Lua, Maglev, Mutation, Nginx, Noop, Pushring, RingHash, RoundRobin, Without,
 };
 use crate::proxy::{Part, RouteBy, Variant};
 use crate::rounds::{self, Body, Plan};
+use crate::summary::{self, Line};
 
 const fn variant(name: &'static str, kind: Kind, members: usize) -> Variant {
     Variant { name, kind, members, often: false }
@@ -95,8 +95,8 @@ pub(crate) fn parts(rounds: Option<u32>, only: &[String]) -> Result<Vec<Line>> {
 }
 
 fn run(plan: &Plan) -> Result<Vec<Line>> {
-    let lines = lines::lines(rounds::run(plan)?, plan.bodies);
-    lines::show(&lines);
+    let lines = summary::lines(rounds::run(plan)?, plan.bodies);
+    summary::show(&lines);
     Ok(lines)
 }
 

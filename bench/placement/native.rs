@@ -10,8 +10,8 @@ use pushring_tests::http::Client;
 use pushring_tests::{Process, poll_until, process, tools};
 use serde_json::{Value, json};
 
-use crate::ask;
 use crate::changes::Member;
+use crate::probe;
 
 /// The clusters of `native.yaml`, and the folder that it names.
 pub(crate) const CLUSTERS: [&str; 3] = ["ring_hash", "ring_hash_65536", "maglev"];
@@ -79,7 +79,7 @@ impl Native {
 
     /// Who gets the push of each path in one of [`CLUSTERS`].
     pub(crate) fn owners(&self, cluster: &str, paths: &[String]) -> Result<Vec<usize>> {
-        ask::members(self.push, paths, &format!("x-cluster: {cluster}"))
+        probe::members(self.push, paths, &format!("x-cluster: {cluster}"))
     }
 
     /// Waits until the admin page lists exactly these members, with their weights, in each cluster.

@@ -9,8 +9,8 @@ use pushring_router::Router;
 use pushring_tests::{Envoy, Layout, Mode, Ports, live, poll_until};
 use serde_json::{Value, json};
 
-use crate::ask;
 use crate::changes::Member;
+use crate::probe;
 
 /// The settings with which the router places as dynamic-sharding does.
 pub(crate) fn dynamic_sharding() -> Value {
@@ -72,6 +72,6 @@ impl Filter {
         poll_until("the filter to have the members", || {
             (self.envoy.status().ok()?["digest"] == digest.as_str()).then_some(())
         })?;
-        ask::members(self.envoy.push, paths, "x-from: bench")
+        probe::members(self.envoy.push, paths, "x-from: bench")
     }
 }

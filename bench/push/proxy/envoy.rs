@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use pushring_tests::{Envoy, Layout, Mode, Ports, tools};
 use serde_json::{Value, json};
 
-use super::{Kind, Part, Proxy, RouteBy, Running, lua, made, parts, pinned};
+use super::{Kind, Part, Proxy, RouteBy, Running, ablation, lua, made, pinned};
 
 pub(super) const HCM: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
 
@@ -19,14 +19,14 @@ pub(super) fn start(kind: Kind, gateways: &[SocketAddr], dir: PathBuf) -> Result
         Kind::Noop { pruned } => {
             let layout = other_filter("noop_filter", gateways, &dir)?;
             if !pruned {
-                parts::leave_out(Part::Pruning, &layout)?;
+                ablation::leave_out(Part::Pruning, &layout)?;
             }
             Some(layout)
         }
         Kind::Calls => Some(other_filter("calls_filter", gateways, &dir)?),
         Kind::Without(part) => {
             let layout = pushring(Mode::Cluster, RouteBy::Group, gateways, &dir)?;
-            parts::leave_out(part, &layout)?;
+            ablation::leave_out(part, &layout)?;
             Some(layout)
         }
         _ => None,

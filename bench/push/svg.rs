@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::growth;
-use crate::lines::Line;
+use crate::scaling;
+use crate::summary::Line;
 
 const ROW: usize = 22;
 const LEFT: usize = 220;
@@ -49,18 +49,19 @@ pub(crate) fn comparison(lines: &[Line]) -> String {
 }
 
 /// Processor time of a push and of a reload against the number of members (logarithmic).
-pub(crate) fn growth(points: &[growth::Point]) -> String {
+pub(crate) fn growth(points: &[scaling::Point]) -> String {
     let members: Vec<_> = points.iter().filter(|point| point.axis == "members").collect();
     let half = (WIDTH - 120) / 2;
     let mut content = String::new();
-    let push: fn(&growth::Point) -> f64 = |point| point.cpu_us_median;
-    let reload: fn(&growth::Point) -> f64 = |point| point.reload_worker_ms.map_or(0.0, |ms| ms.median);
+    let push: fn(&scaling::Point) -> f64 = |point| point.cpu_us_median;
+    let reload: fn(&scaling::Point) -> f64 = |point| point.reload_worker_ms.map_or(0.0, |ms| ms.median);
     let panels =
         [(60, "a push, microseconds", push), (100 + half, "a reload on the worker, milliseconds", reload)];
     for (left, title, value) in panels {
         let most = members.iter().map(|point| value(point)).fold(1e-9, f64::max);
-        let x = |point: &growth::Point| left as f64 + (point.value as f64).log10() / 3.0 * (half - 40) as f64;
-        let y = |point: &growth::Point| 260.0 - value(point) / most * 170.0;
+        let x =
+            |point: &scaling::Point| left as f64 + (point.value as f64).log10() / 3.0 * (half - 40) as f64;
+        let y = |point: &scaling::Point| 260.0 - value(point) / most * 170.0;
         let _ = writeln!(content, r#"<text x="{left}" y="62">{title}, by members</text>"#);
         let line: Vec<String> = members.iter().map(|p| format!("{:.1},{:.1}", x(p), y(p))).collect();
         let _ = writeln!(content, r#"<polyline class="line" points="{}"/>"#, line.join(" "));

@@ -4,15 +4,15 @@
 //! router, pushring in a real Envoy as well, and both answers must be equal; Envoy's own RING_HASH and MAGLEV are asked
 //! by sending each group through a real Envoy. Everything is counted, nothing timed: each run gives the same.
 
-mod ask;
 mod changes;
 mod groups;
 mod native;
-mod ours;
+mod probe;
+mod pushring;
 mod report;
 mod svg;
 mod upstream;
-#[path = "../../../../testdata/vectors.rs"]
+#[path = "../../testdata/vectors.rs"]
 mod vectors;
 
 use anyhow::{Result, ensure};
@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 use changes::{Member, Moves};
 use native::{CLUSTERS, Native};
-use ours::Filter;
+use pushring::Filter;
 use report::{Change, Report, Spread};
 
 /// In the order of the columns.
@@ -112,12 +112,12 @@ impl Bench {
     }
 
     fn owners(&self, members: &[Member], names: &[&str]) -> Result<Owners> {
-        let pushring = ours::router(&json!({}), members, names)?;
+        let pushring = pushring::router(&json!({}), members, names)?;
         let mut owners = [const { None }; PLACEMENTS.len()];
-        owners[0] = Some(ours::owners(&pushring, names, &self.paths)?);
+        owners[0] = Some(pushring::owners(&pushring, names, &self.paths)?);
         if members.iter().all(|member| member.weight == 1) {
-            let router = ours::router(&ours::dynamic_sharding(), members, names)?;
-            owners[1] = Some(ours::owners(&router, names, &self.paths)?);
+            let router = pushring::router(&pushring::dynamic_sharding(), members, names)?;
+            owners[1] = Some(pushring::owners(&router, names, &self.paths)?);
         }
         self.native.set(members, names)?;
         for (owners, cluster) in owners[2..].iter_mut().zip(CLUSTERS) {
@@ -135,13 +135,13 @@ fn exact() -> Result<Vec<Spread<2>>> {
     let mean = |settings: &Value, size: usize| {
         let mut sum = 0.0;
         for names in &fleets {
-            let router = ours::router(settings, &changes::first(size), names)?;
+            let router = pushring::router(settings, &changes::first(size), names)?;
             sum += router.ring().shares().into_iter().fold(0.0, f64::max) * size as f64;
         }
         anyhow::Ok(sum / fleets.len() as f64)
     };
     let spread = |size| {
-        let max_to_mean = [mean(&json!({}), size)?, mean(&ours::dynamic_sharding(), size)?];
+        let max_to_mean = [mean(&json!({}), size)?, mean(&pushring::dynamic_sharding(), size)?];
         Ok(Spread { members: size, max_to_mean })
     };
     EXACT.into_iter().map(spread).collect()

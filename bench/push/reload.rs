@@ -10,10 +10,10 @@ use pushring_tests::{Envoy, Layout, Mode, live, poll_until};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::growth::{pushes, start};
 use crate::load::{self, Gateways, Pace, Pushes};
 use crate::measure::{self, GROUPS, PACE, WARM_UP};
 use crate::proxy::{Proxy, RouteBy, Running, envoy};
+use crate::scaling::{pushes, start};
 use crate::stats::{Median, median, percentile};
 
 /// Answered by the filter where `health` is on, without the ring.

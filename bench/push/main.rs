@@ -6,15 +6,15 @@
 
 mod compare;
 mod goals;
-mod growth;
-mod lines;
 mod load;
 mod measure;
 mod proxy;
 mod reload;
 mod report;
 mod rounds;
+mod scaling;
 mod stats;
+mod summary;
 mod svg;
 
 use anyhow::Result;
@@ -55,7 +55,7 @@ fn main() -> Result<()> {
     };
     let ways = measure(Part::Compare, compare::ways)?;
     let parts = measure(Part::Parts, compare::parts)?;
-    let growth = if wanted(Part::Growth) { Some(growth::run(args.rounds)?) } else { None };
+    let growth = if wanted(Part::Growth) { Some(scaling::run(args.rounds)?) } else { None };
     // Only now: of a run in which a push failed, nothing is written.
     if !ways.is_empty() {
         report::write("compare.json", &ways)?;

@@ -1,17 +1,17 @@
 //! The proxies that are compared, each started on the core of its own that all of them share.
 
+mod ablation;
 pub(crate) mod envoy;
 mod lua;
-mod others;
-mod parts;
+mod nginx_haproxy;
 
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+pub(crate) use ablation::Part;
 use anyhow::{Context, Result, ensure};
-pub(crate) use parts::Part;
 use pushring_router::Router;
 use pushring_tests::{Layout, Mode, Process, process, tools};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -106,8 +106,8 @@ impl Proxy {
         fs::create_dir_all(&dir)?;
         let gateways = gateways.get(..variant.members).context("too few gateways")?;
         match variant.kind {
-            Kind::Nginx => others::nginx(gateways, dir),
-            Kind::Haproxy => others::haproxy(gateways, dir),
+            Kind::Nginx => nginx_haproxy::nginx(gateways, dir),
+            Kind::Haproxy => nginx_haproxy::haproxy(gateways, dir),
             _ => envoy::start(variant.kind, gateways, dir),
         }
     }
