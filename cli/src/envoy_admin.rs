@@ -9,7 +9,7 @@ use reqwest::blocking::Client;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::BadInput;
+use crate::error::BadInput;
 use crate::publish::upstreams::{Kind, address};
 
 /// A local interface that does not answer in this time has hung.

@@ -8,7 +8,7 @@ use anyhow::Context;
 use reqwest::blocking::{Client, ClientBuilder};
 use reqwest::{Certificate, Identity};
 
-use crate::BadInput;
+use crate::error::BadInput;
 
 /// A client that gives up after `timeout` and goes through no proxy: agents and admin interfaces are local.
 pub(crate) fn client(timeout: Duration) -> ClientBuilder {

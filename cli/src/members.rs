@@ -22,7 +22,7 @@ use pushring_router::{Config, Member};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::BadInput;
+use crate::error::BadInput;
 
 /// The file `settings.yaml`: all that is set about a ring fed from Consul.
 #[derive(Clone, Debug, Deserialize)]

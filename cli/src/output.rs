@@ -9,7 +9,7 @@ use comfy_table::{Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use crate::sweep::Unreadable;
+use crate::command::sweep::pass::Unreadable;
 
 /// The form of what goes to standard output; warnings and errors go to standard error in both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

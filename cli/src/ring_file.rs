@@ -7,7 +7,7 @@ use anyhow::Context;
 use pushring_router::{Config, Mode, Router};
 use serde_json::Value;
 
-use crate::BadInput;
+use crate::error::BadInput;
 
 /// Where the filter's JSON is inside `ring.yaml` (RFC 6901).
 const JSON_AT: &str = "/resources/0/typed_config/config/configuration/value";

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use pushring::fleet;
-use pushring::output::{self, Output};
+use crate::fleet::source as fleet;
+use crate::output;
+use crate::output::Output;
 use pushring_router::Router;
 use serde_json::json;
 

@@ -1,6 +1,6 @@
 //! `pushring members`.
 
-use pushring::{members, output};
+use crate::{members, output};
 
 /// Turn Consul's registrations into members, clusters and endpoints; for the templates
 ///

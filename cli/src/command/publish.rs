@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pushring::envoy_admin::Admin;
-use pushring::output::{self, Output};
-use pushring::publish;
+use crate::envoy_admin::Admin;
+use crate::output;
+use crate::output::Output;
+use crate::publish;
 
 /// Move rendered files to where Envoy watches them, in the order that loses no push
 ///

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, ensure};
 use serde::Deserialize;
 
-use super::Consul;
+use super::client::Consul;
 use crate::members::Registration;
 
 /// What a token must allow to see all registrations.

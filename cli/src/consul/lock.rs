@@ -18,8 +18,8 @@ use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 use tracing::warn;
 
-use super::Consul;
-use crate::NotSafe;
+use super::client::Consul;
+use crate::error::NotSafe;
 use keeper::Keeper;
 
 mod keeper;
@@ -27,7 +27,7 @@ mod keeper;
 /// How long a session lives without a renewal, at least; Consul takes twice this time.
 pub const TTL: Duration = Duration::from_secs(15);
 /// How long nobody gets the key after its holder's session ended otherwise than by a release. Longer than what may follow
-/// a check: a decision ([`crate::batch::DECISION_MAX`]) and a gateway's answer ([`crate::gateway::DELETE_MAX`]).
+/// a check: a decision ([`crate::cleanup::delete_batch::DECISION_MAX`]) and a gateway's answer ([`crate::gateway::client::DELETE_MAX`]).
 pub const LOCK_DELAY: Duration = Duration::from_secs(15);
 /// How long before the end of [`TTL`] the holder stops.
 pub const MARGIN: Duration = Duration::from_secs(5);
@@ -71,7 +71,7 @@ impl Lock {
     /// Joins the contest for `pushring/<name>…/sweep`; returns at once.
     ///
     /// # Errors
-    /// [`crate::BadInput`] when the agent's address is unusable, or the system gives no thread.
+    /// [`crate::error::BadInput`] when the agent's address is unusable, or the system gives no thread.
     pub fn join(consul: Consul, name: &[String]) -> anyhow::Result<Self> {
         let name = name.iter().map(String::as_str);
         let path: Vec<&str> = ["v1", "kv", "pushring"].into_iter().chain(name).chain(["sweep"]).collect();

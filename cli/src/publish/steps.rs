@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use super::live::Live;
 use super::upstreams::{Kind, Left, Upstreams};
 use super::{Options, RING_FILE, Report, read};
-use crate::BadInput;
+use crate::error::BadInput;
 use crate::output::millis;
 use crate::ring_file::RingFile;
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use crate::folders::{Folders, stage_ring};
-use pushring::BadInput;
+use pushring::error::BadInput;
 use pushring::publish::{CLUSTERS_FILE, ENDPOINTS_FILE, RENDERED_FILE, RING_FILE, publish};
 use pushring::ring_file::RingFile;
 use serde_json::{Value, json};

@@ -1,8 +1,8 @@
 //! `--consul`: the command's ring is the one that consul-template renders from the same Consul, or there is none.
 
 use clap::Parser;
-use pushring::NotSafe;
-use pushring::fleet::{Fleet, FleetArgs};
+use pushring::error::NotSafe;
+use pushring::fleet::source::{Fleet, FleetArgs};
 use pushring_tests::http::Client;
 use pushring_tests::{Consul, Layout, Mode, Ports, Templates, poll_until};
 use serde_json::{Value, json};

@@ -1,0 +1,139 @@
+//! What a drain did, for people and for programs.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::gateway::api::Labels;
+use crate::output;
+
+/// How many kept groups the table shows: they are mostly kept for the same reason.
+const SHOWN: usize = 50;
+
+/// What became of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its owner has it now, and had not before.
+    Carried,
+    /// Its owner had all of it already.
+    Held,
+    /// No push to it was ever taken, so there was nothing to carry.
+    Stub,
+    /// Somebody else deleted it meanwhile.
+    Gone,
+    /// It stays, for this reason.
+    Kept(String),
+}
+
+/// The result of a drain; how it serialises is documented in docs/command.md.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Report {
+    /// host:port of the gateway that was drained.
+    pub gateway: String,
+    /// Nothing was done; the numbers are what would be.
+    pub dry_run: bool,
+    /// It ended early.
+    pub interrupted: bool,
+    /// Per owner, by name.
+    pub owners: BTreeMap<String, Counts>,
+    /// Groups that stay on the gateway.
+    pub kept: Vec<KeptGroup>,
+    /// Groups that the gateway holds now.
+    pub left: usize,
+}
+
+/// Numbers of groups.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// [`Outcome::Carried`].
+    pub carried: usize,
+    /// [`Outcome::Held`].
+    pub held: usize,
+    /// [`Outcome::Stub`].
+    pub stubs: usize,
+    /// [`Outcome::Gone`].
+    pub gone: usize,
+    /// [`Outcome::Kept`].
+    pub kept: usize,
+}
+
+/// A group that stays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KeptGroup {
+    /// Its labels; empty when they cannot be told.
+    pub labels: Labels,
+    /// Name of its owner; `None` when that cannot be told.
+    pub owner: Option<String>,
+    /// Why, and what to do.
+    pub reason: String,
+}
+
+impl Report {
+    pub(super) fn add(&mut self, labels: &Labels, owner: Option<&str>, outcome: Outcome) {
+        let mut counts = owner.map(|owner| self.owners.entry(owner.to_owned()).or_default());
+        let mut count = |field: fn(&mut Counts) -> &mut usize| {
+            if let Some(counts) = counts.as_deref_mut() {
+                *field(counts) += 1;
+            }
+        };
+        match outcome {
+            Outcome::Carried => count(|counts| &mut counts.carried),
+            Outcome::Held => count(|counts| &mut counts.held),
+            Outcome::Stub => count(|counts| &mut counts.stubs),
+            Outcome::Gone => count(|counts| &mut counts.gone),
+            Outcome::Kept(reason) => {
+                count(|counts| &mut counts.kept);
+                self.kept.push(KeptGroup { labels: labels.clone(), owner: owner.map(str::to_owned), reason });
+            }
+        }
+    }
+
+    /// Whether a further run has something to do: something was kept, or pushed to the gateway meanwhile, or this was a
+    /// dry run and found something. `keep`: what owners hold may lie here too.
+    #[must_use]
+    pub fn is_unfinished(&self, keep: bool) -> bool {
+        let acts = self
+            .owners
+            .values()
+            .any(|counts| counts.carried > 0 || (!keep && counts.held + counts.stubs > 0));
+        !self.kept.is_empty()
+            || self.interrupted
+            || (self.dry_run && acts)
+            || (!self.dry_run && !keep && self.left > 0)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut table = output::table(&["OWNER", "CARRIED", "HELD ALREADY", "STUBS", "GONE", "KEPT"]);
+        for (name, counts) in &self.owners {
+            let Counts { carried, held, stubs, gone, kept } = counts;
+            table.add_row([
+                name.clone(),
+                carried.to_string(),
+                held.to_string(),
+                stubs.to_string(),
+                gone.to_string(),
+                kept.to_string(),
+            ]);
+        }
+        if !self.owners.is_empty() {
+            writeln!(f, "{table}")?;
+        }
+        let mut table = output::table(&["GROUP", "OWNER", "KEPT BECAUSE"]);
+        for kept in self.kept.iter().take(SHOWN) {
+            let owner = kept.owner.as_deref().unwrap_or("unknown");
+            table.add_row([&output::group(&kept.labels), owner, &kept.reason]);
+        }
+        if !self.kept.is_empty() {
+            writeln!(f, "\n{table}")?;
+        }
+        if self.kept.len() > SHOWN {
+            writeln!(f, "… and {} more; --output json has all", self.kept.len() - SHOWN)?;
+        }
+        let would = if self.dry_run { " (dry run: nothing was done)" } else { "" };
+        let gap = if self.owners.is_empty() && self.kept.is_empty() { "" } else { "\n" };
+        write!(f, "{gap}{} holds {} groups now{would}", self.gateway, self.left)
+    }
+}

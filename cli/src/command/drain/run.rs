@@ -1,0 +1,185 @@
+//! Empties a Pushgateway that has left the ring: its groups go to those who own them now.
+//!
+//! Nothing is deleted before it was read back from its owner, so a drain may be killed at any point and started again.
+//! Values are carried as the bytes that they are in the exposition ([`crate::gateway::exposition`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use indicatif::ProgressBar;
+use serde::de::IgnoredAny;
+
+use crate::cleanup::guard::{Guard, groups_have_owners};
+use crate::command::drain::gateway_state::Holding;
+use crate::command::drain::transfer::{Task, carry};
+use crate::error::NotSafe;
+use crate::fleet::source::Fleet;
+use crate::fleet::survey::place;
+use crate::gateway::api::{Group, Labels};
+use crate::gateway::client::Gateway;
+use crate::gateway::pool::Gateways;
+use crate::gateway::push_times::Mark;
+
+use super::report::{Outcome, Report};
+
+/// How often it is looked whether the gateway has worked off its queue of deletions, and how long apart.
+const LOOKS: usize = 50;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How to drain.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Delete nothing on the gateway that is drained.
+    pub keep: bool,
+    /// Only say what would be done.
+    pub dry_run: bool,
+}
+
+/// What all parts of one drain need.
+pub(super) struct Run<'s> {
+    pub(super) gateway: &'s Gateway,
+    pub(super) source: &'s Holding,
+    pub(super) options: Options,
+    pub(super) guard: &'s Guard,
+    pub(super) progress: &'s ProgressBar,
+}
+
+/// Refuses a gateway that is on the ring, or may come back to it by itself.
+///
+/// # Errors
+/// [`NotSafe`], also where a group has no one owner.
+pub fn has_left(address: &str, fleet: &Fleet) -> anyhow::Result<()> {
+    groups_have_owners(fleet.router.config())?;
+    if fleet.router.config().members.iter().any(|member| member.address == address || member.name == address)
+    {
+        bail!(NotSafe(format!(
+            "{address} is on the ring: take it out first (pushring deregister {address}, or out of the file), then \
+             drain it"
+        )));
+    }
+    if fleet.registered.iter().any(|member| member.address == address || member.name == address) {
+        bail!(NotSafe(format!(
+            "{address} is registered in Consul and comes back as soon as it is passing: pushring deregister \
+             {address}, then drain it"
+        )));
+    }
+    Ok(())
+}
+
+/// Carries every group of the gateway at `address` to its owner, and deletes it where it was.
+///
+/// # Errors
+/// [`NotSafe`] when the gateway is on the ring; anything else when it cannot be read. What happens to single groups is
+/// in the report.
+pub fn drain(
+    address: &str,
+    fleet: &Fleet,
+    gateways: &Gateways,
+    guard: &Guard,
+    options: Options,
+    progress: &ProgressBar,
+) -> anyhow::Result<Report> {
+    has_left(address, fleet)?;
+    let members = &fleet.router.config().members;
+    let owners: Vec<_> =
+        members.iter().map(|member| gateways.gateway(&member.name, &member.address)).collect();
+    let gateway = gateways.gateway(address, address);
+    let source = Holding::read(&gateway, None).with_context(|| address.to_owned())?;
+    let processes: Vec<_> = gateways.each(&owners, |owner| owner.status().map(|status| status.start_time));
+    let same = |process: &anyhow::Result<String>| process.as_ref().is_ok_and(|it| *it == source.start_time);
+    if let Some(member) = processes.iter().position(same) {
+        bail!(NotSafe(format!(
+            "{address} and the member {} are one process (they started at the same nanosecond): take it out of the \
+             ring first",
+            members[member].name
+        )));
+    }
+    let run = Run { gateway: &gateway, source: &source, options, guard, progress };
+    progress.set_length(source.groups.len() as u64);
+    let mut report = Report { gateway: address.to_owned(), dry_run: options.dry_run, ..Report::default() };
+    let mut over = BTreeSet::new();
+    for (owner, tasks) in by_owner(&run, fleet, &mut report) {
+        let name = members[owner].name.as_str();
+        let ended = match process(&processes, owner) {
+            Ok(start_time) => carry(&run, &owners[owner], start_time, tasks),
+            Err(reason) => tasks.into_iter().map(|task| (task, Outcome::Kept(reason.clone()))).collect(),
+        };
+        for (task, outcome) in ended {
+            if !matches!(outcome, Outcome::Kept(_)) {
+                over.insert(&task.group.labels);
+            }
+            report.add(&task.group.labels, Some(name), outcome);
+        }
+    }
+    report.interrupted = guard.interrupted();
+    look_again(&run, fleet, &over, &mut report)?;
+    Ok(report)
+}
+
+/// The groups to carry by index of their owner; those that have none for sure go to the report.
+fn by_owner<'s>(run: &Run<'s>, fleet: &Fleet, report: &mut Report) -> BTreeMap<usize, Vec<Task<'s>>> {
+    let mut tasks: BTreeMap<usize, Vec<Task<'_>>> = BTreeMap::new();
+    for (labels, group) in &run.source.groups {
+        let reason = match (&group.doubt, place(&fleet.router, labels)) {
+            (None, Some(place)) => {
+                tasks.entry(place.owner).or_default().push(Task { group, path: place.path, pushes: 0 });
+                continue;
+            }
+            (Some(doubt), _) => doubt.clone(),
+            (None, None) => "no push path leads to its labels by these settings (utf8_names?)".to_owned(),
+        };
+        report.add(labels, None, Outcome::Kept(reason));
+    }
+    tasks
+}
+
+/// When an owner started; why nothing may be carried to it otherwise.
+fn process(processes: &[anyhow::Result<String>], owner: usize) -> Result<&str, String> {
+    let start_time = match &processes[owner] {
+        Ok(start_time) => start_time,
+        Err(error) => return Err(format!("its owner cannot be reached: {error:#}; run again")),
+    };
+    let twins = processes.iter().flatten().filter(|other| *other == start_time).count();
+    if twins > 1 {
+        return Err(
+            "its owner is the same process as another member; mend the members, then run again".to_owned()
+        );
+    }
+    Ok(start_time)
+}
+
+/// What the gateway holds in the end. Deletions are queued, so those that were sent are waited for a little.
+fn look_again(
+    run: &Run<'_>,
+    fleet: &Fleet,
+    over: &BTreeSet<&Labels>,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let deleted = !run.options.keep && !run.options.dry_run;
+    let pending = |group: &Group<IgnoredAny>| {
+        let before = run.source.groups.get(&group.labels).filter(|_| over.contains(&group.labels));
+        deleted && before.is_some_and(|before| Mark::of(before) == Mark::of(group))
+    };
+    let mut groups = run.gateway.groups()?;
+    for _ in 0..LOOKS {
+        if !groups.iter().any(pending) {
+            break;
+        }
+        thread::sleep(PAUSE);
+        groups = run.gateway.groups()?;
+    }
+    report.left = groups.len();
+    let told: BTreeSet<_> = report.kept.iter().map(|kept| kept.labels.clone()).collect();
+    let expected = |labels: &Labels| told.contains(labels) || (!deleted && over.contains(labels));
+    for group in groups.iter().filter(|group| !expected(&group.labels)) {
+        let owner = place(&fleet.router, &group.labels).map(|place| place.owner);
+        let name = owner
+            .and_then(|owner| fleet.router.config().members.get(owner))
+            .map(|member| member.name.as_str());
+        let reason = "it was pushed to meanwhile; run again when nobody pushes to this gateway any more";
+        report.add(&group.labels, name, Outcome::Kept(reason.to_owned()));
+    }
+    Ok(())
+}

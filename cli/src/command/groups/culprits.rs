@@ -1,0 +1,227 @@
+//! Which groups make a gateway answer 500: from its complaints, which name the metric to the byte, and from its API,
+//! which tells what labels of that metric are those of a group.
+
+use std::collections::{BTreeMap, HashSet};
+
+use pushring_router::labels_to_path;
+use serde::Deserialize;
+
+use super::scrape_error::{Bytes, Refusal};
+use crate::gateway::api::{Group, Labels, PUSH_FAILED, PUSH_TIME};
+
+/// A group that is to blame, with its labels to the byte.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Blamed {
+    labels: Bytes,
+    pub(super) reason: String,
+}
+
+impl Blamed {
+    /// As text, each byte that is not UTF-8 replaced.
+    pub(super) fn labels(&self) -> Labels {
+        self.labels.iter().map(|(name, value)| (go_text(name), go_text(value))).collect()
+    }
+
+    /// Its push path.
+    pub(super) fn path(&self, prefix: &str) -> String {
+        path_of(prefix, &self.labels)
+    }
+}
+
+/// The push path of a group whose labels are text.
+pub(super) fn path(prefix: &str, labels: &Labels) -> String {
+    path_of(prefix, &bytes(labels))
+}
+
+/// A name that only the Pushgateway's UTF-8 mode takes is there only where that mode is on.
+fn path_of(prefix: &str, labels: &Bytes) -> String {
+    let plain = |name: &[u8]| {
+        !name.starts_with(b"__") && name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+    };
+    let utf8_names = !labels.keys().all(|name| plain(name));
+    let labels = labels.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
+    labels_to_path(prefix, utf8_names, labels).unwrap_or_default()
+}
+
+/// A metric of the API: all its labels, those of its group among them.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct Series {
+    #[serde(default)]
+    labels: Labels,
+}
+
+/// A group with the labels of its metrics.
+pub(super) type Detailed = Group<Vec<Series>>;
+
+/// The groups to delete, each once, in the order of the complaints.
+pub(super) fn blame(refusals: &[Refusal], groups: &[Detailed]) -> Vec<Blamed> {
+    let mut known = HashSet::new();
+    let all = refusals.iter().flat_map(|refusal| culprits(refusal, groups));
+    all.filter(|blamed| known.insert(blamed.labels.clone())).collect()
+}
+
+fn culprits(refusal: &Refusal, groups: &[Detailed]) -> Vec<Blamed> {
+    let reason = format!("{} {}", refusal.family, refusal.reason);
+    let blamed = |labels| Blamed { labels, reason: reason.clone() };
+    let whole = |groups: Vec<&Detailed>| groups.iter().map(|group| blamed(bytes(&group.labels))).collect();
+    let Some(metric) = &refusal.labels else {
+        return whole(colliding(refusal, groups));
+    };
+    if let Some(kind) = refusal.reason.strip_prefix("is not a ") {
+        let unusual = unusual_types(&refusal.family, kind, groups);
+        // The gateway's own are gauges: then whoever made them something else is not in this complaint.
+        if !unusual.is_empty() || is_own(&refusal.family) && kind != "GAUGE" {
+            return whole(unusual);
+        }
+    }
+    let text = metric.iter().map(|(name, value)| (go_text(name), (go_text(value), name, value))).collect();
+    let within = |group| Some((group, within(group, &refusal.family, &text)?));
+    let mut suspects: Vec<(&Detailed, Bytes)> = groups.iter().filter_map(within).collect();
+    if suspects.is_empty() {
+        // The API tells nothing of it. The gateway's own gauges have the labels of their group and no others.
+        return is_own(&refusal.family).then(|| blamed(without_empty_instance(metric))).into_iter().collect();
+    }
+    if refusal.reason.contains("collected before") && suspects.len() > 1 {
+        // All but one have to go: a stub holds nothing, and of others what was pushed last stays.
+        suspects.sort_by_key(|(group, _)| group.last_push());
+        let kept = suspects.pop().map(|(group, _)| crate::output::group(&group.labels)).unwrap_or_default();
+        let reason = format!("{reason}, as in {kept}");
+        return suspects.into_iter().map(|(_, labels)| Blamed { labels, reason: reason.clone() }).collect();
+    }
+    suspects.into_iter().map(|(_, labels)| blamed(labels)).collect()
+}
+
+/// Groups that can be addressed and have that family.
+fn having<'g>(family: &str, groups: &'g [Detailed]) -> Vec<&'g Detailed> {
+    groups.iter().filter(|group| group.doubt.is_none() && group.families.contains_key(family)).collect()
+}
+
+/// The groups with a family that collides with another one: of the two families, that of fewer groups. (The gateway
+/// names the one that it came upon later.) A family of the gateway itself is in none.
+fn colliding<'g>(refusal: &Refusal, groups: &'g [Detailed]) -> Vec<&'g Detailed> {
+    let named = having(&refusal.family, groups);
+    let other = refusal.reason.starts_with("collides").then(|| refusal.reason.rsplit('"').nth(1)).flatten();
+    let other = other.map(|family| having(family, groups)).filter(|other| !other.is_empty());
+    other.filter(|other| other.len() < named.len() || named.is_empty()).unwrap_or(named)
+}
+
+/// The groups that have a family with another type than most groups. (The gateway complains of every other than the one
+/// that it came upon first, `first`.)
+fn unusual_types<'g>(family: &str, first: &str, groups: &'g [Detailed]) -> Vec<&'g Detailed> {
+    let having = having(family, groups);
+    let kind = |group: &Detailed| group.families.get(family).map(|family| family.kind.clone());
+    let mut counts = BTreeMap::new();
+    for group in &having {
+        *counts.entry(kind(group)).or_insert(0) += 1;
+    }
+    let usual = counts.into_iter().max_by_key(|(kind, count)| (*count, kind.as_deref() == Some(first)));
+    having.into_iter().filter(|group| usual.as_ref().is_none_or(|(usual, _)| kind(group) != *usual)).collect()
+}
+
+/// Labels of a metric as the API writes them, with the bytes behind.
+type Text<'m> = BTreeMap<String, (String, &'m Vec<u8>, &'m Vec<u8>)>;
+
+/// The labels of `group` to the byte, if it has that metric.
+fn within(group: &Detailed, family: &str, metric: &Text<'_>) -> Option<Bytes> {
+    let exact = |(name, value): (&String, &String)| {
+        let (text, name, bytes) = metric.get(name)?;
+        (text == value).then(|| ((*name).clone(), (*bytes).clone()))
+    };
+    let exact: Bytes = group.labels.iter().map(exact).collect::<Option<_>>()?;
+    let has = if is_own(family) {
+        let added = !group.labels.contains_key("instance")
+            && metric.get("instance").is_some_and(|(text, ..)| text.is_empty());
+        metric.len() == exact.len() + usize::from(added)
+    } else {
+        let same =
+            |series: &Series| series.labels.iter().eq(metric.iter().map(|(name, text)| (name, &text.0)));
+        group.families.get(family).is_some_and(|family| family.metrics.iter().any(same))
+    };
+    (has && !exact.is_empty()).then_some(exact)
+}
+
+/// The gateway adds `instance=""` to every metric without one.
+fn without_empty_instance(labels: &Bytes) -> Bytes {
+    let is_added = |name: &[u8], value: &[u8]| name == b"instance" && value.is_empty();
+    let others = labels.iter().filter(|(name, value)| !is_added(name, value));
+    others.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+fn is_own(family: &str) -> bool {
+    family == PUSH_TIME || family == PUSH_FAILED
+}
+
+fn bytes(labels: &Labels) -> Bytes {
+    labels.iter().map(|(name, value)| (name.clone().into_bytes(), value.clone().into_bytes())).collect()
+}
+
+/// Bytes as Go writes them into JSON: U+FFFD for each one that is not UTF-8, where Rust writes fewer.
+fn go_text(bytes: &[u8]) -> String {
+    let chunk = |chunk: std::str::Utf8Chunk<'_>| {
+        format!("{}{}", chunk.valid(), "\u{fffd}".repeat(chunk.invalid().len()))
+    };
+    bytes.utf8_chunks().map(chunk).collect()
+}
+
+/// What depends on the order in which a gateway goes through its groups; the rest is tested on real ones.
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A group of a job with one metric of a family without further labels.
+    fn group(job: &str, family: &str, kind: &str) -> Detailed {
+        let stamp = "2026-11-21T10:00:00Z";
+        let metrics = json!([{"labels": {"instance": "", "job": job}, "value": "1"}]);
+        let family_of = |kind: &str| json!({"time_stamp": stamp, "type": kind, "metrics": metrics});
+        let mut json = json!({"labels": {"job": job}, "last_push_successful": true});
+        for own in [PUSH_TIME, PUSH_FAILED] {
+            json[own] = family_of("GAUGE");
+        }
+        json[family] = family_of(kind);
+        serde_json::from_value(json).unwrap()
+    }
+
+    fn refusal(family: &str, job: Option<&str>, reason: &str) -> Refusal {
+        let labels = job.map(|job| {
+            Bytes::from([(b"instance".to_vec(), Vec::new()), (b"job".to_vec(), job.as_bytes().to_vec())])
+        });
+        Refusal { family: family.to_owned(), labels, reason: reason.to_owned() }
+    }
+
+    fn jobs(refusals: &[Refusal], groups: &[Detailed]) -> Vec<String> {
+        blame(refusals, groups).iter().map(|blamed| blamed.labels()["job"].clone()).collect()
+    }
+
+    #[test]
+    fn the_rarer_type_is_to_blame_whichever_the_gateway_names() {
+        let groups = [group("a", "m", "GAUGE"), group("b", "m", "GAUGE"), group("odd", "m", "COUNTER")];
+        let named = ["a", "b"].map(|job| refusal("m", Some(job), "is not a COUNTER"));
+        assert_eq!(jobs(&named, &groups), ["odd"]);
+        assert_eq!(jobs(&[refusal("m", Some("odd"), "is not a GAUGE")], &groups), ["odd"]);
+        // Of two that are as frequent, the one that the gateway names.
+        assert_eq!(jobs(&named[..1], &groups[1..]), ["b"]);
+        assert_eq!(jobs(&[refusal("m", Some("odd"), "is not a GAUGE")], &groups[1..]), ["odd"]);
+    }
+
+    #[test]
+    fn the_rarer_of_two_families_that_collide_is_to_blame() {
+        let groups =
+            [group("a", "m", "HISTOGRAM"), group("b", "m", "HISTOGRAM"), group("odd", "m_count", "COUNTER")];
+        for (family, other) in [("m", "metric named \"m_count\""), ("m_count", "histogram named \"m\"")] {
+            let reason = format!("collides with previously collected {other}");
+            assert_eq!(jobs(&[refusal(family, None, &reason)], &groups), ["odd"], "{family}");
+        }
+        // The other is the gateway's own.
+        let reason = "collides with previously collected histogram named \"go\"";
+        assert_eq!(jobs(&[refusal("m_count", None, reason)], &groups), ["odd"]);
+    }
+
+    #[test]
+    fn a_gauge_of_the_gateway_is_never_to_blame() {
+        let groups = [group("good", "m", "GAUGE"), group("bad", "m", "GAUGE")];
+        assert!(jobs(&[refusal(PUSH_FAILED, Some("good"), "is not a COUNTER")], &groups).is_empty());
+        assert_eq!(jobs(&[refusal(PUSH_FAILED, Some("bad"), "is not a GAUGE")], &groups), ["bad"]);
+    }
+}

@@ -1,0 +1,160 @@
+//! `pushring owner`.
+
+pub mod lookup;
+
+use std::ffi::OsString;
+use std::io::{self, BufReader, BufWriter, IsTerminal};
+use std::os::unix::ffi::OsStrExt;
+
+use crate::command::owner::lookup as owner;
+use crate::command::owner::lookup::Answer;
+use crate::error::BadInput;
+use crate::fleet::group_filter as select;
+use crate::fleet::source::FleetArgs;
+use crate::output;
+use crate::output::Output;
+use anyhow::{Context, bail, ensure};
+use comfy_table::{Table, presets};
+use pushring_router::{Router, labels_to_path};
+
+use super::Outcome;
+
+/// Fewer, larger reads and writes: a million paths are some 80 MB.
+const BUFFER: usize = 1 << 20;
+
+/// Say who owns a group
+///
+/// Answers what Envoy's filter does with a push. A group is given as a push path, with or without a query, or as a job
+/// and labels. Without either, or with `-`, paths are read from standard input, one a line, and each gives one line in
+/// the same order: owner, address, verdict and path, separated by tabs (`--output json`: a JSON object).
+///
+/// Verdicts: push (stored by the owner); unclean (redirected to the path without `//`, `/./` and `/../`, then stored);
+/// malformed (the gateway refuses the path); poison (Envoy refuses it: the gateway would refuse every later push);
+/// no-push (no push path); no-members (503).
+#[derive(clap::Args)]
+#[command(after_help = "\
+Exit codes: 0 every push is stored; 1 a path is malformed, poison, no push path, or has no owner.
+
+Examples:
+  pushring owner --config pushring.json /metrics/job/backup/instance/db1
+  pushring owner --config live/ring.yaml --job backup --label instance=db1 --label path=/a=b
+  pushring owner --config live/ring.yaml < paths | cut -f 1 | sort | uniq -c")]
+pub(crate) struct Owner {
+    /// Push paths, such as /metrics/job/backup/instance/db1; - reads them from standard input
+    #[arg(value_name = "PATH")]
+    paths: Vec<OsString>,
+    /// The group's job, instead of a path
+    #[arg(long, conflicts_with = "paths")]
+    job: Option<String>,
+    /// A further label of the group, may be repeated; the value begins after the first =
+    #[arg(long = "label", value_name = "NAME=VALUE", requires = "job", value_parser = select::label)]
+    labels: Vec<(String, String)>,
+    /// What to print
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+    #[command(flatten)]
+    fleet: FleetArgs,
+}
+
+impl Owner {
+    pub(crate) fn run(self) -> anyhow::Result<Outcome> {
+        let stdin = self.job.is_none() && (self.paths.is_empty() || self.paths == ["-"]);
+        if stdin && self.paths.is_empty() && io::stdin().is_terminal() {
+            bail!(BadInput("nothing to look up; give a PATH, --job, or - to type paths".to_owned()));
+        }
+        let fleet = self.fleet.source()?.read()?;
+        for skipped in &fleet.skipped {
+            eprintln!("pushring: skipped: {skipped}");
+        }
+        if stdin {
+            return self.stream(&fleet.router);
+        }
+        let answers: Vec<Answer> = match &self.job {
+            Some(job) => vec![owner::answer(&fleet.router, self.path_of(&fleet.router, job)?.as_bytes())],
+            None => self.paths.iter().map(|path| owner::answer(&fleet.router, path.as_bytes())).collect(),
+        };
+        match self.output {
+            Output::Json => output::print(serde_json::to_string(&answers)?)?,
+            Output::Table => output::print(table(&answers).trim_fmt())?,
+        }
+        Ok(Outcome::found(!answers.iter().all(|answer| answer.verdict.is_good())))
+    }
+
+    fn stream(&self, router: &Router) -> anyhow::Result<Outcome> {
+        let input = BufReader::with_capacity(BUFFER, io::stdin().lock());
+        let output = BufWriter::with_capacity(BUFFER, io::stdout().lock());
+        match owner::stream(router, input, output, self.output == Output::Json) {
+            Ok(all_good) => Ok(Outcome::found(!all_good)),
+            // `pushring owner | head`: who reads has enough.
+            Err(error) if is_broken_pipe(&error) => Ok(Outcome::Done),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The path of the group with this job and the labels of the flags.
+    fn path_of(&self, router: &Router, job: &str) -> anyhow::Result<String> {
+        ensure!(!job.is_empty(), BadInput("--job: found nothing, allowed one character or more".to_owned()));
+        let mut labels = vec![("job", job)];
+        for (name, value) in &self.labels {
+            let twice = labels.iter().any(|(known, _)| known == name);
+            ensure!(
+                !twice,
+                BadInput(format!("--label {name}: found twice, allowed each name once, job by --job"))
+            );
+            labels.push((name, value));
+        }
+        let config = router.config();
+        let pairs = labels.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        let path = labels_to_path(&config.path_prefix, config.utf8_names, pairs).context("no path")?;
+        let parses = router.group(path.as_bytes()).is_some_and(|group| group.labels.is_some());
+        ensure!(
+            parses,
+            BadInput(format!(
+                "--label: found a name that a Pushgateway refuses, allowed {}, not beginning with __",
+                if config.utf8_names {
+                    "any but the empty one"
+                } else {
+                    "[a-zA-Z_][a-zA-Z0-9_]* (utf8_names is off)"
+                }
+            ))
+        );
+        Ok(path)
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let kind = |error: &(dyn std::error::Error + 'static)| match error.downcast_ref::<io::Error>() {
+        Some(error) => Some(error.kind()),
+        None => error.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind),
+    };
+    error.chain().any(|error| kind(error) == Some(io::ErrorKind::BrokenPipe))
+}
+
+fn table(answers: &[Answer]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    for (index, answer) in answers.iter().enumerate() {
+        if index > 0 {
+            table.add_row(["", ""]);
+        }
+        let owner = answer.owner.as_ref().map(|owner| match owner.name == owner.address {
+            true => owner.name.clone(),
+            false => format!("{} ({})", owner.name, owner.address),
+        });
+        let successors = Some(answer.successors.join(", ")).filter(|names| !names.is_empty());
+        let rows = [
+            ("path", Some(answer.path.clone())),
+            ("verdict", Some(answer.verdict.word().to_owned())),
+            ("group", answer.labels.as_ref().map(output::group)),
+            ("key", answer.key.clone()),
+            ("hash", answer.hash.clone()),
+            ("owner", owner),
+            ("successors", successors),
+            ("url", answer.url.clone()),
+        ];
+        for (name, value) in rows {
+            table.add_row([name, &value.unwrap_or_else(|| "-".to_owned())]);
+        }
+    }
+    table
+}

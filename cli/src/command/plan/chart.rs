@@ -1,0 +1,110 @@
+//! A plan for people: a table of members with a bar each, and who gives groups to whom.
+
+use std::fmt::Write;
+
+use comfy_table::{CellAlignment, Column, Table};
+
+use super::diff::{Basis, Change, Plan};
+use crate::output;
+
+/// Characters of the longest bar.
+const WIDTH: f64 = 40.0;
+/// Rows of the table of flows; JSON has them all.
+const FLOWS: usize = 20;
+
+/// The plan as text, some lines.
+#[must_use]
+pub fn text(plan: &Plan) -> String {
+    let mut out = String::new();
+    let how = match plan.basis {
+        Basis::Exact => "exact, by the arcs of both rings",
+        Basis::Independent => "the rings hash different keys: as if they were independent",
+    };
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "ring {} -> {}", plan.from, plan.to);
+    let _ = writeln!(out, "{} of all groups are expected to move ({how})", percent(plan.moved));
+    if let Some(groups) = plan.groups {
+        let part = groups.moved as f64 / (groups.counted.max(1)) as f64;
+        let _ =
+            write!(out, "{} of the {} groups counted move ({})", groups.moved, groups.counted, percent(part));
+        let skipped = groups.skipped;
+        let _ = if skipped > 0 {
+            writeln!(out, "; {skipped} skipped: no push that is stored")
+        } else {
+            writeln!(out)
+        };
+    }
+    for change in &plan.members {
+        if let (Some(before), Some(after)) = (&change.address_before, &change.address_after)
+            && before != after
+        {
+            let name = &change.name;
+            let _ = writeln!(
+                out,
+                "{name}: its address changes from {before} to {after}; what it holds must come along"
+            );
+        }
+    }
+    let _ = writeln!(out, "\n{}\n\n█ stays  ░ leaves  ▒ arrives", members(plan).trim_fmt());
+    if !plan.flows.is_empty() {
+        let _ = write!(out, "\n{}", flows(plan).trim_fmt());
+    }
+    if plan.flows.len() > FLOWS {
+        let _ = write!(out, "\nand {} more; --output json has them all", plan.flows.len() - FLOWS);
+    }
+    out
+}
+
+fn members(plan: &Plan) -> Table {
+    let columns = ["MEMBER", "BEFORE", "AFTER", "", "GROUPS BEFORE", "AFTER"];
+    let mut table = output::table(if plan.groups.is_some() { &columns } else { &columns[..4] });
+    let longest = plan.members.iter().map(|m| m.before + m.after - m.kept).fold(0.0, f64::max);
+    for member in &plan.members {
+        let share = |address: &Option<String>, share| match address {
+            Some(_) => percent(share),
+            None => "-".to_owned(),
+        };
+        let (before, after) = (&member.address_before, &member.address_after);
+        let mut row = vec![member.name.clone(), share(before, member.before), share(after, member.after)];
+        row.push(bar(member, longest));
+        row.extend([member.groups_before, member.groups_after].into_iter().flatten().map(|n| n.to_string()));
+        table.add_row(row);
+    }
+    for index in [1, 2, 4, 5] {
+        align_right(table.column_mut(index));
+    }
+    table
+}
+
+fn bar(member: &Change, longest: f64) -> String {
+    let cells = |share: f64| (share / longest.max(f64::MIN_POSITIVE) * WIDTH).round() as usize;
+    // Edges are rounded, not lengths, so that bars of one length are drawn so.
+    let kept = cells(member.kept);
+    let leaves = cells(member.before).saturating_sub(kept);
+    let all = cells(member.before + member.after - member.kept);
+    let arrives = all.saturating_sub(kept + leaves);
+    ["█".repeat(kept), "░".repeat(leaves), "▒".repeat(arrives)].concat()
+}
+
+fn flows(plan: &Plan) -> Table {
+    let columns = ["FROM", "TO", "SHARE", "GROUPS"];
+    let mut table = output::table(if plan.groups.is_some() { &columns } else { &columns[..3] });
+    for flow in plan.flows.iter().take(FLOWS) {
+        let row = [flow.from.clone(), flow.to.clone(), percent(flow.share)];
+        table.add_row(row.into_iter().chain(flow.groups.map(|groups| groups.to_string())));
+    }
+    align_right(table.column_mut(2));
+    align_right(table.column_mut(3));
+    table
+}
+
+fn align_right(column: Option<&mut Column>) {
+    if let Some(column) = column {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+}
+
+/// `12.3 %`; a little is not nothing.
+pub(super) fn percent(share: f64) -> String {
+    if share > 0.0 && share < 0.000_5 { "<0.1 %".to_owned() } else { format!("{:.1} %", share * 100.0) }
+}

@@ -1,0 +1,218 @@
+//! What a change of members or settings would move, for `pushring plan`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pushring_router::{Config, Member, Placement, RouteBy, Router, clean_path};
+use serde::Serialize;
+
+use crate::command::owner::lookup::Verdict;
+
+/// How the expected shares were found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Basis {
+    /// Both rings hash the same keys in the same way: compared point by point.
+    Exact,
+    /// A group's place on the one ring says nothing about its place on the other: products of shares.
+    Independent,
+}
+
+/// A change, and what it does.
+#[derive(Clone, Debug, Serialize)]
+pub struct Plan {
+    /// Digest of the ring before.
+    pub from: String,
+    /// Digest of the ring after.
+    pub to: String,
+    /// How `moved` and the shares of flows were found.
+    pub basis: Basis,
+    /// The part of all groups that is expected to get another owner, 0 to 1.
+    pub moved: f64,
+    /// What became of given groups; none when none were given.
+    pub groups: Option<Counts>,
+    /// All members of both rings, by name.
+    pub members: Vec<Change>,
+    /// From whom to whom groups move; the most first.
+    pub flows: Vec<Flow>,
+}
+
+/// Groups that were counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Those with an owner on both rings.
+    pub counted: u64,
+    /// Of these, those whose owner changes.
+    pub moved: u64,
+    /// Lines that are no push that is stored, before or after.
+    pub skipped: u64,
+}
+
+/// What changes for one member.
+#[derive(Clone, Debug, Serialize)]
+pub struct Change {
+    /// Its name, by which members are compared.
+    pub name: String,
+    /// Where it listens before; none when it joins.
+    pub address_before: Option<String>,
+    /// Where it listens after; none when it leaves.
+    pub address_after: Option<String>,
+    /// Its share of the ring before, 0 to 1.
+    pub before: f64,
+    /// Its share after.
+    pub after: f64,
+    /// What stays with it; the rest of `before` leaves it, the rest of `after` comes to it.
+    pub kept: f64,
+    /// Of the groups counted, those that it has before.
+    pub groups_before: Option<u64>,
+    /// Those that it has after.
+    pub groups_after: Option<u64>,
+}
+
+/// Groups that move from one member to another.
+#[derive(Clone, Debug, Serialize)]
+pub struct Flow {
+    /// Their owner before.
+    pub from: String,
+    /// Their owner after.
+    pub to: String,
+    /// The expected part of all groups, 0 to 1.
+    pub share: f64,
+    /// How many of the groups counted.
+    pub groups: Option<u64>,
+}
+
+/// Counts groups by owner before and after.
+#[derive(Debug)]
+pub struct Counter<'r> {
+    from: &'r Router,
+    to: &'r Router,
+    pairs: BTreeMap<(&'r str, &'r str), u64>,
+    skipped: u64,
+}
+
+impl<'r> Counter<'r> {
+    /// Counts nothing yet.
+    #[must_use]
+    pub fn new(from: &'r Router, to: &'r Router) -> Self {
+        Self { from, to, pairs: BTreeMap::new(), skipped: 0 }
+    }
+
+    /// Counts a group by a push path of it, with the prefix of the ring before.
+    pub fn add(&mut self, path: &[u8]) {
+        match self.owners(path) {
+            Some(pair) => *self.pairs.entry(pair).or_default() += 1,
+            None => self.skipped += 1,
+        }
+    }
+
+    fn owners(&self, path: &[u8]) -> Option<(&'r str, &'r str)> {
+        let path = clean_path(path);
+        let before = owner(self.from, &path)?;
+        let prefix = self.to.config().path_prefix.as_bytes();
+        let rest = path.strip_prefix(self.from.config().path_prefix.as_bytes()).filter(|_| {
+            // Clients will push to the new prefix.
+            self.from.config().path_prefix != self.to.config().path_prefix
+        });
+        let after = match rest {
+            Some(rest) => owner(self.to, &[prefix, rest].concat())?,
+            None => owner(self.to, &path)?,
+        };
+        Some((before, after))
+    }
+
+    /// How many groups, and how many of them move.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let moved = self.pairs.iter().filter(|((before, after), _)| before != after);
+        Counts {
+            counted: self.pairs.values().sum(),
+            moved: moved.map(|(_, count)| count).sum(),
+            skipped: self.skipped,
+        }
+    }
+}
+
+fn owner<'r>(router: &'r Router, path: &[u8]) -> Option<&'r str> {
+    let owned = router.owner_of(path);
+    let good = Verdict::of(owned, true).is_good();
+    owned.filter(|_| good)?.owner.map(|member| member.name.as_str())
+}
+
+impl Plan {
+    /// Compares two rings; with the groups of `counter`, if there are any.
+    #[must_use]
+    pub fn new(from: &Router, to: &Router, counter: Option<&Counter<'_>>) -> Self {
+        let (basis, shares) = flows(from, to);
+        let pairs = counter.map(|counter| &counter.pairs);
+        let mut flows: Vec<Flow> = shares
+            .keys()
+            .chain(pairs.into_iter().flat_map(BTreeMap::keys))
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .map(|pair| Flow {
+                from: pair.0.to_owned(),
+                to: pair.1.to_owned(),
+                share: shares.get(pair).copied().unwrap_or_default(),
+                groups: pairs.map(|pairs| pairs.get(pair).copied().unwrap_or_default()),
+            })
+            .collect();
+        let members = members(from, to, &flows, counter.is_some());
+        flows.retain(|flow| flow.from != flow.to);
+        flows.sort_by(|a, b| b.groups.cmp(&a.groups).then(b.share.total_cmp(&a.share)));
+        let moved = match from.config().members.is_empty() == to.config().members.is_empty() {
+            // Not sum(): that of nothing is -0.
+            true => flows.iter().fold(0.0, |sum, flow| sum + flow.share),
+            false => 1.0,
+        };
+        let groups = counter.map(Counter::counts);
+        Self { from: from.digest(), to: to.digest(), basis, moved, groups, members, flows }
+    }
+}
+
+/// The part of all groups for each owner before and owner after, by name.
+fn flows<'r>(from: &'r Router, to: &'r Router) -> (Basis, BTreeMap<(&'r str, &'r str), f64>) {
+    let (before, after) = (&from.config().members, &to.config().members);
+    let named = |i: usize, j: usize| Some((before.get(i)?.name.as_str(), after.get(j)?.name.as_str()));
+    if same_keys(from.config(), to.config()) {
+        let flows = from.ring().flows(to.ring()).into_iter();
+        return (Basis::Exact, flows.filter_map(|(i, j, share)| Some((named(i, j)?, share))).collect());
+    }
+    let (of_before, of_after) = (from.ring().shares(), to.ring().shares());
+    let product = |(i, j)| Some((named(i, j)?, of_before.get(i)? * of_after.get(j)?));
+    let all = (0..of_before.len()).flat_map(|i| (0..of_after.len()).map(move |j| (i, j)));
+    (Basis::Independent, all.filter_map(product).collect())
+}
+
+/// Whether a group has the same key and the same hash in both: only then their rings can be compared by position.
+fn same_keys(before: &Config, after: &Config) -> bool {
+    let hash = |config: &Config| matches!(config.placement, Placement::Ring { .. });
+    let prefix = before.route_by != RouteBy::Path || before.path_prefix == after.path_prefix;
+    hash(before) == hash(after)
+        && before.route_by == after.route_by
+        && before.utf8_names == after.utf8_names
+        && prefix
+}
+
+fn members(from: &Router, to: &Router, flows: &[Flow], counted: bool) -> Vec<Change> {
+    let [before, after] = [from, to].map(|router| -> BTreeMap<&str, (&Member, f64)> {
+        let members = router.config().members.iter().zip(router.ring().shares());
+        members.map(|(member, share)| (member.name.as_str(), (member, share))).collect()
+    });
+    let groups = |picks: &dyn Fn(&Flow) -> bool| -> Option<u64> {
+        counted.then(|| flows.iter().filter(|flow| picks(flow)).filter_map(|flow| flow.groups).sum())
+    };
+    let kept: BTreeMap<&str, f64> =
+        flows.iter().filter(|f| f.from == f.to).map(|f| (f.from.as_str(), f.share)).collect();
+    let names: BTreeSet<&str> = before.keys().chain(after.keys()).copied().collect();
+    let change = |name: &str| Change {
+        name: name.to_owned(),
+        address_before: before.get(name).map(|(member, _)| member.address.clone()),
+        address_after: after.get(name).map(|(member, _)| member.address.clone()),
+        before: before.get(name).map_or(0.0, |(_, share)| *share),
+        after: after.get(name).map_or(0.0, |(_, share)| *share),
+        kept: kept.get(name).copied().unwrap_or_default(),
+        groups_before: groups(&|flow| flow.from == name),
+        groups_after: groups(&|flow| flow.to == name),
+    };
+    names.into_iter().map(change).collect()
+}

@@ -1,0 +1,116 @@
+//! `pushring plan`.
+
+mod chart;
+mod diff;
+mod svg;
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use crate::error::{BadInput, NotSafe};
+use crate::fleet::source::Fleet;
+use crate::fleet::survey::{Survey, place};
+use crate::gateway::pool::{GatewayArgs, Gateways};
+use crate::output;
+use crate::output::Output;
+use anyhow::{Context, anyhow, ensure};
+use diff::{Counter, Plan as Report};
+use pushring_router::RouteBy;
+
+use super::Outcome;
+
+/// Show what a change of members or settings would move
+///
+/// Compares two configurations: each member's share before and after, what part of all groups gets another owner, and
+/// from whom to whom they go. Members are compared by name. With groups it also counts exactly what happens to these.
+/// Nothing is changed.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  pushring plan --from live/ring.yaml --to staged/ring.yaml
+  pushring plan --from now.json --to with-four.json --live --svg plan.svg
+  cut -d ' ' -f 7 access.log | grep /metrics/job/ | sort -u | pushring plan --from now.json --to next.json --groups -")]
+pub(crate) struct Plan {
+    /// The configuration before: the filter's JSON, or Envoy's ring file with it inside
+    #[arg(long, value_name = "FILE")]
+    from: PathBuf,
+    /// The configuration after
+    #[arg(long, value_name = "FILE")]
+    to: PathBuf,
+    /// Count these groups: a file with one push path of each, one a line (twice counts twice); - is standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "live")]
+    groups: Option<PathBuf>,
+    /// Count the groups that the Pushgateways of --from hold now; all of them must answer
+    #[arg(long)]
+    live: bool,
+    /// Draw both rings and the shares into this file
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// What to print
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+    #[command(flatten)]
+    gateways: GatewayArgs,
+}
+
+impl Plan {
+    pub(crate) fn run(self) -> anyhow::Result<Outcome> {
+        let (from, to) = (Fleet::from_file(&self.from)?, Fleet::from_file(&self.to)?);
+        let mut counter = Counter::new(&from.router, &to.router);
+        if let Some(path) = &self.groups {
+            count_lines(path, &mut counter)?;
+        }
+        if self.live {
+            self.count_live(&from, &to, &mut counter)?;
+        }
+        let counted = self.live || self.groups.is_some();
+        let plan = Report::new(&from.router, &to.router, counted.then_some(&counter));
+        if let Some(path) = &self.svg {
+            fs::write(path, svg::draw(&plan, &from.router, &to.router))
+                .with_context(|| path.display().to_string())?;
+        }
+        match self.output {
+            Output::Table => output::print(chart::text(&plan))?,
+            Output::Json => output::print(serde_json::to_string(&plan)?)?,
+        }
+        Ok(Outcome::Done)
+    }
+
+    /// A gateway that does not answer would make the counts too small without a sign of it.
+    fn count_live(&self, from: &Fleet, to: &Fleet, counter: &mut Counter<'_>) -> anyhow::Result<()> {
+        let config = from.router.config();
+        for (flag, fleet) in [("--from", from), ("--to", to)] {
+            let by_path = fleet.router.config().route_by == RouteBy::Path;
+            let advice = "a group has no one owner there; give the paths of pushes with --groups";
+            ensure!(!by_path, NotSafe(format!("{flag}: route_by is path: {advice}")));
+        }
+        let survey: Survey = Survey::read(&Gateways::new(&self.gateways, config)?, from);
+        // A group that lies on two gateways is one group.
+        let mut distinct = BTreeSet::new();
+        for reading in &survey.gateways {
+            let (name, address) = (reading.gateway.name(), reading.gateway.address());
+            let contents = reading.known().map_err(|reason| anyhow!("{name} ({address}): {reason}"))?;
+            distinct.extend(contents.groups.iter().map(|group| &group.labels));
+        }
+        for labels in distinct {
+            counter.add(place(&from.router, labels).map(|place| place.path).unwrap_or_default().as_bytes());
+        }
+        Ok(())
+    }
+}
+
+fn count_lines(path: &Path, counter: &mut Counter<'_>) -> anyhow::Result<()> {
+    let mut input: Box<dyn BufRead> = if path == Path::new("-") {
+        Box::new(io::stdin().lock())
+    } else {
+        Box::new(BufReader::new(File::open(path).with_context(|| BadInput(path.display().to_string()))?))
+    };
+    let mut line = Vec::new();
+    while input.read_until(b'\n', &mut line).with_context(|| path.display().to_string())? > 0 {
+        counter.add(line.trim_ascii_end());
+        line.clear();
+    }
+    Ok(())
+}

@@ -1,0 +1,171 @@
+//! A plan as a picture: the ring before inside, after outside, and the shares of the members as bars.
+
+use std::fmt::Write;
+
+use pushring_router::Router;
+
+use super::chart::percent;
+use super::diff::{Basis, Change, Plan};
+
+/// Radii of the ring before, of the band that marks what moves, and of the ring after.
+const BEFORE: (f64, f64) = (120.0, 162.0);
+const MOVES: (f64, f64) = (165.0, 171.0);
+const AFTER: (f64, f64) = (174.0, 216.0);
+/// Positions at which the owner is drawn: more than the eye can tell apart at this size.
+const STEPS: u32 = 1440;
+const WIDTH: u32 = 960;
+const RING: f64 = 240.0;
+const ROWS_AT: u32 = 510;
+const BAR: f64 = 220.0;
+/// Characters of a name; the whole is in its tooltip.
+const NAME: usize = 24;
+
+/// Draws a plan; the same routers as in [`Plan::new`].
+#[must_use]
+pub fn draw(plan: &Plan, from: &Router, to: &Router) -> String {
+    let row = if plan.members.len() > 20 { 18 } else { 30 };
+    let count = u32::try_from(plan.members.len()).unwrap_or(u32::MAX);
+    let height = (count.saturating_mul(row) + 110).max(520);
+    let mut out = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" \
+         font-family=\"Helvetica, Arial, sans-serif\" font-size=\"12\" fill=\"#222\">\n\
+         <rect width=\"{WIDTH}\" height=\"{height}\" fill=\"#fff\"/>\n"
+    );
+    ring(&mut out, plan, from, to);
+    rows(&mut out, plan, row);
+    out.push_str("</svg>\n");
+    out
+}
+
+fn ring(out: &mut String, plan: &Plan, from: &Router, to: &Router) {
+    let owners = |router: &Router| -> Vec<Option<usize>> {
+        let name = |step| Some(&router.config().members.get(router.ring().owner_at(position(step))?)?.name);
+        let index = |name: &String| plan.members.iter().position(|member| member.name == *name);
+        (0..STEPS).map(|step| name(step).and_then(index)).collect()
+    };
+    let (before, after) = (owners(from), owners(to));
+    let colour = |owner: &Option<usize>| owner.map(|index| colour(index, plan.members.len()));
+    band(out, BEFORE, &before.iter().map(colour).collect::<Vec<_>>());
+    band(out, AFTER, &after.iter().map(colour).collect::<Vec<_>>());
+    // Of rings with different keys the positions cannot be compared.
+    if plan.basis == Basis::Exact {
+        let moves = before.iter().zip(&after).map(|(b, a)| (b != a).then(|| "#111".to_owned()));
+        band(out, MOVES, &moves.collect::<Vec<_>>());
+    }
+    let lines: [(f64, u32, &str, String); 4] = [
+        (-14.0, 34, "bold", percent(plan.moved)),
+        (8.0, 13, "normal", "of all groups move".to_owned()),
+        (32.0, 11, "normal", "inside: before; outside: after".to_owned()),
+        (48.0, 11, "normal", if plan.basis == Basis::Exact { "black: moves" } else { "" }.to_owned()),
+    ];
+    for (dy, size, weight, text) in lines {
+        let y = RING + 10.0 + dy;
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            out,
+            "<text x=\"{RING}\" y=\"{y}\" text-anchor=\"middle\" font-size=\"{size}\" font-weight=\"{weight}\">{text}</text>"
+        );
+    }
+}
+
+/// The middle of a step.
+fn position(step: u32) -> u64 {
+    let width = u64::MAX / u64::from(STEPS);
+    u64::from(step) * width + width / 2
+}
+
+/// Neighbouring steps of one colour become one arc.
+fn band(out: &mut String, (inner, outer): (f64, f64), colours: &[Option<String>]) {
+    let mut start = 0;
+    for run in colours.chunk_by(|a, b| a == b) {
+        let end = start + run.len();
+        if let Some(Some(colour)) = run.first() {
+            // A whole circle has no two ends to draw between.
+            let end = if run.len() == colours.len() { end as f64 - 0.01 } else { end as f64 };
+            let _ = writeln!(out, "<path d=\"{}\" fill=\"{colour}\"/>", arc(inner, outer, start as f64, end));
+        }
+        start = end;
+    }
+}
+
+fn arc(inner: f64, outer: f64, start: f64, end: f64) -> String {
+    let point = |radius: f64, step: f64| {
+        let angle = step / f64::from(STEPS) * std::f64::consts::TAU;
+        format!("{:.2} {:.2}", RING + 10.0 + radius * angle.sin(), RING + 10.0 - radius * angle.cos())
+    };
+    let large = u8::from(end - start > f64::from(STEPS) / 2.0);
+    format!(
+        "M{} A{outer} {outer} 0 {large} 1 {} L{} A{inner} {inner} 0 {large} 0 {} Z",
+        point(outer, start),
+        point(outer, end),
+        point(inner, end),
+        point(inner, start)
+    )
+}
+
+fn rows(out: &mut String, plan: &Plan, row: u32) {
+    let bars = f64::from(ROWS_AT) + 180.0;
+    let _ = writeln!(
+        out,
+        "<text x=\"{ROWS_AT}\" y=\"40\" font-size=\"14\" font-weight=\"bold\">Share of each member</text>\n\
+         <text x=\"{ROWS_AT}\" y=\"60\" fill=\"#666\">pale: before; full: after</text>"
+    );
+    let longest = plan.members.iter().map(|m| m.before.max(m.after)).fold(f64::MIN_POSITIVE, f64::max);
+    for (index, member) in plan.members.iter().enumerate() {
+        let y = f64::from(row) * index as f64 + 76.0;
+        let half = f64::from(row) / 2.0 - 3.0;
+        let colour = colour(index, plan.members.len());
+        let middle = y + half + 4.0;
+        let _ = writeln!(
+            out,
+            "<g><title>{}</title><rect x=\"{ROWS_AT}\" y=\"{:.1}\" width=\"10\" height=\"10\" fill=\"{colour}\"/>\
+             <text x=\"{}\" y=\"{middle:.1}\">{}</text></g>",
+            escape(&member.name),
+            middle - 9.0,
+            ROWS_AT + 16,
+            escape(&short(&member.name))
+        );
+        for (top, share, opacity) in [(y, member.before, 0.4), (y + half, member.after, 1.0)] {
+            let _ = writeln!(
+                out,
+                "<rect x=\"{bars}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{half:.1}\" fill=\"{colour}\" \
+                 fill-opacity=\"{opacity}\"/>",
+                share / longest * BAR * 0.55
+            );
+        }
+        let _ = writeln!(
+            out,
+            "<text x=\"{}\" y=\"{middle:.1}\">{}</text>",
+            bars + BAR * 0.55 + 8.0,
+            shares(member)
+        );
+    }
+}
+
+fn shares(member: &Change) -> String {
+    match (&member.address_before, &member.address_after) {
+        (None, _) => format!("joins: {}", percent(member.after)),
+        (_, None) => format!("{}, leaves", percent(member.before)),
+        _ => format!("{} → {}", percent(member.before), percent(member.after)),
+    }
+}
+
+/// Hues by the golden angle, so that neighbours differ; beyond a dozen they come again darker or lighter.
+fn colour(index: usize, of: usize) -> String {
+    let hue = if of <= 12 { index * 360 / of.max(1) } else { index * 137 % 360 };
+    let lightness = if of <= 12 { 50 } else { [45, 62, 35][index % 3] };
+    format!("hsl({hue},65%,{lightness}%)")
+}
+
+/// Both ends: names of one fleet often differ in one of them only.
+fn short(name: &str) -> String {
+    let ends = name.get(..NAME / 2).zip(name.len().checked_sub(NAME / 2 - 1).and_then(|at| name.get(at..)));
+    match ends {
+        Some((head, tail)) if name.len() > NAME => format!("{head}…{tail}"),
+        _ => name.to_owned(),
+    }
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}

@@ -1,0 +1,83 @@
+//! `dynamic-sharding.yml`, the configuration file of ning1875/dynamic-sharding, read as it reads it: unknown
+//! fields are an error, all known ones are taken in.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context;
+use serde::Deserialize;
+
+use crate::error::BadInput;
+
+/// The file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DynamicSharding {
+    /// Which Consul, and under which name.
+    #[serde(default)]
+    pub consul_server: ConsulServer,
+    /// Where dynamic-sharding itself listens; here Envoy does.
+    #[serde(default)]
+    pub http_listen_addr: Option<String>,
+    /// Which Pushgateways.
+    pub pushgateway: Pushgateways,
+}
+
+/// Section `consul_server`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsulServer {
+    /// `host:port` of the agent.
+    #[serde(default)]
+    pub addr: Option<String>,
+    /// Read but never used by dynamic-sharding.
+    #[serde(default)]
+    pub username: Option<String>,
+    /// Read but never used by dynamic-sharding.
+    #[serde(default)]
+    pub password: Option<String>,
+    /// Name of the service.
+    #[serde(default)]
+    pub register_service_name: Option<String>,
+}
+
+/// Section `pushgateway`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pushgateways {
+    /// The port of them all.
+    pub port: u16,
+    /// Their hosts, without port.
+    pub servers: Vec<String>,
+}
+
+impl DynamicSharding {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// [`BadInput`] with line and field when it is not such a file.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let name = path.display();
+        let text = fs::read_to_string(path).with_context(|| BadInput(name.to_string()))?;
+        Ok(serde_saphyr::from_str(&text).map_err(|error| BadInput(format!("{name}: {error}")))?)
+    }
+
+    /// What the file says and nobody heeds.
+    #[must_use]
+    pub fn ignored(&self) -> Vec<String> {
+        let given = |value: &Option<String>| value.as_deref().is_some_and(|text| !text.is_empty());
+        let mut ignored = Vec::new();
+        if given(&self.consul_server.username) || given(&self.consul_server.password) {
+            ignored.push(
+                "consul_server.username and .password are ignored, as dynamic-sharding ignores them; \
+                 for an ACL token set CONSUL_HTTP_TOKEN"
+                    .to_owned(),
+            );
+        }
+        if given(&self.http_listen_addr) {
+            ignored
+                .push("http_listen_addr is ignored: Envoy listens now, see its listener `push`".to_owned());
+        }
+        ignored
+    }
+}

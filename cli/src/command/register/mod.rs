@@ -1,0 +1,191 @@
+//! `pushring register` and `pushring deregister`.
+
+mod dynamic_sharding_yml;
+mod services;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use crate::command::register::dynamic_sharding_yml::DynamicSharding;
+use crate::command::register::services as register;
+use crate::command::register::services::{Check, Done, Target};
+use crate::consul::client::{self, Consul, ConsulArgs};
+use crate::error::BadInput;
+use crate::output;
+use crate::output::Output;
+use anyhow::ensure;
+use comfy_table::Table;
+use serde_json::json;
+
+/// Register Pushgateways in Consul, with a health check that does not flap
+///
+/// One that is registered just so stays untouched, so this may run as often as you like. A new one is critical
+/// until its check has passed: no push goes to a Pushgateway that was never seen healthy.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  pushring register 10.0.0.1:9091 10.0.0.2:9091
+  pushring register --config dynamic-sharding.yml --dry-run
+  CONSUL_HTTP_ADDR=https://consul:8501 CONSUL_HTTP_TOKEN=... pushring register --config dynamic-sharding.yml")]
+pub(crate) struct Register {
+    #[command(flatten)]
+    what: What,
+    #[command(flatten)]
+    check: CheckArgs,
+}
+
+/// Remove Pushgateways from Consul
+///
+/// Their groups move to the others; what they hold stays with them.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  pushring deregister 10.0.0.2:9091
+  pushring deregister --config dynamic-sharding.yml 10.0.0.2:9091   # the file says where Consul is")]
+pub(crate) struct Deregister {
+    #[command(flatten)]
+    what: What,
+}
+
+#[derive(clap::Args)]
+struct What {
+    /// Pushgateways, as host:port; they take the place of those in the file
+    #[arg(value_name = "ADDRESS")]
+    addresses: Vec<String>,
+    /// A configuration file of dynamic-sharding
+    #[arg(long, value_name = "FILE", required_unless_present = "addresses")]
+    config: Option<PathBuf>,
+    /// Name of the service [default: that of the file, else pushgateway]
+    #[arg(long)]
+    service: Option<String>,
+    /// Only say what would be done
+    #[arg(long)]
+    dry_run: bool,
+    /// What to print
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+    /// Consul's agent, as host:port or URL [env: CONSUL_HTTP_ADDR] [default: 127.0.0.1:8500]
+    #[arg(long, alias = "http-addr", value_name = "ADDRESS")]
+    consul: Option<String>,
+    #[command(flatten)]
+    access: ConsulArgs,
+}
+
+#[derive(clap::Args)]
+#[command(next_help_heading = "Health check")]
+struct CheckArgs {
+    /// From one check to the next
+    #[arg(long, default_value = "5s", value_parser = duration)]
+    interval: String,
+    /// No answer in this time is a failure; a Pushgateway under load can take seconds
+    #[arg(long, default_value = "4s", value_parser = duration)]
+    timeout: String,
+    /// Failures in a row that make it critical
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    failures_before_critical: u32,
+    /// Successes in a row that make it passing
+    #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    success_before_passing: u32,
+    /// Remove a Pushgateway that was critical for that long (Consul: at least 1m); never, unless given
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    deregister_after: Option<String>,
+    /// The Pushgateways' --web.route-prefix
+    #[arg(long, default_value = "", value_name = "PATH")]
+    path_prefix: String,
+}
+
+/// The part of Go's durations that one needs here: a whole number and a unit.
+fn duration(text: &str) -> Result<String, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = &text[digits.len()..];
+    let positive = digits.parse::<u32>().is_ok_and(|number| number > 0);
+    if positive && ["ms", "s", "m", "h"].contains(&unit) {
+        return Ok(text.to_owned());
+    }
+    Err("allowed: a whole number above 0 and ms, s, m or h, for example 5s".to_owned())
+}
+
+/// What [`What`] comes to after the file was read and everything was checked.
+struct Plan {
+    service: String,
+    targets: BTreeSet<Target>,
+    consul: Consul,
+}
+
+impl Register {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        let plan = self.what.plan()?;
+        let check = Check {
+            interval: self.check.interval,
+            timeout: self.check.timeout,
+            failures_before_critical: self.check.failures_before_critical,
+            success_before_passing: self.check.success_before_passing,
+            deregister_after: self.check.deregister_after,
+            path_prefix: self.check.path_prefix,
+        };
+        let mut done = Vec::new();
+        let dry_run = self.what.dry_run;
+        let result =
+            register::register(&plan.consul, &plan.service, &plan.targets, &check, dry_run, &mut done);
+        self.what.report(&plan, &done, result)
+    }
+}
+
+impl Deregister {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        let plan = self.what.plan()?;
+        let mut done = Vec::new();
+        let result =
+            register::deregister(&plan.consul, &plan.service, &plan.targets, self.what.dry_run, &mut done);
+        self.what.report(&plan, &done, result)
+    }
+}
+
+impl What {
+    /// Checks everything before anything is done.
+    fn plan(&self) -> anyhow::Result<Plan> {
+        let file = self.config.as_deref().map(DynamicSharding::read).transpose()?;
+        for ignored in file.iter().flat_map(DynamicSharding::ignored) {
+            eprintln!("pushring: {ignored}");
+        }
+        let targets = match &file {
+            Some(file) if self.addresses.is_empty() => {
+                let servers = &file.pushgateway.servers;
+                servers.iter().map(|host| Target::new(host, file.pushgateway.port)).collect()
+            }
+            _ => self
+                .addresses
+                .iter()
+                .map(|address| Target::parse(address))
+                .collect::<anyhow::Result<BTreeSet<_>>>(),
+        }?;
+        ensure!(
+            !targets.is_empty(),
+            BadInput("pushgateway.servers: found none, allowed one or more".to_owned())
+        );
+        let server = file.as_ref().map(|file| &file.consul_server);
+        let named = server.and_then(|server| server.register_service_name.clone());
+        let service = self.service.clone().or(named.filter(|name| !name.is_empty()));
+        let address = client::address(self.consul.as_deref(), server.and_then(|s| s.addr.as_deref()));
+        let consul = Consul::new(&address, &self.access)?;
+        Ok(Plan { service: service.unwrap_or_else(|| "pushgateway".to_owned()), targets, consul })
+    }
+
+    /// Shows what was done, also when not all could be.
+    fn report(&self, plan: &Plan, done: &[Done], result: anyhow::Result<()>) -> anyhow::Result<()> {
+        let report = json!({"service": plan.service, "consul": plan.consul.address(), "dry_run": self.dry_run, "results": done});
+        if self.output == Output::Json || !done.is_empty() {
+            output::show(self.output, &report, |_| self.table(done).to_string())?;
+        }
+        let rest = plan.targets.len() - done.len();
+        result.map_err(|error| error.context(format!("{} done, {rest} not", done.len())))
+    }
+
+    fn table(&self, done: &[Done]) -> Table {
+        let mut table = output::table(&["ID", "ADDRESS", if self.dry_run { "WOULD BE" } else { "RESULT" }]);
+        for row in done {
+            table.add_row([row.id.as_str(), row.address.as_str(), row.result.word()]);
+        }
+        table
+    }
+}

@@ -1,0 +1,231 @@
+//! Pushgateways into Consul, and out of it.
+//!
+//! IDs are `<host>_<port>`, as dynamic-sharding makes them, so a Pushgateway that it registered is taken over
+//! and not listed twice. Unlike there a Pushgateway that is down stays registered: it comes back by itself, and
+//! the share of members that must be passing has something to be a share of.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+
+use anyhow::ensure;
+use pushring_router::Config;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::consul::client::{Consul, Service};
+use crate::error::BadInput;
+
+/// Meta key that says how the service is checked. The agent does not tell a check's settings, so this is how
+/// one that is as it should be is told from one to change.
+const CHECK: &str = "pushring-check";
+
+/// How Consul watches a Pushgateway. Times are Go durations, such as `5s`.
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// From one check to the next.
+    pub interval: String,
+    /// What counts as no answer.
+    pub timeout: String,
+    /// Failures in a row that make it critical.
+    pub failures_before_critical: u32,
+    /// Successes in a row that make it passing again.
+    pub success_before_passing: u32,
+    /// Remove it when it was critical for that long.
+    pub deregister_after: Option<String>,
+    /// The Pushgateways' `--web.route-prefix`.
+    pub path_prefix: String,
+}
+
+/// A Pushgateway to register: host without brackets, and port.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Target {
+    host: String,
+    port: u16,
+}
+
+/// What was done, or would be, about one Pushgateway.
+#[derive(Clone, Debug, Serialize)]
+pub struct Done {
+    /// ID in Consul.
+    pub id: String,
+    /// `host:port`.
+    pub address: String,
+    /// In one word.
+    pub result: Outcome,
+}
+
+/// See [`Done::result`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// It was not there before.
+    Registered,
+    /// It was there, and something about it changed.
+    Updated,
+    /// It was there just so.
+    Unchanged,
+    /// It is gone.
+    Deregistered,
+    /// It was not there to be removed.
+    Absent,
+}
+
+impl Outcome {
+    /// The word that stands in reports.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Registered => "registered",
+            Self::Updated => "updated",
+            Self::Unchanged => "unchanged",
+            Self::Deregistered => "deregistered",
+            Self::Absent => "absent",
+        }
+    }
+}
+
+impl Target {
+    /// Parses `host:port` or `[IPv6]:port`.
+    ///
+    /// # Errors
+    /// [`BadInput`] for anything else.
+    pub fn parse(address: &str) -> anyhow::Result<Self> {
+        let bad =
+            || BadInput(format!("address: found {address:?}, allowed host:port (an IPv6 host in brackets)"));
+        let (host, port) = address.rsplit_once(':').ok_or_else(bad)?;
+        let port = port.parse().map_err(|_| bad())?;
+        // An IPv6 address without brackets would lose its last group as the port.
+        ensure!(host.starts_with('[') || !host.contains(':'), bad());
+        Self::new(host, port)
+    }
+
+    /// A host, of which brackets are taken off, and a port.
+    ///
+    /// # Errors
+    /// [`BadInput`] when the filter would refuse this address.
+    pub fn new(host: &str, port: u16) -> anyhow::Result<Self> {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let host = host.parse::<IpAddr>().map_or_else(|_| host.to_owned(), |ip| ip.to_string());
+        let target = Self { host, port };
+        let alone = json!({"members": [target.address()]}).to_string();
+        Config::parse(alone.as_bytes())
+            .map_err(|error| BadInput(error.to_string().replace("members[0].", "")))?;
+        Ok(target)
+    }
+
+    fn id(&self) -> String {
+        format!("{}_{}", self.host, self.port)
+    }
+
+    fn address(&self) -> String {
+        match self.host.parse::<IpAddr>() {
+            Ok(ip) => SocketAddr::new(ip, self.port).to_string(),
+            Err(_) => format!("{}:{}", self.host, self.port),
+        }
+    }
+
+    fn done(&self, result: Outcome) -> Done {
+        Done { id: self.id(), address: self.address(), result }
+    }
+}
+
+impl Check {
+    fn url(&self, target: &Target) -> String {
+        let prefix = self.path_prefix.trim_matches('/');
+        let slash = if prefix.is_empty() { "" } else { "/" };
+        format!("http://{}{slash}{prefix}/-/healthy", target.address())
+    }
+
+    /// All of it in a line, for people and for comparing.
+    fn describe(&self, target: &Target) -> String {
+        let mut text = format!(
+            "GET {} every {}, timeout {}, critical after {}, passing after {}",
+            self.url(target),
+            self.interval,
+            self.timeout,
+            self.failures_before_critical,
+            self.success_before_passing
+        );
+        if let Some(after) = &self.deregister_after {
+            text += &format!(", deregistered after {after} critical");
+        }
+        text
+    }
+
+    fn definition(&self, service: &str, target: &Target) -> Value {
+        let mut definition = json!({
+            "ID": target.id(), "Name": service, "Address": target.host, "Port": target.port,
+            "Meta": {CHECK: self.describe(target)},
+            "Check": {
+                "Name": "Pushgateway /-/healthy", "HTTP": self.url(target),
+                "Interval": self.interval, "Timeout": self.timeout,
+                "FailuresBeforeCritical": self.failures_before_critical,
+                "SuccessBeforePassing": self.success_before_passing,
+                // A member that was never seen healthy gets no pushes. One that is registered already keeps
+                // the status it has.
+                "Status": "critical",
+            },
+        });
+        if let Some(after) = &self.deregister_after {
+            definition["Check"]["DeregisterCriticalServiceAfter"] = json!(after);
+        }
+        definition
+    }
+
+    fn is_that_of(&self, service: &str, target: &Target, known: &Service) -> bool {
+        known.service == service
+            && known.address == target.host
+            && known.port == target.port
+            && known.meta.get(CHECK) == Some(&self.describe(target))
+    }
+}
+
+/// Registers each target that is not registered just so; with `dry_run` only says what it would do. What was
+/// done goes to `done` one by one, so that the caller can tell it when a later one fails.
+///
+/// # Errors
+/// Consul cannot be reached or refuses; the targets after the last one in `done` are not registered.
+pub fn register(
+    consul: &Consul,
+    service: &str,
+    targets: &BTreeSet<Target>,
+    check: &Check,
+    dry_run: bool,
+    done: &mut Vec<Done>,
+) -> anyhow::Result<()> {
+    let known = consul.services()?;
+    for target in targets {
+        let result = match known.get(&target.id()) {
+            Some(known) if check.is_that_of(service, target, known) => Outcome::Unchanged,
+            Some(_) => Outcome::Updated,
+            None => Outcome::Registered,
+        };
+        if result != Outcome::Unchanged && !dry_run {
+            consul.register(&check.definition(service, target))?;
+        }
+        done.push(target.done(result));
+    }
+    Ok(())
+}
+
+/// Deregisters each target that is registered under this service name; otherwise as [`register`].
+///
+/// # Errors
+/// Consul cannot be reached or refuses; the targets after the last one in `done` are still registered.
+pub fn deregister(
+    consul: &Consul,
+    service: &str,
+    targets: &BTreeSet<Target>,
+    dry_run: bool,
+    done: &mut Vec<Done>,
+) -> anyhow::Result<()> {
+    let known = consul.services()?;
+    for target in targets {
+        let there = known.get(&target.id()).is_some_and(|known| known.service == service);
+        if there && !dry_run {
+            consul.deregister(&target.id())?;
+        }
+        done.push(target.done(if there { Outcome::Deregistered } else { Outcome::Absent }));
+    }
+    Ok(())
+}

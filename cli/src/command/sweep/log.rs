@@ -1,0 +1,148 @@
+//! The log of a sweeper that goes on: every deletion, and every other thing once, when it begins and when it changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{IsTerminal, stderr};
+use std::time::Duration;
+
+use tracing::{Level, info, warn};
+
+use super::metrics::Ended;
+use crate::cleanup::plan as delete;
+use crate::cleanup::plan::deleted;
+use crate::command::expire::rules as expire;
+use crate::command::sweep::pass as sweep;
+use crate::command::sweep::pass::End;
+use crate::output;
+
+/// Kept copies that are told singly per pass; of an outage with thousands of them the rest is only counted.
+const SHOWN: usize = 100;
+
+/// Logs to standard error from now on: for people on a terminal, else a JSON object a line.
+pub(super) fn start() {
+    let log = tracing_subscriber::fmt().with_max_level(Level::INFO).with_target(false).with_writer(stderr);
+    // Fails only where a log was started already, which then takes the events.
+    let _ = if stderr().is_terminal() {
+        log.try_init()
+    } else {
+        log.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
+    };
+}
+
+/// What was told, so that it is not told again.
+#[derive(Debug, Default)]
+pub(super) struct Journal {
+    /// Labels, gateway, reason.
+    kept: BTreeSet<(String, String, String)>,
+    unreadable: BTreeMap<String, String>,
+    holding: Option<String>,
+    error: Option<String>,
+}
+
+impl Journal {
+    /// A pass that came to its end.
+    pub(super) fn pass(
+        &mut self,
+        ended: Ended,
+        swept: &sweep::Report,
+        expired: &expire::Report,
+        took: Duration,
+    ) {
+        if self.error.take().is_some() {
+            info!("passes succeed again");
+        }
+        if !swept.dry_run {
+            done(swept, expired);
+        }
+        self.kept(swept, expired);
+        self.unreadable(swept);
+        let of = |count: usize| if swept.dry_run { 0 } else { count };
+        info!(
+            result = ended.word(),
+            in_place = swept.in_place,
+            deleted = of(swept.deleted()),
+            kept = swept.misplaced.len() - swept.deleted(),
+            expired = of(deleted(&expired.groups)),
+            unreadable = swept.unreadable.len(),
+            ms = output::millis(took),
+            "pass"
+        );
+    }
+
+    fn kept(&mut self, swept: &sweep::Report, expired: &expire::Report) {
+        let misplaced = swept.misplaced.iter().filter_map(|copy| match &copy.end {
+            End::Kept(reason) => Some((&copy.labels, &copy.on, reason.to_string())),
+            _ => None,
+        });
+        let due = expired.groups.iter().filter_map(|copy| match &copy.end {
+            delete::End::Kept(reason) => Some((&copy.labels, &copy.on, format!("not expired: {reason}"))),
+            _ => None,
+        });
+        let mut now = BTreeSet::new();
+        for (labels, on, reason) in misplaced.chain(due) {
+            now.insert((output::group(labels), on.clone(), reason));
+        }
+        let new: Vec<_> = now.difference(&self.kept).collect();
+        for (labels, on, reason) in new.iter().take(SHOWN) {
+            info!(labels, on, reason, "kept");
+        }
+        if new.len() > SHOWN {
+            info!(more = new.len() - SHOWN, "kept: more whose reason is new");
+        }
+        self.kept = now;
+    }
+
+    fn unreadable(&mut self, report: &sweep::Report) {
+        let found = report.unreadable.iter().map(|gateway| (gateway.gateway.clone(), gateway.reason.clone()));
+        let now: BTreeMap<String, String> = found.collect();
+        for (gateway, reason) in &now {
+            if self.unreadable.get(gateway) != Some(reason) {
+                warn!(gateway, reason, "gateway cannot be read");
+            }
+        }
+        for gateway in self.unreadable.keys().filter(|gateway| !now.contains_key(*gateway)) {
+            info!(gateway, "gateway can be read again, or is gone");
+        }
+        self.unreadable = now;
+    }
+
+    /// Why passes touch nothing for now; `None`: they do.
+    pub(super) fn holding(&mut self, reason: Option<String>) {
+        if reason == self.holding {
+            return;
+        }
+        match &reason {
+            Some(reason) => warn!(reason, "nothing is touched for now"),
+            None => info!("safe again"),
+        }
+        self.holding = reason;
+    }
+
+    /// A pass that ended with an error.
+    pub(super) fn failed(&mut self, error: &anyhow::Error) {
+        let error = format!("{error:#}");
+        if self.error.as_ref() != Some(&error) {
+            warn!(error, "pass failed: tried again at the next interval");
+        }
+        self.error = Some(error);
+    }
+}
+
+/// Every deletion, and those that failed.
+fn done(swept: &sweep::Report, expired: &expire::Report) {
+    for copy in &swept.misplaced {
+        let (labels, on, owner) = (output::group(&copy.labels), &copy.on, copy.owner.as_deref());
+        match &copy.end {
+            End::Deleted(why) => info!(labels, on, owner, why, "deleted"),
+            End::Failed(reason) => warn!(labels, on, owner, reason, "not deleted"),
+            End::Kept(_) => {}
+        }
+    }
+    for copy in &expired.groups {
+        let (labels, on, age_seconds) = (output::group(&copy.labels), &copy.on, copy.age_seconds);
+        match &copy.end {
+            delete::End::Deleted => info!(labels, on, age_seconds, "expired"),
+            delete::End::Failed(reason) => warn!(labels, on, reason, "not deleted"),
+            delete::End::Kept(_) => {}
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The few calls of the Consul agent's HTTP API that registering Pushgateways and finding them needs.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use reqwest::blocking::{Client, RequestBuilder, Response};
+use reqwest::{StatusCode, Url};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::error::BadInput;
+use crate::http::{Tls, read};
+
+/// An agent that has not answered by then has hung, or the address is wrong.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// What a token must allow to change a registration.
+const WRITE: &str = "service:write on the service";
+
+/// How to be let in by Consul: the flags and variables of the `consul` command, under the same names. Its address is
+/// the flag `--consul` of each command.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Consul")]
+pub struct ConsulArgs {
+    /// ACL token: to find Pushgateways it needs service:read and node:read, to register them service:write
+    #[arg(long, env = "CONSUL_HTTP_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+    /// File with the ACL token; goes before the token itself
+    #[arg(long, env = "CONSUL_HTTP_TOKEN_FILE", value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// File with the certificates (PEM) to trust for https besides the system's
+    #[arg(long, env = "CONSUL_CACERT", value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// File with the client's certificate (PEM)
+    #[arg(long, env = "CONSUL_CLIENT_CERT", value_name = "FILE", requires = "client_key")]
+    pub client_cert: Option<PathBuf>,
+    /// File with the key of the client's certificate (PEM)
+    #[arg(long, env = "CONSUL_CLIENT_KEY", value_name = "FILE", requires = "client_cert")]
+    pub client_key: Option<PathBuf>,
+}
+
+/// A client of one agent.
+#[derive(Clone, Debug)]
+pub struct Consul {
+    pub(super) client: Client,
+    pub(super) base: String,
+    token: Option<String>,
+}
+
+/// A service as the agent knows it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Service {
+    /// Its name.
+    pub service: String,
+    /// As registered; may be empty.
+    pub address: String,
+    /// As registered.
+    pub port: u16,
+    /// Free key-value pairs.
+    #[serde(default)]
+    pub meta: BTreeMap<String, String>,
+}
+
+impl Consul {
+    /// Prepares a client; asks nothing yet. `address` is `host:port` or a URL; `CONSUL_HTTP_SSL` makes the former https.
+    ///
+    /// # Errors
+    /// [`BadInput`] when the address or a file is unusable.
+    pub fn new(address: &str, args: &ConsulArgs) -> anyhow::Result<Self> {
+        let mut client = crate::http::client(TIMEOUT);
+        let base = match address.split_once("://") {
+            Some(("http" | "https", _)) => address.trim_end_matches('/').to_owned(),
+            Some(("unix", path)) => {
+                client = client.unix_socket(path);
+                "http://consul".to_owned()
+            }
+            Some(_) => bail!(BadInput(format!(
+                "--consul: found {address:?}, allowed host:port, http://…, https://… or unix:///path"
+            ))),
+            None if variable("CONSUL_HTTP_SSL").is_some_and(|on| on == "true" || on == "1") => {
+                format!("https://{address}")
+            }
+            None => format!("http://{address}"),
+        };
+        let tls = Tls {
+            ca_file: args.ca_file.as_deref(),
+            cert: args.client_cert.as_deref(),
+            key: args.client_key.as_deref(),
+        };
+        let client = tls.add_to(client)?;
+        let token = match &args.token_file {
+            Some(path) => Some(String::from_utf8_lossy(&read(path)?).trim().to_owned()),
+            None => args.token.clone(),
+        };
+        let client =
+            client.build().map_err(|error| BadInput(format!("Consul's address {address:?}: {error}")))?;
+        Ok(Self { client, base, token: token.filter(|token| !token.is_empty()) })
+    }
+
+    /// Where requests go.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.base
+    }
+
+    /// The services that are registered at this agent, by ID; with an ACL token only those it may read.
+    ///
+    /// # Errors
+    /// The agent cannot be reached or refuses.
+    pub fn services(&self) -> anyhow::Result<BTreeMap<String, Service>> {
+        let response = self.send(self.client.get(self.url("/v1/agent/services")), WRITE)?;
+        response.json().with_context(|| format!("{} does not answer as a Consul agent does", self.base))
+    }
+
+    /// Registers a service, or changes the one with this ID and all its checks.
+    ///
+    /// # Errors
+    /// The agent cannot be reached or refuses.
+    pub fn register(&self, definition: &Value) -> anyhow::Result<()> {
+        let url = self.url("/v1/agent/service/register?replace-existing-checks=true");
+        self.send(self.client.put(url).json(definition), WRITE).map(drop)
+    }
+
+    /// Removes a service and its checks.
+    ///
+    /// # Errors
+    /// The agent cannot be reached or refuses, also when it does not know the ID.
+    pub fn deregister(&self, id: &str) -> anyhow::Result<()> {
+        let url = self.url(&format!("/v1/agent/service/deregister/{id}"));
+        self.send(self.client.put(url), WRITE).map(drop)
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// The URL of a path whose segments may hold anything.
+    pub(super) fn path(&self, segments: &[&str]) -> anyhow::Result<Url> {
+        let bad = |error: &dyn std::fmt::Display| BadInput(format!("--consul: {}: {error}", self.base));
+        let mut url = Url::parse(&self.base).map_err(|error| bad(&error))?;
+        url.path_segments_mut().map_err(|()| bad(&"it cannot be a base"))?.pop_if_empty().extend(segments);
+        Ok(url)
+    }
+
+    /// Sends a request; `needs` is what the token must allow, for the advice when it is refused.
+    pub(super) fn send(&self, request: RequestBuilder, needs: &str) -> anyhow::Result<Response> {
+        self.accept(self.ask(request)?, needs)
+    }
+
+    /// Sends a request, whatever the answer.
+    pub(super) fn ask(&self, mut request: RequestBuilder) -> anyhow::Result<Response> {
+        if let Some(token) = &self.token {
+            request = request.header("X-Consul-Token", token);
+        }
+        request.send().with_context(|| {
+            let base = &self.base;
+            format!("Consul's agent at {base} cannot be reached; check --consul, for https --ca-file")
+        })
+    }
+
+    pub(super) fn accept(&self, response: Response, needs: &str) -> anyhow::Result<Response> {
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let advice = match (status, &self.token) {
+            (StatusCode::FORBIDDEN, None) => format!("; set CONSUL_HTTP_TOKEN to a token with {needs}"),
+            (StatusCode::FORBIDDEN, Some(_)) => format!("; the token needs {needs}"),
+            _ => String::new(),
+        };
+        bail!(
+            "Consul's agent at {} refuses ({}): {}{advice}",
+            self.base,
+            status.as_u16(),
+            response.text().unwrap_or_default().trim()
+        )
+    }
+}
+
+/// The address that `--consul` gives, else that of a file, else `CONSUL_HTTP_ADDR`, else the agent on this machine.
+#[must_use]
+pub fn address(flag: Option<&str>, from_file: Option<&str>) -> String {
+    let given = [flag, from_file].into_iter().flatten().find(|address| !address.is_empty());
+    let given = given.map(str::to_owned).or_else(|| variable("CONSUL_HTTP_ADDR"));
+    given.unwrap_or_else(|| "127.0.0.1:8500".to_owned())
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|text| !text.is_empty())
+}

@@ -1,0 +1,194 @@
+//! The fleet as the filter sees it: settings and members, from a file or from Consul.
+//!
+//! `--config` names the filter's JSON, or Envoy's rendered ECDS file that holds it. `--consul` replaces the members by
+//! those that are registered, by the rules of the templates ([`crate::members`]), so that the ring is the one that
+//! consul-template renders. What cannot be read is an error, never an empty fleet.
+
+use std::fs::{self, Metadata};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, bail};
+use pushring_router::{Config, Member, Router};
+use serde_json::{Map, Value};
+
+use crate::consul::client::{Consul, ConsulArgs};
+use crate::error::{BadInput, NotSafe};
+use crate::members;
+use crate::members::{ConsulSettings, Settings};
+use crate::ring_file::filter_json;
+
+/// Where the settings and the members of the fleet come from.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Fleet")]
+pub struct FleetArgs {
+    /// The filter's configuration (JSON), or Envoy's ring file with it inside, such as live/ring.yaml
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Take the members from this Consul agent (http://host:port) instead of the file: those that are passing
+    #[arg(long, value_name = "URL")]
+    pub consul: Option<String>,
+    /// Name of the service in Consul
+    #[arg(long, value_name = "NAME", default_value = "pushgateway", requires = "consul")]
+    pub service: String,
+    /// Datacenter to ask, may be repeated; none: that of the agent
+    #[arg(long = "datacenter", value_name = "NAME", requires = "consul")]
+    pub datacenters: Vec<String>,
+    /// Tag that a registration must have, may be repeated; as in the templates' settings.yaml
+    #[arg(long = "tag", value_name = "TAG", requires = "consul")]
+    pub tags: Vec<String>,
+    #[command(flatten)]
+    access: ConsulArgs,
+}
+
+/// A checked [`FleetArgs`], from which the fleet can be read again and again.
+#[derive(Debug)]
+pub struct Source {
+    config: PathBuf,
+    consul: Option<Consul>,
+    service: ConsulSettings,
+}
+
+/// The fleet at one moment.
+#[derive(Clone, Debug)]
+pub struct Fleet {
+    /// Settings and the members in force.
+    pub router: Router,
+    /// Members that are registered in Consul but not passing: not on the ring, but they may hold groups. Empty where
+    /// the members come from the file.
+    pub registered: Vec<Member>,
+    /// Registrations in Consul that cannot be members, and why; one line each.
+    pub skipped: Vec<String>,
+    /// When settings or members last changed: when the file was written or moved to its place. None where the members come from Consul,
+    /// which does not tell.
+    pub changed: Option<SystemTime>,
+}
+
+impl FleetArgs {
+    /// Checks the flags; reads nothing but the files of `--token-file`, `--ca-file` and the like.
+    ///
+    /// # Errors
+    /// [`BadInput`] when Consul's address or one of those files is unusable.
+    pub fn source(&self) -> anyhow::Result<Source> {
+        let consul = self.consul.as_deref().map(|address| Consul::new(address, &self.access));
+        let service = ConsulSettings {
+            service: self.service.clone(),
+            datacenters: self.datacenters.clone(),
+            tags: self.tags.clone(),
+        };
+        Ok(Source { config: self.config.clone(), consul: consul.transpose()?, service })
+    }
+}
+
+impl Source {
+    /// The Consul of `--consul`.
+    #[must_use]
+    pub fn consul(&self) -> Option<&Consul> {
+        self.consul.as_ref()
+    }
+
+    /// Which registrations in Consul are the fleet.
+    pub(crate) fn service(&self) -> &ConsulSettings {
+        &self.service
+    }
+
+    /// Reads the fleet as it is now.
+    ///
+    /// # Errors
+    /// [`BadInput`] when the file is unreadable or the filter would refuse it. [`NotSafe`] when so few of the
+    /// registered members are passing that the templates' ring would be refused: Envoy keeps its last ring then, and
+    /// nobody else knows it. Anything else when Consul cannot be read.
+    pub fn read(&self) -> anyhow::Result<Fleet> {
+        match &self.consul {
+            None => Fleet::from_file(&self.config),
+            Some(consul) => self.read_consul(consul),
+        }
+    }
+
+    fn read_consul(&self, consul: &Consul) -> anyhow::Result<Fleet> {
+        let settings = Settings {
+            consul: self.service.clone(),
+            min_members_share: members::a_third(),
+            filter: settings_of(&self.config)?,
+        };
+        let none = [String::new()];
+        let datacenters =
+            if self.service.datacenters.is_empty() { &none } else { &*self.service.datacenters };
+        let mut found = Vec::new();
+        for datacenter in datacenters {
+            let datacenter = Some(&**datacenter).filter(|name| !name.is_empty());
+            found.extend(consul.registrations(&self.service.service, datacenter, &self.service.tags)?);
+        }
+        let members = members::members(&settings, &found);
+        let router = Router::parse(members.ring.as_bytes()).map_err(|error| {
+            NotSafe(format!(
+                "service {:?} in Consul has {} members registered, {} of them not passing: {error}. \
+                 Envoy keeps the ring it has; wait until more are passing, or deregister those that are gone",
+                self.service.service,
+                members.clusters.len(),
+                members.off_ring.len()
+            ))
+        })?;
+        Ok(Fleet { router, registered: members.off_ring, skipped: members.skipped, changed: None })
+    }
+}
+
+impl Fleet {
+    /// Reads settings and members from a file: the filter's JSON, or Envoy's ECDS file with it inside.
+    ///
+    /// # Errors
+    /// [`BadInput`] when it is unreadable, or when the filter would refuse it: then with the filter's words.
+    pub fn from_file(path: &Path) -> anyhow::Result<Self> {
+        let text = read(path)?;
+        let metadata = fs::metadata(path);
+        let router = parse(&text).map_err(|error| BadInput(format!("{}: {error:#}", path.display())))?;
+        // A time in the future would never come to be long ago.
+        let changed = metadata.ok().map(|metadata| changed(&metadata).min(SystemTime::now()));
+        Ok(Self { router, registered: Vec::new(), skipped: Vec::new(), changed })
+    }
+}
+
+/// When its text or its name changed last: what is moved or copied here with its old time stamp (`mv`, `rsync -a`) is in
+/// force since it came.
+fn changed(metadata: &Metadata) -> SystemTime {
+    let came = u64::try_from(metadata.ctime()).ok();
+    let came = came.and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds)));
+    let modified = metadata.modified().ok();
+    came.into_iter().chain(modified).max().unwrap_or_else(SystemTime::now)
+}
+
+/// Reads a file that the caller named.
+///
+/// # Errors
+/// [`BadInput`] with the name of the file.
+pub fn read(path: &Path) -> anyhow::Result<String> {
+    fs::read_to_string(path).with_context(|| BadInput(path.display().to_string()))
+}
+
+/// Everything that the filter checks, in its words, on the text of a file of either kind.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn parse(text: &str) -> anyhow::Result<Router> {
+    Ok(Router::parse(filter_json(text)?.as_bytes())?)
+}
+
+/// The fields of the file but `members` and `min_members`; checked as if it had none.
+fn settings_of(path: &Path) -> anyhow::Result<Map<String, Value>> {
+    let text = read(path)?;
+    let fields = || -> anyhow::Result<Map<String, Value>> {
+        let json = filter_json(&text)?;
+        let Ok(Value::Object(mut fields)) = serde_json::from_str(&json) else {
+            // Not JSON, or not an object: the filter's parser says so.
+            Config::parse(json.as_bytes())?;
+            bail!("found no JSON object");
+        };
+        fields.insert("members".to_owned(), Value::Array(Vec::new()));
+        fields.insert("min_members".to_owned(), 0.into());
+        Config::parse(Value::Object(fields.clone()).to_string().as_bytes())?;
+        fields.retain(|field, _| field != "members" && field != "min_members");
+        Ok(fields)
+    };
+    fields().map_err(|error| BadInput(format!("{}: {error:#}", path.display())).into())
+}
