@@ -1,6 +1,6 @@
-//! A filter made with the SDK that does nothing with a request: the floor of what any filter in Wasm costs.
+//! A filter on the SDK that does nothing: the minimum cost of any Wasm filter.
 
-#![allow(missing_docs)] // the module's entry point is made by the SDK's macro; nothing else is public
+#![allow(missing_docs)] // the SDK's macro makes the only public item, the entry point of the module
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
