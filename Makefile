@@ -22,7 +22,7 @@ RUNS ?= 20000
 # Of members, for each mode, in `make chaos`.
 CHANGES ?= 1000
 
-.PHONY: help run test lint fmt e2e bench bench-placement bench-sweep fuzz chaos wasm tools clean unit wasm-tests
+.PHONY: help run test lint fmt e2e bench bench-against bench-placement bench-sweep fuzz chaos wasm tools clean unit wasm-tests
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -66,17 +66,22 @@ fuzz: $(BIN)/.cargo-fuzz-$(CARGO_FUZZ) ## every fuzz target for a bounded number
 			target/fuzz/corpus/$$target > target/fuzz/$$target.log 2>&1 \
 			|| { tail -40 target/fuzz/$$target.log; exit 1; }; done
 
-bench: wasm $(BIN)/envoy $(TOOLS)/debian/.installed ## pushes through pushring, Envoy's own policies, nginx, HAProxy; ROUNDS=2 PART=compare ONLY=Lua
+bench: wasm $(BIN)/envoy $(TOOLS)/debian/.installed ## CPU time of a push through pushring, Envoy's own policies, nginx, HAProxy; ROUNDS=2 PART=compare ONLY=Lua
 	cargo build --quiet --release -p noop-filter -p calls-filter --target $(WASM_TARGET)
 	cargo run --profile bench -p pushring-bench -- $(if $(ROUNDS),--rounds $(ROUNDS)) \
 		$(if $(PART),--part $(PART)) $(if $(ONLY),--only "$(ONLY)")
+	bench/pictures.py
+
+bench-against: wasm $(BIN)/envoy ## this build of the filter against another one, in one interleaved run; MODULE=other.wasm ROUNDS=60
+	cargo run --profile bench -p pushring-bench -- --against $(MODULE) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 bench-sweep: $(RUST) $(BIN)/pushgateway ## time and memory of one sweep over 50 gateways with 20,000 groups
 	cargo build --quiet --release -p pushring
 	cargo run --quiet --profile bench -p pushring-bench --bin sweep -- target/release/pushring
 
-bench-placement: wasm $(BIN)/envoy ## groups that move needlessly, evenness of spread: pushring, dynamic-sharding, Envoy's own RING_HASH and MAGLEV
+bench-placement: wasm $(BIN)/envoy ## needless moves and spread of pushring, dynamic-sharding, Envoy's RING_HASH and MAGLEV
 	cargo run --quiet --profile bench -p pushring-bench --bin placement
+	bench/pictures.py
 
 chaos: wasm $(addprefix $(BIN)/,pushgateway consul consul-template envoy) ## members come and go under load, no push is lost; CHANGES=60 MODE=endpoint SEED=1
 	cargo build -q -p pushring -p pushring-tests --bin pushring --bin pushring-chaos

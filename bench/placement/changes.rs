@@ -1,25 +1,24 @@
-//! The series of membership changes, and the judgement on what moved.
+//! The series of membership changes, and the count of moved groups.
 
-/// A member of a fleet: one of the names in `testdata/fleets.tsv`, by its number.
+/// A member of a fleet; `id` is the index of its name in `testdata/fleets.tsv`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Member {
     pub(crate) id: usize,
     pub(crate) weight: u32,
 }
 
-/// The first `size` members, each of weight 1.
+/// Returns the first `size` members, each of weight 1.
 pub(crate) fn first(size: usize) -> Vec<Member> {
     (0..size).map(|id| Member { id, weight: 1 }).collect()
 }
 
-/// A fleet as it is after a change; `change` is empty where a series begins.
+/// A fleet after a change; `change` is empty at the start of a series.
 pub(crate) struct Stage {
     pub(crate) change: &'static str,
     pub(crate) members: Vec<Member>,
 }
 
-/// All series, one after the other. A member that leaves is never the one that joined before it, so that no step is
-/// another one in reverse.
+/// Returns all series. A member that leaves is never the one that has just joined, so that no change reverts another.
 pub(crate) fn stages() -> Vec<Stage> {
     let mut stages = Vec::new();
     let mut series = |size, changes: &[(&'static str, &[usize], &[usize])]| {
@@ -51,16 +50,16 @@ pub(crate) fn stages() -> Vec<Stage> {
     stages
 }
 
-/// Groups that a change moved.
+/// Number of groups that a change moved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Moves {
     pub(crate) all: usize,
-    /// Between two members that were there before and after, with the same weight.
+    /// Moves between two members that both stayed with the same weight.
     pub(crate) needless: usize,
 }
 
 impl Moves {
-    /// Compares the owner of each group, by id, in two fleets.
+    /// Compares the owner of each group in two fleets.
     pub(crate) fn new(fleets: [&[Member]; 2], owners: [&[usize]; 2]) -> Self {
         let stays = |id| {
             let [before, after] = fleets.map(|fleet| fleet.iter().find(|member| member.id == id));
@@ -75,7 +74,7 @@ impl Moves {
     }
 }
 
-/// Groups on the fullest member relative to the mean.
+/// Returns the number of groups on the fullest member relative to the mean.
 pub(crate) fn max_to_mean(owners: &[usize], size: usize) -> f64 {
     let count = |id| owners.iter().filter(|&&owner| owner == id).count();
     let most = (0..size).map(count).max().unwrap_or(0);

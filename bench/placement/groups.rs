@@ -1,10 +1,9 @@
-//! The fixed set of groups that is placed everywhere.
+//! The fixed set of groups.
 
-/// As many as a large installation has.
+/// Number of groups, as in a large installation.
 pub(crate) const GROUPS: usize = 20_000;
 
-/// The push path of each group, in the spelling that `pushring owner` gives: other placements know a group by its path
-/// alone, and are judged here by what they do with one spelling.
+/// Returns the push path of each group. All paths have the same spelling, because the other placements hash the path.
 pub(crate) fn paths() -> Vec<String> {
     let path = |i| match i % 3 {
         0 => format!("/metrics/job/nightly-{i}"),

@@ -1,8 +1,8 @@
-//! `make bench-placement`: which groups move needlessly when members change, and how evenly groups spread.
+//! `make bench-placement`: the groups that move needlessly when members change, and the spread of the groups.
 //!
-//! Five placements get the same groups and the same members. pushring and dynamic-sharding's ring are asked through the
-//! router, pushring in a real Envoy as well, and both answers must be equal; Envoy's own RING_HASH and MAGLEV are asked
-//! by sending each group through a real Envoy. Everything is counted, nothing timed: each run gives the same.
+//! Five placements have the same groups and the same members. The router computes the owners of pushring's and
+//! dynamic-sharding's rings; a real Envoy with the filter must agree with the former. For Envoy's own RING_HASH and MAGLEV
+//! each group is sent through a real Envoy. The program counts and times nothing, so every run has the same result.
 
 mod changes;
 mod groups;
@@ -10,31 +10,25 @@ mod native;
 mod probe;
 mod pushring;
 mod report;
-mod svg;
 mod upstream;
 #[path = "../../testdata/vectors.rs"]
 mod vectors;
 
 use anyhow::{Result, ensure};
-use indicatif::{ProgressBar, ProgressStyle};
-use pushring_tests::tools;
+use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
 use changes::{Member, Moves};
 use native::{CLUSTERS, Native};
 use pushring::Filter;
-use report::{Change, Report, Spread};
+use report::{COUNTED, Change, PLACEMENTS, Report, Spread};
 
-/// In the order of the columns.
-const PLACEMENTS: [&str; 5] =
-    ["pushring", "dynamic-sharding", "RING_HASH", "RING_HASH, ring of 65,536", "MAGLEV"];
-/// Of these sizes the groups on each member are counted, in as many fleets; the most is what there are names for.
-const COUNTED: ([usize; 3], usize) = ([3, 10, 100], 4);
-/// Of these sizes the exact shares are taken, in all fleets.
+/// Numbers of members with which the exact shares are computed, in all fleets.
 const EXACT: [usize; 6] = [2, 3, 5, 10, 30, 100];
+/// Number of names in `testdata/fleets.tsv`.
 const MEMBERS: usize = 100;
 
-/// By placement the owner of each group, by id; none where the placement cannot have such members.
+/// The id of the owner of each group, by placement; `None` if the placement does not support such members.
 type Owners = [Option<Vec<usize>>; PLACEMENTS.len()];
 
 struct Bench {
@@ -48,12 +42,11 @@ fn main() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let addresses = upstream::start(MEMBERS)?;
     let steps = changes::stages().len() * (1 + CLUSTERS.len()) + COUNTED.0.len() * COUNTED.1 * CLUSTERS.len();
-    let style = ProgressStyle::with_template("{msg:40} [{bar:30}] {pos}/{len} {eta}")?;
     let bench = Bench {
         paths: groups::paths(),
         native: Native::start(&dir.path().join("native"), &addresses)?,
         filter: Filter::start(&dir.path().join("pushring"), &addresses)?,
-        bar: ProgressBar::new(steps as u64).with_style(style),
+        bar: pushring_bench::progress("placement", steps),
     };
     let report = Report {
         envoy: bench.native.version()?,
@@ -63,16 +56,11 @@ fn main() -> Result<()> {
     };
     bench.bar.finish_and_clear();
     report.print();
-    let root = tools::repository();
-    std::fs::create_dir_all(root.join("bench/results"))?;
-    std::fs::write(root.join("bench/results/placement.json"), format!("{:#}\n", report.json()))?;
-    std::fs::write(root.join("docs/placement.svg"), svg::draw(&report))?;
-    println!("Written: bench/results/placement.json, docs/placement.svg");
-    Ok(())
+    pushring_bench::write("placement", &report.lines())
 }
 
 impl Bench {
-    /// The series of changes, in the first fleet.
+    /// Counts the moved groups in the series of changes, with the names of the first fleet.
     fn changes(&self) -> Result<Vec<Change>> {
         let names = &vectors::fleets()[0];
         let mut changes = Vec::new();
@@ -95,7 +83,7 @@ impl Bench {
         Ok(changes)
     }
 
-    /// How many groups the fullest member has, relative to the mean.
+    /// Counts the groups on the fullest member relative to the mean.
     fn counted(&self) -> Result<Vec<Spread<{ PLACEMENTS.len() }>>> {
         let (sizes, fleets) = COUNTED;
         let spread = |size| {
@@ -129,7 +117,7 @@ impl Bench {
     }
 }
 
-/// The largest share of the circle relative to the mean, of pushring and dynamic-sharding.
+/// Computes the largest share of the ring relative to the mean, for pushring and dynamic-sharding.
 fn exact() -> Result<Vec<Spread<2>>> {
     let fleets = vectors::fleets();
     let mean = |settings: &Value, size: usize| {

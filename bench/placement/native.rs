@@ -1,4 +1,4 @@
-//! A real Envoy that places by itself: RING_HASH and MAGLEV.
+//! A real Envoy with its own consistent hashing: RING_HASH and MAGLEV.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 use crate::changes::Member;
 use crate::probe;
 
-/// The clusters of `native.yaml`, and the folder that it names.
+/// The clusters of `native.yaml`, and the folder in it.
 pub(crate) const CLUSTERS: [&str; 3] = ["ring_hash", "ring_hash_65536", "maglev"];
 const FOLDER: &str = "/etc/placement";
 
-/// Killed when dropped.
+/// An Envoy; killed when dropped.
 pub(crate) struct Native {
     push: SocketAddr,
     admin: Client,
@@ -27,10 +27,10 @@ pub(crate) struct Native {
 }
 
 impl Native {
-    /// In the folder `dir`, with no members yet; `addresses` are those of the members by number.
+    /// Starts it in the folder `dir` without members; `addresses` are the addresses of the members by number.
     pub(crate) fn start(dir: &Path, addresses: &[SocketAddr]) -> Result<Self> {
         fs::create_dir_all(dir.join("live"))?;
-        let name = dir.to_str().context("the folder's name is not UTF-8")?;
+        let name = dir.to_str().with_context(|| format!("{}: the path is not UTF-8", dir.display()))?;
         let bootstrap = dir.join("native.yaml");
         fs::write(&bootstrap, include_str!("native.yaml").replace(FOLDER, name))?;
         write(dir, &json!([]))?;
@@ -50,10 +50,10 @@ impl Native {
         Ok(Self { push: push.parse().context(push)?, admin, dir, addresses, _process: process })
     }
 
-    /// Puts these members into all clusters, under their names (`names[id]`): Envoy places them by name, as pushring
-    /// does, so that the result is the same on any ports. Returns when Envoy has them.
+    /// Sets the members of all clusters and waits until Envoy lists them. Envoy hashes their names (`names[id]`), as
+    /// pushring does, so that the result does not depend on their ports.
     pub(crate) fn set(&self, members: &[Member], names: &[&str]) -> Result<()> {
-        // Out with those before: nothing is left of the names that they had.
+        // First without members, so that no name of an earlier member remains.
         for members in [&[], members] {
             let endpoint = |member: &Member| {
                 let address = self.addresses[member.id];
@@ -70,19 +70,19 @@ impl Native {
         Ok(())
     }
 
-    /// Of Envoy, as in 1.40.0.
+    /// Returns the version of Envoy, such as 1.40.0.
     pub(crate) fn version(&self) -> Result<String> {
         let info = self.admin.get("/server_info")?.json()?;
         let version = info["version"].as_str().and_then(|version| version.split('/').nth(1));
-        Ok(version.context("Envoy tells no version")?.to_owned())
+        Ok(version.context("Envoy reports no version")?.to_owned())
     }
 
-    /// Who gets the push of each path in one of [`CLUSTERS`].
+    /// Returns the owner of each path in one of [`CLUSTERS`].
     pub(crate) fn owners(&self, cluster: &str, paths: &[String]) -> Result<Vec<usize>> {
         probe::members(self.push, paths, &format!("x-cluster: {cluster}"))
     }
 
-    /// Waits until the admin page lists exactly these members, with their weights, in each cluster.
+    /// Waits until each cluster has exactly these members with their weights.
     fn wait(&self, members: &[Member]) -> Result<()> {
         let line = |cluster: &str, member: &Member| {
             format!("{cluster}::{}::weight::{}", self.addresses[member.id], member.weight)
@@ -99,7 +99,7 @@ impl Native {
     }
 }
 
-/// Moves the file in, as Envoy needs it.
+/// Writes the endpoint file by a rename, because Envoy watches for moves.
 fn write(dir: &Path, endpoints: &Value) -> Result<()> {
     let file = dir.join("members.json");
     let response = json!({ "resources": [{

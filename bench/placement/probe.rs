@@ -1,4 +1,4 @@
-//! Asks an Envoy which member gets each push.
+//! Pushes through an Envoy to find out which member receives each push.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -10,13 +10,13 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::upstream::MEMBER;
 
 const CONNECTIONS: usize = 4;
-/// Requests sent ahead of their answers on one connection.
+/// Pipelined requests on one connection.
 const AHEAD: usize = 64;
-/// A server that has not answered by then never will.
+/// Time limit of an answer.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The number of the member that answers a PUT to each path; `header` goes with every request. One request goes ahead
-/// on its own: when it is answered, the worker of an Envoy has taken in what the main thread told it before.
+/// Returns the number of the member that answers a PUT to each path; every request carries `header`. A single request
+/// comes first: its answer shows that the worker has applied all earlier updates of the main thread.
 pub(crate) fn members(envoy: SocketAddr, paths: &[String], header: &str) -> Result<Vec<usize>> {
     batch(envoy, paths.get(..1).unwrap_or_default(), header)?;
     let each = paths.len().div_ceil(CONNECTIONS).max(1);
@@ -25,13 +25,13 @@ pub(crate) fn members(envoy: SocketAddr, paths: &[String], header: &str) -> Resu
             paths.chunks(each).map(|paths| scope.spawn(move || batch(envoy, paths, header))).collect();
         let mut members = Vec::with_capacity(paths.len());
         for batch in batches {
-            members.extend(batch.join().ok().context("a thread ended")??);
+            members.extend(batch.join().ok().context("a thread panicked")??);
         }
         Ok(members)
     })
 }
 
-/// All on one connection.
+/// Sends all requests over one connection.
 fn batch(envoy: SocketAddr, paths: &[String], header: &str) -> Result<Vec<usize>> {
     let mut stream = TcpStream::connect(envoy)?;
     stream.set_nodelay(true)?;
@@ -53,17 +53,17 @@ fn batch(envoy: SocketAddr, paths: &[String], header: &str) -> Result<Vec<usize>
 fn answer(reader: &mut impl BufRead) -> Result<usize> {
     let mut status = String::new();
     reader.read_line(&mut status)?;
-    ensure!(status.starts_with("HTTP/1.1 200 "), "the answer is {status:?}");
+    ensure!(status.starts_with("HTTP/1.1 200 "), "found the status {status:?}, expected 200");
     let mut member = None;
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line)? == 0 {
-            bail!("the answer breaks off");
+            bail!("the connection closed within an answer");
         }
         match line.trim_end().split_once(": ") {
             Some((MEMBER, id)) => member = Some(id.parse()?),
             Some(_) => {}
-            None => return member.context("the answer is not of a member"),
+            None => return member.context("the answer names no member"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! pushring: its router, and the filter in a real Envoy with the shipped configuration.
+//! pushring: the router, and the filter in a real Envoy with the shipped configuration.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
@@ -12,12 +12,12 @@ use serde_json::{Value, json};
 use crate::changes::Member;
 use crate::probe;
 
-/// The settings with which the router places as dynamic-sharding does.
+/// Returns the settings for the placement of dynamic-sharding.
 pub(crate) fn dynamic_sharding() -> Value {
     json!({ "placement": { "type": "dynamic-sharding" }, "route_by": "path" })
 }
 
-/// The router for these members and further settings.
+/// Returns the router for these members and further settings.
 pub(crate) fn router(settings: &Value, members: &[Member], names: &[&str]) -> Result<Router> {
     let mut config = settings.clone();
     config["members"] =
@@ -25,14 +25,14 @@ pub(crate) fn router(settings: &Value, members: &[Member], names: &[&str]) -> Re
     Ok(Router::parse(config.to_string().as_bytes())?)
 }
 
-/// The owner of each path, by id. The router may keep its members in another order.
+/// Returns the id of the owner of each path. The router may sort its members.
 pub(crate) fn owners(router: &Router, names: &[&str], paths: &[String]) -> Result<Vec<usize>> {
     let ids: HashMap<&str, usize> = names.iter().copied().zip(0..).collect();
     let owner = |path: &String| ids.get(router.owner_of(path.as_bytes())?.owner?.name.as_str()).copied();
     paths.iter().map(|path| owner(path).with_context(|| format!("{path} has no owner"))).collect()
 }
 
-/// Envoy with the filter, endpoint mode; killed when dropped.
+/// An Envoy with the filter in endpoint mode; killed when dropped.
 pub(crate) struct Filter {
     envoy: Envoy,
     layout: Layout,
@@ -40,7 +40,7 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
-    /// In the folder `dir`, with no members yet; `addresses` are those of the members by number.
+    /// Starts it in the folder `dir` without members; `addresses` are the addresses of the members by number.
     pub(crate) fn start(dir: &Path, addresses: &[SocketAddr]) -> Result<Self> {
         let layout = Layout::create(dir, Mode::Endpoint, Ports::default())?;
         let mut config = live::config(Mode::Endpoint, &[])?;
@@ -50,7 +50,7 @@ impl Filter {
         Ok(Self { envoy, layout, addresses: addresses.to_vec() })
     }
 
-    /// Who gets the push of each path when these are the members.
+    /// Sets the members and returns the owner of each path.
     pub(crate) fn owners(&self, members: &[Member], names: &[&str], paths: &[String]) -> Result<Vec<usize>> {
         let as_live = |member: &Member| live::Member {
             name: names[member.id].to_owned(),
@@ -61,7 +61,7 @@ impl Filter {
         let config = live::config(Mode::Endpoint, &members)?;
         self.layout.write(&config)?;
         let wanted: BTreeSet<&str> = members.iter().map(|member| member.address.as_str()).collect();
-        // In the cluster of the pushes: each cluster reads the file by itself.
+        // Each cluster reads the endpoint file separately; only the one for pushes counts.
         poll_until("Envoy to have the members", || {
             let clusters = self.envoy.admin("/clusters").ok()?;
             let address = |line| str::strip_prefix(line, "pushgateway::")?.split_once("::rq_total::");

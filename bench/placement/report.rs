@@ -1,22 +1,27 @@
-//! The results as tables and as JSON.
+//! The results as tables and as lines of the result file.
 
-use comfy_table::{Table, presets::ASCII_MARKDOWN};
+use comfy_table::Table;
 use serde_json::{Map, Value, json};
 
 use crate::changes::Moves;
 use crate::groups::GROUPS;
-use crate::{COUNTED, PLACEMENTS};
 
-/// All that was measured.
+/// The placements, in the order of the columns.
+pub(crate) const PLACEMENTS: [&str; 5] =
+    ["pushring", "dynamic-sharding", "RING_HASH", "RING_HASH, ring of 65,536", "MAGLEV"];
+/// Numbers of members with which the groups on each member are counted, and the number of fleets.
+pub(crate) const COUNTED: ([usize; 3], usize) = ([3, 10, 100], 4);
+
+/// All results.
 pub(crate) struct Report {
-    /// Its version.
+    /// The version of Envoy.
     pub(crate) envoy: String,
     pub(crate) changes: Vec<Change>,
     pub(crate) counted: Vec<Spread<{ PLACEMENTS.len() }>>,
     pub(crate) exact: Vec<Spread<2>>,
 }
 
-/// What one change of members moved, by placement; none where the placement cannot have such members.
+/// The groups that one change of members moved, by placement; `None` if the placement does not support such members.
 pub(crate) struct Change {
     pub(crate) change: &'static str,
     pub(crate) moves: [Option<Moves>; PLACEMENTS.len()],
@@ -29,15 +34,17 @@ pub(crate) struct Spread<const PLACEMENTS: usize> {
 }
 
 impl Report {
-    /// For people.
+    /// Prints the tables.
     pub(crate) fn print(&self) {
         println!(
-            "Groups moved, of {GROUPS}; in brackets needlessly (Envoy {})\n{}\n",
+            "Moved groups of {GROUPS}, in brackets needlessly moved ones (Envoy {})\n{}\n",
             self.envoy,
             self.moves()
         );
         let (_, fleets) = COUNTED;
-        println!("Most groups on a member relative to the mean, {GROUPS} groups, mean of {fleets} fleets");
+        println!(
+            "Groups on the fullest member relative to the mean, {GROUPS} groups, mean of {fleets} fleets"
+        );
         println!("{}\n", spread(&self.counted));
         println!("Largest share of a member relative to the mean, exact, mean of 40 fleets");
         println!("{}\n", spread(&self.exact));
@@ -52,8 +59,8 @@ impl Report {
         table
     }
 
-    /// Over the changes that every placement can have.
-    pub(crate) fn sum(&self) -> [Option<Moves>; PLACEMENTS.len()] {
+    /// Sums over the changes that all placements support.
+    fn sum(&self) -> [Option<Moves>; PLACEMENTS.len()] {
         let mut sum = [Moves::default(); PLACEMENTS.len()];
         for change in &self.changes {
             if change.moves.iter().any(Option::is_none) {
@@ -67,30 +74,24 @@ impl Report {
         sum.map(Some)
     }
 
-    /// For programs.
-    pub(crate) fn json(&self) -> Value {
+    /// Returns the lines of the result file.
+    pub(crate) fn lines(&self) -> Vec<Value> {
         let moves = |moves: &Option<Moves>| {
             moves.map_or(Value::Null, |moves| json!({ "all": moves.all, "needless": moves.needless }))
         };
-        let change = |change: &Change| json!({ "change": change.change, "moved": named(change.moves.iter().map(moves)) });
-        json!({
-            "groups": GROUPS,
-            "envoy": self.envoy,
-            "changes": self.changes.iter().map(change).collect::<Vec<_>>(),
-            "all_changes": named(self.sum().iter().map(moves)),
-            "max_to_mean_of_groups": self.counted.iter().map(Spread::json).collect::<Vec<_>>(),
-            "max_to_mean_of_shares": self.exact.iter().map(Spread::json).collect::<Vec<_>>(),
-        })
+        let mut lines = vec![json!({ "groups": GROUPS, "envoy": self.envoy, "fleets": COUNTED.1 })];
+        for change in &self.changes {
+            lines.push(json!({ "change": change.change, "moved": named(change.moves.iter().map(moves)) }));
+        }
+        lines.extend(self.counted.iter().map(|spread| spread.line("max_to_mean_of_groups")));
+        lines.extend(self.exact.iter().map(|spread| spread.line("max_to_mean_of_shares")));
+        lines
     }
 }
 
 impl<const N: usize> Spread<N> {
-    fn json(&self) -> Value {
-        // To the digits that are shown, so that two runs can be compared as text.
-        let rounded = self.max_to_mean.iter().map(|value| json!((value * 1e4).round() / 1e4));
-        let mut object = named(rounded);
-        object.insert("members".to_owned(), self.members.into());
-        object.into()
+    fn line(&self, field: &str) -> Value {
+        json!({ "members": self.members, field: named(self.max_to_mean.iter().map(|&value| json!(value))) })
     }
 }
 
@@ -114,9 +115,7 @@ fn spread<const N: usize>(rows: &[Spread<N>]) -> Table {
     table
 }
 
-/// With columns for the first placements.
+/// Returns an empty table with columns for the first placements.
 fn table(placements: usize) -> Table {
-    let mut table = Table::new();
-    table.load_preset(ASCII_MARKDOWN).set_header([&["members"], &PLACEMENTS[..placements]].concat());
-    table
+    pushring_bench::table(&[&["members"], &PLACEMENTS[..placements]].concat())
 }

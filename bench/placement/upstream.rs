@@ -1,4 +1,4 @@
-//! The members behind an Envoy: one server with a port for each, which answers with the number of the port's member.
+//! The members behind an Envoy: one server with a port for each member, which answers with the number of the member.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -6,17 +6,16 @@ use std::thread;
 
 use anyhow::Result;
 
-/// The response header with the number.
+/// The response header with the number of the member.
 pub(crate) const MEMBER: &str = "x-member";
 
-/// Starts that many members, which serve until the program ends; their addresses by number.
+/// Starts `count` members, which run until the program ends, and returns their addresses by number.
 pub(crate) fn start(count: usize) -> Result<Vec<SocketAddr>> {
     let start = |id| {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                // Envoy closes when it is done.
                 thread::spawn(move || serve(stream, id));
             }
         });
@@ -31,7 +30,7 @@ fn serve(mut stream: TcpStream, id: usize) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut line = String::new();
     while reader.read_line(&mut line)? > 0 {
-        // The requests have no body: an empty line is their end.
+        // The requests have no body, so an empty line ends them.
         if line == "\r\n" {
             stream.write_all(answer.as_bytes())?;
         }

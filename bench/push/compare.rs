@@ -1,13 +1,11 @@
-//! What is compared: every way to spread pushes, and the shipped cluster mode with one part left out.
+//! The variants: every way to spread pushes, and the shipped cluster mode with one part left out at a time.
 
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use pushring_tests::Mode::{Cluster, Endpoint, Redirect};
 
-use crate::proxy::Kind::{
-    self, Calls, Haproxy, Lua, Maglev, Mutation, Nginx, Noop, Pushring, RingHash, RoundRobin, Without,
-};
+use crate::proxy::Kind::{self, Calls, Haproxy, Lua, Mutation, Nginx, Noop, Policy, Pushring, Without};
 use crate::proxy::{Part, RouteBy, Variant};
 use crate::rounds::{self, Body, Plan};
 use crate::summary::{self, Line};
@@ -16,16 +14,16 @@ const fn variant(name: &'static str, kind: Kind, members: usize) -> Variant {
     Variant { name, kind, members, often: false }
 }
 
-/// Has a turn in every round: the comparison that matters most.
+/// A variant of the most important comparisons, which takes part in every round.
 const fn often(name: &'static str, kind: Kind, members: usize) -> Variant {
     Variant { often: true, ..variant(name, kind, members) }
 }
 
 const VARIANTS: &[Variant] = &[
-    variant("round robin", RoundRobin, 10),
-    often("ring_hash", RingHash, 10),
-    variant("ring_hash, 100", RingHash, 100),
-    variant("maglev", Maglev, 10),
+    variant("round robin", Policy("ROUND_ROBIN"), 10),
+    often("ring_hash", Policy("RING_HASH"), 10),
+    variant("ring_hash, 100", Policy("RING_HASH"), 100),
+    variant("maglev", Policy("MAGLEV"), 10),
     variant("header mutation", Mutation, 10),
     often("Lua", Lua(RouteBy::Group), 10),
     often("Lua, path", Lua(RouteBy::Path), 10),
@@ -48,9 +46,9 @@ const VARIANTS: &[Variant] = &[
     variant("nginx", Nginx, 10),
     variant("HAProxy", Haproxy, 10),
 ];
-/// pushring in cluster mode as shipped, and with one part left out.
-const PARTS: &[Variant] = &[
-    variant("ring_hash", RingHash, 10),
+/// The shipped cluster mode, whole and with one part left out, and the other filters for comparison.
+const ABLATION: &[Variant] = &[
+    variant("ring_hash", Policy("RING_HASH"), 10),
     variant("no-op Wasm", Noop { pruned: true }, 10),
     variant("no-op Wasm, not pruned", Noop { pruned: false }, 10),
     variant("host calls only", Calls, 10),
@@ -66,30 +64,30 @@ const PARTS: &[Variant] = &[
     variant("no x-envoy headers", Without(Part::EnvoyHeaders), 10),
     variant("no router statistics", Without(Part::RouterStatistics), 10),
 ];
-// Longer ones do not agree better from round to round; more rounds do.
+// Longer measurements do not reduce the spread between rounds; more rounds do.
 const SMALL: Body = Body { name: "90 B", bytes: 90, length: Duration::from_millis(150) };
 const LARGE: Body = Body { name: "20 KB", bytes: 20_000, length: Duration::from_millis(100) };
 
-/// All ways to spread pushes.
-pub(crate) fn ways(rounds: Option<u32>, only: &[String]) -> Result<Vec<Line>> {
+/// Measures all ways to spread pushes.
+pub(crate) fn variants(rounds: Option<u32>, only: &[String]) -> Result<Vec<Line>> {
     let plan = Plan {
         variants: chosen(VARIANTS, only)?,
         bodies: &[SMALL, LARGE],
         rounds: rounds.unwrap_or(60),
         full_every: if only.is_empty() { 10 } else { 1 },
-        waiting: Some(Duration::from_millis(400)),
+        latency: Some(Duration::from_millis(400)),
     };
     run(&plan)
 }
 
-/// The parts of what ships.
-pub(crate) fn parts(rounds: Option<u32>, only: &[String]) -> Result<Vec<Line>> {
+/// Measures the shipped cluster mode with one part left out at a time.
+pub(crate) fn ablation(rounds: Option<u32>, only: &[String]) -> Result<Vec<Line>> {
     let plan = Plan {
-        variants: chosen(PARTS, only)?,
+        variants: chosen(ABLATION, only)?,
         bodies: &[SMALL],
         rounds: rounds.unwrap_or(10),
         full_every: 1,
-        waiting: None,
+        latency: None,
     };
     run(&plan)
 }
@@ -104,6 +102,6 @@ fn chosen(all: &'static [Variant], only: &[String]) -> Result<Vec<&'static Varia
     let chosen = |variant: &&Variant| only.is_empty() || only.iter().any(|name| name == variant.name);
     let variants: Vec<&Variant> = all.iter().filter(chosen).collect();
     let names: Vec<_> = all.iter().map(|variant| variant.name).collect();
-    ensure!(!variants.is_empty(), "--only: found no variant {only:?}, allowed: {names:?}");
+    ensure!(!variants.is_empty(), "--only: found {only:?}, expected one of {names:?}");
     Ok(variants)
 }

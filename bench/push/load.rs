@@ -1,45 +1,22 @@
-//! The load and its answers: clients that push to the proxy under test, and the gateways behind it, in one thread and
-//! one event loop, so that both fit on the one core that the proxy does not have.
+//! Load and gateways: clients that push to the proxy under test, and the gateways behind it. Both run in one thread with
+//! one event loop, written by hand on mio, so that they leave the proxy a core of its own and are fast enough to saturate
+//! nginx and HAProxy from the other one.
 
 mod connection;
 mod gateways;
 mod pushes;
 
-pub(crate) use gateways::Gateways;
-pub(crate) use pushes::{Push, Pushes};
-
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+pub(crate) use gateways::Gateways;
+pub(crate) use pushes::{Outcome, Pace, Push, Pushes};
 
-/// How hard to push.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Pace {
-    /// Each connection pushes again as soon as it is answered.
-    Closed,
-    /// So many pushes a second are due, whatever the answers do; time counts from when a push was due.
-    PerSecond(u32),
-}
+/// A push that is not answered this long after the end of the load has failed.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What came of it.
-#[derive(Debug, Default)]
-pub(crate) struct Outcome {
-    /// From due (or sent) to answered, in nanoseconds.
-    pub(crate) times: Vec<u64>,
-    /// Answers of another status, and connections that broke.
-    pub(crate) failed: u64,
-    /// How long it took.
-    pub(crate) took: Duration,
-}
-
-impl Outcome {
-    pub(crate) fn answered(&self) -> usize {
-        self.times.len()
-    }
-}
-
-/// Pushes for `length` over `connections` and serves the gateways meanwhile.
+/// Pushes for `length` and serves the gateways at the same time.
 pub(crate) fn run(
     proxy: SocketAddr,
     gateways: &mut Gateways,
@@ -47,16 +24,16 @@ pub(crate) fn run(
     pace: Pace,
     length: Duration,
 ) -> Result<Outcome> {
-    pushes.begin(proxy, pace)?;
+    pushes.begin(proxy, pace);
     let start = Instant::now();
     while start.elapsed() < length {
         gateways.turn(pushes, matches!(pace, Pace::PerSecond(_)))?;
     }
-    // What is under way is answered before the next proxy has its turn; no new push begins.
+    // Pending pushes are answered before the next proxy has its turn; no new push begins.
     pushes.stop();
     let took = start.elapsed();
-    let patience = Instant::now();
-    while pushes.busy() && patience.elapsed() < Duration::from_secs(5) {
+    let end = Instant::now();
+    while pushes.pending() && end.elapsed() < TIMEOUT {
         gateways.turn(pushes, false)?;
     }
     Ok(pushes.end(took))

@@ -1,48 +1,52 @@
-//! `make bench`: what a push costs, measured side by side in one run.
+//! `make bench`: the cost of a push through pushring and through other proxies, measured in one run.
 //!
-//! The machine is shared and noisy, so all variants take turns in short rounds, each with a process of its own, and what
-//! counts are ratios within a round. The proxy has the first core, load and gateways the last one. A failed push makes the
-//! run invalid.
+//! The machine is shared and noisy, so all variants take turns in short rounds, each in a process of its own, and the
+//! results are ratios within a round. The proxy runs on the first core; load and gateways share the last one. A failed
+//! push invalidates the run.
 
+mod against;
 mod compare;
 mod goals;
 mod load;
 mod measure;
 mod proxy;
 mod reload;
-mod report;
 mod rounds;
 mod scaling;
 mod stats;
 mod summary;
-mod svg;
+
+use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
+use pushring_bench::write;
 
-/// Measures what a push through Envoy costs, beside its own balancers and other proxies.
+/// Measures the cost of a push through pushring, Envoy's own policies and other proxies.
 #[derive(Parser)]
 struct Args {
-    /// What to measure; all when not given.
+    /// Run only this part; repeatable.
     #[arg(long, value_enum)]
     part: Vec<Part>,
-    /// Rounds in which all variants take turns, the same for each part; as many as fit into a quarter of an hour when
-    /// not given.
+    /// Number of rounds. By default each part has as many as a run of 15 minutes allows.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
-    /// Compare only variants of this name; may be given several times. Each then takes part in every round.
+    /// Run only the variant with this name; repeatable.
     #[arg(long, requires = "part")]
     only: Vec<String>,
+    /// Compare the filter with another build of it: the path of its Wasm module.
+    #[arg(long, value_name = "MODULE", conflicts_with = "part")]
+    against: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// A push through pushring, Envoy's own policies and other proxies.
+    /// Pushes through pushring, Envoy's own policies and other proxies.
     Compare,
-    /// What each part of the shipped cluster mode costs: pushes with one left out.
-    Parts,
-    /// Cost and reload against members, labels and length of a path; pushes during reloads.
-    Growth,
+    /// Pushes through the shipped cluster mode with one part left out at a time.
+    Ablation,
+    /// Pushes and reloads by members, labels and length of the path; latency during reloads.
+    Scaling,
 }
 
 fn main() -> Result<()> {
@@ -50,25 +54,25 @@ fn main() -> Result<()> {
     let wanted = |part| args.part.is_empty() || args.part.contains(&part);
     proxy::take_last_core()?;
     proxy::allow_many_files()?;
-    let measure = |part, ways: fn(_, &[String]) -> _| {
-        if wanted(part) { ways(args.rounds, &args.only) } else { Ok(Vec::new()) }
-    };
-    let ways = measure(Part::Compare, compare::ways)?;
-    let parts = measure(Part::Parts, compare::parts)?;
-    let growth = if wanted(Part::Growth) { Some(scaling::run(args.rounds)?) } else { None };
-    // Only now: of a run in which a push failed, nothing is written.
-    if !ways.is_empty() {
-        report::write("compare.json", &ways)?;
-        report::write_text("compare.svg", &svg::comparison(&ways))?;
+    if let Some(module) = &args.against {
+        return against::run(module, args.rounds);
     }
-    if !parts.is_empty() {
-        report::write("parts.json", &parts)?;
+    let mut lines = Vec::new();
+    let mut scaling = None;
+    // Results are written after their part has ended, so a run with a failed push writes none.
+    if wanted(Part::Compare) {
+        lines = compare::variants(args.rounds, &args.only)?;
+        write("compare", &lines)?;
     }
-    if let Some(growth) = &growth {
-        report::write("growth.json", &growth.points)?;
-        report::write("reloading.json", &growth.reloading)?;
-        report::write_text("growth.svg", &svg::growth(&growth.points))?;
+    if wanted(Part::Ablation) {
+        write("ablation", &compare::ablation(args.rounds, &args.only)?)?;
     }
-    goals::show(&ways, growth.as_ref());
+    if wanted(Part::Scaling) {
+        let measured = scaling::run(args.rounds)?;
+        write("scaling", &measured.points)?;
+        write("reloading", std::slice::from_ref(&measured.reloading))?;
+        scaling = Some(measured);
+    }
+    goals::show(&lines, scaling.as_ref());
     Ok(())
 }

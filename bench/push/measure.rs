@@ -1,9 +1,8 @@
-//! One measurement of one proxy: pushes at full load for processor time, at a steady pace for waiting times.
+//! One measurement of one proxy: CPU time at full load, latency at a constant rate.
 
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use serde::Serialize;
 
 use crate::load::{self, Gateways, Outcome, Pace, Push, Pushes};
 use crate::proxy::Proxy;
@@ -11,31 +10,31 @@ use crate::stats::percentile;
 
 /// Clients at the same time, each with one keep-alive connection.
 pub(crate) const CONNECTIONS: usize = 16;
-/// Different groups that are pushed to.
+/// Number of different groups.
 pub(crate) const GROUPS: usize = 1000;
-/// Pushes while waiting times are measured: well below what any of the proxies can do.
+/// Rate at which latency is measured: far below the capacity of every proxy.
 pub(crate) const PACE: Pace = Pace::PerSecond(2000);
-/// At full load: until a process that was just started has compiled what it runs often and has its memory.
+/// Full load before the first measurement of a process, which compiles its hot code and allocates its memory.
 pub(crate) const WARM_UP: Duration = Duration::from_millis(200);
-/// At full load: until a process that is warm has its new connections and the buffers for another body.
+/// Full load before a further measurement of the same process, which opens connections and adapts its buffers.
 pub(crate) const SWITCH: Duration = Duration::from_millis(50);
 
-/// What pushes at full load cost.
-#[derive(Clone, Copy, Debug, Serialize)]
+/// Cost of pushes at full load.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Cost {
-    /// Microseconds of the proxy's processor time for a push.
+    /// Microseconds of the proxy's CPU time per push.
     pub(crate) cpu_us: f64,
     pub(crate) pushes_per_second: f64,
 }
 
-/// Microseconds from when a push was due to its answer, at 2000 pushes a second.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct Waiting {
+/// Microseconds from the moment a push was due to its answer, at [`PACE`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Latency {
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
 }
 
-/// Full load for `length`, after `warm_up` of the same that does not count.
+/// Measures full load for `length`, after `warm_up` of unmeasured full load.
 pub(crate) fn full_load(
     proxy: &Proxy,
     gateways: &mut Gateways,
@@ -51,25 +50,25 @@ pub(crate) fn full_load(
     Ok(Cost { cpu_us: cpu as f64 / 1000.0 / answered, pushes_per_second: answered / full.took.as_secs_f64() })
 }
 
-/// Pushes at a steady pace for `length`.
-pub(crate) fn waiting(
+/// Measures pushes at a constant rate for `length`.
+pub(crate) fn latency(
     proxy: &Proxy,
     gateways: &mut Gateways,
     pushes: &mut Pushes,
     length: Duration,
-) -> Result<Waiting> {
+) -> Result<Latency> {
     let steady = checked(load::run(proxy.push, gateways, pushes, PACE, length)?)?;
-    Ok(Waiting { p50_us: percentile(&steady.times, 50), p99_us: percentile(&steady.times, 99) })
+    Ok(Latency { p50_us: percentile(&steady.times, 50), p99_us: percentile(&steady.times, 99) })
 }
 
-/// A run in which a push failed says nothing.
+/// Rejects a run in which a push failed: its numbers are meaningless.
 pub(crate) fn checked(outcome: Outcome) -> Result<Outcome> {
-    ensure!(outcome.failed == 0, "{} pushes failed of {}", outcome.failed, outcome.answered());
-    ensure!(outcome.answered() > 0, "nothing was answered");
+    ensure!(outcome.failed == 0, "{} pushes failed, {} succeeded", outcome.failed, outcome.answered());
+    ensure!(outcome.answered() > 0, "no push was answered");
     Ok(outcome)
 }
 
-/// A PUT to each of the paths, with the header lines of its own.
+/// Returns a PUT for each path, each with its own header lines.
 pub(crate) fn messages(paths: &[String], headers: &[String], body: usize) -> Vec<Push> {
     let message = |(path, header): (&String, &String)| {
         format!("PUT {path} HTTP/1.1\r\nhost: push.example.org\r\n{header}content-length: {body}\r\n\r\n")
@@ -78,7 +77,13 @@ pub(crate) fn messages(paths: &[String], headers: &[String], body: usize) -> Vec
     paths.iter().zip(headers).map(message).collect()
 }
 
-/// Push paths of different groups, with three labels.
+/// Returns pushes of 90 bytes to these paths, without further headers.
+pub(crate) fn pushes(paths: &[String]) -> Pushes {
+    let headers = vec![String::new(); paths.len()];
+    Pushes::new(messages(paths, &headers, 90), vec![b'#'; 90], 200, CONNECTIONS)
+}
+
+/// Returns the push paths of that many groups with three labels.
 pub(crate) fn paths(number: usize) -> Vec<String> {
     let path = |i| format!("/metrics/job/backup-{}/instance/db{i}.example.org/shard/{}", i % 17, i % 5);
     (0..number).map(path).collect()

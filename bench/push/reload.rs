@@ -1,182 +1,109 @@
-//! What a reload costs, and what it does to the pushes that are under way.
+//! Reloads of the ring: their CPU time, and the latency of pushes around them.
 
+use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use indicatif::ProgressBar;
-use pushring_tests::http::Client;
-use pushring_tests::{Envoy, Layout, Mode, live, poll_until};
-use serde::Serialize;
-use serde_json::Value;
+use pushring_tests::{Member, Mode, live, poll_until};
 
-use crate::load::{self, Gateways, Pace, Pushes};
-use crate::measure::{self, GROUPS, PACE, WARM_UP};
-use crate::proxy::{Proxy, RouteBy, Running, envoy};
-use crate::scaling::{pushes, start};
-use crate::stats::{Median, median, percentile};
+use crate::load::{self, Gateways, Pace};
+use crate::measure::{self, PACE, checked, pushes};
+use crate::proxy::{Proxy, RouteBy, ring};
 
-/// Answered by the filter where `health` is on, without the ring.
+/// The filter answers this path if `health` is on, without the ring.
 const HEALTHY: &str = "/-/healthy";
-/// Envoy's count of configurations that are in force on all workers.
-const TAKEN: &str = "extension_config_discovery.http_filter.pushring.config_reload";
-/// Members while pushes go on.
-const MEMBERS: usize = 100;
-/// Of pushes with one reload in their middle, and of as many without.
-const WINDOW: Duration = Duration::from_secs(1);
-/// Of windows with and without, in one process.
-const PAIRS: u32 = 8;
+/// Envoy's count of configurations that are active on all workers.
+const RELOADS: &str = "extension_config_discovery.http_filter.pushring.config_reload";
 
-/// Milliseconds of processor time for one reload.
+/// Milliseconds of CPU time for one reload.
 pub(crate) struct Reload {
     pub(crate) worker_ms: f64,
-    /// Of all threads.
+    /// The same for all threads: Envoy configures a validation VM, its main thread and each worker.
     pub(crate) all_ms: f64,
 }
 
-/// Reloads the same members `number` times and measures each from the new file to the answer of the first push under it.
-///
-/// That push is a real one, PUT and 200, so that a ring which is built when it is first needed is in the measurement. What
-/// waits for the new configuration to be in force is in it too: a request every 10 ms that takes the worker less than
-/// 0.1 ms.
-pub(crate) fn several(
-    proxy: &Proxy,
-    gateways: &mut Gateways,
-    members: usize,
-    number: u32,
-) -> Result<Vec<Reload>> {
-    let (envoy, layout) = parts(proxy)?;
-    let client = envoy.client()?;
-    let mut push = pushes(&measure::paths(1));
-    let addresses = gateways.addresses()?;
-    let members = addresses.get(..members).context("too few gateways")?;
-    let mut config = envoy::ring(Mode::Cluster, RouteBy::Group, members);
-    // Connections are made before it counts.
-    ensure!(client.get(HEALTHY)?.status == 200, "the filter does not answer {HEALTHY}");
-    push_once(proxy, gateways, &mut push)?;
-    let mut reloads = Vec::new();
-    for number in 0..number {
-        // A change that can be seen from outside and costs nothing.
-        let health = number % 2 == 1;
+/// Reloads the ring of one Envoy in cluster mode. With each reload one member leaves and another one joins.
+pub(crate) struct Reloader<'p> {
+    proxy: &'p Proxy,
+    /// The members of the ring and the one that has left.
+    addresses: Vec<SocketAddr>,
+    number: usize,
+}
+
+impl<'p> Reloader<'p> {
+    /// Prepares reloads of a ring of `members` members; `gateways` must have one more, for all of which Envoy gets a
+    /// cluster.
+    pub(crate) fn new(proxy: &'p Proxy, gateways: &Gateways, members: usize) -> Result<Self> {
+        let addresses = gateways.addresses()?.get(..=members).context("too few gateways")?.to_vec();
+        let (envoy, layout) = proxy.envoy()?;
+        let clusters: Vec<Member> = addresses.iter().copied().map(Member::from).collect();
+        layout.write_upstreams(&clusters)?;
+        let names: Vec<&str> = clusters.iter().map(|member| member.address.as_str()).collect();
+        envoy.wait_upstreams(&names)?;
+        Ok(Self { proxy, addresses, number: 0 })
+    }
+
+    /// Returns the next `ring.yaml`, and the `health` by which its activation can be observed.
+    fn next_ring(&mut self) -> Result<(String, bool)> {
+        let health = self.number % 2 == 1;
+        let mut members = self.addresses.clone();
+        members.swap_remove(self.number % 2);
+        self.number += 1;
+        let mut config = ring(Mode::Cluster, RouteBy::Group, &members);
         config["health"] = health.into();
-        let file = live::ring(Mode::Cluster, &config.to_string())?;
+        Ok((live::ring(Mode::Cluster, &config.to_string())?, health))
+    }
+
+    /// Measures one reload from the new file to the answer of the first push under it, so that a ring that is built when
+    /// it is first needed is included. The polls for the activation are included too: one request every 10 ms, which
+    /// takes the worker less than 0.1 ms.
+    pub(crate) fn measure(&mut self, gateways: &mut Gateways) -> Result<Reload> {
+        let (file, health) = self.next_ring()?;
+        let proxy = self.proxy;
+        let (envoy, layout) = proxy.envoy()?;
+        let client = envoy.client()?;
+        let mut push = pushes(&measure::paths(1));
+        let mut push_once = || {
+            // The first push is due at once, the second one after the end.
+            let length = Duration::from_millis(1);
+            checked(load::run(proxy.push, gateways, &mut push, Pace::PerSecond(1), length)?)
+        };
+        // Opens the connections before the measurement.
+        ensure!(client.get(HEALTHY)?.status != 503, "the filter has no ring before the reload");
+        push_once()?;
         let before = (proxy.worker_cpu()?, proxy.cpu()?);
         layout.write_live("ring.yaml", &file)?;
-        in_force(&client, health)?;
-        push_once(proxy, gateways, &mut push)?;
-        reloads.push(Reload {
+        poll_until("the new ring", || ((client.get(HEALTHY).ok()?.status == 200) == health).then_some(()))?;
+        push_once()?;
+        Ok(Reload {
             worker_ms: (proxy.worker_cpu()? - before.0) as f64 / 1e6,
             all_ms: (proxy.cpu()? - before.1) as f64 / 1e6,
-        });
+        })
     }
-    Ok(reloads)
-}
 
-/// Waits until the worker answers under the configuration that has this `health`.
-fn in_force(client: &Client, health: bool) -> Result<()> {
-    poll_until("the new ring", || {
-        let answer = client.get(HEALTHY).ok()?;
-        ((answer.status == 200) == health).then_some(())
-    })
-}
-
-fn push_once(proxy: &Proxy, gateways: &mut Gateways, push: &mut Pushes) -> Result<()> {
-    // The first is due at once, the second after the end.
-    let outcome = load::run(proxy.push, gateways, push, Pace::PerSecond(1), Duration::from_millis(1))?;
-    measure::checked(outcome).map(drop)
-}
-
-/// Pushes with and without a reload each second, 100 members.
-#[derive(Debug, Serialize)]
-pub(crate) struct Reloading {
-    /// Medians over the windows.
-    p50_us_quiet: f64,
-    p99_us_quiet: f64,
-    p50_us_reloading: f64,
-    p99_us_reloading: f64,
-    /// Of p99 in windows that follow each other.
-    pub(crate) ratio_p99: Option<Median>,
-    reloads: u32,
-}
-
-/// Seconds without a reload and with one in turns; every other pair begins with the reload. Short windows and many: what
-/// else goes on in the machine for a while is in few pairs, or in both windows of one.
-pub(crate) fn reloading(gateways: &mut Gateways, rounds: u32, progress: &ProgressBar) -> Result<Reloading> {
-    let (mut quiet, mut busy) = (Vec::new(), Vec::new());
-    for _ in 0..rounds {
-        let (proxy, _dir) = start(MEMBERS, gateways)?;
-        let mut pushes = pushes(&measure::paths(GROUPS));
-        measure::checked(load::run(proxy.push, gateways, &mut pushes, Pace::Closed, WARM_UP)?)?;
-        for pair in 0..PAIRS {
-            for reload in [pair % 2 == 1, pair % 2 == 0] {
-                if reload {
-                    // Members come and go: 99 and 100 of them.
-                    let members = MEMBERS - 1 + pair as usize % 2;
-                    busy.push(with_reload(&proxy, gateways, &mut pushes, members)?);
-                } else {
-                    let outcome = load::run(proxy.push, gateways, &mut pushes, PACE, WINDOW)?;
-                    quiet.push(measure::checked(outcome)?.times);
-                }
-            }
-        }
-        progress.inc(1);
-    }
-    let over = |all: &[Vec<u64>], percent| median(all.iter().map(|times| percentile(times, percent)));
-    let ratios = quiet.iter().zip(&busy).map(|(quiet, busy)| percentile(busy, 99) / percentile(quiet, 99));
-    Ok(Reloading {
-        ratio_p99: Median::of(ratios),
-        p50_us_quiet: over(&quiet, 50),
-        p99_us_quiet: over(&quiet, 99),
-        p50_us_reloading: over(&busy, 50),
-        p99_us_reloading: over(&busy, 99),
-        reloads: PAIRS * rounds,
-    })
-}
-
-/// Times of pushes of a window, in the middle of which the ring gets that many members.
-fn with_reload(
-    proxy: &Proxy,
-    gateways: &mut Gateways,
-    pushes: &mut Pushes,
-    members: usize,
-) -> Result<Vec<u64>> {
-    let (envoy, layout) = parts(proxy)?;
-    let addresses = gateways.addresses()?;
-    let members = addresses.get(..members).context("too few gateways")?;
-    let config: Value = envoy::ring(Mode::Cluster, RouteBy::Group, members);
-    // Made beforehand: whoever writes it shares its core with the load.
-    let file = live::ring(Mode::Cluster, &config.to_string())?;
-    let before = envoy.stat(TAKEN)?.unwrap_or(0);
-    let outcome = thread::scope(|scope| {
-        let writer = scope.spawn(|| {
-            thread::sleep(WINDOW / 2);
-            layout.write_live("ring.yaml", &file)
-        });
-        let outcome = load::run(proxy.push, gateways, pushes, PACE, WINDOW);
-        writer.join().map_err(|_| anyhow::anyhow!("the thread that reloads panicked"))??;
-        outcome
-    })?;
-    let taken = envoy.stat(TAKEN)?.unwrap_or(0) - before;
-    ensure!(taken == 1, "Envoy has taken {taken} of 1 configurations");
-    Ok(measure::checked(outcome)?.times)
-}
-
-fn parts(proxy: &Proxy) -> Result<(&Envoy, &Layout)> {
-    match (&proxy.running, &proxy.layout) {
-        (Running::Envoy(envoy), Some(layout)) => Ok((envoy, layout)),
-        _ => Err(anyhow::anyhow!("not an Envoy with pushring")),
-    }
-}
-
-impl Reloading {
-    pub(crate) fn show(&self) {
-        println!(
-            "Pushes at 2000 a second, {MEMBERS} members: p99 {:.0} us, with a reload each second {:.0} us; \
-             ratio in a round: {} ({} reloads)\n",
-            self.p99_us_quiet,
-            self.p99_us_reloading,
-            self.ratio_p99.map_or(String::new(), |ratio| ratio.text(2)),
-            self.reloads
-        );
+    /// Pushes at a constant rate for `window` with a reload in its middle; returns the latencies in nanoseconds.
+    pub(crate) fn under_load(
+        &mut self,
+        gateways: &mut Gateways,
+        pushes: &mut load::Pushes,
+        window: Duration,
+    ) -> Result<Vec<u64>> {
+        // Rendered in advance: the thread that writes it shares its core with the load.
+        let (file, _) = self.next_ring()?;
+        let (envoy, layout) = self.proxy.envoy()?;
+        let before = envoy.stat(RELOADS)?.unwrap_or(0);
+        let outcome = thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                thread::sleep(window / 2);
+                layout.write_live("ring.yaml", &file)
+            });
+            let outcome = load::run(self.proxy.push, gateways, pushes, PACE, window);
+            writer.join().map_err(|_| anyhow::anyhow!("the thread that reloads panicked"))??;
+            outcome
+        })?;
+        let reloads = envoy.stat(RELOADS)?.unwrap_or(0) - before;
+        ensure!(reloads == 1, "Envoy activated {reloads} configurations, expected 1");
+        Ok(checked(outcome)?.times)
     }
 }

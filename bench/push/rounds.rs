@@ -1,59 +1,56 @@
-//! Rounds in which every proxy has its turn: started anew, measured, stopped.
+//! Rounds in which every proxy is started, measured and stopped in its turn.
 //!
-//! A process keeps a bias of several per cent for its whole life, by where its memory happens to lie. Measuring it longer
-//! or more often does not help, starting it again does: so each number comes from a process of its own, and what differs
-//! from start to start is part of the spread that is shown. No other proxy runs meanwhile.
+//! A process keeps a bias of several per cent for its whole life, caused by its memory layout. A longer measurement does
+//! not help, a new process does: so each number comes from its own process, and the differences between processes are
+//! part of the reported spread. No other proxy runs at the same time.
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use serde::Serialize;
+use pushring_bench::progress;
 
 use crate::load::{Gateways, Pushes};
-use crate::measure::{self, CONNECTIONS, Cost, GROUPS, SWITCH, WARM_UP, Waiting};
-use crate::proxy::{Proxy, Variant};
-use crate::report;
+use crate::measure::{self, CONNECTIONS, Cost, GROUPS, Latency, SWITCH, WARM_UP};
+use crate::proxy::{self, Variant};
 
-/// What a push carries.
+/// The body of a push.
 #[derive(Debug)]
 pub(crate) struct Body {
     pub(crate) name: &'static str,
     pub(crate) bytes: usize,
-    /// Of one measurement at full load.
+    /// Length of one measurement at full load.
     pub(crate) length: Duration,
 }
 
-/// What is measured, and how often.
+/// The variants to measure and the number of rounds.
 pub(crate) struct Plan {
     pub(crate) variants: Vec<&'static Variant>,
     pub(crate) bodies: &'static [Body],
     pub(crate) rounds: u32,
-    /// Every so many rounds, and first of all, is a full one: all variants, all bodies, waiting times. In the others only
-    /// variants that take part `often` push the first body.
+    /// The first of every `full_every` rounds is a full one: all variants, all bodies, latency. In the other rounds only
+    /// the variants marked `often` push the first body.
     pub(crate) full_every: u32,
-    /// Of a measurement of waiting times; none is not to measure them.
-    pub(crate) waiting: Option<Duration>,
+    /// Length of a latency measurement; `None` skips it.
+    pub(crate) latency: Option<Duration>,
 }
 
-/// Of one process.
-#[derive(Clone, Copy, Debug, Serialize)]
+/// The measurement of one process.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Sample {
-    /// Of two variants, those of the same round are compared.
+    /// Samples of two variants are compared within the same round.
     pub(crate) round: u32,
-    #[serde(flatten)]
     pub(crate) cost: Cost,
-    #[serde(flatten)]
-    pub(crate) waiting: Option<Waiting>,
+    pub(crate) latency: Option<Latency>,
 }
 
-/// All that was measured of one variant.
+/// All measurements of one variant.
 pub(crate) struct Measured {
     pub(crate) variant: &'static Variant,
-    /// By body.
+    /// Samples of each body.
     pub(crate) samples: Vec<Vec<Sample>>,
-    /// Resident bytes after all bodies, in full rounds.
+    /// Resident bytes at the end of each full round.
     pub(crate) memory: Vec<f64>,
 }
 
@@ -67,8 +64,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Vec<Measured>> {
         memory: Vec::new(),
     };
     let mut measured: Vec<Measured> = plan.variants.iter().map(new).collect();
-    let turns = (0..plan.rounds).map(|round| plan.turns(round).len()).sum();
-    let progress = report::progress("rounds", turns)?;
+    let progress = progress("rounds", (0..plan.rounds).map(|round| plan.turns(round).len()).sum());
     for round in 0..plan.rounds {
         let dir = tempfile::tempdir()?;
         for index in plan.turns(round) {
@@ -87,7 +83,7 @@ impl Plan {
         round.is_multiple_of(self.full_every)
     }
 
-    /// Who has a turn in a round, in order.
+    /// Returns the indices of the variants that take part in a round, in order.
     fn turns(&self, round: u32) -> Vec<usize> {
         let full = self.is_full(round);
         let variants = self.variants.iter().enumerate();
@@ -107,7 +103,7 @@ impl Plan {
     ) -> Result<()> {
         let variant = measured.variant;
         let full = self.is_full(round);
-        let proxy = Proxy::start(variant, addresses, dir)?;
+        let proxy = proxy::start(variant, addresses, dir)?;
         let paths = measure::paths(GROUPS);
         let headers = variant.headers(addresses, &paths)?;
         let mut warm_up = WARM_UP;
@@ -115,9 +111,9 @@ impl Plan {
             let messages = measure::messages(&paths, &headers, body.bytes);
             let mut pushes = Pushes::new(messages, vec![b'#'; body.bytes], variant.status(), CONNECTIONS);
             let cost = measure::full_load(&proxy, gateways, &mut pushes, warm_up, body.length)?;
-            let wanted = self.waiting.filter(|_| full);
-            let waiting = wanted.map(|length| measure::waiting(&proxy, gateways, &mut pushes, length));
-            samples.push(Sample { round, cost, waiting: waiting.transpose()? });
+            let wanted = self.latency.filter(|_| full);
+            let latency = wanted.map(|length| measure::latency(&proxy, gateways, &mut pushes, length));
+            samples.push(Sample { round, cost, latency: latency.transpose()? });
             if !full {
                 return Ok(());
             }
@@ -128,9 +124,8 @@ impl Plan {
     }
 }
 
-/// Each has each place in turn, and there and back, so that none always comes before another: whatever a place or a
-/// neighbour does is the same for all. Nothing is drawn by lot, so every run has the same order, and neighbours in the
-/// list, which are often compared, stay close in time.
+/// Orders the turns of a round: over the rounds each variant has each place, and comes as often before as after each
+/// other one. The order is the same in every run, and neighbours in the list, which are often compared, stay close in time.
 pub(crate) fn rotate<T>(turns: &mut [T], round: u32) {
     let places = turns.len().max(1);
     turns.rotate_left(round as usize / 2 % places);
@@ -144,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_has_each_place_and_none_always_comes_first() {
+    fn gives_each_variant_each_place_and_each_order() {
         let mut places = [[0; 4]; 4];
         let mut before = [[0; 4]; 4];
         for round in 0..8 {

@@ -1,31 +1,39 @@
-//! How the cost of a push and of a reload grows with members, labels and the length of a path.
+//! The cost of a push and of a reload by number of members, number of labels and length of the path.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use indicatif::ProgressBar;
+use pushring_bench::{progress, table};
 use pushring_tests::Mode;
 use serde::Serialize;
 use tempfile::TempDir;
 
-use crate::load::{Gateways, Pushes};
-use crate::measure::{self, CONNECTIONS, GROUPS, SWITCH, WARM_UP};
-use crate::proxy::{Kind, Proxy, RouteBy, Variant};
-use crate::reload::{self, Reload, Reloading};
-use crate::stats::{Median, median, minimum};
-use crate::{report, rounds};
+use crate::load::{self, Gateways, Pace};
+use crate::measure::{self, GROUPS, PACE, SWITCH, WARM_UP, checked, pushes};
+use crate::proxy::{self, Kind, Proxy, RouteBy, Variant};
+use crate::reload::{Reload, Reloader};
+use crate::rounds::rotate;
+use crate::stats::{Median, median, minimum, percentile};
 
 const MEMBERS: [usize; 7] = [2, 3, 10, 30, 100, 300, 1000];
 const LABELS: [usize; 5] = [0, 2, 5, 10, 20];
 /// Bytes of the path.
 const LENGTHS: [usize; 4] = [50, 200, 1000, 4000];
-/// Of the axes that are not members.
-const USUAL: usize = 10;
-/// Of one measurement at full load.
+/// Members on the axes of labels and lengths.
+const USUAL_MEMBERS: usize = 10;
+/// Length of one measurement at full load.
 const LENGTH: Duration = Duration::from_millis(200);
-/// Of one process.
+/// Measured reloads per process.
 const RELOADS: u32 = 2;
+/// Members during the latency measurement.
+const RELOADING_MEMBERS: usize = 100;
+/// Length of a window of pushes, with a reload in its middle or without one.
+const WINDOW: Duration = Duration::from_secs(1);
+/// Pairs of windows with and without a reload, per process.
+const PAIRS: u32 = 8;
 
-/// What was measured at one point of a curve.
+/// One point of a curve.
 #[derive(Debug, Serialize)]
 pub(crate) struct Point {
     /// `members`, `labels` or `length`.
@@ -33,22 +41,34 @@ pub(crate) struct Point {
     pub(crate) value: usize,
     pub(crate) cpu_us_min: f64,
     pub(crate) cpu_us_median: f64,
-    /// Milliseconds that a reload keeps the worker busy, up to the first push; where members are the axis.
+    /// Milliseconds of the worker per reload, including the first push; only on the axis of members.
     pub(crate) reload_worker_ms: Option<Median>,
     pub(crate) reload_worker_ms_min: Option<f64>,
-    /// The same for all threads: Envoy configures a trial machine, its main thread and each worker.
+    /// The same for all threads.
     pub(crate) reload_all_ms: Option<Median>,
     /// Resident memory after the reloads.
     pub(crate) memory_bytes: f64,
 }
 
-/// All of this part.
-pub(crate) struct Growth {
+/// Latency with and without a reload each second: medians over the windows.
+#[derive(Debug, Serialize)]
+pub(crate) struct Reloading {
+    p50_us_quiet: f64,
+    p99_us_quiet: f64,
+    p50_us_reloading: f64,
+    p99_us_reloading: f64,
+    /// Ratio of the p99 of windows that follow each other.
+    pub(crate) ratio_p99: Option<Median>,
+    reloads: u32,
+}
+
+/// The results of this part.
+pub(crate) struct Scaling {
     pub(crate) points: Vec<Point>,
     pub(crate) reloading: Reloading,
 }
 
-/// What is pushed through a process with so many members, and microseconds for a push, one of each round.
+/// The pushes at one point, and their CPU time in microseconds in each round.
 struct Curve {
     axis: &'static str,
     value: usize,
@@ -57,35 +77,34 @@ struct Curve {
     cpu_us: Vec<f64>,
 }
 
-/// A number of members and what was measured of its processes.
+/// The measurements of all processes with one number of members.
 struct Size {
     members: usize,
     reloads: Vec<Reload>,
     memory: Vec<f64>,
 }
 
-/// `rounds` is that of the curves and of pushes during reloads.
-pub(crate) fn run(rounds: Option<u32>) -> Result<Growth> {
+/// Runs `rounds` rounds of the curves, and as many of the latency measurement.
+pub(crate) fn run(rounds: Option<u32>) -> Result<Scaling> {
     let most = MEMBERS.into_iter().max().unwrap_or(1);
-    let mut gateways = Gateways::listen(most)?;
+    let mut gateways = Gateways::listen(most + 1)?;
     let mut curves = curves();
     let mut sizes = MEMBERS.map(|members| Size { members, reloads: Vec::new(), memory: Vec::new() });
     let (growing, reloading) = (rounds.unwrap_or(9), rounds.unwrap_or(7));
-    let progress = report::progress("growth", MEMBERS.len() * growing as usize + reloading as usize)?;
+    let progress = progress("scaling", MEMBERS.len() * growing as usize + reloading as usize);
     for round in 0..growing {
         let mut turns: Vec<&mut Size> = sizes.iter_mut().collect();
-        rounds::rotate(&mut turns, round);
+        rotate(&mut turns, round);
         for size in turns {
             turn(size, &mut curves, &mut gateways).with_context(|| format!("{} members", size.members))?;
             progress.inc(1);
         }
     }
-    let reloading = reload::reloading(&mut gateways, reloading, &progress)?;
+    let reloading = measure_reloading(&mut gateways, reloading, &progress)?;
     progress.finish_and_clear();
     let points = points(&curves, &sizes);
-    show(&points);
-    reloading.show();
-    Ok(Growth { points, reloading })
+    show(&points, &reloading);
+    Ok(Scaling { points, reloading })
 }
 
 fn curves() -> Vec<Curve> {
@@ -96,29 +115,24 @@ fn curves() -> Vec<Curve> {
         let path = |i| {
             (0..value).fold(format!("/metrics/job/backup-{i}"), |path, l| format!("{path}/label{l}/v{i}"))
         };
-        curve("labels", value, USUAL, all(&path))
+        curve("labels", value, USUAL_MEMBERS, all(&path))
     });
     let lengths = LENGTHS.map(|value| {
         let path = |i| format!("/metrics/job/backup/instance/{i:0>width$}", width = value.saturating_sub(29));
-        curve("length", value, USUAL, all(&path))
+        curve("length", value, USUAL_MEMBERS, all(&path))
     });
     members.into_iter().chain(labels).chain(lengths).collect()
 }
 
-/// A process of its own for this round; drop the folder after it.
-pub(crate) fn start(members: usize, gateways: &Gateways) -> Result<(Proxy, TempDir)> {
+/// Starts a process; drop the folder after it.
+fn start(members: usize, gateways: &Gateways) -> Result<(Proxy, TempDir)> {
     let dir = tempfile::tempdir()?;
     let kind = Kind::Pushring(Mode::Cluster, RouteBy::Group);
-    let variant = Variant { name: "growth", kind, members, often: false };
-    Ok((Proxy::start(&variant, &gateways.addresses()?, dir.path())?, dir))
+    let variant = Variant { name: "scaling", kind, members, often: false };
+    Ok((proxy::start(&variant, &gateways.addresses()?, dir.path())?, dir))
 }
 
-pub(crate) fn pushes(paths: &[String]) -> Pushes {
-    let headers = vec![String::new(); paths.len()];
-    Pushes::new(measure::messages(paths, &headers, 90), vec![b'#'; 90], 200, CONNECTIONS)
-}
-
-/// All curves with as many members, in one process: what its bias is does not matter along labels and lengths.
+/// Measures all curves with this number of members in one process, whose bias is the same for all of them.
 fn turn(size: &mut Size, curves: &mut [Curve], gateways: &mut Gateways) -> Result<()> {
     let (proxy, _dir) = start(size.members, gateways)?;
     let mut warm_up = WARM_UP;
@@ -127,9 +141,44 @@ fn turn(size: &mut Size, curves: &mut [Curve], gateways: &mut Gateways) -> Resul
         curve.cpu_us.push(cost.cpu_us);
         warm_up = SWITCH;
     }
-    size.reloads.extend(reload::several(&proxy, gateways, size.members, RELOADS)?);
+    let mut reloader = Reloader::new(&proxy, gateways, size.members)?;
+    for _ in 0..RELOADS {
+        size.reloads.push(reloader.measure(gateways)?);
+    }
     size.memory.push(proxy.memory()? as f64);
     Ok(())
+}
+
+/// Measures windows without and with a reload in turn; every other pair starts with the reload. Windows are short and
+/// many, so that a disturbance of the machine affects few pairs, or both windows of a pair.
+fn measure_reloading(gateways: &mut Gateways, rounds: u32, progress: &ProgressBar) -> Result<Reloading> {
+    let (mut quiet, mut busy) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        let (proxy, _dir) = start(RELOADING_MEMBERS, gateways)?;
+        let mut reloader = Reloader::new(&proxy, gateways, RELOADING_MEMBERS)?;
+        let mut pushes = pushes(&measure::paths(GROUPS));
+        checked(load::run(proxy.push, gateways, &mut pushes, Pace::Closed, WARM_UP)?)?;
+        for pair in 0..PAIRS {
+            for reload in [pair % 2 == 1, pair % 2 == 0] {
+                if reload {
+                    busy.push(reloader.under_load(gateways, &mut pushes, WINDOW)?);
+                } else {
+                    quiet.push(checked(load::run(proxy.push, gateways, &mut pushes, PACE, WINDOW)?)?.times);
+                }
+            }
+        }
+        progress.inc(1);
+    }
+    let over = |all: &[Vec<u64>], percent| median(all.iter().map(|times| percentile(times, percent)));
+    let ratios = quiet.iter().zip(&busy).map(|(quiet, busy)| percentile(busy, 99) / percentile(quiet, 99));
+    Ok(Reloading {
+        ratio_p99: Median::of(ratios),
+        p50_us_quiet: over(&quiet, 50),
+        p99_us_quiet: over(&quiet, 99),
+        p50_us_reloading: over(&busy, 50),
+        p99_us_reloading: over(&busy, 99),
+        reloads: PAIRS * rounds,
+    })
 }
 
 fn points(curves: &[Curve], sizes: &[Size]) -> Vec<Point> {
@@ -152,9 +201,9 @@ fn points(curves: &[Curve], sizes: &[Size]) -> Vec<Point> {
     curves.iter().map(point).collect()
 }
 
-fn show(points: &[Point]) {
-    let header = ["axis", "value", "CPU us min", "median", "reload ms, worker", "all threads", "MB"];
-    let mut table = report::table(&header);
+fn show(points: &[Point], reloading: &Reloading) {
+    let mut table =
+        table(&["axis", "value", "CPU us min", "median", "reload ms, worker", "all threads", "MB"]);
     let milliseconds = |value: Option<Median>| value.map_or(String::new(), |ms| ms.text(1));
     for point in points {
         table.add_row([
@@ -167,7 +216,13 @@ fn show(points: &[Point]) {
             format!("{:.0}", point.memory_bytes / 1e6),
         ]);
     }
+    println!("Cluster mode, pushes of 90 B, CPU time of Envoy; reloads: median (95 % interval)\n{table}\n");
     println!(
-        "How it grows: cluster mode, 90 B, processor time of Envoy; reloads: median (its 95 % interval)\n{table}\n"
+        "2000 pushes/s, {RELOADING_MEMBERS} members: p99 {:.0} us, with a reload each second {:.0} us; ratio {} \
+         ({} reloads)\n",
+        reloading.p99_us_quiet,
+        reloading.p99_us_reloading,
+        reloading.ratio_p99.map_or(String::new(), |ratio| ratio.text(2)),
+        reloading.reloads
     );
 }

@@ -1,21 +1,21 @@
-//! Numbers over many measurements: medians, and how far they can be trusted.
+//! Medians with their confidence intervals, and percentiles.
 
 use serde::Serialize;
 
-/// A median and the interval that it lies in with 95 % confidence.
+/// A median and the interval that contains the true median with 95 % confidence.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct Median {
     pub(crate) median: f64,
-    /// Ends of the interval, by order statistics: no assumption on how the values are spread. Of fewer than six values
-    /// they are the least and the most, and the confidence is lower.
+    /// Ends of the interval by order statistics, which assume nothing about the distribution. With fewer than six values
+    /// they are the minimum and the maximum, and the confidence is lower.
     pub(crate) low: f64,
     pub(crate) high: f64,
-    /// How many values.
+    /// Number of values.
     pub(crate) of: usize,
 }
 
 impl Median {
-    /// Nothing of no values.
+    /// Returns `None` without values.
     pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let sorted = sorted(values);
         let rank = rank(sorted.len());
@@ -24,14 +24,14 @@ impl Median {
         Some(Self { median: middle(&sorted), low, high, of: sorted.len() })
     }
 
-    /// As it stands in a table.
+    /// Formats it as `median (low-high)`.
     pub(crate) fn text(&self, digits: usize) -> String {
         format!("{:.digits$} ({:.digits$}-{:.digits$})", self.median, self.low, self.high)
     }
 }
 
-/// Of `number` values, how many from either end the interval begins, counted from 1. The number of values below the
-/// median is binomial; this is its normal approximation.
+/// Returns the rank at which the interval of `number` values begins, counted from 1 and from either end. The number of
+/// values below the median has a binomial distribution; this is its normal approximation.
 fn rank(number: usize) -> usize {
     let number = number as f64;
     let rank = (number + 1.0) / 2.0 - 1.96 * number.sqrt() / 2.0;
@@ -46,7 +46,7 @@ pub(crate) fn minimum(values: impl IntoIterator<Item = f64>) -> f64 {
     values.into_iter().fold(f64::NAN, f64::min)
 }
 
-/// In microseconds, of times in nanoseconds.
+/// Returns a percentile in microseconds of times in nanoseconds.
 pub(crate) fn percentile(times: &[u64], percent: usize) -> f64 {
     let mut sorted = times.to_vec();
     sorted.sort_unstable();
@@ -60,7 +60,7 @@ fn sorted(values: impl IntoIterator<Item = f64>) -> Vec<f64> {
     sorted
 }
 
-/// The mean of the two in the middle where their number is even.
+/// Returns the middle value, or the mean of the two middle values.
 fn middle(sorted: &[f64]) -> f64 {
     let half = sorted.len() / 2;
     let (Some(&upper), Some(&lower)) = (sorted.get(half), sorted.get(sorted.len().saturating_sub(1) / 2))
@@ -84,10 +84,9 @@ mod tests {
         assert_eq!((few.low, few.median, few.high, few.of), (1.0, 2.0, 3.0, 3));
     }
 
-    /// The probability that a median lies between the values of those ranks is that of a binomial number, which can be
-    /// added up here.
+    /// Compares the approximation with the exact confidence, a sum of binomial probabilities.
     #[test]
-    fn an_interval_holds_the_median_with_95_percent() {
+    fn interval_contains_the_median_with_95_percent_confidence() {
         for number in 6..300_usize {
             let below = |most: usize| {
                 let mut term = 0.5_f64.powi(number as i32);
@@ -101,7 +100,7 @@ mod tests {
             let confidence = |rank: usize| 1.0 - 2.0 * below(rank - 1);
             let rank = rank(number);
             assert!(confidence(rank) >= 0.949, "{number}: {}", confidence(rank));
-            assert!(confidence(rank + 2) < 0.95, "{number}: wider than needed");
+            assert!(confidence(rank + 2) < 0.95, "{number}: wider than necessary");
         }
     }
 }

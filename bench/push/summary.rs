@@ -1,18 +1,18 @@
-//! What was measured of each variant in numbers: medians, and ratios to the variants that others are compared with.
+//! The result of each variant: medians, and ratios to the reference variants.
 
+use pushring_bench::table;
 use serde::Serialize;
 
-use crate::report;
 use crate::rounds::{Body, Measured, Sample};
 use crate::stats::{Median, median, minimum};
 
-/// What others are compared with, if they are among those measured.
+/// The reference variants; a ratio is left out where its reference was not measured.
 const FLOOR: &str = "no-op Wasm";
 const LUA: &str = "Lua";
 const NATIVE: &str = "ring_hash";
 const SHIPPED: &str = "as shipped";
 
-/// All samples of one variant with one body, and the numbers over them.
+/// The summary of one variant with one body.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Line {
     pub(crate) variant: &'static str,
@@ -20,21 +20,22 @@ pub(crate) struct Line {
     pub(crate) body: &'static str,
     pub(crate) cpu_us_min: f64,
     pub(crate) cpu_us_median: f64,
-    /// Processor time over that of the no-op filter in the same round.
+    /// CPU time over the CPU time of the no-op filter in the same round.
     pub(crate) times_floor: Option<Median>,
     /// The same over the Lua filter.
     pub(crate) times_lua: Option<Median>,
     /// The same over native `ring_hash`.
     pub(crate) times_ring_hash: Option<Median>,
-    /// The same over what ships, where parts of it are left out.
+    /// The same over the shipped cluster mode, in the ablation.
     pub(crate) times_shipped: Option<Median>,
     pub(crate) pushes_per_second_median: f64,
-    /// Of the full rounds, as what follows.
+    /// Median over the full rounds, as are the following fields.
     pub(crate) p50_us_median: f64,
     pub(crate) p99_us_median: f64,
-    /// Resident memory of the proxy after all bodies: median.
+    /// Resident memory after all bodies.
     pub(crate) memory_bytes: f64,
-    pub(crate) rounds: Vec<Sample>,
+    #[serde(skip)]
+    samples: Vec<Sample>,
 }
 
 pub(crate) fn lines(measured: Vec<Measured>, bodies: &[Body]) -> Vec<Line> {
@@ -53,10 +54,10 @@ pub(crate) fn lines(measured: Vec<Measured>, bodies: &[Body]) -> Vec<Line> {
             times_ring_hash: None,
             times_shipped: None,
             pushes_per_second_median: median(samples.iter().map(|s| s.cost.pushes_per_second)),
-            p50_us_median: median(samples.iter().filter_map(|s| Some(s.waiting?.p50_us))),
-            p99_us_median: median(samples.iter().filter_map(|s| Some(s.waiting?.p99_us))),
+            p50_us_median: median(samples.iter().filter_map(|s| Some(s.latency?.p50_us))),
+            p99_us_median: median(samples.iter().filter_map(|s| Some(s.latency?.p99_us))),
             memory_bytes,
-            rounds: samples,
+            samples,
         }));
     }
     let all = lines.clone();
@@ -69,20 +70,20 @@ pub(crate) fn lines(measured: Vec<Measured>, bodies: &[Body]) -> Vec<Line> {
     lines
 }
 
-/// Each round's ratio, then the median: what was slow in a round was slow for all.
+/// Returns the median of the ratios within each round, in which a slow machine is slow for both.
 fn ratio(line: &Line, to: &str, all: &[Line]) -> Option<Median> {
-    // With 100 members the floor is that with 100 members.
+    // The reference has the same number of members where it was measured with that number.
     let as_many = format!("{to}, {}", line.members);
     let of = |name: &str| all.iter().find(|other| other.variant == name && other.body == line.body);
     let base = of(&as_many).or_else(|| of(to))?;
     let pair = |own: &Sample| {
-        let base = base.rounds.iter().find(|base| base.round == own.round)?;
+        let base = base.samples.iter().find(|base| base.round == own.round)?;
         Some(own.cost.cpu_us / base.cost.cpu_us)
     };
-    Median::of(line.rounds.iter().filter_map(pair))
+    Median::of(line.samples.iter().filter_map(pair))
 }
 
-/// The table; columns that nothing was measured for are left out.
+/// Prints the table without its empty columns.
 pub(crate) fn show(lines: &[Line]) {
     type Column = (&'static str, fn(&Line) -> Option<String>);
     fn number(value: f64, digits: usize) -> Option<String> {
@@ -94,7 +95,7 @@ pub(crate) fn show(lines: &[Line]) {
     let columns: [Column; 13] = [
         ("push", |line| Some(line.variant.to_owned())),
         ("body", |line| Some(line.body.to_owned())),
-        ("rounds", |line| Some(line.rounds.len().to_string())),
+        ("rounds", |line| Some(line.samples.len().to_string())),
         ("CPU us min", |line| number(line.cpu_us_min, 1)),
         ("median", |line| number(line.cpu_us_median, 1)),
         ("x no-op", |line| times(line.times_floor)),
@@ -109,11 +110,9 @@ pub(crate) fn show(lines: &[Line]) {
     let shown: Vec<Column> =
         columns.into_iter().filter(|(_, cell)| lines.iter().any(|line| cell(line).is_some())).collect();
     let header: Vec<&str> = shown.iter().map(|(name, _)| *name).collect();
-    let mut table = report::table(&header);
+    let mut table = table(&header);
     for line in lines {
         table.add_row(shown.iter().map(|(_, cell)| cell(line).unwrap_or_default()));
     }
-    println!(
-        "Processor time of the proxy for a push; ratios are of the same round: median (its 95 % interval)\n{table}\n"
-    );
+    println!("CPU time of the proxy per push; ratios within a round: median (95 % interval)\n{table}\n");
 }

@@ -1,4 +1,4 @@
-//! The groups of a fleet before and after a change: where each lies.
+//! The groups of a fleet and their owners before and after a change.
 
 use std::net::SocketAddr;
 
@@ -6,18 +6,18 @@ use anyhow::{Context, Result};
 use pushring_router::Router;
 use serde_json::{Value, json};
 
-/// Over all gateways.
+/// Number of groups on all gateways.
 pub(crate) const GROUPS: usize = 20_000;
-/// Of each group.
+/// Metric families of each group.
 pub(crate) const FAMILIES: usize = 5;
 
-/// What happened before the sweep.
+/// The change before the sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     None,
-    /// The last member was not there.
+    /// The last member has joined.
     Joined,
-    /// Another number of points: nearly every group has another owner.
+    /// The number of points changed, so nearly half of the groups have another owner.
     Points,
 }
 
@@ -33,11 +33,17 @@ impl Change {
     }
 }
 
-/// A fleet after the change, with copies on the former owners.
+/// Gateways that can be filled with groups.
+pub(crate) trait Gateways {
+    fn addresses(&self) -> Vec<SocketAddr>;
+    fn fill(&self, fleet: &Fleet) -> Result<()>;
+}
+
+/// A fleet after the change, with stale copies on the former owners.
 pub(crate) struct Fleet {
     /// The filter's configuration.
     pub(crate) config: Value,
-    /// Push path, owner, and the former owner if that was another one.
+    /// Push path, owner, and the former owner if it is a different gateway.
     pub(crate) groups: Vec<(String, usize, Option<usize>)>,
 }
 
@@ -53,9 +59,9 @@ impl Fleet {
         }
         let (before, after) = (router(&before)?, router(&config)?);
         let owner = |router: &Router, path: &str| {
-            let key = router.group(path.as_bytes()).context("no push path")?.key;
+            let key = router.group(path.as_bytes()).with_context(|| format!("{path} is no push path"))?.key;
             let name = &router.owner(&key).context("no owner")?.name;
-            members.iter().position(|member| member == name).context("no member")
+            members.iter().position(|member| member == name).with_context(|| format!("{name} is no member"))
         };
         let group = |number: usize| {
             let path = format!("/metrics/job/job{}/instance/host{number}.example.org", number % 500);
@@ -65,7 +71,7 @@ impl Fleet {
         Ok(Self { config, groups: (0..GROUPS).map(group).collect::<Result<_>>()? })
     }
 
-    /// How many copies lie on a former owner.
+    /// Returns the number of stale copies.
     pub(crate) fn moved(&self) -> usize {
         self.groups.iter().filter(|(_, _, former)| former.is_some()).count()
     }

@@ -1,38 +1,30 @@
-//! `make bench-sweep`: how long one `pushring sweep` takes, and how much memory.
+//! `make bench-sweep`: the time and the memory of one `pushring sweep`.
 //!
-//! Fifty gateways do not fit on a small machine, so they are stand-ins: one process that answers as Pushgateways do.
-//! Then five real ones with as many groups. The command is the one that ships, built for release; its time is that of
-//! the whole process, its memory the most that it had resident.
+//! Fifty real gateways do not fit on a small machine, so one process simulates them; five real gateways with the same
+//! number of groups follow. The command is the release build. Its time includes the start of the process, its memory is
+//! the peak of its resident memory.
 
 mod fleet;
 mod real;
-mod standin;
+mod simulated;
 
 use std::io::Read;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use comfy_table::{Table, presets::ASCII_MARKDOWN};
-use indicatif::{ProgressBar, ProgressStyle};
+use pushring_bench::{progress, table};
 use serde_json::Value;
 
-use fleet::{Change, Fleet, GROUPS};
+use fleet::{Change, Fleet, GROUPS, Gateways};
 
-/// Gateways of a kind: how many, and how often each case is measured; the slowest run is shown.
-const STAND_INS: (usize, usize) = (50, 5);
+/// Number of gateways, and number of runs of each case, of which the slowest is reported.
+const SIMULATED: (usize, usize) = (50, 5);
 const REAL: (usize, usize) = (5, 2);
 
-/// Gateways that can be filled.
-trait Gateways {
-    fn addresses(&self) -> Vec<SocketAddr>;
-    fn fill(&self, fleet: &Fleet) -> Result<()>;
-}
-
-/// What one run of the command took.
+/// The cost of one run of the command.
 struct Cost {
     time: Duration,
     memory_mb: f64,
@@ -40,12 +32,10 @@ struct Cost {
 }
 
 fn main() -> Result<()> {
-    let command = std::env::args().nth(1).context("usage: sweep PATH-OF-pushring")?;
-    let bar = ProgressBar::new(((STAND_INS.1 + REAL.1) * Change::ALL.len()) as u64);
-    bar.set_style(ProgressStyle::with_template("{msg:40} [{bar:30}] {pos}/{len} {eta}")?);
-    let mut table = Table::new();
-    table.load_preset(ASCII_MARKDOWN).set_header(["gateways", "groups", "change", "deleted", "s", "MB"]);
-    for (kind, (members, runs)) in [("stand-ins", STAND_INS), ("real", REAL)] {
+    let command = std::env::args().nth(1).context("usage: sweep PATH, the path of the pushring command")?;
+    let bar = progress("sweep", (SIMULATED.1 + REAL.1) * Change::ALL.len());
+    let mut table = table(&["gateways", "groups", "change", "deleted", "s", "MB"]);
+    for (kind, (members, runs)) in [("simulated", SIMULATED), ("real", REAL)] {
         for change in Change::ALL {
             bar.set_message(format!("{members} {kind}, {}", change.name()));
             let mut slowest: Option<Cost> = None;
@@ -53,7 +43,7 @@ fn main() -> Result<()> {
                 let cost = if kind == "real" {
                     measure(&command, &real::Real::start(members)?, change)?
                 } else {
-                    measure(&command, &standin::StandIns::start(members)?, change)?
+                    measure(&command, &simulated::Simulated::start(members)?, change)?
                 };
                 if slowest.as_ref().is_none_or(|known| cost.time > known.time) {
                     slowest = Some(cost);
@@ -68,11 +58,14 @@ fn main() -> Result<()> {
         }
     }
     bar.finish_and_clear();
-    println!("One sweep, the slowest of {} and {} runs (goals: 10 s, 300 MB)\n{table}", STAND_INS.1, REAL.1);
+    println!(
+        "One sweep, the slowest of {} runs (simulated) and {} runs (real); goals: 10 s, 300 MB\n{table}",
+        SIMULATED.1, REAL.1
+    );
     Ok(())
 }
 
-/// Sweeps once. Everything that moved must be gone, or the measurement means nothing.
+/// Measures one sweep, which must delete every stale copy.
 fn measure(command: &str, gateways: &impl Gateways, change: Change) -> Result<Cost> {
     let dir = tempfile::tempdir()?;
     let config = dir.path().join("pushring.json");
@@ -82,15 +75,15 @@ fn measure(command: &str, gateways: &impl Gateways, change: Change) -> Result<Co
     let began = Instant::now();
     let (output, memory_mb) = run(command, &config)?;
     let time = began.elapsed();
-    let report: Value = serde_json::from_slice(&output).context("the report of the sweep")?;
-    ensure!(report["in_place"] == GROUPS, "in place: {}, wanted {GROUPS}", report["in_place"]);
-    let copies = report["misplaced"].as_array().context("misplaced")?;
+    let report: Value = serde_json::from_slice(&output).context("the output of the sweep is not JSON")?;
+    ensure!(report["in_place"] == GROUPS, "found {} groups in place, expected {GROUPS}", report["in_place"]);
+    let copies = report["misplaced"].as_array().context("the output has no list `misplaced`")?;
     let deleted = copies.iter().filter(|copy| copy["result"] == "deleted").count();
-    ensure!(deleted == fleet.moved(), "{deleted} copies were deleted, wanted {}", fleet.moved());
+    ensure!(deleted == fleet.moved(), "the sweep deleted {deleted} copies, expected {}", fleet.moved());
     Ok(Cost { time, memory_mb, deleted })
 }
 
-/// Its output, and the most memory that it had, in MB.
+/// Runs the command; returns its output and its peak memory in MB.
 fn run(command: &str, config: &Path) -> Result<(Vec<u8>, f64)> {
     let mut child = Command::new(command)
         .args(["sweep", "--settle", "0s", "--output", "json", "--config"])
@@ -102,13 +95,13 @@ fn run(command: &str, config: &Path) -> Result<(Vec<u8>, f64)> {
         let mut output = Vec::new();
         stdout.read_to_end(&mut output).map(|_| output)
     });
-    let memory = most_memory(&mut child)?;
-    let output = reader.join().ok().context("the output was not read")??;
+    let memory = peak_memory(&mut child)?;
+    let output = reader.join().ok().context("the reader panicked")??;
     Ok((output, memory))
 }
 
-/// Asks the system until the process ends; it keeps the most there was.
-fn most_memory(child: &mut Child) -> Result<f64> {
+/// Polls the peak of the resident memory until the process ends.
+fn peak_memory(child: &mut Child) -> Result<f64> {
     let path = format!("/proc/{}/status", child.id());
     let mut kilobytes = 0.0;
     while child.try_wait()?.is_none() {

@@ -8,13 +8,12 @@ use anyhow::{Context, Result, ensure};
 use pushring_tests::Pushgateway;
 use tempfile::TempDir;
 
-use crate::Gateways;
-use crate::fleet::{FAMILIES, Fleet};
+use crate::fleet::{FAMILIES, Fleet, Gateways};
 
-/// Two pushes within this time count as simultaneous.
+/// The sweep treats two pushes within this time as simultaneous.
 const MARGIN: Duration = Duration::from_millis(2500);
 
-/// Stopped when dropped.
+/// Real Pushgateways; stopped when dropped.
 pub(crate) struct Real {
     all: Vec<Pushgateway>,
     _dir: TempDir,
@@ -23,7 +22,7 @@ pub(crate) struct Real {
 impl Real {
     pub(crate) fn start(count: usize) -> Result<Self> {
         let dir = tempfile::tempdir()?;
-        // The check of every push against all groups would take most of the time.
+        // The consistency check compares every push with all groups and would take most of the time.
         let start = |_| Pushgateway::start(dir.path(), &["--push.disable-consistency-check"]);
         Ok(Self { all: (0..count).map(start).collect::<Result<_>>()?, _dir: dir })
     }
@@ -41,7 +40,9 @@ impl Real {
         thread::scope(|scope| {
             let threads: Vec<_> =
                 (0..self.all.len()).map(|gateway| scope.spawn(move || push(gateway))).collect();
-            threads.into_iter().try_for_each(|thread| thread.join().ok().context("a thread that pushed")?)
+            threads
+                .into_iter()
+                .try_for_each(|thread| thread.join().ok().context("a thread that pushed panicked")?)
         })
     }
 }

@@ -1,10 +1,10 @@
-//! One connection: bytes in and out without waiting, and just enough HTTP/1.1 to see where a message ends.
+//! One non-blocking connection, with just enough HTTP/1.1 to find the end of a message.
 
 use std::io::{ErrorKind, IoSlice, Read, Result, Write};
 
 use mio::net::TcpStream;
 
-/// Head and what is left to read of the body of the message that is arriving.
+/// The message that is arriving: its head, and the number of bytes of its body that are still missing.
 #[derive(Debug, Default)]
 pub(crate) struct Incoming {
     head: Vec<u8>,
@@ -12,8 +12,8 @@ pub(crate) struct Incoming {
 }
 
 impl Incoming {
-    /// Takes bytes; answers the head when the message is complete. One message at a time: nothing is sent before the
-    /// one before was answered.
+    /// Takes bytes and returns the head once the message is complete. Messages are never pipelined: the peer sends the
+    /// next one only after an answer.
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
         let left = match self.body_left {
             Some(left) => left.saturating_sub(bytes.len()),
@@ -40,7 +40,7 @@ fn content_length(head: &[u8]) -> usize {
     header(head, "content-length").and_then(|value| value.parse().ok()).unwrap_or(0)
 }
 
-/// The value of a header.
+/// Returns the value of a header.
 pub(crate) fn header<'h>(head: &'h [u8], name: &str) -> Option<&'h str> {
     head.split(|&b| b == b'\n').find_map(|line| {
         let (key, value) = line.split_at_checked(name.len())?;
@@ -49,12 +49,12 @@ pub(crate) fn header<'h>(head: &'h [u8], name: &str) -> Option<&'h str> {
     })
 }
 
-/// A socket and what is on its way through it.
+/// A socket with its partly read and partly written messages.
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) socket: TcpStream,
     incoming: Incoming,
-    /// Bytes of the message under way that are sent.
+    /// Number of bytes sent of the current message.
     sent: usize,
 }
 
@@ -64,7 +64,7 @@ impl Connection {
         Self { socket, incoming: Incoming::default(), sent: 0 }
     }
 
-    /// Reads what is there; answers the head of a message that is complete. `scratch` is only a place to read to.
+    /// Reads all available bytes and returns the head of a complete message. `scratch` is the read buffer.
     pub(crate) fn read(&mut self, scratch: &mut [u8]) -> Result<Option<Vec<u8>>> {
         loop {
             match self.socket.read(scratch) {
@@ -81,8 +81,8 @@ impl Connection {
         }
     }
 
-    /// Sends as much of head and body as goes and has not gone yet; true when all is sent. [`Connection::ready`] before
-    /// the next message.
+    /// Sends as much of head and body as the socket takes, from where the last call stopped; returns true when all is
+    /// sent. Call [`Connection::ready`] before the next message.
     pub(crate) fn write(&mut self, head: &[u8], body: &[u8]) -> Result<bool> {
         while self.sent < head.len() + body.len() {
             let from = self.sent.min(head.len());
@@ -100,7 +100,7 @@ impl Connection {
         Ok(true)
     }
 
-    /// For the next message.
+    /// Starts the next message.
     pub(crate) fn ready(&mut self) {
         self.sent = 0;
     }
@@ -111,14 +111,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_ends_where_its_body_does() {
+    fn finds_the_end_of_a_message_in_any_two_pieces() {
         let message = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nx-other: 7\r\n\r\nhello";
         for cut in 0..message.len() {
             let mut incoming = Incoming::default();
             assert_eq!(incoming.feed(&message[..cut]), None, "{cut}");
-            let head = incoming.feed(&message[cut..]).expect("complete");
+            let head = incoming.feed(&message[cut..]).expect("a complete message");
             assert_eq!(header(&head, "x-other"), Some("7"), "{cut}");
-            assert!(incoming.feed(b"HTTP/1.1 307 X\r\n\r\n").is_some(), "the next one");
+            assert!(incoming.feed(b"HTTP/1.1 307 X\r\n\r\n").is_some(), "the next message");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The gateways behind the proxy: any number of ports, every message answered with 200.
+//! The gateways behind the proxy: any number of ports that answer every message with 200 at once.
 
 use std::collections::HashMap;
 use std::io::{ErrorKind, Result};
@@ -11,15 +11,15 @@ use mio::{Events, Interest, Poll, Token};
 use super::connection::Connection;
 use super::pushes::Pushes;
 
-/// Tokens below are connections that push.
+/// Tokens below this one are connections that push.
 const LISTENERS: usize = 1 << 16;
-/// Tokens from here on are connections of the proxy.
+/// Tokens from this one on are connections of the proxy.
 const ACCEPTED: usize = 1 << 20;
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
-/// One turn of the event loop waits so long at most.
+/// Longest wait in one turn of the event loop.
 const WAIT: Duration = Duration::from_millis(20);
 
-/// Ports on 127.0.0.1 that answer.
+/// Gateways on ports of 127.0.0.1.
 pub(crate) struct Gateways {
     poll: Poll,
     events: Events,
@@ -44,12 +44,12 @@ impl Gateways {
         Ok(Self { poll, events, listeners, accepted: HashMap::new(), next: ACCEPTED, scratch })
     }
 
-    /// Their addresses.
+    /// Returns their addresses.
     pub(crate) fn addresses(&self) -> Result<Vec<SocketAddr>> {
         self.listeners.iter().map(TcpListener::local_addr).collect()
     }
 
-    /// One turn of the event loop; `spin` does not wait, for pushes that are due by the clock.
+    /// Runs one turn of the event loop. With `spin` it does not wait, so that pushes are sent when they are due.
     pub(crate) fn turn(&mut self, pushes: &mut Pushes, spin: bool) -> Result<()> {
         pushes.send_due(self.poll.registry(), &mut self.scratch)?;
         let wait = if spin { Duration::ZERO } else { WAIT };
@@ -85,18 +85,18 @@ impl Gateways {
         }
     }
 
-    /// Answers what has arrived; a connection that the proxy closed is dropped.
+    /// Answers complete messages; drops a connection that the proxy closed.
     fn serve(&mut self, token: usize) {
         let Some(connection) = self.accepted.get_mut(&token) else { return };
-        let gone = loop {
+        let closed = loop {
             match connection.read(&mut self.scratch) {
-                // An answer is small: it always fits into the empty buffer of a socket.
+                // The answer always fits into the empty buffer of a socket.
                 Ok(Some(_)) if connection.write(ANSWER, &[]).is_ok() => connection.ready(),
                 Ok(None) => break false,
                 _ => break true,
             }
         };
-        if gone {
+        if closed {
             self.accepted.remove(&token);
         }
     }

@@ -1,4 +1,4 @@
-//! The clients: keep-alive connections that push prepared messages to a proxy and take the time.
+//! The clients: keep-alive connections that push prepared messages to a proxy and measure the latency.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Result};
@@ -9,12 +9,36 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
 use super::connection::{Connection, header};
-use super::{Outcome, Pace};
 
-/// A prepared request line with headers.
+/// The rate of pushes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Pace {
+    /// Each connection pushes again as soon as it is answered.
+    Closed,
+    /// Pushes are due at this constant rate, whether or not earlier ones are answered; latency counts from that moment.
+    PerSecond(u32),
+}
+
+/// The result of a load.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// Latencies in nanoseconds.
+    pub(crate) times: Vec<u64>,
+    /// Answers with another status, and broken connections.
+    pub(crate) failed: u64,
+    pub(crate) took: Duration,
+}
+
+impl Outcome {
+    pub(crate) fn answered(&self) -> usize {
+        self.times.len()
+    }
+}
+
+/// A prepared request line with its headers.
 pub(crate) type Push = Vec<u8>;
 
-/// Connections and what goes through them.
+/// A set of connections and the messages that they send in turn.
 pub(crate) struct Pushes {
     messages: Vec<Push>,
     body: Vec<u8>,
@@ -32,12 +56,12 @@ pub(crate) struct Pushes {
 
 struct Client {
     connection: Connection,
-    /// The message under way and when it was due.
-    under_way: Option<(usize, Instant)>,
+    /// The pending message and the moment at which it was due.
+    pending: Option<(usize, Instant)>,
 }
 
 impl Pushes {
-    /// `status` is what a good answer begins with after `HTTP/1.1 `.
+    /// A push succeeds if it is answered with `status`.
     pub(crate) fn new(messages: Vec<Push>, body: Vec<u8>, status: u16, connections: usize) -> Self {
         Self {
             messages,
@@ -55,7 +79,7 @@ impl Pushes {
         }
     }
 
-    pub(crate) fn begin(&mut self, proxy: SocketAddr, pace: Pace) -> Result<()> {
+    pub(super) fn begin(&mut self, proxy: SocketAddr, pace: Pace) {
         if proxy != self.proxy {
             self.connections.clear();
             self.proxy = proxy;
@@ -64,22 +88,21 @@ impl Pushes {
         self.idle = (0..self.wanted).collect();
         self.outcome = Outcome::default();
         (self.pace, self.start, self.begun, self.running) = (pace, Instant::now(), 0, true);
-        Ok(())
     }
 
-    pub(crate) fn stop(&mut self) {
+    pub(super) fn stop(&mut self) {
         self.running = false;
     }
 
-    /// Whether pushes are under way.
-    pub(crate) fn busy(&self) -> bool {
-        self.connections.iter().flatten().any(|client| client.under_way.is_some())
+    /// Reports whether pushes are pending.
+    pub(super) fn pending(&self) -> bool {
+        self.connections.iter().flatten().any(|client| client.pending.is_some())
     }
 
-    /// What is not answered by now has failed.
-    pub(crate) fn end(&mut self, took: Duration) -> Outcome {
+    /// Counts pending pushes as failed and returns the result.
+    pub(super) fn end(&mut self, took: Duration) -> Outcome {
         for slot in &mut self.connections {
-            if slot.as_ref().is_some_and(|client| client.under_way.is_some()) {
+            if slot.as_ref().is_some_and(|client| client.pending.is_some()) {
                 *slot = None;
                 self.outcome.failed += 1;
             }
@@ -88,8 +111,8 @@ impl Pushes {
         std::mem::take(&mut self.outcome)
     }
 
-    /// Sends what is due over connections that are idle.
-    pub(crate) fn send_due(&mut self, registry: &Registry, scratch: &mut [u8]) -> Result<()> {
+    /// Sends due pushes over idle connections.
+    pub(super) fn send_due(&mut self, registry: &Registry, scratch: &mut [u8]) -> Result<()> {
         while let (Some(due), Some(&index)) = (self.due(), self.idle.front()) {
             self.idle.pop_front();
             let message = usize::try_from(self.begun).unwrap_or(0) % self.messages.len().max(1);
@@ -98,18 +121,18 @@ impl Pushes {
                 let mut socket = TcpStream::connect(self.proxy)?;
                 registry.register(&mut socket, Token(index), Interest::READABLE | Interest::WRITABLE)?;
                 if let Some(slot) = self.connections.get_mut(index) {
-                    *slot = Some(Client { connection: Connection::new(socket), under_way: None });
+                    *slot = Some(Client { connection: Connection::new(socket), pending: None });
                 }
             }
             if let Some(Some(client)) = self.connections.get_mut(index) {
-                client.under_way = Some((message, due));
+                client.pending = Some((message, due));
             }
             self.turn(index, scratch)?;
         }
         Ok(())
     }
 
-    /// When the next push is due, if that is now.
+    /// Returns when the next push was due, if it is due by now.
     fn due(&self) -> Option<Instant> {
         if !self.running {
             return None;
@@ -124,19 +147,19 @@ impl Pushes {
         }
     }
 
-    /// Something happened at a connection.
-    pub(crate) fn turn(&mut self, index: usize, scratch: &mut [u8]) -> Result<()> {
+    /// Handles an event of a connection.
+    pub(super) fn turn(&mut self, index: usize, scratch: &mut [u8]) -> Result<()> {
         let Some(slot) = self.connections.get_mut(index) else { return Ok(()) };
         let Some(client) = slot else { return Ok(()) };
-        let Some((message, due)) = client.under_way else {
-            // The proxy may close what is idle.
+        let Some((message, due)) = client.pending else {
+            // The proxy may close an idle connection.
             if client.connection.read(scratch).is_err() {
                 *slot = None;
             }
             return Ok(());
         };
         let head = self.messages.get(message).map(Vec::as_slice).unwrap_or_default();
-        // An answer may come before all of a push is sent, as a redirect does; Envoy then ends the connection.
+        // A redirect is answered before the whole push is sent; Envoy then closes the connection.
         let sent = client.connection.write(head, &self.body);
         let answer = match (client.connection.read(scratch), &sent) {
             (Err(error), _) if error.kind() == ErrorKind::NotConnected => return Ok(()),
@@ -153,16 +176,10 @@ impl Pushes {
         if closes || !matches!(sent, Ok(true)) {
             *slot = None;
         } else {
-            client.finished();
+            client.pending = None;
+            client.connection.ready();
         }
         self.idle.push_back(index);
         Ok(())
-    }
-}
-
-impl Client {
-    fn finished(&mut self) {
-        self.under_way = None;
-        self.connection.ready();
     }
 }

@@ -1,19 +1,19 @@
-//! What people use instead of Envoy: nginx and HAProxy as Debian packs them, one worker, hashing the path.
+//! nginx and HAProxy from Debian's packages, each with one worker and consistent hashing of the path.
 
 use std::fmt::Write;
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::Path;
 
 use anyhow::Result;
 use pushring_tests::Process;
 
-use super::{Proxy, Running, made, pinned};
+use super::running::{Proxy, Running, made, pinned};
 
-/// Where `make bench` unpacks Debian's packages.
+/// The folder into which `make bench` unpacks Debian's packages.
 const DEBIAN: &str = "tools/debian/usr";
 
-pub(super) fn nginx(gateways: &[SocketAddr], dir: PathBuf) -> Result<Proxy> {
+pub(super) fn nginx(gateways: &[SocketAddr], dir: &Path) -> Result<Proxy> {
     let push = free()?;
     let mut servers = String::new();
     for gateway in gateways {
@@ -36,11 +36,11 @@ http {{
     let file = dir.join("nginx.conf");
     fs::write(&file, config)?;
     let mut command = pinned(&made(&format!("{DEBIAN}/sbin/nginx")))?;
-    command.arg("-p").arg(&dir).arg("-c").arg(&file);
+    command.arg("-p").arg(dir).arg("-c").arg(&file);
     ready("nginx", command, push, dir)
 }
 
-pub(super) fn haproxy(gateways: &[SocketAddr], dir: PathBuf) -> Result<Proxy> {
+pub(super) fn haproxy(gateways: &[SocketAddr], dir: &Path) -> Result<Proxy> {
     let push = free()?;
     let mut servers = String::new();
     for (index, gateway) in gateways.iter().enumerate() {
@@ -74,13 +74,13 @@ backend gateways
     ready("haproxy", command, push, dir)
 }
 
-/// A port that nobody has now.
+/// Returns a port that is free now.
 fn free() -> Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
-fn ready(name: &str, command: std::process::Command, push: SocketAddr, dir: PathBuf) -> Result<Proxy> {
-    let mut process = Process::start(name, command, &dir)?;
+fn ready(name: &str, command: std::process::Command, push: SocketAddr, dir: &Path) -> Result<Proxy> {
+    let mut process = Process::start(name, command, dir)?;
     process.wait_until("listening", |_| TcpStream::connect(push).ok())?;
-    Ok(Proxy { push, running: Running::Other(process), layout: None })
+    Ok(Proxy { push, running: Running::Other(process) })
 }

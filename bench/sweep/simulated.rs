@@ -1,4 +1,7 @@
-//! Stand-ins for Pushgateways: they answer what a sweep asks, in the same form and size, from memory.
+//! Simulated Pushgateways: they answer the requests of a sweep from memory, in the same form and size.
+//!
+//! The HTTP server is written by hand: each answer must be one write, because a client delays its acknowledgement of the
+//! first of two small ones.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -10,28 +13,27 @@ use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::Gateways;
-use crate::fleet::{FAMILIES, Fleet};
+use crate::fleet::{FAMILIES, Fleet, Gateways};
 
-/// They serve until the program ends.
-pub(crate) struct StandIns {
-    all: Vec<Arc<StandIn>>,
+/// Simulated gateways, which run until the program ends.
+pub(crate) struct Simulated {
+    all: Vec<Arc<Gateway>>,
 }
 
-struct StandIn {
+struct Gateway {
     address: SocketAddr,
     start_time: String,
-    /// Of each push path the group as the API tells it.
+    /// The group of each push path as the API reports it.
     groups: Mutex<BTreeMap<String, String>>,
 }
 
-impl StandIns {
+impl Simulated {
     pub(crate) fn start(count: usize) -> Result<Self> {
         let start = |_| {
             let listener = TcpListener::bind("127.0.0.1:0")?;
             let address = listener.local_addr()?;
             let start_time = Timestamp::now().to_string();
-            let gateway = Arc::new(StandIn { address, start_time, groups: Mutex::default() });
+            let gateway = Arc::new(Gateway { address, start_time, groups: Mutex::default() });
             let serving = Arc::clone(&gateway);
             thread::spawn(move || {
                 for stream in listener.incoming().flatten() {
@@ -45,7 +47,7 @@ impl StandIns {
     }
 }
 
-impl Gateways for StandIns {
+impl Gateways for Simulated {
     fn addresses(&self) -> Vec<SocketAddr> {
         self.all.iter().map(|gateway| gateway.address).collect()
     }
@@ -62,7 +64,7 @@ impl Gateways for StandIns {
     }
 }
 
-impl StandIn {
+impl Gateway {
     fn put(&self, path: &str, time: Timestamp) {
         let parts: Vec<&str> = path.split('/').skip(2).collect();
         let labels: Value =
@@ -90,7 +92,6 @@ impl StandIn {
             let (status, body) = self.answer(words.next().unwrap_or(""), words.next().unwrap_or(""));
             let date =
                 jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&Timestamp::now())?;
-            // In one piece: a second small write would wait for the client's delayed acknowledgement.
             let length = body.len();
             let answer =
                 format!("HTTP/1.1 {status} -\r\ndate: {date}\r\ncontent-length: {length}\r\n\r\n{body}");
@@ -117,7 +118,7 @@ impl StandIn {
     }
 }
 
-/// A base64 spelling in the plain one under which the group was put.
+/// Converts the base64 spelling of a path to the plain one under which the group is stored.
 fn plain(path: &str) -> String {
     use base64::Engine;
     let decode = |value: &str| {

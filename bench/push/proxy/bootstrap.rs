@@ -1,0 +1,51 @@
+//! The shipped `envoy/cluster.yaml`, from which every Envoy of the comparison is derived.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+use pushring_tests::Layout;
+use serde_json::{Value, json};
+
+/// The HTTP connection manager of the push listener.
+const HCM: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
+
+/// Changes the bootstrap in `layout`.
+pub(super) fn edit(layout: &Layout, change: impl FnOnce(&mut Value) -> Result<()>) -> Result<()> {
+    let mut bootstrap: Value = serde_saphyr::from_str(&fs::read_to_string(layout.bootstrap())?)?;
+    change(&mut bootstrap)?;
+    Ok(fs::write(layout.bootstrap(), serde_json::to_vec_pretty(&bootstrap)?)?)
+}
+
+/// Changes the HTTP connection manager of the push listener in `layout`.
+pub(super) fn edit_hcm(layout: &Layout, change: impl FnOnce(&mut Value) -> Result<()>) -> Result<()> {
+    edit(layout, |bootstrap| change(hcm(bootstrap)?))
+}
+
+pub(super) fn hcm(bootstrap: &mut Value) -> Result<&mut Value> {
+    at(bootstrap, HCM)
+}
+
+/// The HTTP filters: the Wasm filter, the buffer filter, the router.
+pub(super) fn filters(hcm: &mut Value) -> Result<&mut Vec<Value>> {
+    list(hcm, "/http_filters")
+}
+
+/// The routes: mirrored deletes, other pushes, everything else.
+pub(super) fn routes(hcm: &mut Value) -> Result<&mut Vec<Value>> {
+    list(hcm, "/route_config/virtual_hosts/0/routes")
+}
+
+/// Lets the client set the destination header. Envoy removes a header of another name instead, at the same cost.
+pub(super) fn keep_client_header(hcm: &mut Value) -> Result<()> {
+    let mutations = list(hcm, "/early_header_mutation_extensions/0/typed_config/mutations")?;
+    *mutations.first_mut().context("no early header mutation")? = json!({"remove": "x-bench-other"});
+    Ok(())
+}
+
+pub(super) fn list<'v>(value: &'v mut Value, pointer: &str) -> Result<&'v mut Vec<Value>> {
+    at(value, pointer)?.as_array_mut().with_context(|| format!("{pointer} is no list"))
+}
+
+pub(super) fn at<'v>(value: &'v mut Value, pointer: &str) -> Result<&'v mut Value> {
+    value.pointer_mut(pointer).with_context(|| format!("the shipped bootstrap has no {pointer}"))
+}
