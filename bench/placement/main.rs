@@ -11,8 +11,7 @@ mod probe;
 mod pushring;
 mod report;
 mod upstream;
-#[path = "../../testdata/vectors.rs"]
-mod vectors;
+use pushring_vectors as vectors;
 
 use anyhow::{Result, ensure};
 use indicatif::ProgressBar;

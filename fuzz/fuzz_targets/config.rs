@@ -4,8 +4,7 @@
 use arbitrary::{Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
 
-#[path = "../../router/tests/model/mod.rs"]
-mod model;
+use pushring_model::config;
 
 fuzz_target!(|data: &[u8]| {
     // An error says that the input was too short for a whole case.
@@ -15,9 +14,9 @@ fuzz_target!(|data: &[u8]| {
 /// Text that begins as JSON does is a configuration itself.
 fn check(data: &[u8]) -> Result<()> {
     if data.starts_with(b"{") {
-        model::config::parser_is_total(data);
+        config::parser_is_total(data);
     } else {
-        model::config::parser_is_total(&model::config::arbitrary(&mut Unstructured::new(data))?);
+        config::parser_is_total(&config::arbitrary(&mut Unstructured::new(data))?);
     }
     Ok(())
 }

@@ -4,8 +4,7 @@
 use arbitrary::{Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
 
-#[path = "../../router/tests/model/mod.rs"]
-mod model;
+use pushring_model::router as model;
 
 fuzz_target!(|data: &[u8]| {
     // An error says that the input was too short for a whole case.

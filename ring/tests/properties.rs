@@ -1,9 +1,8 @@
 //! What must hold of a ring for any input, on random inputs; a failure prints the seed that repeats it.
 #![cfg(not(target_arch = "wasm32"))] // arbtest asks for the time
 
-mod model;
-
 use arbtest::arbtest;
+use pushring_model::ring as model;
 use pushring_ring::{BuildError, MEMBERS_MAX, Member, Placement, Ring};
 
 #[test]

@@ -4,10 +4,8 @@
 #![cfg(not(target_arch = "wasm32"))] // a thousand rings; the vectors show that wasm32 builds the same
 #![allow(clippy::expect_used)] // a panic is how a test fails
 
-#[path = "../../testdata/vectors.rs"]
-mod vectors;
-
 use pushring_ring::{Member, Placement, Ring};
+use pushring_vectors as vectors;
 
 const PLACEMENT: Placement = Placement::Ring { points: 1024 };
 

@@ -2,11 +2,9 @@
 
 #![allow(clippy::expect_used)] // a panic is how a test fails
 
-#[path = "../../testdata/vectors.rs"]
-mod vectors;
-
 use pushring_ring::hash::{h, murmur3_32};
 use pushring_ring::{Member, Placement, Ring};
+use pushring_vectors as vectors;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 

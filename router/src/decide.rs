@@ -2,10 +2,8 @@
 
 use smallvec::SmallVec;
 
-use crate::config::Mode;
-use crate::labels::Labels;
-use crate::members::Member;
-use crate::path::{self, PushPath, Target};
+use crate::config::{Member, Mode};
+use crate::push::{Decoded, Labels, PushPath, Target};
 use crate::reply::{Reply, ReplyKind};
 use crate::router::Router;
 
@@ -87,7 +85,7 @@ impl Router {
     fn decide_push<'d>(
         &self,
         request: Request<'_>,
-        decoded: &'d path::Decoded<'d>,
+        decoded: &'d Decoded<'d>,
         push: PushPath<'d>,
     ) -> Decision<'_> {
         let labels = self.labels(decoded, push);

@@ -15,26 +15,14 @@
 //! }
 //! ```
 
-mod address;
-mod check;
-mod component;
 mod config;
 mod decide;
-mod error;
-mod group;
-mod json;
-mod labels;
-mod members;
-mod path;
+mod push;
 mod reply;
 mod router;
-mod utf8_name;
 
-pub use config::{Config, MEMBERS_MAX, Mode, Placement, RouteBy};
+pub use config::{Config, ConfigError, MEMBERS_MAX, Member, Mode, Placement, RouteBy};
 pub use decide::{Decision, Destination, Request, Route};
-pub use error::ConfigError;
-pub use group::{Group, labels_to_path};
-pub use members::Member;
-pub use path::clean_path;
+pub use push::{Group, clean_path, labels_to_path};
 pub use reply::{Reply, ReplyKind};
 pub use router::{Owned, Router};

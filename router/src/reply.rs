@@ -3,9 +3,8 @@
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use crate::config::{Config, Mode, Placement, RouteBy};
-use crate::labels::{Labels, Poison};
-use crate::members::Member;
+use crate::config::{Config, Member, Mode, Placement, RouteBy};
+use crate::push::{Labels, Poison};
 
 /// Why a reply is sent; one counter of the filter each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,12 +4,8 @@ use std::sync::OnceLock;
 
 use pushring_ring::{Member as RingMember, Placement as RingPlacement, Ring, hash};
 
-use crate::config::{Config, Placement};
-use crate::error::ConfigError;
-use crate::group::{self, Group};
-use crate::labels::Labels;
-use crate::members::Member;
-use crate::path::{self, PushPath, Target};
+use crate::config::{Config, ConfigError, Member, Placement};
+use crate::push::{self, Decoded, Group, Labels, PushPath, Target};
 
 /// Who owns the group of a push path, as [`Router::owner_of`] finds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +110,7 @@ impl Router {
         let labels = self.labels(&decoded, self.push_path(target.raw, &decoded)?);
         let mut key = Vec::new();
         let piece = |piece: &[u8]| key.extend_from_slice(piece);
-        group::key(self.config.route_by, &decoded.bytes, labels.as_ref(), piece);
+        push::write_key(self.config.route_by, &decoded.bytes, labels.as_ref(), piece);
         Some(Group {
             key,
             poison: labels.as_ref().is_some_and(|labels| labels.poison().is_some()),
@@ -141,24 +137,20 @@ impl Router {
     }
 
     /// Where on the ring the owner of a push is sought.
-    pub(crate) fn position(&self, decoded: &path::Decoded<'_>, labels: Option<&Labels<'_>>) -> u64 {
+    pub(crate) fn position(&self, decoded: &Decoded<'_>, labels: Option<&Labels<'_>>) -> u64 {
         let mut hasher = self.ring().hasher();
-        group::key(self.config.route_by, &decoded.bytes, labels, |piece| hasher.write(piece));
+        push::write_key(self.config.route_by, &decoded.bytes, labels, |piece| hasher.write(piece));
         hasher.finish()
     }
 
     /// The parts of a push path. A target that does not begin with a slash as received is none that Go would take for
     /// a path.
-    pub(crate) fn push_path<'d>(&self, raw: &[u8], decoded: &'d path::Decoded<'_>) -> Option<PushPath<'d>> {
+    pub(crate) fn push_path<'d>(&self, raw: &[u8], decoded: &'d Decoded<'_>) -> Option<PushPath<'d>> {
         PushPath::split(&decoded.bytes, &self.config.path_prefix).filter(|_| raw.starts_with(b"/"))
     }
 
     /// `None` when the Pushgateway would refuse the path.
-    pub(crate) fn labels<'d>(
-        &self,
-        decoded: &'d path::Decoded<'_>,
-        push: PushPath<'d>,
-    ) -> Option<Labels<'d>> {
+    pub(crate) fn labels<'d>(&self, decoded: &'d Decoded<'_>, push: PushPath<'d>) -> Option<Labels<'d>> {
         if decoded.broken { None } else { Labels::parse(push, self.config.utf8_names) }
     }
 }

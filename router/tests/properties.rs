@@ -1,9 +1,8 @@
 //! What must hold of the router for any input, on random inputs; a failure prints the seed that repeats it.
 #![cfg(not(target_arch = "wasm32"))] // arbtest asks for the time
 
-mod model;
-
 use arbtest::arbtest;
+use pushring_model::{config, router as model};
 
 #[test]
 fn spellings_of_one_group_have_one_key() {
@@ -23,7 +22,7 @@ fn any_request_gets_an_answer() {
 #[test]
 fn any_configuration_gets_an_answer_and_keeps_the_limits() {
     arbtest(|u| {
-        model::config::parser_is_total(&model::config::arbitrary(u)?);
+        config::parser_is_total(&config::arbitrary(u)?);
         Ok(())
     })
     .budget_ms(2000);
@@ -34,7 +33,7 @@ fn any_configuration_gets_an_answer_and_keeps_the_limits() {
 fn generated_configurations_are_good_and_bad() {
     let (mut good, mut bad) = (0, 0);
     arbtest(|u| {
-        let accepted = pushring_router::Router::parse(&model::config::arbitrary(u)?).is_ok();
+        let accepted = pushring_router::Router::parse(&config::arbitrary(u)?).is_ok();
         *(if accepted { &mut good } else { &mut bad }) += 1;
         Ok(())
     })

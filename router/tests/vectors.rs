@@ -2,10 +2,8 @@
 
 #![allow(clippy::expect_used, clippy::panic)] // a panic is how a test fails
 
-#[path = "../../testdata/vectors.rs"]
-mod vectors;
-
 use pushring_router::{Decision, ReplyKind, Request, Router};
+use pushring_vectors as vectors;
 use serde_json::json;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;

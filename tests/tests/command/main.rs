@@ -6,5 +6,4 @@
 mod fleet;
 mod owner;
 mod plan;
-#[path = "../../../router/tests/model/spelling.rs"]
-mod spelling;
+use pushring_model::spelling;

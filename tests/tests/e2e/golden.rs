@@ -7,8 +7,7 @@ use pushring_tests::http::Client;
 use pushring_tests::{Envoy, Layout, Mode, Ports};
 use serde_json::{Value, json};
 
-#[path = "../../../testdata/vectors.rs"]
-mod vectors;
+use pushring_vectors as vectors;
 
 /// An Envoy without pushgateways: the owner is asked for, not pushed to.
 struct Ring {

@@ -12,10 +12,8 @@
 #![allow(clippy::expect_used, clippy::panic)] // a panic is how a test fails
 
 mod gateway;
-#[path = "../../../router/tests/model/spelling.rs"]
-mod spelling;
-#[path = "../../../testdata/vectors.rs"]
-mod vectors;
+use pushring_model::spelling;
+use pushring_vectors as vectors;
 
 use std::collections::BTreeMap;
 

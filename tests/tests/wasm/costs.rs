@@ -1,5 +1,5 @@
 //! What a push and a configuration cost, counted and not timed: instructions, host calls, bytes of memory and of the
-//! module. Budgets are in `testdata/costs.tsv`. A change that costs more fails here and says by how much; one that
+//! module. Budgets are in `costs.tsv`. A change that costs more fails here and says by how much; one that
 //! costs less fails too, so that the budget follows and the gain cannot be lost again.
 
 use std::fmt::Write as _;
@@ -92,8 +92,7 @@ fn configure(costs: &mut Vec<Cost>, members: usize) {
 
 /// Each cost against its budget.
 fn compare(costs: &[Cost]) {
-    let path = tools::repository().join("testdata/costs.tsv");
-    let budgets = fs::read_to_string(&path).expect("testdata/costs.tsv");
+    let budgets = include_str!("costs.tsv");
     let mut now = "case\tunit\tbudget\n".to_owned();
     let mut wrong = String::new();
     for (case, unit, cost) in costs {
@@ -108,7 +107,7 @@ fn compare(costs: &[Cost]) {
     if budgets.lines().count() != now.lines().count() {
         wrong.push_str("  it has lines that nothing measures, or lacks some\n");
     }
-    assert!(wrong.is_empty(), "testdata/costs.tsv does not hold:\n{wrong}If it is meant, it is now:\n{now}");
+    assert!(wrong.is_empty(), "costs.tsv does not hold:\n{wrong}If it is meant, it is now:\n{now}");
 }
 
 fn difference(cost: &str, budget: Option<&str>) -> Option<String> {

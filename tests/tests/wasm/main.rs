@@ -11,10 +11,8 @@ mod golden;
 mod host;
 mod refusals;
 mod requests;
-#[path = "../../../router/tests/model/spelling.rs"]
-mod spelling;
-#[path = "../../../testdata/vectors.rs"]
-mod vectors;
+use pushring_model::spelling;
+use pushring_vectors as vectors;
 
 use host::{Headers, Vm};
 

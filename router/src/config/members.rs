@@ -3,10 +3,10 @@
 use pushring_ring::{MEMBERS_MAX, WEIGHT_MAX};
 use serde::Serialize;
 
-use crate::address;
-use crate::config::{Mode, Placement};
-use crate::error::ConfigError;
-use crate::json::{At, Fields, Json};
+use super::address;
+use super::error::ConfigError;
+use super::json::{At, Fields, Json};
+use super::settings::{Mode, Placement};
 
 /// One Pushgateway.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::component::{Component, Components, DOT, ESCAPE, QUERY, SLASH, kinds};
+use super::component::{Component, Components, DOT, ESCAPE, QUERY, SLASH, kinds};
 
 /// A request target split at the query, looked through once.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,5 @@
 //! A naive ring, and what must hold of the real one against it, for any input. The fuzz targets run the same
 //! functions.
-#![allow(dead_code)] // each user takes the part it needs
-#![allow(clippy::expect_used)] // a panic is how a test fails
 
 use std::collections::BTreeMap;
 
@@ -11,14 +9,14 @@ use pushring_ring::{Member, Placement, Ring};
 
 /// A set of members, in the order given to [`Ring::build`].
 #[derive(Clone, Debug)]
-pub(crate) struct Fleet {
-    pub(crate) placement: Placement,
-    pub(crate) members: Vec<(String, u32)>,
+struct Fleet {
+    placement: Placement,
+    members: Vec<(String, u32)>,
 }
 
 impl Fleet {
     /// One to twelve members; few points, so that keys often meet the ends of the circle.
-    pub(crate) fn arbitrary(u: &mut Unstructured<'_>) -> Result<Self> {
+    fn arbitrary(u: &mut Unstructured<'_>) -> Result<Self> {
         let placement = match u.int_in_range(0..=3)? {
             0 => Placement::DynamicSharding,
             _ => Placement::Ring { points: u.int_in_range(1..=32)? },
@@ -37,7 +35,7 @@ impl Fleet {
         Ok(Self { placement, members })
     }
 
-    pub(crate) fn ring(&self) -> Ring {
+    fn ring(&self) -> Ring {
         Ring::build(self.placement, &self.members()).expect("the fleet keeps every limit")
     }
 
@@ -46,7 +44,7 @@ impl Fleet {
     }
 
     /// Names in the order of [`Ring::clockwise`].
-    pub(crate) fn names<'f>(&'f self, ring: &Ring, key: &[u8]) -> Vec<&'f str> {
+    fn names<'f>(&'f self, ring: &Ring, key: &[u8]) -> Vec<&'f str> {
         ring.clockwise(key).map(|index| self.members[index].0.as_str()).collect()
     }
 
@@ -85,7 +83,7 @@ impl Fleet {
 }
 
 /// Owner and successors are those of the naive ring: distinct, all of them, starting with the owner.
-pub(crate) fn equals_naive(u: &mut Unstructured<'_>) -> Result<()> {
+pub fn equals_naive(u: &mut Unstructured<'_>) -> Result<()> {
     let fleet = Fleet::arbitrary(u)?;
     let ring = fleet.ring();
     for key in keys(u)? {
@@ -98,7 +96,7 @@ pub(crate) fn equals_naive(u: &mut Unstructured<'_>) -> Result<()> {
 }
 
 /// The order in which members are given decides nothing.
-pub(crate) fn order_does_not_matter(u: &mut Unstructured<'_>) -> Result<()> {
+pub fn order_does_not_matter(u: &mut Unstructured<'_>) -> Result<()> {
     let fleet = Fleet::arbitrary(u)?;
     let mut shuffled = fleet.clone();
     for i in (1..shuffled.members.len()).rev() {
@@ -112,7 +110,7 @@ pub(crate) fn order_does_not_matter(u: &mut Unstructured<'_>) -> Result<()> {
 }
 
 /// A ring that is made from another one is the one that is built, whatever members stay.
-pub(crate) fn rebuilt_equals_built(u: &mut Unstructured<'_>) -> Result<()> {
+pub fn rebuilt_equals_built(u: &mut Unstructured<'_>) -> Result<()> {
     let (before, mut after) = (Fleet::arbitrary(u)?, Fleet::arbitrary(u)?);
     after.placement = before.placement;
     for (name, weight) in &mut after.members {
@@ -136,7 +134,7 @@ pub(crate) fn rebuilt_equals_built(u: &mut Unstructured<'_>) -> Result<()> {
 
 /// One member more or less moves only keys to or from it: exactly 0 others. A member that joins takes keys
 /// only from the members that then are their first successors, and no other order of successors changes.
-pub(crate) fn only_its_keys_move(u: &mut Unstructured<'_>) -> Result<()> {
+pub fn only_its_keys_move(u: &mut Unstructured<'_>) -> Result<()> {
     let with = Fleet::arbitrary(u)?;
     let mut without = with.clone();
     let (changed, _) = without.members.swap_remove(u.choose_index(with.members.len())?);
@@ -157,7 +155,7 @@ pub(crate) fn only_its_keys_move(u: &mut Unstructured<'_>) -> Result<()> {
 }
 
 /// Shares sum to 1 and follow the weights; the share that moves when a member joins is its own.
-pub(crate) fn shares_follow_weights(u: &mut Unstructured<'_>) -> Result<()> {
+pub fn shares_follow_weights(u: &mut Unstructured<'_>) -> Result<()> {
     let mut fleet = Fleet::arbitrary(u)?;
     if let Placement::Ring { points } = &mut fleet.placement {
         *points += 96; // the bound is one of large numbers

@@ -1,16 +1,11 @@
 //! What must hold of the router for any input. The fuzz targets run the same functions.
-#![allow(dead_code)] // each user takes the part it needs
-#![allow(clippy::expect_used, clippy::panic)] // a panic is how a test fails
-
-pub(crate) mod config;
-pub(crate) mod spelling;
 
 use std::sync::LazyLock;
 
 use arbitrary::{Result, Unstructured};
 use pushring_router::{Decision, Mode, Owned, Reply, ReplyKind, Request, Router, clean_path, labels_to_path};
 
-use spelling::Labels;
+use crate::spelling::{self, Labels};
 
 /// One router for each way in which a path can be read, and each mode.
 static ROUTERS: LazyLock<Vec<Router>> = LazyLock::new(|| {
@@ -29,7 +24,7 @@ static ROUTERS: LazyLock<Vec<Router>> = LazyLock::new(|| {
 });
 
 /// Two spellings of one group have one key, one destination and exactly its labels.
-pub(crate) fn spellings_agree(u: &mut Unstructured<'_>) -> Result<()> {
+pub fn spellings_agree(u: &mut Unstructured<'_>) -> Result<()> {
     let router = &ROUTERS[u.int_in_range(0..=3)?];
     let config = router.config();
     let labels = Labels::arbitrary(u, config.utf8_names)?;
@@ -52,7 +47,7 @@ pub(crate) fn spellings_agree(u: &mut Unstructured<'_>) -> Result<()> {
 
 /// The path that is made of labels is a path of exactly these labels, whatever their values; it needs no
 /// encoding and nothing in it is cleaned away.
-pub(crate) fn labels_round_trip(u: &mut Unstructured<'_>) -> Result<()> {
+pub fn labels_round_trip(u: &mut Unstructured<'_>) -> Result<()> {
     let router = &ROUTERS[u.int_in_range(0..=3)?];
     let config = router.config();
     let mut labels = Labels::arbitrary(u, config.utf8_names)?;
@@ -72,7 +67,7 @@ pub(crate) fn labels_round_trip(u: &mut Unstructured<'_>) -> Result<()> {
 }
 
 /// Any request gets an answer, and the answer keeps its promises.
-pub(crate) fn decide_is_total(u: &mut Unstructured<'_>) -> Result<()> {
+pub fn decide_is_total(u: &mut Unstructured<'_>) -> Result<()> {
     let router = &ROUTERS[u.choose_index(ROUTERS.len())?];
     let method: &[u8] = match u.int_in_range(0..=7)? {
         0 => u.bytes(u.len().min(4))?,
@@ -86,7 +81,7 @@ pub(crate) fn decide_is_total(u: &mut Unstructured<'_>) -> Result<()> {
 }
 
 /// The same for a request of which only the path is free.
-pub(crate) fn decide_path_is_total(path: &[u8]) {
+pub fn decide_path_is_total(path: &[u8]) {
     for router in ROUTERS.iter() {
         for method in [b"PUT".as_slice(), b"GET", b"DELETE"] {
             check_decision(router, Request { method, path, accept: None });

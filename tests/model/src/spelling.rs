@@ -1,5 +1,4 @@
 //! Groups, the many paths that all mean the same group, and paths that mean nothing.
-#![allow(dead_code, clippy::expect_used)] // for tests: each takes the part it needs, and fails by a panic
 
 use arbitrary::{Result, Unstructured};
 use base64::Engine;
@@ -82,7 +81,7 @@ const PIECES: &[&str] = &[
 ];
 
 /// A path nobody would send still reaches every part of the parser: pieces that mean something, and bytes.
-pub(crate) fn odd_path(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
+pub fn odd_path(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     let starts = ["/metrics/job/", "/metrics/job/a/", "/metrics/job@base64/", "/metrics/job", ""];
     let mut path = u.choose(&starts)?.as_bytes().to_vec();
     for _ in 0..u.int_in_range(0..=12)? {
@@ -97,10 +96,11 @@ pub(crate) fn odd_path(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
 
 /// A group: names and values, each name once, `job` first. Every value is UTF-8.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Labels(pub(crate) Vec<(Vec<u8>, Vec<u8>)>);
+pub struct Labels(pub Vec<(Vec<u8>, Vec<u8>)>);
 
 impl Labels {
-    pub(crate) fn arbitrary(u: &mut Unstructured<'_>, utf8_names: bool) -> Result<Self> {
+    /// Generates a job and up to five further labels.
+    pub fn arbitrary(u: &mut Unstructured<'_>, utf8_names: bool) -> Result<Self> {
         let job = Some(text(u)?).filter(|job| !job.is_empty()).unwrap_or_else(|| b"j".to_vec());
         let mut labels = vec![(b"job".to_vec(), job)];
         for _ in 0..u.int_in_range(0..=5)? {
@@ -112,20 +112,22 @@ impl Labels {
         Ok(Self(labels))
     }
 
-    pub(crate) fn sorted(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+    /// Returns the labels sorted by name.
+    #[must_use]
+    pub fn sorted(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
         let mut sorted = self.0.clone();
         sorted.sort();
         sorted
     }
 
     /// The canonical key, by its definition.
-    pub(crate) fn key(&self) -> Vec<u8> {
+    pub fn key(&self) -> Vec<u8> {
         let parts: Vec<Vec<u8>> = self.sorted().into_iter().flat_map(|(name, value)| [name, value]).collect();
         parts.join(&0xFF)
     }
 
     /// One of the paths of this group.
-    pub(crate) fn spell(&self, u: &mut Unstructured<'_>, prefix: &str, utf8_names: bool) -> Result<Vec<u8>> {
+    pub fn spell(&self, u: &mut Unstructured<'_>, prefix: &str, utf8_names: bool) -> Result<Vec<u8>> {
         let mut pairs = self.0[1..].to_vec();
         for i in (1..pairs.len()).rev() {
             pairs.swap(i, u.int_in_range(0..=i)?);

@@ -10,9 +10,9 @@ use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use smallvec::SmallVec;
 
-use crate::component::{Component, HIGH, NO_NAME, kinds};
-use crate::path::PushPath;
-use crate::utf8_name;
+use super::component::{Component, HIGH, NO_NAME, kinds};
+use super::path::PushPath;
+use super::utf8_name;
 
 /// As Go's `base64.RawURLEncoding`: no padding, spare trailing bits ignored.
 pub(crate) const BASE64: GeneralPurpose = GeneralPurpose::new(

@@ -1,54 +1,23 @@
 //! The filter's configuration: its values, and the order in which they are read.
 //!
 //! What a [`Config`] holds came through every check, so that the rest of the crate needs none. The checks of
-//! single values are in `check.rs`, the members' in `members.rs`.
+//! single values are in `validate.rs`, the members' in `members.rs`.
+
+mod address;
+mod error;
+mod json;
+mod members;
+mod settings;
+mod validate;
 
 use pushring_ring::POINTS_PER_WEIGHT_MAX;
-use serde::Serialize;
 
-use crate::check;
-use crate::error::ConfigError;
-use crate::json::{At, Fields, Json};
-use crate::members::{self, Member};
+use json::{At, Fields, Json};
 
+pub use error::ConfigError;
+pub use members::Member;
 pub use pushring_ring::MEMBERS_MAX;
-
-/// What the key of a push is made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RouteBy {
-    /// All grouping labels: the group as the Pushgateway knows it.
-    Group,
-    /// The job alone: all groups of a job on one member.
-    Job,
-    /// The decoded path, as dynamic-sharding does.
-    Path,
-}
-
-/// How members are laid on the ring.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "type", rename_all = "kebab-case")]
-pub enum Placement {
-    /// pushring's own.
-    Ring {
-        /// Points per unit of weight, 1..=4096.
-        points: u32,
-    },
-    /// That of ning1875/dynamic-sharding, byte for byte.
-    DynamicSharding,
-}
-
-/// What the filter does with the owner.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    /// The destination header names a cluster.
-    Cluster,
-    /// The destination header lists addresses: the owner's, then its successors'.
-    Endpoint,
-    /// The client is sent to the owner by a 307.
-    Redirect,
-}
+pub use settings::{Mode, Placement, RouteBy};
 
 /// A checked configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,7 +69,7 @@ impl Config {
             &[("cluster", Mode::Cluster), ("endpoint", Mode::Endpoint), ("redirect", Mode::Redirect)],
         )?;
         let min_members = fields.number_or("min_members", 1, 0..=MEMBER_LAST + 1)? as usize;
-        let path_prefix = check::path_prefix(&fields.text_or("path_prefix", "")?)?;
+        let path_prefix = validate::path_prefix(&fields.text_or("path_prefix", "")?)?;
         let config = Self {
             members: members::read(fields.take("members"), min_members, mode, placement)?,
             route_by: fields.word(
@@ -109,14 +78,14 @@ impl Config {
             )?,
             placement,
             mode,
-            header: check::header(fields.text_or("header", "x-pushring-destination")?)?,
-            cluster_prefix: check::cluster_prefix(fields.text_or("cluster_prefix", "pushgateway-")?)?,
+            header: validate::header(fields.text_or("header", "x-pushring-destination")?)?,
+            cluster_prefix: validate::cluster_prefix(fields.text_or("cluster_prefix", "pushgateway-")?)?,
             successors: fields.number_or("successors", 2, 0..=MEMBER_LAST)? as usize,
             mirror_deletes: fields.bool_or("mirror_deletes", false)?,
             utf8_names: fields.bool_or("utf8_names", false)?,
             lookup: fields.bool_or("lookup", true)?,
             health: fields.bool_or("health", false)?,
-            status_path: check::status_path(fields.text_or("status_path", "")?, &path_prefix)?,
+            status_path: validate::status_path(fields.text_or("status_path", "")?, &path_prefix)?,
             redirect_scheme: fields.word("redirect_scheme", &[("http", "http"), ("https", "https")])?,
             path_prefix,
         };

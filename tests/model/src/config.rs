@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 /// No bytes make the parser panic; a refusal says why on one line; what is taken keeps every limit, and does
 /// not depend on the order of members.
-pub(crate) fn parser_is_total(json: &[u8]) {
+pub fn parser_is_total(json: &[u8]) {
     match Router::parse(json) {
         Ok(router) => {
             check_limits(router.config());
@@ -31,7 +31,7 @@ pub(crate) fn parser_is_total(json: &[u8]) {
 }
 
 /// A configuration of which about every field may be odd, as text that may be damaged.
-pub(crate) fn arbitrary(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
+pub fn arbitrary(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     let count = *u.choose(&[0, 1, 2, 3, 3, 3, 20])?;
     let members: Result<Vec<Value>> = (0..count).map(|i| member(u, i)).collect();
     let mut config = json!({"members": members?});

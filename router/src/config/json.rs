@@ -11,7 +11,7 @@ use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
 use smallvec::SmallVec;
 
-use crate::error::ConfigError;
+use super::error::ConfigError;
 
 /// A JSON value. Objects keep every entry, so that a repeated field can be refused.
 #[derive(Debug)]

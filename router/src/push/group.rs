@@ -2,9 +2,9 @@
 
 use base64::Engine;
 
+use super::labels::{BASE64, Labels, is_legacy_name};
+use super::{path, utf8_name};
 use crate::config::RouteBy;
-use crate::labels::{BASE64, Labels, is_legacy_name};
-use crate::{path, utf8_name};
 
 /// What separates names and values in a key: no UTF-8 text contains it.
 const SEPARATOR: &[u8] = b"\xFF";
@@ -22,7 +22,7 @@ pub struct Group {
 
 /// Gives `out` the bytes that are hashed, piece by piece: the labels by `route_by`, or the decoded path where there are
 /// none to use.
-pub(crate) fn key(
+pub(crate) fn write_key(
     route_by: RouteBy,
     decoded: &[u8],
     labels: Option<&Labels<'_>>,

@@ -1,8 +1,8 @@
 //! Checks of single settings.
 
-use crate::address;
-use crate::error::ConfigError;
-use crate::path::PushPath;
+use super::address;
+use super::error::ConfigError;
+use crate::push::PushPath;
 
 /// The token characters of RFC 9110 without upper case: what HTTP/2 allows in a header name.
 pub(crate) fn header(header: String) -> Result<String, ConfigError> {
