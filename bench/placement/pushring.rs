@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use pushring_harness::{Envoy, Layout, Mode, Ports, live, poll_until};
 use pushring_router::Router;
-use pushring_tests::{Envoy, Layout, Mode, Ports, live, poll_until};
 use serde_json::{Value, json};
 
 use crate::changes::Member;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use pushring_bench::{progress, table};
-use pushring_tests::tools;
+use pushring_harness::tools;
 
 use crate::load::Gateways;
 use crate::measure::{self, GROUPS, WARM_UP, pushes};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use pushring_tests::Mode::{Cluster, Endpoint, Redirect};
+use pushring_harness::Mode::{Cluster, Endpoint, Redirect};
 
 use crate::proxy::Kind::{self, Calls, Haproxy, Lua, Mutation, Nginx, Noop, Policy, Pushring, Without};
 use crate::proxy::{Part, RouteBy, Variant};

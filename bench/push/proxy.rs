@@ -34,8 +34,8 @@ pub(crate) fn start(variant: &Variant, gateways: &[SocketAddr], dir: &Path) -> R
 mod tests {
     use std::collections::BTreeMap;
 
+    use pushring_harness::{Mode, Pushgateway};
     use pushring_router::Router;
-    use pushring_tests::{Mode, Pushgateway};
 
     use super::*;
     use crate::measure;

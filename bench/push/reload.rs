@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use pushring_tests::{Member, Mode, live, poll_until};
+use pushring_harness::{Member, Mode, live, poll_until};
 
 use crate::load::{self, Gateways, Pace};
 use crate::measure::{self, PACE, checked, pushes};

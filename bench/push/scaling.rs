@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use indicatif::ProgressBar;
 use pushring_bench::{progress, table};
-use pushring_tests::Mode;
+use pushring_harness::Mode;
 use serde::Serialize;
 use tempfile::TempDir;
 

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use pushring_tests::Pushgateway;
+use pushring_harness::Pushgateway;
 use tempfile::TempDir;
 
 use crate::fleet::{FAMILIES, Fleet, Gateways};

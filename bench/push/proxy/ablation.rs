@@ -3,7 +3,7 @@
 use std::fs;
 
 use anyhow::{Context, Result};
-use pushring_tests::Layout;
+use pushring_harness::Layout;
 use serde_json::{Value, json};
 
 use super::bootstrap::{at, edit_hcm, filters, keep_client_header, routes};

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use pushring_tests::{Envoy, Layout, Mode, Ports, tools};
+use pushring_harness::{Envoy, Layout, Mode, Ports, tools};
 use serde_json::{Value, json};
 
 use super::bootstrap::{self, edit, edit_hcm, filters, keep_client_header, list, routes};

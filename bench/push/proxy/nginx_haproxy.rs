@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 
 use anyhow::Result;
-use pushring_tests::Process;
+use pushring_harness::Process;
 
 use super::running::{Proxy, Running, made, pinned};
 

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
+use pushring_harness::Mode;
 use pushring_router::Router;
-use pushring_tests::Mode;
 use serde_json::{Value, json};
 
 use super::ablation::Part;

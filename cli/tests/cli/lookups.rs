@@ -1,5 +1,5 @@
 //! `check`, `owner` and `plan`: what they print and how they end, where no server is needed. Against real ones:
-//! tests/tests/command/.
+//! tests/command/.
 
 use std::fs;
 use std::io::{Read, Write};

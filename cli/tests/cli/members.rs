@@ -1,4 +1,4 @@
-//! Which registration becomes which member. What the templates make of it: tests/tests/templates.rs.
+//! Which registration becomes which member. What the templates make of it: tests/membership/rendered.rs.
 
 use pushring::members::{Members, Registration, Settings, members, parse_registrations, parse_settings};
 use pushring_router::{Config, Router};

@@ -1,4 +1,4 @@
-//! What `register` says about files, failures and half-done work. With a real Consul: tests/tests/register.rs.
+//! What `register` says about files, failures and half-done work. With a real Consul: tests/membership/register.rs.
 
 use std::fs;
 use std::io::{Read, Write};

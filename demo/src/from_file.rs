@@ -1,0 +1,126 @@
+//! Members from one file, `pushring.json`, that the reader edits while the demo runs.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use pushring_harness::{Layout, live};
+use pushring_router::{Config, Router};
+use serde_json::{Value, json};
+
+use crate::change::{Change, count};
+use crate::demo::Demo;
+use crate::screen;
+use crate::watch::Watch;
+
+/// The file, and what was made of it so far.
+#[derive(Debug)]
+pub(crate) struct FromFile {
+    /// Where it is.
+    pub(crate) path: PathBuf,
+    watch: Watch,
+    /// What Envoy and the pushgateways were started for.
+    first: Config,
+}
+
+impl FromFile {
+    /// Writes the file with these members, and the first ring; Envoy does not run yet.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub(crate) fn create(layout: &Layout, dir: &Path, gateways: &[SocketAddr]) -> Result<(Self, Router)> {
+        let mut config = live::config(layout.mode(), &[])?;
+        config["members"] = gateways.iter().map(ToString::to_string).collect();
+        let path = dir.join("pushring.json");
+        fs::write(&path, format!("{config:#}\n"))?;
+        let router = Router::parse(config.to_string().as_bytes())?;
+        publish(layout, &config.to_string(), None)?;
+        let watch = Watch::new(&path);
+        Ok((Self { path, watch, first: router.config().clone() }, router))
+    }
+
+    /// Follows the file, if it changed. What cannot be followed is told, and the ring stays.
+    pub(crate) fn tick(&mut self, demo: &mut Demo) {
+        let Some(text) = self.watch.changed(|text| Router::parse(text.as_bytes()).is_ok()) else { return };
+        let name = screen::short(&self.path);
+        let Some(text) = text else {
+            screen::problem(format_args!("{name} is away; the ring stays as it is until the file is back"));
+            return;
+        };
+        if let Err(error) = self.follow(demo, &text) {
+            screen::problem(format_args!("{name}: {error:#}"));
+            screen::line(format_args!(
+                "   the ring stays as it is: {}",
+                count(demo.router.config().members.len(), "member")
+            ));
+        }
+    }
+
+    fn follow(&self, demo: &mut Demo, text: &str) -> Result<()> {
+        let started = Instant::now();
+        let router = Router::parse(text.as_bytes())?;
+        let addresses = self.check(router.config())?;
+        for &address in &addresses {
+            demo.fleet.ensure(address)?;
+        }
+        if router.config() == demo.router.config() {
+            screen::event(format_args!("{}: the same ring as before", screen::short(&self.path)));
+            return Ok(());
+        }
+        let before = demo.rings()?;
+        publish(&demo.layout, text, Some(demo.envoy.admin))?;
+        demo.wait_live(before, &router)?;
+        let change = Change::between(&demo.router, &router);
+        let took = started.elapsed().as_millis();
+        screen::event(format_args!(
+            "{change}: {} ({} points, live in {took} ms)",
+            change.ring(),
+            change.points
+        ));
+        if let Some(groups) = change.groups() {
+            screen::line(groups);
+        }
+        demo.router = router;
+        demo.fleet.keep(&addresses);
+        Ok(())
+    }
+
+    /// What the filter takes and this demo cannot follow; gives the members' addresses.
+    fn check(&self, config: &Config) -> Result<Vec<SocketAddr>> {
+        for ((field, wanted), (_, found)) in fixed(&self.first).into_iter().zip(fixed(config)) {
+            if found != wanted {
+                bail!("{field}: found {found}, allowed {wanted}: what runs here was started for that");
+            }
+        }
+        let address = |member: &pushring_router::Member| {
+            let given = &member.address;
+            let parsed = given.parse().ok();
+            parsed.with_context(|| {
+                format!("members: found {given:?}, allowed in this demo: an IP address and a port")
+            })
+        };
+        config.members.iter().map(address).collect()
+    }
+}
+
+/// What Envoy's own configuration and the pushgateways' flags have to agree with.
+fn fixed(config: &Config) -> [(&'static str, Value); 6] {
+    [
+        ("mode", json!(config.mode)),
+        ("header", json!(config.header)),
+        ("cluster_prefix", json!(config.cluster_prefix)),
+        ("status_path", json!(config.status_path)),
+        ("path_prefix", json!(config.path_prefix)),
+        ("utf8_names", json!(config.utf8_names)),
+    ]
+}
+
+/// Publishes, and tells what the publication warns of.
+fn publish(layout: &Layout, json: &str, admin: Option<SocketAddr>) -> Result<()> {
+    for warning in layout.publish(&serde_json::from_str(json)?, admin)?.warnings {
+        screen::problem(warning);
+    }
+    Ok(())
+}

@@ -1,0 +1,138 @@
+//! Which pushgateway got which group: asked of the pushgateways themselves.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result, bail, ensure};
+use comfy_table::{CellAlignment, Table, presets};
+use pushring_harness::http::Client;
+use serde_json::Value;
+
+use crate::groups::{GROUPS, Group, METRIC};
+
+type Labels = BTreeMap<String, String>;
+
+/// One group on one pushgateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Found {
+    gateway: SocketAddr,
+    labels: Labels,
+    /// Pushes of the demo that it holds.
+    pushes: usize,
+}
+
+/// Asks each pushgateway what it holds.
+///
+/// # Errors
+/// When one does not answer as a pushgateway does.
+pub(crate) fn ask(gateways: &[SocketAddr]) -> Result<Vec<Found>> {
+    let mut found = Vec::new();
+    for &gateway in gateways {
+        let answer = Client::new(gateway)?.get("/api/v1/metrics")?;
+        ensure!(answer.status == 200, "{gateway}/api/v1/metrics: {} {}", answer.status, answer.text());
+        found.extend(groups(gateway, &answer.json()?).with_context(|| format!("{gateway}/api/v1/metrics"))?);
+    }
+    Ok(found)
+}
+
+fn groups(gateway: SocketAddr, answer: &Value) -> Result<Vec<Found>> {
+    let group = |group: &Value| {
+        let labels: Labels = serde_json::from_value(group["labels"].clone())?;
+        let fields = group.as_object().context("a group is an object")?;
+        let pushes = fields.keys().filter(|name| name.starts_with(METRIC)).count();
+        Ok(Found { gateway, labels, pushes })
+    };
+    answer["data"].as_array().context("no list in `data`")?.iter().map(group).collect()
+}
+
+/// A line for each group, and one for each place where it is.
+pub(crate) fn table(found: &[Found]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    table.set_header(["  GROUP", "SPELLINGS", "PUSHES", "PUSHGATEWAY"]);
+    for group in GROUPS {
+        let on = places(found, *group);
+        let pushes: Vec<String> = on.iter().map(|found| found.pushes.to_string()).collect();
+        let gateways: Vec<String> = on.iter().map(|found| found.gateway.to_string()).collect();
+        let spellings = group.spellings.len().to_string();
+        table.add_row([format!("  {}", group.text()), spellings, pushes.join(" + "), gateways.join(" and ")]);
+    }
+    for column in [1, 2] {
+        table.column_mut(column).into_iter().for_each(|c| c.set_cell_alignment(CellAlignment::Right));
+    }
+    table
+}
+
+/// What the table proves: each group with all its pushes on exactly one pushgateway, in a sentence.
+///
+/// # Errors
+/// With each group of which that is not so.
+pub(crate) fn verdict(found: &[Found]) -> Result<String> {
+    let mut wrong = Vec::new();
+    for group in GROUPS {
+        match places(found, *group).as_slice() {
+            [one] if one.pushes == group.pushes() => {}
+            [one] => wrong.push(format!(
+                "{}: {} of {} pushes on {}",
+                group.text(),
+                one.pushes,
+                group.pushes(),
+                one.gateway
+            )),
+            places => wrong.push(format!("{}: on {} pushgateways", group.text(), places.len())),
+        }
+    }
+    let pushes: usize = GROUPS.iter().map(|group| group.pushes()).sum();
+    if wrong.is_empty() {
+        return Ok(format!(
+            "{} groups, {pushes} pushes: each group is on exactly one pushgateway.",
+            GROUPS.len()
+        ));
+    }
+    bail!("groups are not where they should be:\n  {}", wrong.join("\n  "))
+}
+
+fn places(found: &[Found], group: Group) -> Vec<&Found> {
+    let is_it = |labels: &Labels| {
+        labels.len() == group.labels.len()
+            && group.labels.iter().all(|(name, value)| labels.get(*name).is_some_and(|own| own == value))
+    };
+    found.iter().filter(|found| is_it(&found.labels)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn all_on(gateway: SocketAddr) -> Vec<Found> {
+        let labels =
+            |group: &Group| group.labels.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        GROUPS.iter().map(|g| Found { gateway, labels: labels(g), pushes: g.pushes() }).collect()
+    }
+
+    #[test]
+    fn counts_pushes_in_a_gateways_answer() {
+        let gateway = ([127, 0, 0, 1], 1).into();
+        let group =
+            json!({"labels": {"job": "a"}, "pushed_0": {}, "pushed_7": {}, "push_time_seconds": {}, "x": {}});
+        let found = groups(gateway, &json!({"data": [group]})).unwrap();
+        assert_eq!((found.len(), found[0].pushes), (1, 2));
+        assert!(groups(gateway, &json!({"status": "error"})).is_err());
+    }
+
+    #[test]
+    fn tells_split_lost_and_missing_groups() {
+        let (one, two) = (([127, 0, 0, 1], 1).into(), ([127, 0, 0, 1], 2).into());
+        let mut found = all_on(one);
+        assert!(verdict(&found).unwrap().contains("exactly one pushgateway"));
+        found.push(Found { gateway: two, ..found[0].clone() });
+        found[1].pushes -= 1;
+        found.remove(2);
+        let wrong = verdict(&found).unwrap_err().to_string();
+        assert!(wrong.contains("job=backup instance=db1: on 2 pushgateways"), "{wrong}");
+        assert!(wrong.contains("job=backup instance=db2: 9 of 10 pushes on 127.0.0.1:1"), "{wrong}");
+        assert!(wrong.contains("job=backup instance=db3: on 0 pushgateways"), "{wrong}");
+        assert!(table(&found).to_string().contains("127.0.0.1:1 and 127.0.0.1:2"));
+    }
+}

@@ -1,0 +1,164 @@
+//! `make run` as a new user sees it: what it prints is read, what it tells to type is typed, and when it ends nothing is
+//! left. Needs curl.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // a panic is how a test fails
+
+mod consul;
+mod running;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use pushring_harness::http::Client;
+use running::{Running, assert_gone, shell};
+use rustix::process::Signal;
+
+/// Its table, checked against the pushgateways themselves, and every curl line that it prints.
+fn check_table_and_curl_lines(demo: &mut Running) {
+    demo.wait("10 groups, 140 pushes: each group is on exactly one pushgateway.");
+    demo.wait("Running; Ctrl-C ends it.");
+    let mut groups = BTreeSet::new();
+    for gateway in demo.gateways() {
+        let held = Client::new(gateway).unwrap().get("/api/v1/metrics").unwrap().json().unwrap();
+        for group in held["data"].as_array().unwrap() {
+            assert!(groups.insert(group["labels"].to_string()), "{} is there twice", group["labels"]);
+        }
+    }
+    assert_eq!(groups.len(), 10, "{groups:?}");
+    let rows = demo.said().lines().filter(|line| line.starts_with("   job=")).count();
+    assert_eq!(rows, 10, "{}", demo.said());
+
+    let pushes = demo.commands("--data-binary");
+    assert_eq!(pushes.len(), 2);
+    assert!(pushes.iter().all(|push| shell(push).trim() == "200"));
+    let lookups = demo.commands(r"curl -w '\n'");
+    let [text, json, status] = lookups.as_slice() else { panic!("{lookups:?}") };
+    let owner = shell(text).trim().replace("nextUrl:http://", "");
+    let json: serde_json::Value = serde_json::from_str(&shell(json)).unwrap();
+    assert!(owner.starts_with(json["owner"]["address"].as_str().unwrap()), "{owner} {json}");
+    let status: serde_json::Value = serde_json::from_str(&shell(status)).unwrap();
+    assert_eq!(status["members"].as_array().unwrap().len(), demo.gateways().len());
+    assert_eq!(shell(&demo.command("-X DELETE")).trim(), "202");
+    for operator in demo.commands("x-pushring-gateway") {
+        assert!(shell(&operator).contains("pushgateway_build_info"), "{operator}");
+    }
+}
+
+/// Where the demo says that the members are.
+fn members_file(demo: &Running) -> PathBuf {
+    demo.command("sed -i.bak 's/, ").rsplit(' ').next().unwrap().into()
+}
+
+fn end_in_order(demo: &mut Running, signal: Signal, least: usize) {
+    let children = demo.children();
+    assert!(children.len() >= least, "{children:?}");
+    let mut addresses = demo.gateways();
+    let envoy =
+        demo.commands("-X DELETE")[0].split("http://").nth(1).unwrap().split('/').next().unwrap().to_owned();
+    addresses.push(envoy.parse().unwrap());
+    assert_eq!(demo.end(signal), Some(0));
+    assert_gone(&children, &addresses);
+    demo.wait("Ended: no process is left");
+}
+
+#[test]
+fn members_change_while_it_runs() {
+    let mut demo = Running::start(&[]);
+    check_table_and_curl_lines(&mut demo);
+    let file = members_file(&demo);
+
+    shell(&demo.command("sed -i.bak 's/\""));
+    let started = demo.wait("pushgateway started there");
+    let next: SocketAddr =
+        started.split(' ').find_map(|word| word.trim_end_matches(':').parse().ok()).unwrap();
+    demo.wait(&format!("member {next} added: ring now 4 members, "));
+    let line = demo.wait("% of groups moved (4096 points, live in ");
+    assert!(line.ends_with(" ms)"), "{line}");
+    let status: serde_json::Value = serde_json::from_str(&shell(&demo.command("/-/pushring"))).unwrap();
+    assert_eq!(status["members"].as_array().unwrap().len(), 4, "told before it was true");
+    assert_eq!(Client::new(next).unwrap().get("/-/healthy").unwrap().status, 200);
+    // The groups that it pushed: on their owners, or left behind by the new ring (exit code 1).
+    let groups = shell(&format!("{}; true", demo.command("pushring groups")));
+    assert_eq!(groups.lines().filter(|line| line.starts_with(" {job=")).count(), 10, "{groups}");
+    let sweep = shell(&format!("{}; true", demo.command("pushring sweep")));
+    assert!(sweep.contains(" in place, 0 deleted, "), "{sweep}");
+
+    // Written in place and only half; then a mistake that the filter would refuse.
+    let good = fs::read_to_string(&file).unwrap();
+    fs::write(&file, &good[..good.len() / 2]).unwrap();
+    demo.wait("pushring.json: ");
+    demo.wait("the ring stays as it is: 4 members");
+    fs::write(&file, good.replace("\"health\": true", "\"health\": 7")).unwrap();
+    demo.wait("health: found 7, allowed true or false");
+    demo.wait("the ring stays as it is: 4 members");
+    fs::write(&file, good.replace("\"cluster\"", "\"redirect\"")).unwrap();
+    demo.wait("mode: found \"redirect\", allowed \"cluster\"");
+
+    // Replaced by another file, as editors do.
+    let other = file.with_extension("other");
+    fs::write(&other, good.replace(&format!(", \"{next}\""), "")).unwrap();
+    fs::rename(&other, &file).unwrap();
+    demo.wait(&format!("member {next} removed: ring now 3 members, "));
+    demo.wait(&format!("pushgateway {next} stopped"));
+    assert!(Client::new(next).unwrap().get("/-/healthy").is_err());
+
+    let [.., last] = demo.gateways()[..] else { panic!("no gateways") };
+    shell(&demo.commands("kill ")[0]);
+    demo.wait(&format!("pushgateway {last} ended"));
+    end_in_order(&mut demo, Signal::INT, 3);
+}
+
+#[test]
+fn other_modes_and_more_gateways() {
+    for mode in ["endpoint", "redirect"] {
+        let mut demo = Running::start(&["--mode", mode, "--gateways", "5"]);
+        check_table_and_curl_lines(&mut demo);
+        shell(&demo.command("sed -i.bak 's/\""));
+        demo.wait("ring now 6 members, ");
+        shell(&demo.command("sed -i.bak 's/, "));
+        demo.wait("ring now 5 members, ");
+        end_in_order(&mut demo, Signal::TERM, 6);
+    }
+}
+
+#[test]
+fn envoy_dies_and_so_does_the_demo() {
+    let mut demo = Running::start(&["--gateways", "1"]);
+    demo.wait("Running; Ctrl-C ends it.");
+    let children = demo.children();
+    let said = demo.said();
+    let envoy = said.lines().find(|line| line.starts_with("  Envoy        http://")).unwrap();
+    shell(&format!("kill -KILL {}", envoy.rsplit(' ').next().unwrap()));
+    demo.wait("Envoy ended (signal: 9");
+    assert_eq!(demo.exit_code(), Some(1));
+    assert_gone(&children, &demo.gateways());
+}
+
+#[test]
+fn a_taken_port_and_a_taken_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut demo = Running::start_in(dir.path(), &["--port", "0", "--gateways", "1"]);
+    demo.wait("Running; Ctrl-C ends it.");
+    let port = demo.commands("-X DELETE")[0].split("127.0.0.1:").nth(1).unwrap()[..5].to_owned();
+    let other = tempfile::tempdir().unwrap();
+    let mut second = Running::start_in(other.path(), &["--port", &port]);
+    second.wait(&format!("port {port} (for pushes) is taken by envoy (process "));
+    assert_eq!(second.exit_code(), Some(1));
+    let mut third = Running::start_in(dir.path(), &["--port", "0"]);
+    third.wait("another demo runs there (process ");
+    assert_eq!(third.exit_code(), Some(1));
+    end_in_order(&mut demo, Signal::HUP, 2);
+}
+
+/// Linux only: elsewhere nothing ends what a killed process has started.
+#[cfg(target_os = "linux")]
+#[test]
+fn killed_it_leaves_nothing_either() {
+    let mut demo = Running::start(&[]);
+    demo.wait("Running; Ctrl-C ends it.");
+    let children = demo.children();
+    assert_eq!(children.len(), 4);
+    assert_eq!(demo.end(Signal::KILL), None);
+    assert_gone(&children, &demo.gateways());
+}

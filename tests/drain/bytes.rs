@@ -1,0 +1,175 @@
+//! Everything that a Pushgateway can hold arrives byte for byte: what is exposed before is compared with what is after.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use crate::wire::{
+    COUNTER, GAUGE, GAUGE_HISTOGRAM, HISTOGRAM, SUMMARY, UNTYPED, bytes, double, family, label, message,
+    metric, number, signed,
+};
+use crate::world::{World, exposed, push, push_protobuf};
+
+/// A time stamp message.
+fn time(tag: u64) -> Vec<u8> {
+    message(tag, &[number(1, 1_763_735_668), number(2, 123_456_789)])
+}
+
+fn exemplar(tag: u64) -> Vec<u8> {
+    message(tag, &[label("trace_id", "äöü/0"), double(2, 0.25), time(3)])
+}
+
+fn span(tag: u64, offset: i64, length: u64) -> Vec<u8> {
+    message(tag, &[signed(1, offset), number(2, length)])
+}
+
+/// Families of every type, with every field that a metric can have.
+fn all_types() -> Vec<Vec<u8>> {
+    let counter = [double(1, 42.5), exemplar(2), time(3)];
+    let quantiles = [(0.5, 1.5), (0.99, f64::NAN)].map(|(q, v)| message(3, &[double(1, q), double(2, v)]));
+    let summary = [vec![number(1, 7), double(2, 9.25)], quantiles.to_vec(), vec![time(4)]].concat();
+    let bucket = |count, bound| message(3, &[number(1, count), double(2, bound), exemplar(3)]);
+    let classic = [number(1, 5), double(2, 3.5), bucket(2, 0.1), bucket(5, f64::INFINITY), time(15)];
+    let native = [
+        vec![number(1, 14), double(2, -3.5), signed(5, -2), double(6, 1e-9), number(7, 2)],
+        vec![span(9, -3, 2), span(9, 4, 1), signed(10, 2), signed(10, 1), signed(10, -2)],
+        vec![span(12, 0, 2), span(12, 1_000, 1), signed(13, 1), signed(13, 2), signed(13, -1)],
+        vec![exemplar(16), time(15)],
+    ]
+    .concat();
+    let float = [
+        vec![double(4, 6.5), double(2, 1.0), signed(5, 3), double(6, 0.0), double(8, 0.5)],
+        vec![span(12, -1, 2), double(14, 2.5), double(14, 3.5)],
+    ]
+    .concat();
+    let no_observation = [number(1, 0), double(2, 0.0), signed(5, 8), double(6, 0.0), span(12, 0, 0)];
+    let gauges = [
+        ("nan", f64::NAN),
+        ("stale", f64::from_bits(0x7ff0_0000_0000_0002)),
+        ("minus zero", -0.0),
+        ("inf", f64::INFINITY),
+        ("minus inf", f64::NEG_INFINITY),
+        ("small", f64::MIN_POSITIVE / 8.0),
+    ]
+    .map(|(name, value)| metric(&[label("value", name), message(2, &[double(1, value)])]));
+    vec![
+        family("counter_total", COUNTER, &[metric(&[message(3, &counter)])]),
+        family("gauge", GAUGE, &gauges),
+        family("summary", SUMMARY, &[metric(&[message(4, &summary)])]),
+        family("untyped", UNTYPED, &[metric(&[message(5, &[double(1, -1.0)])])]),
+        family("classic", HISTOGRAM, &[metric(&[message(7, &classic)])]),
+        family(
+            "native",
+            HISTOGRAM,
+            &[
+                metric(&[label("kind", "integers"), message(7, &native)]),
+                metric(&[label("kind", "floats"), message(7, &float)]),
+                metric(&[label("kind", "none"), message(7, &no_observation)]),
+            ],
+        ),
+        family("gauge_histogram", GAUGE_HISTOGRAM, &[metric(&[message(7, &classic)])]),
+        // A type without a value: what a client leaves out stays out.
+        family("bare", GAUGE, &[metric(&[message(2, &[])])]),
+    ]
+}
+
+#[test]
+fn every_type_arrives_as_it_was() {
+    let world = World::start(2, &[]);
+    let paths =
+        ["/metrics/job/a/instance/1", "/metrics/job/a/instance/2", "/metrics/job/b", "/metrics/job/c/x/1"];
+    for path in paths {
+        push_protobuf(&world.source, path, &all_types());
+    }
+    let before = exposed(&world.source);
+    assert_eq!(before.len(), 8);
+    assert_eq!(before["native"].2.len(), 12);
+    let report = world.drain_all();
+    assert_eq!(world.owned(), before);
+    assert_eq!(exposed(&world.source).len(), 0);
+    let owners: BTreeSet<_> = paths.iter().map(|path| world.owner(path).address).collect();
+    for owner in &world.owners {
+        let carried = paths.iter().filter(|path| world.owner(path).address == owner.address).count();
+        let told = &report["owners"][owner.address.to_string()];
+        if owners.contains(&owner.address) {
+            assert_eq!(*told, json!({"carried": carried, "held": 0, "stubs": 0, "gone": 0, "kept": 0}));
+        }
+    }
+    assert_eq!(report["left"], 0);
+}
+
+#[test]
+fn every_spelling_of_a_group_arrives() {
+    let world = World::start(2, &[]);
+    for path in [
+        "/metrics/job/plain",
+        "/metrics/job/empty/instance@base64/=",
+        "/metrics/job/instance/instance/db1",
+        "/metrics/job@base64/dw/path@base64/L3Zhci90bXA",
+        "/metrics/job/utf8/name/h%C3%A4%20%E2%82%AC",
+        "/metrics/job@base64/YS9i/empty@base64/=",
+        "/metrics/job/own/job/other",
+        "/metrics/job/order/b/2/a/1",
+    ] {
+        push(&world.source, "PUT", path, "# TYPE m counter\nm{l=\"x\"} 1\nn 0.1\n");
+    }
+    let (before, mut groups) = (exposed(&world.source), world.source.groups().unwrap());
+    world.drain_all();
+    assert_eq!(world.owned(), before);
+    let mut after: Vec<_> = world.owners.iter().flat_map(|owner| owner.groups().unwrap()).collect();
+    groups.sort();
+    after.sort();
+    assert_eq!(after, groups);
+}
+
+#[test]
+fn names_in_utf8_and_another_path_prefix() {
+    let flags = ["--push.enable-utf8-names", "--web.route-prefix=/push"];
+    let world = World::start(1, &flags);
+    push_protobuf(
+        &world.source,
+        "/push/metrics/job/a/U__l_2e_x/1",
+        &[family("größe.von", GAUGE, &[metric(&[label("ein label", "€"), message(2, &[double(1, 1.0)])])])],
+    );
+    let members = [world.owners[0].address.to_string()];
+    let drain = |settings| {
+        let (source, config) = (world.source.address.to_string(), world.write(&settings));
+        let args = ["drain", &source, "--settle=0s", "--config", config.to_str().unwrap()];
+        pushring_harness::command::pushring(args).unwrap()
+    };
+    let ran = drain(json!({"members": members, "utf8_names": true, "path_prefix": "/push"}));
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    let metrics = world.owners[0].metrics().unwrap();
+    assert!(metrics.contains("größe.von"), "{metrics}");
+    assert_eq!(world.source.groups().unwrap(), []);
+    // Without the setting no path leads to the group: it stays.
+    push_protobuf(&world.source, "/push/metrics/job/b/U__l_2e_x/1", &[family("g", GAUGE, &[])]);
+    let ran = drain(json!({"members": members, "path_prefix": "/push"}));
+    assert_eq!(ran.code, 1);
+    assert!(ran.stdout.contains("utf8_names"), "{}", ran.stdout);
+}
+
+#[test]
+fn help_is_that_of_the_group_and_a_family_without_metrics_is_one() {
+    let world = World::start(1, &[]);
+    push(&world.source, "PUT", "/metrics/job/a", "# HELP m One.\nm 1\n");
+    let empty = [bytes(1, b"none"), number(3, COUNTER)].concat();
+    push_protobuf(&world.source, "/metrics/job/b", &[[vec![empty.len() as u8], empty].concat()]);
+    let told = |gateway: &pushring_harness::Pushgateway| {
+        let mut json = gateway.client().unwrap().get("/api/v1/metrics").unwrap().json().unwrap();
+        let mut groups: Vec<_> = json["data"].as_array_mut().unwrap().drain(..).collect();
+        for group in &mut groups {
+            let group = group.as_object_mut().unwrap();
+            group.retain(|name, _| !name.starts_with("push_"));
+            group
+                .values_mut()
+                .filter_map(|family| family.as_object_mut()?.remove("time_stamp"))
+                .for_each(drop);
+        }
+        groups.sort_by_key(ToString::to_string);
+        groups
+    };
+    let before = told(&world.source);
+    world.drain_all();
+    assert_eq!(told(&world.owners[0]), before);
+}

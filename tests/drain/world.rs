@@ -1,0 +1,147 @@
+//! Pushgateways on a ring, and one that has left it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use pushring_harness::command::{self, Ran};
+use pushring_harness::http::Response;
+use pushring_harness::tap::{Passing, Shift};
+use pushring_harness::{Pushgateway, Tap};
+use pushring_router::Router;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::wire::{self, Exposed};
+
+pub(crate) const PROTOBUF: &str =
+    "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
+
+/// Stopped when dropped.
+pub(crate) struct World {
+    /// On the ring.
+    pub(crate) owners: Vec<Pushgateway>,
+    /// Has left it.
+    pub(crate) source: Pushgateway,
+    /// Where the command reaches them, if not there: in front of them.
+    pub(crate) taps: BTreeMap<SocketAddr, SocketAddr>,
+    pub(crate) dir: TempDir,
+}
+
+impl World {
+    /// So many owners, all gateways with these flags.
+    pub(crate) fn start(owners: usize, flags: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let start = || Pushgateway::start(dir.path(), flags).unwrap();
+        Self { owners: (0..owners).map(|_| start()).collect(), source: start(), taps: BTreeMap::new(), dir }
+    }
+
+    /// Puts something between the command and a gateway; `before` is called before a request goes on.
+    pub(crate) fn tap(
+        &mut self,
+        gateway: SocketAddr,
+        shift: Shift,
+        before: impl Fn(&Passing) + Send + Sync + 'static,
+    ) {
+        let tap = Tap::start(gateway, shift, before).unwrap();
+        self.taps.insert(gateway, tap.address);
+    }
+
+    /// Where the command is to reach a gateway.
+    pub(crate) fn address(&self, gateway: &Pushgateway) -> String {
+        self.taps.get(&gateway.address).unwrap_or(&gateway.address).to_string()
+    }
+
+    /// The filter's configuration with the owners as members.
+    pub(crate) fn config(&self) -> PathBuf {
+        let members: Vec<_> = self.owners.iter().map(|owner| self.address(owner)).collect();
+        self.write(&json!({"members": members}))
+    }
+
+    pub(crate) fn write(&self, config: &Value) -> PathBuf {
+        let path = self.dir.path().join("filter.json");
+        std::fs::write(&path, config.to_string()).unwrap();
+        path
+    }
+
+    /// The gateway that owns the group of a push path.
+    pub(crate) fn owner(&self, path: &str) -> &Pushgateway {
+        let router = Router::parse(&std::fs::read(self.config()).unwrap()).unwrap();
+        let owner = router.owner(&router.group(path.as_bytes()).unwrap().key).unwrap();
+        self.owners.iter().find(|gateway| self.address(gateway) == owner.address).unwrap()
+    }
+
+    /// The arguments of a drain without a settling time.
+    pub(crate) fn args(&self, more: &[&str]) -> Vec<String> {
+        let config = self.config().display().to_string();
+        let address = self.address(&self.source);
+        let args = ["drain", &address, "--config", &config, "--settle", "0s", "--output", "json"];
+        args.iter().chain(more).map(|&arg| arg.to_owned()).collect()
+    }
+
+    pub(crate) fn drain(&self, more: &[&str]) -> Ran {
+        command::pushring(self.args(more)).unwrap()
+    }
+
+    /// Drains, and everything must have gone.
+    pub(crate) fn drain_all(&self) -> Value {
+        let ran = self.drain(&[]);
+        assert_eq!(ran.code, 0, "{} {}", ran.stdout, ran.stderr);
+        assert_eq!(self.source.groups().unwrap(), []);
+        ran.json().unwrap()
+    }
+
+    /// Drains; the reason why its one group was kept.
+    pub(crate) fn kept(&self) -> String {
+        let ran = self.drain(&[]);
+        assert_eq!(ran.code, 1, "{} {}", ran.stdout, ran.stderr);
+        let report = ran.json().unwrap();
+        assert_eq!(report["kept"].as_array().unwrap().len(), 1, "{report}");
+        report["kept"][0]["reason"].as_str().unwrap().to_owned()
+    }
+
+    /// What all owners expose together.
+    pub(crate) fn owned(&self) -> Exposed {
+        let mut all = Exposed::new();
+        for (name, (kind, help, metrics)) in self.owners.iter().flat_map(exposed) {
+            let family = all.entry(name).or_insert((kind, help.clone(), Vec::new()));
+            assert_eq!((family.0, &family.1), (kind, &help));
+            family.2.extend(metrics);
+            family.2.sort();
+        }
+        all
+    }
+}
+
+/// What a gateway exposes of what was pushed to it.
+pub(crate) fn exposed(gateway: &Pushgateway) -> Exposed {
+    let accept = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;escaping=allow-utf-8";
+    let answer = gateway.client().unwrap().send("GET", "/metrics", &[("accept", accept)], "").unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    wire::exposed(&answer.body)
+}
+
+/// Pushes text; the gateway must take it.
+#[track_caller]
+pub(crate) fn push(gateway: &Pushgateway, method: &str, path: &str, text: &str) {
+    let answer = gateway.client().unwrap().send(method, path, &[], text.to_owned()).unwrap();
+    assert!(matches!(answer.status, 200 | 202), "{path}: {} {}", answer.status, answer.text());
+}
+
+/// Pushes text, whatever the gateway says to it.
+pub(crate) fn send(gateway: &Pushgateway, path: &str, text: &str) -> Response {
+    gateway.client().unwrap().put(path, text.to_owned()).unwrap()
+}
+
+/// Pushes protobuf; the gateway must take it.
+#[track_caller]
+pub(crate) fn push_protobuf(gateway: &Pushgateway, path: &str, families: &[Vec<u8>]) {
+    let client = gateway.client().unwrap();
+    let answer = client.send("POST", path, &[("content-type", PROTOBUF)], families.concat()).unwrap();
+    assert!(matches!(answer.status, 200 | 202), "{path}: {} {}", answer.status, answer.text());
+}
+
+/// Whether a line of the text form is there, such as `m{instance="",job="j"} 1`.
+pub(crate) fn has(gateway: &Pushgateway, line: &str) -> bool {
+    gateway.metrics().unwrap().lines().any(|found| found == line)
+}

@@ -1,0 +1,70 @@
+//! A group that moved when a member joined does not come back: DELETE also reaches its former owner.
+
+use std::collections::BTreeSet;
+
+use pushring_harness::{Mode, poll_until};
+
+use crate::fleet::Fleet;
+
+#[test]
+fn a_delete_reaches_the_owner_and_its_first_successor_only() {
+    for mode in Mode::ROUTED {
+        let fleet = Fleet::start(mode, 4);
+        let client = fleet.envoy.client().unwrap();
+        for number in 0..8 {
+            let path = format!("/metrics/job/j{number}");
+            for gateway in &fleet.gateways {
+                gateway.client().unwrap().put(&path, "x 1\n").unwrap();
+            }
+            let answer = client.delete(&path).unwrap();
+            assert_eq!(answer.status, 202, "{mode}: {}", answer.text());
+        }
+        // The copy is sent beside the answer, so it may arrive a little later.
+        for number in 0..8 {
+            let ring = fleet.clockwise(&format!("/metrics/job/j{number}"));
+            let rest: BTreeSet<usize> = ring[2..].iter().copied().collect();
+            poll_until(&format!("{mode}: job j{number} to be left on {rest:?} only"), || {
+                let holders = fleet.holders();
+                let found = holders.iter().find(|(group, _)| group["job"] == format!("j{number}"));
+                (found?.1 == &rest).then_some(())
+            })
+            .unwrap();
+        }
+    }
+}
+
+/// One DELETE is one request to each of the two: nothing is copied that is no DELETE.
+#[test]
+fn only_deletes_are_copied() {
+    for mode in Mode::ROUTED {
+        let fleet = Fleet::start(mode, 3);
+        let client = fleet.envoy.client().unwrap();
+        let path = "/metrics/job/a";
+        for method in ["PUT", "POST", "PATCH", "OPTIONS"] {
+            client.send(method, path, &[], "x 1\n").unwrap();
+        }
+        let ring = fleet.clockwise(path);
+        let mut expected = vec![0; 3];
+        expected[ring[0]] = 4;
+        assert_eq!(fleet.requests(), expected, "{mode}");
+        client.delete(path).unwrap();
+        expected[ring[0]] += 1;
+        expected[ring[1]] += 1;
+        poll_until(&format!("{mode}: requests {expected:?}"), || {
+            (fleet.requests() == expected).then_some(())
+        })
+        .unwrap();
+    }
+}
+
+#[test]
+fn a_single_member_needs_no_copy() {
+    for mode in Mode::ROUTED {
+        let fleet = Fleet::start(mode, 1);
+        let client = fleet.envoy.client().unwrap();
+        assert_eq!(client.put("/metrics/job/a", "x 1\n").unwrap().status, 200);
+        assert_eq!(client.delete("/metrics/job/a").unwrap().status, 202);
+        assert_eq!(fleet.gateways[0].groups().unwrap(), []);
+        assert_eq!(fleet.requests(), [2], "{mode}");
+    }
+}

@@ -1,0 +1,101 @@
+//! A client never chooses the pushgateway: its own destination headers count on no path, by no method, in no mode.
+
+use pushring_harness::http::Client;
+use pushring_harness::{Mode, live};
+
+use crate::fleet::Fleet;
+use crate::recorder::Recorder;
+
+const METHODS: [&str; 7] = ["PUT", "POST", "GET", "HEAD", "PATCH", "OPTIONS", "PROPFIND"];
+const PUSH: &str = "/metrics/job/a/instance/b";
+/// No pushes, nor pushes that Envoy or the filter answers.
+const OTHERS: [&str; 6] =
+    ["/metrics", "/metrics/job/", "/api/v1/status", "/", "/-/healthy", "/metrics//job/a"];
+
+#[test]
+fn forged_headers_never_choose_the_upstream() {
+    for mode in Mode::ALL {
+        // Without `lookup` a GET goes to a gateway too.
+        let fleet = Fleet::with(mode, 3, |config| config["lookup"] = false.into());
+        let owner = fleet.owner(PUSH);
+        let clients = [fleet.envoy.client().unwrap(), Client::http2(fleet.envoy.push).unwrap()];
+        let mut expected = vec![0; 3];
+        for (client, target) in clients.iter().flat_map(|client| (0..3).map(move |target| (client, target))) {
+            let forged = fleet.destination(target);
+            let headers = [
+                ("x-pushring-destination", forged.as_str()),
+                ("x-pushring-destination", forged.as_str()), // a second copy
+                ("x-pushring-destination-mirror", forged.as_str()),
+                ("x-pushring-gateway", forged.as_str()),
+            ];
+            for method in METHODS {
+                for path in OTHERS {
+                    client.send(method, path, &headers, "").unwrap();
+                    assert_eq!(fleet.requests(), expected, "{mode}: {method} {path} with {forged}");
+                }
+                client.send(method, PUSH, &headers, "").unwrap();
+                expected[owner] += u64::from(mode != Mode::Redirect);
+                assert_eq!(fleet.requests(), expected, "{mode}: {method} {PUSH} with {forged}");
+            }
+        }
+    }
+}
+
+/// Envoy drops the headers before any filter runs: they count for nothing even where the filter uses others.
+#[test]
+fn forged_headers_are_gone_before_the_filter_runs() {
+    for mode in Mode::ROUTED {
+        let fleet = Fleet::with(mode, 3, |config| config["header"] = "x-another".into());
+        let client = fleet.envoy.client().unwrap();
+        for path in OTHERS.into_iter().chain([PUSH]) {
+            let forged = fleet.destination(0);
+            for name in ["x-pushring-destination", "x-pushring-destination-mirror"] {
+                client.send("PUT", path, &[(name, &forged)], "x 1\n").unwrap();
+            }
+        }
+        assert_eq!(fleet.requests(), [0, 0, 0], "{mode}");
+    }
+}
+
+/// The copy of a DELETE goes to the successor, whatever the client's own mirror header says.
+#[test]
+fn a_forged_mirror_never_receives_the_copy_of_a_delete() {
+    for mode in Mode::ROUTED {
+        let fleet = Fleet::start(mode, 4);
+        let client = fleet.envoy.client().unwrap();
+        let ring = fleet.clockwise(PUSH);
+        for &victim in &ring[2..] {
+            let forged = fleet.destination(victim);
+            let headers = [("x-pushring-destination-mirror", forged.as_str())];
+            assert_eq!(client.send("DELETE", PUSH, &headers, "").unwrap().status, 202);
+        }
+        let mut expected = vec![0; 4];
+        (expected[ring[0]], expected[ring[1]]) = (2, 2);
+        pushring_harness::poll_until(&format!("{mode}: requests {expected:?}"), || {
+            (fleet.requests() == expected).then_some(())
+        })
+        .unwrap();
+    }
+}
+
+/// Neither the filter's own headers nor forged ones are shown to a gateway.
+#[test]
+fn a_gateway_sees_no_destination_header() {
+    for mode in Mode::ROUTED {
+        let fleet = Fleet::start(mode, 0);
+        let recorder = Recorder::start();
+        let config = live::config(mode, &[recorder.address.into()]).unwrap();
+        fleet.layout.write(&config).unwrap();
+        fleet.envoy.wait_members(&[&recorder.address.to_string()]).unwrap();
+        fleet.envoy.wait_upstreams(&[&recorder.address.to_string()]).unwrap();
+        for method in METHODS.into_iter().filter(|method| !["GET", "HEAD"].contains(method)).chain(["DELETE"])
+        {
+            let headers = [("x-pushring-destination", "a"), ("x-pushring-destination-mirror", "b")];
+            let answer = fleet.envoy.client().unwrap().send(method, PUSH, &headers, "x 1\n").unwrap();
+            assert_eq!(answer.status, 200, "{mode} {method}: {}", answer.text());
+            let head = recorder.requests.recv().unwrap().head;
+            assert!(head[0].starts_with(&method.to_lowercase()), "{head:?}");
+            assert!(!head.iter().any(|line| line.starts_with("x-pushring")), "{mode} {method}: {head:?}");
+        }
+    }
+}

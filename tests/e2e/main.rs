@@ -1,0 +1,17 @@
+//! End to end: the compiled filter in a real Envoy with the shipped configurations, in front of real pushgateways. One
+//! file per promise; run with `make e2e`.
+
+mod agreement;
+mod bodies;
+mod clients;
+mod deletes;
+mod failover;
+mod fleet;
+mod forged;
+mod golden;
+mod load;
+mod recorder;
+mod redirects;
+mod reload;
+mod routing;
+mod shipped;

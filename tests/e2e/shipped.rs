@@ -1,0 +1,120 @@
+//! The shipped files themselves: Envoy takes them, and their limits and answers are as they say.
+
+use pushring_harness::http::{self, Client};
+use pushring_harness::{Envoy, Layout, Mode, Ports, live, tools};
+
+use crate::fleet::Fleet;
+
+/// As a reader starts it: the bootstrap and the example live files, unchanged but for the folder and the ports.
+#[test]
+fn bootstraps_and_examples_pass_envoys_validation() {
+    for mode in Mode::ALL {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::create(dir.path(), mode, Ports::default()).unwrap();
+        let examples = tools::repository().join(format!("envoy/live/{mode}"));
+        for file in ["ring.yaml"].into_iter().chain(mode.upstream_file()) {
+            layout.write_live(file, &std::fs::read_to_string(examples.join(file)).unwrap()).unwrap();
+        }
+        Envoy::validate(&layout).unwrap();
+        let envoy = Envoy::start(&layout, 1).unwrap();
+        let names = ["127.0.0.1:19091", "127.0.0.1:19092", "127.0.0.1:19093"];
+        envoy.wait_members(&names).unwrap();
+        // Envoy complains about what is deprecated, unsafe or unlimited.
+        let log = envoy.process.log();
+        assert!(!log.contains("deprecat") && !log.contains("[warning]"), "{mode}: {log}");
+    }
+}
+
+/// The harness renders the live files from the examples: rendering their own members gives them back.
+#[test]
+fn rendered_files_are_the_examples() {
+    for mode in Mode::ROUTED {
+        let path = tools::repository().join(format!("envoy/live/{mode}")).join(mode.upstream_file().unwrap());
+        let members: Vec<_> = (19091..=19093)
+            .map(|port| ([127, 0, 0, 1], port).into())
+            .map(|address: std::net::SocketAddr| address.into())
+            .collect();
+        let rendered = live::upstreams(mode, &members).unwrap().unwrap();
+        assert_eq!(rendered.replace("\"127.0.0.1\"", "127.0.0.1"), std::fs::read_to_string(path).unwrap());
+    }
+}
+
+#[test]
+fn what_is_not_a_push_gets_a_helpful_404() {
+    for mode in Mode::ALL {
+        let fleet = Fleet::start(mode, 1);
+        for client in [fleet.envoy.client().unwrap(), Client::http2(fleet.envoy.push).unwrap()] {
+            for path in
+                ["/", "/metrics", "/metrics/job", "/metrics/job/", "/api/v1/metrics", "/metrics/jobs/a"]
+            {
+                let answer = client.put(path, "x 1\n").unwrap();
+                assert_eq!(answer.status, 404, "{mode} {path}");
+                assert!(answer.text().contains("PUT, POST or DELETE /metrics/job/"), "{}", answer.text());
+            }
+        }
+        assert_eq!(fleet.gateways[0].groups().unwrap(), []);
+    }
+}
+
+#[test]
+fn health_readiness_and_status() {
+    for mode in Mode::ALL {
+        let fleet = Fleet::start(mode, 2);
+        let client = fleet.envoy.client().unwrap();
+        assert_eq!(client.get("/-/healthy").unwrap().status, 200);
+        assert_eq!(client.get("/-/ready").unwrap().status, 200);
+        let status = fleet.envoy.status().unwrap();
+        assert_eq!(status["mode"], mode.to_string());
+        assert_eq!(status["members"].as_array().unwrap().len(), 2);
+        fleet.envoy.wait_stat("wasmcustom.pushring_members", |members| members == 2).unwrap();
+        fleet.envoy.wait_stat("wasmcustom.pushring_points", |points| points == 2048).unwrap();
+    }
+}
+
+#[test]
+fn a_body_over_the_limit_gets_413_and_one_at_the_limit_is_stored() {
+    const LIMIT: usize = 16 << 20;
+    for mode in Mode::ROUTED {
+        let fleet = Fleet::start(mode, 1);
+        let body = |length: usize| {
+            let mut body = b"x 1\n#".to_vec();
+            body.resize(length - 1, b'.');
+            body.push(b'\n');
+            body
+        };
+        assert_eq!(fleet.envoy.client().unwrap().put("/metrics/job/a", body(LIMIT)).unwrap().status, 200);
+        // Envoy answers before all is sent, so the connection is written and read by hand.
+        let request = "PUT /metrics/job/b HTTP/1.1\r\nhost: a\r\ncontent-length: 99999999\r\n\r\n";
+        let mut bytes = request.as_bytes().to_vec();
+        bytes.extend(body(LIMIT + 1));
+        let answer = http::raw(fleet.envoy.push, &bytes).unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 413 "), "{}", String::from_utf8_lossy(&answer));
+        assert_eq!(fleet.gateways[0].groups().unwrap().len(), 1);
+    }
+}
+
+#[test]
+fn the_operator_listener_reaches_each_gateways_own_pages() {
+    for mode in Mode::ROUTED {
+        let fleet = Fleet::start(mode, 3);
+        for (index, gateway) in fleet.gateways.iter().enumerate() {
+            gateway.client().unwrap().put(&format!("/metrics/job/only-on-{index}"), "x 1\n").unwrap();
+        }
+        let operator = Client::new(fleet.envoy.operator.unwrap()).unwrap();
+        for index in 0..3 {
+            let destination = fleet.destination(index);
+            let headers = [("x-pushring-gateway", destination.as_str())];
+            let metrics = operator.send("GET", "/metrics", &headers, "").unwrap().text();
+            assert!(
+                metrics.contains(&format!("x{{instance=\"\",job=\"only-on-{index}\"}} 1")),
+                "{mode}: {metrics}"
+            );
+            assert!(operator.send("GET", "/", &headers, "").unwrap().text().contains("<html"));
+        }
+        let answer = operator.get("/metrics").unwrap();
+        assert_eq!(answer.status, 400);
+        assert!(answer.text().contains("x-pushring-gateway"));
+        let unknown = [("x-pushring-gateway", "127.0.0.1:1")];
+        assert_eq!(operator.send("GET", "/metrics", &unknown, "").unwrap().status, 503);
+    }
+}

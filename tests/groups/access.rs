@@ -1,0 +1,164 @@
+//! Gateways behind TLS, a password, a token.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use pushring_harness::{Pushgateway, command};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+};
+use serde_json::json;
+use tempfile::TempDir;
+
+/// bcrypt of "secret".
+const HASH: &str = "$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW";
+
+struct Files {
+    dir: TempDir,
+}
+
+impl Files {
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn text(&self, name: &str) -> String {
+        self.path(name).display().to_string()
+    }
+
+    /// A certificate authority in `ca.pem`; a certificate of its for 127.0.0.1 as `server`, and one as `client`.
+    fn new() -> Self {
+        let files = Self { dir: tempfile::tempdir().unwrap() };
+        let mut params = CertificateParams::default();
+        // Not the name of those that it signs, or they would look self-signed.
+        params.distinguished_name.push(DnType::CommonName, "the authority of a test");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        fs::write(files.path("ca.pem"), ca.pem()).unwrap();
+        for (name, usage) in
+            [("server", ExtendedKeyUsagePurpose::ServerAuth), ("client", ExtendedKeyUsagePurpose::ClientAuth)]
+        {
+            let key = KeyPair::generate().unwrap();
+            let mut params = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+            params.extended_key_usages = vec![usage];
+            fs::write(files.path(&format!("{name}.pem")), params.signed_by(&key, &ca).unwrap().pem())
+                .unwrap();
+            fs::write(files.path(&format!("{name}.key")), key.serialize_pem()).unwrap();
+        }
+        files
+    }
+
+    /// A Pushgateway that wants https, a client's certificate, and a password.
+    fn gateway(&self) -> Pushgateway {
+        let text = format!(
+            "tls_server_config:\n  cert_file: {}\n  key_file: {}\n  client_ca_file: {}\n  \
+             client_auth_type: RequireAndVerifyClientCert\nbasic_auth_users:\n  ops: {HASH}\n",
+            self.text("server.pem"),
+            self.text("server.key"),
+            self.text("ca.pem")
+        );
+        fs::write(self.path("web.yml"), text).unwrap();
+        let flag = format!("--web.config.file={}", self.text("web.yml"));
+        Pushgateway::start(self.dir.path(), &[&flag]).unwrap()
+    }
+}
+
+fn config(dir: &Path, address: SocketAddr) -> String {
+    let path = dir.join("pushring.json");
+    fs::write(&path, json!({"members": [address.to_string()]}).to_string()).unwrap();
+    path.display().to_string()
+}
+
+#[test]
+fn https_with_its_own_authority_a_certificate_and_a_password() {
+    let files = Files::new();
+    let gateway = files.gateway();
+    let config = config(files.dir.path(), gateway.address);
+    let (ca, cert, key) = (files.text("ca.pem"), files.text("client.pem"), files.text("client.key"));
+    // Poisoned, so that the printed command has to pass all of it too.
+    let mend = |path: &str, method: &str| {
+        let url = format!("https://{}{path}", gateway.address);
+        let args =
+            ["-sS", "-u", "ops:secret", "--cacert", &ca, "--cert", &cert, "--key", &key, "-X", method, &url];
+        let ran =
+            std::process::Command::new("curl").args(args).args(["--data-binary", "a 1\n"]).output().unwrap();
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    };
+    mend("/metrics/job/a", "PUT");
+    mend("/metrics/job/b%ff", "PUT");
+
+    let all = [
+        "--scheme",
+        "https",
+        "--gateway-ca-file",
+        &ca,
+        "--gateway-cert",
+        &cert,
+        "--gateway-key",
+        &key,
+        "--gateway-user",
+        "ops",
+        "--gateway-password",
+        "secret",
+    ];
+    let run = |command: &str, more: &[&str]| {
+        command::pushring([&[command, "--config", &config], more].concat()).unwrap()
+    };
+    let listed = run("groups", &[&all[..], &["--state", "in-place", "--output", "json"]].concat());
+    assert_eq!((listed.code, &listed.json().unwrap()["groups"][0]["labels"]), (0, &json!({"job": "a"})));
+    let conflicts = run("groups", &[&all[..], &["--conflicts", "--output", "json"]].concat()).json().unwrap();
+    let printed = conflicts["poisoned"][0]["culprits"][0]["mend"].as_str().unwrap().to_owned();
+    assert_eq!(
+        printed,
+        format!(
+            "curl -fgsS -u 'ops' --cacert '{ca}' --cert '{cert}' --key '{key}' -X DELETE \
+             'https://{}/metrics/job@base64/Yv8'",
+            gateway.address
+        )
+    );
+    let deleted = run("delete", &[&all[..], &["--job", "a", "--yes", "--output", "json"]].concat());
+    assert_eq!((deleted.code, &deleted.json().unwrap()["groups"][0]["result"]), (0, &json!("deleted")));
+
+    // Each part of it is needed, and what is missing is said.
+    let without = |flags: &[&str]| {
+        let at = all.iter().position(|flag| flag == &flags[0]).unwrap();
+        let mut fewer = all.to_vec();
+        fewer.drain(at..at + flags.len() * 2);
+        let ran = run("groups", &[&fewer[..], &["--output", "json"]].concat());
+        assert_eq!(ran.code, 1);
+        ran.json().unwrap()["unreadable"][0]["reason"].as_str().unwrap().to_owned()
+    };
+    assert!(without(&["--gateway-user", "--gateway-password"]).contains("401"));
+    assert!(without(&["--gateway-ca-file"]).contains("certificate"), "{}", without(&["--gateway-ca-file"]));
+    assert!(!without(&["--gateway-cert", "--gateway-key"]).is_empty());
+    assert!(!without(&["--scheme"]).is_empty());
+}
+
+#[test]
+fn a_token_is_sent_and_a_refusal_says_what_to_give() {
+    let dir = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = config(dir.path(), listener.local_addr().unwrap());
+    let recorder = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let lines = BufReader::new(stream.try_clone().unwrap()).lines().map(Result::unwrap);
+        let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+        stream
+            .write_all(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+            .unwrap();
+        head
+    });
+    let args = ["groups", "--config", &config, "--gateway-token", "s3cret", "--output", "json"];
+    let ran = command::pushring(args).unwrap();
+    let head = recorder.join().unwrap();
+    assert!(head.iter().any(|line| line.eq_ignore_ascii_case("authorization: Bearer s3cret")), "{head:?}");
+    let reason = ran.json().unwrap()["unreadable"][0]["reason"].as_str().unwrap().to_owned();
+    assert!(
+        reason.contains("401") && reason.contains("--gateway-user or PUSHRING_GATEWAY_TOKEN"),
+        "{reason}"
+    );
+    assert!(!ran.stdout.contains("s3cret") && !ran.stderr.contains("s3cret"));
+}

@@ -1,0 +1,10 @@
+//! `pushring groups`, `delete` and `expire` with real Pushgateways. Run with `make e2e`.
+
+mod access;
+mod conflicts;
+mod delete;
+mod expire;
+mod listed;
+mod poisoned;
+mod report;
+mod states;

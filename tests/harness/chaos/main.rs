@@ -1,0 +1,56 @@
+//! `make chaos`: members come and go under load, and no push is lost. Says one line per mode; exit code 1 when a push
+//! was lost.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+use pushring_harness::Mode;
+use pushring_harness::chaos::{Settings, run};
+
+/// Of the lost pushes, how many are told of.
+const SHOWN: usize = 20;
+
+/// Changes of members of every kind, under load, through Consul, consul-template, Envoy and Pushgateways
+#[derive(Parser)]
+#[command(name = "pushring-chaos")]
+struct Arguments {
+    /// How many changes for each mode
+    #[arg(long, default_value_t = 1000)]
+    changes: usize,
+    /// `cluster` or `endpoint`; both when not given
+    #[arg(long, value_parser = mode)]
+    mode: Option<Mode>,
+    /// Seed of the changes, to repeat a run; random when not given
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+fn mode(text: &str) -> Result<Mode, String> {
+    let known = Mode::ROUTED.into_iter().find(|mode| mode.to_string() == text);
+    known.ok_or_else(|| "allowed: cluster, endpoint".to_owned())
+}
+
+fn main() -> Result<ExitCode> {
+    let arguments = Arguments::parse();
+    let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..));
+    println!("seed {seed}");
+    let modes = arguments.mode.map_or(Mode::ROUTED.to_vec(), |mode| vec![mode]);
+    let mut lines = Vec::new();
+    let mut lost = false;
+    for mode in modes {
+        let settings = Settings { mode, changes: arguments.changes, seed };
+        let summary = run(settings, |line| println!("{line}"))?;
+        println!("{}", summary.details());
+        for loss in summary.lost.iter().take(SHOWN) {
+            println!("lost: {loss}");
+        }
+        if !summary.lost.is_empty() {
+            lost = true;
+            println!("Envoy's log: {}", summary.envoy_log.display());
+        }
+        lines.push(summary.to_string());
+    }
+    lines.iter().for_each(|line| println!("{line}"));
+    Ok(ExitCode::from(u8::from(lost)))
+}

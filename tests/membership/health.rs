@@ -1,0 +1,101 @@
+//! Which health makes which ring: the last one stays when nobody, or hardly anybody, is healthy.
+
+use pushring_harness::{Mode, poll_until};
+use serde_json::Value;
+
+use crate::world::World;
+
+#[test]
+fn empty_at_first_then_healed_then_all_critical_then_one_passing() {
+    for mode in Mode::ROUTED {
+        let world = World::start(mode, &[]);
+        let client = world.envoy.client().unwrap();
+        let answer = client.put("/metrics/job/a", "x 1\n").unwrap();
+        assert_eq!(answer.status, 503, "{mode}");
+        assert!(answer.text().contains("no pushgateway is known"), "{mode}: {}", answer.text());
+
+        let gateways = [world.gateway(), world.gateway(), world.gateway()];
+        let all = [0, 1, 2].map(|n: usize| gateways[n].address);
+        for address in all {
+            world.consul.register(address, "passing").unwrap();
+        }
+        world.wait_members(&all);
+        poll_until("a push to succeed", || {
+            (client.put("/metrics/job/a", "x 1\n").ok()?.status == 200).then_some(())
+        })
+        .unwrap();
+
+        // Their gateways live on: a push that reaches its owner proves that the ring stayed.
+        let before = world.daemon.process.log().len();
+        for address in all {
+            world.consul.set_status(address, "critical").unwrap();
+        }
+        world.wait_log(before, "members: found 0 members, allowed at least 1 (min_members)");
+        let stayed = world.members();
+        assert!(!stayed.is_empty(), "{mode}");
+        assert_eq!(client.put("/metrics/job/a", "x 1\n").unwrap().status, 200, "{mode}");
+
+        // Of three one is enough.
+        world.consul.set_status(all[1], "passing").unwrap();
+        world.wait_members(&all[1..2]);
+        for address in all {
+            world.consul.set_status(address, "passing").unwrap();
+        }
+        world.wait_members(&all);
+    }
+}
+
+/// The whole agent goes into maintenance, and with it all but one of the members in the same moment.
+#[test]
+fn most_critical_at_once_leaves_the_ring() {
+    let world = World::start(Mode::Cluster, &[]);
+    let mut all: Vec<_> = (1..=4).map(|n| std::net::SocketAddr::from(([10, 0, 0, n], 9091))).collect();
+    for address in &all {
+        world.consul.register(*address, "passing").unwrap();
+    }
+    world.catalog("elsewhere", "10.0.0.5", 9091, "passing");
+    all.push(([10, 0, 0, 5], 9091).into());
+    world.wait_members(&all);
+
+    let before = world.daemon.process.log().len();
+    world.consul.put("/v1/agent/maintenance?enable=true", &Value::Null).unwrap();
+    world.wait_log(before, "members: found 1 members, allowed at least 2 (min_members)");
+    world.wait_members(&all);
+    world.consul.put("/v1/agent/maintenance?enable=false", &Value::Null).unwrap();
+    world.consul.set_status(all[0], "critical").unwrap();
+    world.wait_members(&all[1..]);
+}
+
+#[test]
+fn fifty_members() {
+    let world = World::start(Mode::Cluster, &[]);
+    let all: Vec<_> = (1..=50).map(|n| std::net::SocketAddr::from(([10, 0, 1, n], 9091))).collect();
+    for address in &all {
+        world.catalog("fifty", &address.ip().to_string(), 9091, "passing");
+    }
+    world.wait_members(&all);
+    let last = serde_json::json!({"Node": "fifty", "ServiceID": "10.0.1.50_9091"});
+    world.consul.put("/v1/catalog/deregister", &last).unwrap();
+    world.wait_members(&all[..49]);
+}
+
+/// Killed after rendering and before publishing, consul-template finishes the work when it starts again, although
+/// nothing is left to render.
+#[test]
+fn consul_template_killed_before_it_published() {
+    let mut world = World::start(Mode::Cluster, &[]);
+    let all = [([10, 0, 0, 1], 9091).into(), ([10, 0, 0, 2], 9091).into()];
+    for address in all {
+        world.consul.register(address, "passing").unwrap();
+    }
+    world.wait_members(&all);
+    world.daemon.process.kill();
+    // As if the last publication had not been: the live ring is an older one.
+    let old = std::fs::read_to_string(world.layout.live().join("ring.yaml")).unwrap();
+    let line = old.lines().find(|line| line.contains("10.0.0.2:9091")).unwrap();
+    let old = old.replace(&format!(",\n{line}"), "");
+    world.layout.write_live("ring.yaml", &old).unwrap();
+    world.wait_members(&all[..1]);
+    world.daemon = world.templates.start(&world.consul).unwrap();
+    world.wait_members(&all);
+}

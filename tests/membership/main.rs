@@ -1,0 +1,12 @@
+//! Members from Consul: the shipped templates, `pushring publish` and `pushring register` with a real Consul,
+//! consul-template, Envoy and real pushgateways. Run with `make e2e`.
+
+mod fleet;
+mod health;
+mod identity;
+mod publish;
+
+mod register;
+mod rendered;
+mod replay;
+mod world;

@@ -1,0 +1,199 @@
+//! `pushring register` and `deregister` with a real Consul and real pushgateways.
+
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Command, Output};
+
+use pushring_harness::http::Client;
+use pushring_harness::{Consul, Pushgateway, poll_until, tools};
+use serde_json::{Value, json};
+
+fn pushring(consul: &Consul, args: &[&str]) -> Output {
+    command(consul).args(args).output().unwrap()
+}
+
+fn command(consul: &Consul) -> Command {
+    let mut command = Command::new(tools::pushring().unwrap());
+    command.env("CONSUL_HTTP_ADDR", consul.address.to_string()).env_remove("CONSUL_HTTP_TOKEN");
+    command
+}
+
+/// What the command says it did, one word per pushgateway.
+fn results(output: &Output) -> Vec<String> {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let result = |row: &Value| row["result"].as_str().unwrap().to_owned();
+    told["results"].as_array().unwrap().iter().map(result).collect()
+}
+
+/// ID, status of the check and last change of each registered pushgateway.
+fn registered(consul: &Consul) -> Vec<(String, String, u64)> {
+    let services =
+        Client::new(consul.address).unwrap().get("/v1/health/service/pushgateway").unwrap().json().unwrap();
+    let service = |entry: &Value| {
+        let check = entry["Checks"].as_array()?.iter().find(|check| check["ServiceID"] != "")?;
+        let id = entry["Service"]["ID"].as_str()?.to_owned();
+        Some((id, check["Status"].as_str()?.to_owned(), entry["Service"]["ModifyIndex"].as_u64()?))
+    };
+    services.as_array().unwrap().iter().map(|entry| service(entry).unwrap()).collect()
+}
+
+fn wait_status(consul: &Consul, status: &str) {
+    poll_until(&format!("the check to be {status}"), || {
+        registered(consul).iter().all(|(_, found, _)| found == status).then_some(())
+    })
+    .unwrap();
+}
+
+#[test]
+fn registered_critical_then_passing_then_unchanged_then_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let consul = Consul::start(dir.path()).unwrap();
+    let gateway = Pushgateway::start(dir.path(), &["--web.route-prefix=/pg"]).unwrap();
+    let SocketAddr::V4(address) = gateway.address else { panic!("IPv4") };
+    let yml = dir.path().join("dynamic-sharding.yml");
+    let text = format!(
+        "consul_server:\n  addr: {}\n  username: u\n  password: p\n  register_service_name: pushgateway\n\
+         http_listen_addr: :9292\npushgateway:\n  port: {}\n  servers:\n    - {}\n",
+        consul.address,
+        address.port(),
+        address.ip()
+    );
+    std::fs::write(&yml, text).unwrap();
+    let yml = yml.to_str().unwrap();
+    let register = |more: &[&str]| {
+        let args = ["register", "--config", yml, "--path-prefix", "/pg/", "--output", "json"];
+        pushring(&consul, &[&args[..], more].concat())
+    };
+
+    let output = register(&["--dry-run"]);
+    assert_eq!(results(&output), ["registered"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("username and .password are ignored"), "{said}");
+    assert!(registered(&consul).is_empty());
+
+    // The first check is hours away: the gateway is healthy, but nobody has seen it.
+    assert_eq!(results(&register(&["--interval", "24h"])), ["registered"]);
+    let id = format!("{}_{}", address.ip(), address.port());
+    assert_eq!(registered(&consul)[0].0, id);
+    assert_eq!(registered(&consul)[0].1, "critical");
+
+    assert_eq!(results(&register(&["--interval", "100ms"])), ["updated"]);
+    wait_status(&consul, "passing");
+    let before = registered(&consul);
+    assert_eq!(results(&register(&["--interval", "100ms"])), ["unchanged"]);
+    assert_eq!(registered(&consul), before);
+    // A changed check does not take a healthy member off the ring: the next check is hours away again.
+    assert_eq!(results(&register(&["--interval", "24h"])), ["updated"]);
+    assert_eq!(registered(&consul)[0].1, "passing");
+
+    let gone = ["deregister", "--config", yml, "--output", "json"];
+    assert_eq!(results(&pushring(&consul, &[&gone[..], &["--dry-run"]].concat())), ["deregistered"]);
+    assert_eq!(registered(&consul).len(), 1);
+    assert_eq!(results(&pushring(&consul, &gone)), ["deregistered"]);
+    assert!(registered(&consul).is_empty());
+    assert_eq!(results(&pushring(&consul, &gone)), ["absent"]);
+}
+
+#[test]
+fn one_that_dies_turns_critical_and_stays_registered() {
+    let dir = tempfile::tempdir().unwrap();
+    let consul = Consul::start(dir.path()).unwrap();
+    let mut gateway = Pushgateway::start(dir.path(), &[]).unwrap();
+    let address = gateway.address.to_string();
+    let output = pushring(&consul, &["register", &address, "--interval", "100ms", "--output", "json"]);
+    assert_eq!(results(&output), ["registered"]);
+    wait_status(&consul, "passing");
+    gateway.process.kill();
+    wait_status(&consul, "critical");
+    let _back = Pushgateway::start_at(dir.path(), gateway.address, &[]).unwrap();
+    wait_status(&consul, "passing");
+}
+
+#[test]
+fn what_dynamic_sharding_registered_is_taken_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let consul = Consul::start(dir.path()).unwrap();
+    let gateway = Pushgateway::start(dir.path(), &[]).unwrap();
+    let (host, port) = (gateway.address.ip().to_string(), gateway.address.port());
+    // As its code does it.
+    let original = json!({
+        "Name": "pushgateway", "ID": format!("{host}_{port}"), "Address": host, "Port": port,
+        "Check": {"HTTP": format!("http://{host}:{port}/-/healthy"), "Interval": "1s", "Timeout": "2s",
+                  "DeregisterCriticalServiceAfter": "5s"},
+    });
+    consul.put("/v1/agent/service/register", &original).unwrap();
+    wait_status(&consul, "passing");
+    let address = gateway.address.to_string();
+    let output = pushring(&consul, &["register", &address, "--interval", "24h", "--output", "json"]);
+    assert_eq!(results(&output), ["updated"]);
+    let [(_, status, _)] = registered(&consul).try_into().unwrap();
+    assert_eq!(status, "passing");
+    let client = Client::new(consul.address).unwrap();
+    let checks = client.get("/v1/agent/checks").unwrap().json().unwrap();
+    let [check] = checks.as_object().unwrap().values().collect::<Vec<_>>().try_into().unwrap();
+    assert_eq!((check["Interval"].as_str(), check["Timeout"].as_str()), (Some("24h0m0s"), Some("4s")));
+}
+
+#[test]
+fn a_token_that_may_not_write_registers_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let acl =
+        r#"-hcl=acl { enabled = true default_policy = "allow" tokens { initial_management = "root" } }"#;
+    let consul = Consul::start_with(dir.path(), &[acl]).unwrap();
+    let client = Client::new(consul.address).unwrap();
+    let rules = r#"service_prefix "" { policy = "read" }"#;
+    let root = [("X-Consul-Token", "root")];
+    let policy = json!({"Name": "reader", "Rules": rules}).to_string();
+    let made = poll_until("Consul to have its first token", || {
+        let answer = client.send("PUT", "/v1/acl/policy", &root, policy.clone()).ok()?;
+        (answer.status == 200).then_some(answer)
+    });
+    made.unwrap();
+    let token = json!({"Policies": [{"Name": "reader"}]}).to_string();
+    let token = client.send("PUT", "/v1/acl/token", &root, token).unwrap().json().unwrap();
+
+    let args = ["register", "10.0.0.1:9091", "10.0.0.2:9091"];
+    for (token, message) in [
+        (token["SecretID"].as_str().unwrap(), "lacks permission 'service:write'"),
+        ("nobody", "ACL not found"),
+    ] {
+        let output = command(&consul).args(args).env("CONSUL_HTTP_TOKEN", token).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(message) && said.contains("0 done, 2 not"), "{said}");
+        assert!(said.contains("the token needs service:write") && !said.contains(token), "{said}");
+    }
+    assert!(registered(&consul).is_empty());
+    let output = command(&consul).args(args).env("CONSUL_HTTP_TOKEN", "root").output().unwrap();
+    assert!(output.status.success());
+}
+
+/// Certificates of Consul's own making; the agent asks its clients for theirs.
+#[test]
+fn over_https_with_a_certificate_of_the_client() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    for args in [&["ca", "create"][..], &["cert", "create", "-server"], &["cert", "create", "-client"]] {
+        let made =
+            Command::new(tools::find("consul").unwrap()).arg("tls").args(args).current_dir(&dir).output();
+        assert!(made.unwrap().status.success());
+    }
+    let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let tls = format!(
+        "-hcl=ports {{ https = {port} }} tls {{ defaults {{ ca_file = \"{}\" cert_file = \"{}\" \
+         key_file = \"{}\" verify_incoming = true }} }}",
+        file("consul-agent-ca.pem"),
+        file("dc1-server-consul-0.pem"),
+        file("dc1-server-consul-0-key.pem"),
+    );
+    let consul = Consul::start_with(dir.path(), &[&tls]).unwrap();
+    let mut trusting = command(&consul);
+    trusting.args(["register", "10.0.0.1:9091", "--output", "json"]);
+    trusting.env("CONSUL_HTTP_ADDR", format!("https://127.0.0.1:{port}"));
+    assert_eq!(trusting.output().unwrap().status.code(), Some(1));
+    trusting.env("CONSUL_CACERT", file("consul-agent-ca.pem"));
+    assert_eq!(trusting.output().unwrap().status.code(), Some(1));
+    trusting.env("CONSUL_CLIENT_CERT", file("dc1-client-consul-0.pem"));
+    trusting.env("CONSUL_CLIENT_KEY", file("dc1-client-consul-0-key.pem"));
+    assert_eq!(results(&trusting.output().unwrap()), ["registered"]);
+}

@@ -1,0 +1,79 @@
+//! Scale out, and scale in by either way.
+
+use pushring_harness::Mode;
+
+use crate::load::Load;
+use crate::stack::{Stack, job, paths};
+
+#[test]
+fn scale_out_moves_groups_to_the_new_member_only() {
+    let mut stack = Stack::start(Mode::Cluster, 3, &[]);
+    let paths = paths(120);
+    let client = stack.envoy.client().unwrap();
+    let before = stack.owners(&paths);
+    for path in &paths {
+        assert_eq!(client.put(path, "x 1\n").unwrap().status, 200);
+    }
+
+    let load = Load::start(stack.envoy.push);
+    let new = stack.add_gateway();
+    stack.register(&[new]);
+    stack.wait_ring(&stack.addresses());
+    let seen = load.stop();
+    assert!(seen.failed.is_empty(), "{:?}", seen.failed);
+
+    let after = stack.owners(&paths);
+    let moved: Vec<_> = (0..paths.len()).filter(|&index| after[index] != before[index]).collect();
+    assert!((10..60).contains(&moved.len()), "of 120 groups {} moved, about 30 are due", moved.len());
+    for &index in &moved {
+        let path = &paths[index];
+        assert_eq!(after[index], new, "{path}");
+        // A DELETE clears the new owner and the former one, which is the first successor now.
+        assert_eq!(client.put(path, "x 2\n").unwrap().status, 200);
+        assert!(stack.holds(new, job(path)) && stack.holds(before[index], job(path)), "{path}");
+        assert_eq!(client.delete(path).unwrap().status, 202);
+        for address in [new, before[index]] {
+            pushring_harness::poll_until(&format!("{address} to drop {path}"), || {
+                (!stack.holds(address, job(path))).then_some(())
+            })
+            .unwrap();
+        }
+    }
+}
+
+#[test]
+fn scale_in_by_deregistering_loses_nothing() {
+    for mode in Mode::ROUTED {
+        let stack = Stack::start(mode, 3, &[]);
+        let paths = paths(60);
+        let before = stack.owners(&paths);
+        let gone = stack.gateways[0].address;
+        let load = Load::start(stack.envoy.push);
+        stack.deregister(gone);
+        stack.wait_ring(&stack.addresses()[1..]);
+        let seen = load.stop();
+        assert!(seen.failed.is_empty(), "{mode}: {:?}", seen.failed);
+        assert_only_groups_of(gone, &before, &stack.owners(&paths));
+    }
+}
+
+#[test]
+fn scale_in_by_stopping_fails_no_push_in_endpoint_mode() {
+    let mut stack = Stack::start(Mode::Endpoint, 3, &[]);
+    let paths = paths(60);
+    let before = stack.owners(&paths);
+    let gone = stack.gateways[0].address;
+    let load = Load::start(stack.envoy.push);
+    stack.gateways[0].process.kill();
+    stack.wait_ring(&stack.addresses()[1..]);
+    let seen = load.stop();
+    assert!(seen.failed.is_empty(), "{:?}", seen.failed);
+    assert_only_groups_of(gone, &before, &stack.owners(&paths));
+}
+
+fn assert_only_groups_of<T: PartialEq + std::fmt::Debug>(gone: T, before: &[T], after: &[T]) {
+    for (before, after) in before.iter().zip(after) {
+        assert_ne!(*after, gone);
+        assert!(*before == gone || before == after, "a group of {before:?} moved to {after:?}");
+    }
+}

@@ -1,9 +1,0 @@
-//! What the `pushring` command says against what real servers do.
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // a panic is how a test fails
-
-#[allow(dead_code)] // the part of it that is needed here
-#[path = "../e2e/fleet.rs"]
-mod fleet;
-mod owner;
-mod plan;
-use pushring_model::spelling;

@@ -1,0 +1,218 @@
+//! A host for the compiled filter: as much of proxy-wasm 0.2.1 as it needs, and a record of what it asked for.
+//!
+//! A filter that imports any other function does not start.
+
+use std::sync::LazyLock;
+
+use pushring_harness::tools;
+use wasmtime::error::Context;
+use wasmtime::{
+    Config, Engine, Instance, Linker, Memory, Module, Result, Store, WasmParams, WasmResults, ensure,
+};
+
+use crate::calls;
+
+/// Header names and values, in order; a name may repeat.
+pub(crate) type Headers = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// Levels from here on are what an operator should see.
+pub(crate) const ERROR: u32 = 4;
+
+/// What the filter did with a request.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// The request's headers when the filter returned.
+    pub(crate) headers: Headers,
+    /// Status, headers, body: when it answered itself.
+    pub(crate) reply: Option<(u32, Headers, Vec<u8>)>,
+    /// Short names of the host calls it made, in order; the whole name of one that was refused.
+    pub(crate) calls: Vec<&'static str>,
+    /// Instructions of all that the shipped configurations let Envoy call for a request.
+    pub(crate) instructions: u64,
+}
+
+impl Outcome {
+    /// All values of a header that would go upstream.
+    pub(crate) fn values(&self, name: &str) -> Vec<&[u8]> {
+        self.headers.iter().filter(|(n, _)| n == name.as_bytes()).map(|(_, v)| v.as_slice()).collect()
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Metric {
+    pub(crate) name: String,
+    pub(crate) value: u64,
+}
+
+/// What the host calls read and write.
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) memory: Option<Memory>,
+    pub(crate) configuration: Vec<u8>,
+    pub(crate) current: Outcome,
+    pub(crate) log: Vec<(u32, String)>,
+    pub(crate) metrics: Vec<Metric>,
+}
+
+/// One VM, as each worker of Envoy has one.
+pub(crate) struct Vm {
+    store: Store<State>,
+    instance: Instance,
+    last_context: u32,
+    /// The root context of the configuration in force.
+    root: Option<u32>,
+}
+
+/// Compiled once for all tests.
+static MODULE: LazyLock<(Engine, Module)> = LazyLock::new(|| {
+    let engine = Engine::new(Config::new().consume_fuel(true)).expect("an engine that counts");
+    let path = tools::wasm().expect("the compiled filter");
+    let module = Module::from_file(&engine, path).expect("a WebAssembly module");
+    (engine, module)
+});
+
+impl Vm {
+    pub(crate) fn start() -> Result<Self> {
+        Self::without(&[])
+    }
+
+    /// In a host that refuses these calls, as Envoy does with those that are not among the allowed capabilities.
+    pub(crate) fn without(refused: &[&str]) -> Result<Self> {
+        let (engine, module) = &*MODULE;
+        let mut linker = Linker::new(engine);
+        calls::define(&mut linker)?;
+        for import in module.imports().filter(|import| refused.contains(&import.name())) {
+            calls::refuse(&mut linker, &import)?;
+        }
+        let mut store = Store::new(engine, State::default());
+        store.set_fuel(u64::MAX)?;
+        let instance = linker.instantiate(&mut store, module)?;
+        store.data_mut().memory = instance.get_memory(&mut store, "memory");
+        let mut vm = Self { store, instance, last_context: 0, root: None };
+        vm.call::<(), ()>("_initialize", ())?;
+        Ok(vm)
+    }
+
+    /// Hands over a configuration as Envoy does: to a new root context. Answers whether it was taken; if so it is
+    /// in force for requests from now on, and the one before is gone.
+    pub(crate) fn configure(&mut self, json: &[u8]) -> Result<bool> {
+        let before = self.root;
+        let taken = self.configure_beside(json)?;
+        if let (true, Some(before)) = (taken, before) {
+            self.delete_root(before)?;
+        }
+        Ok(taken)
+    }
+
+    /// As `configure`, and the configuration before stays, as it does while its requests are under way.
+    pub(crate) fn configure_beside(&mut self, json: &[u8]) -> Result<bool> {
+        self.store.data_mut().configuration = json.to_vec();
+        let root = self.new_context(0)?;
+        ensure!(self.call::<_, u32>("proxy_on_vm_start", (root, 0u32))? == 1, "on_vm_start refused");
+        let size = u32::try_from(json.len())?;
+        let taken = self.call::<_, u32>("proxy_on_configure", (root, size))? == 1;
+        if taken {
+            self.root = Some(root);
+        } else {
+            self.delete_root(root)?;
+        }
+        Ok(taken)
+    }
+
+    fn delete_root(&mut self, root: u32) -> Result<()> {
+        ensure!(self.call::<_, u32>("proxy_on_done", root)? == 1, "a root is done at once");
+        self.delete(root)
+    }
+
+    /// The root context of the configuration in force.
+    pub(crate) fn root(&self) -> Result<u32> {
+        self.root.context("no configuration is in force")
+    }
+
+    /// Starts a request under the configuration in force.
+    pub(crate) fn begin(&mut self) -> Result<u32> {
+        self.begin_under(self.root()?)
+    }
+
+    /// Starts a request under any root.
+    pub(crate) fn begin_under(&mut self, root: u32) -> Result<u32> {
+        self.new_context(root)
+    }
+
+    /// The end of a context, and nothing before it: the least that a host may call.
+    pub(crate) fn delete(&mut self, context: u32) -> Result<()> {
+        self.call("proxy_on_delete", context)
+    }
+
+    /// Gives the headers of a request to the filter and ends it.
+    pub(crate) fn finish(&mut self, context: u32, headers: Headers) -> Result<Outcome> {
+        let count = u32::try_from(headers.len())?;
+        let before = self.instructions()?;
+        self.store.data_mut().current = Outcome { headers, ..Outcome::default() };
+        let action: u32 = self.call("proxy_on_request_headers", (context, count, 1u32))?;
+        let mut outcome = std::mem::take(&mut self.store.data_mut().current);
+        outcome.instructions = self.instructions()? - before;
+        let answers = outcome.reply.is_some() || outcome.calls.contains(&"proxy_send_local_response");
+        ensure!((action == 1) == answers, "pauses (1) exactly when it answers: {action}");
+        self.call::<_, u32>("proxy_on_done", context)?;
+        self.call::<_, ()>("proxy_on_log", context)?;
+        let before = self.instructions()?;
+        self.delete(context)?;
+        outcome.instructions += self.instructions()? - before;
+        Ok(outcome)
+    }
+
+    pub(crate) fn request(&mut self, headers: Headers) -> Result<Outcome> {
+        let before = self.instructions()?;
+        let context = self.begin()?;
+        let begun = self.instructions()? - before;
+        let mut outcome = self.finish(context, headers)?;
+        outcome.instructions += begun;
+        Ok(outcome)
+    }
+
+    /// Instructions that the filter has run so far.
+    pub(crate) fn instructions(&self) -> Result<u64> {
+        Ok(u64::MAX - self.store.get_fuel()?)
+    }
+
+    /// Bytes of its memory, which never shrinks.
+    pub(crate) fn memory(&self) -> usize {
+        self.store.data().memory.map_or(0, |memory| memory.data_size(&self.store))
+    }
+
+    /// What was logged at `level` or above since the last call.
+    pub(crate) fn take_log(&mut self, level: u32) -> Vec<String> {
+        let log = std::mem::take(&mut self.store.data_mut().log);
+        log.into_iter().filter(|(l, _)| *l >= level).map(|(_, text)| text).collect()
+    }
+
+    /// The value of a metric, which must have been defined exactly once.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let all = &self.store.data().metrics;
+        let found: Vec<&Metric> = all.iter().filter(|metric| metric.name == name).collect();
+        assert_eq!(found.len(), 1, "{name} among {all:?}");
+        found[0].value
+    }
+
+    /// How many metrics were defined, and how many names they have.
+    pub(crate) fn metrics_defined(&self) -> (usize, usize) {
+        let all = &self.store.data().metrics;
+        let names: std::collections::BTreeSet<_> = all.iter().map(|metric| &metric.name).collect();
+        (all.len(), names.len())
+    }
+
+    fn new_context(&mut self, root: u32) -> Result<u32> {
+        self.last_context += 1;
+        let context = self.last_context;
+        self.call::<_, ()>("proxy_on_context_create", (context, root))?;
+        Ok(context)
+    }
+
+    /// A call that must not trap: a trap is a dead worker.
+    fn call<P: WasmParams, R: WasmResults>(&mut self, name: &str, arguments: P) -> Result<R> {
+        let function = self.instance.get_typed_func::<P, R>(&mut self.store, name)?;
+        let result = function.call(&mut self.store, arguments);
+        result.with_context(|| format!("{name} trapped, log: {:?}", self.store.data().log))
+    }
+}

@@ -1,0 +1,182 @@
+//! One of several sweepers works at a time.
+
+use std::net::SocketAddr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use pushring_harness::http::Client;
+use pushring_harness::{Consul, poll_until};
+use serde_json::{Value, json};
+
+use crate::world::{Sweeper, World};
+
+const KEY: &str = "/v1/kv/pushring/pushgateway/sweep";
+
+/// Two sweepers of one fleet: the one that works, and the one that stands by.
+fn two(world: &World, consul: &Consul) -> (Sweeper, Sweeper) {
+    world.register(consul);
+    let mut first = world.watch_with("first", consul);
+    first.wait("lock gained", 1);
+    let mut second = world.watch_with("second", consul);
+    let standing = second.wait("standing by", 1).remove(0);
+    let holder: Value = serde_json::from_str(standing["holder"].as_str().unwrap()).unwrap();
+    assert_eq!(holder["pid"], first.process.id());
+    first.wait("pass", 1);
+    assert!(first.is_active() && !second.is_active());
+    (first, second)
+}
+
+fn session(consul: SocketAddr) -> Option<String> {
+    let answer = Client::new(consul).unwrap().get(KEY).unwrap();
+    answer.json().ok()?[0]["Session"].as_str().map(str::to_owned)
+}
+
+#[test]
+fn one_works_and_after_a_crash_the_other() {
+    let world = World::start();
+    let consul = Consul::start(world.dir.path()).unwrap();
+    let (mut first, mut second) = two(&world, &consul);
+    first.process.kill();
+    world.leave_a_copy();
+    second.wait("lock gained", 1);
+    second.wait("deleted", 1);
+    assert_eq!(world.counts(), [1, 0]);
+    assert_eq!(second.messages(), ["started", "standing by", "lock gained", "deleted"]);
+    assert!(first.told("deleted").is_empty());
+    let metrics = second.metrics();
+    assert_eq!((metrics["pushring_sweep_active"], metrics["pushring_sweep_deleted_total"]), (1.0, 1.0));
+}
+
+#[test]
+fn one_that_is_stopped_hands_over() {
+    let world = World::start();
+    let consul = Consul::start(world.dir.path()).unwrap();
+    let (mut first, mut second) = two(&world, &consul);
+    let before = session(consul.address);
+    assert_eq!(first.stop(), Some(0), "{}", first.process.tail());
+    assert_eq!(first.messages(), ["started", "lock gained", "lock released", "ended"]);
+    // No session waits to be given up, so nobody has to wait for that.
+    let sessions = Client::new(consul.address).unwrap().get("/v1/session/list").unwrap().json().unwrap();
+    assert_eq!(sessions.as_array().unwrap().len(), 1, "{sessions}");
+    assert_ne!(sessions[0]["ID"].as_str(), before.as_deref());
+    second.wait("lock gained", 1);
+    second.wait("pass", 1);
+    assert!(second.is_active());
+    assert_eq!(second.stop(), Some(0));
+}
+
+#[test]
+fn fleets_of_one_service_have_locks_of_their_own() {
+    let world = World::start();
+    let consul = Consul::start(world.dir.path()).unwrap();
+    let (_first, _second) = two(&world, &consul);
+    let url = format!("http://{}", consul.address);
+    let mut third =
+        world.watch("third", &["--consul", &url, "--tag", "b", "--tag", "a", "--datacenter", "dc1"]);
+    let gained = third.wait("lock gained", 1).remove(0);
+    assert_eq!(gained["key"], "pushring/pushgateway/dc=dc1/tag=a,b/sweep");
+    poll_until("the third to work", || third.is_active().then_some(())).unwrap();
+}
+
+/// A standby that is stopped leaves nothing behind either.
+#[test]
+fn one_that_stands_by_stops() {
+    let world = World::start();
+    let consul = Consul::start(world.dir.path()).unwrap();
+    let (first, mut second) = two(&world, &consul);
+    assert_eq!(second.stop(), Some(0), "{}", second.process.tail());
+    assert_eq!(second.messages(), ["started", "standing by", "ended"]);
+    let sessions = Client::new(consul.address).unwrap().get("/v1/session/list").unwrap().json().unwrap();
+    assert_eq!(sessions.as_array().unwrap().len(), 1, "{sessions}");
+    assert!(first.told("lock lost").is_empty());
+}
+
+/// The session ends after the pass began and before its first batch, while the gateways are read.
+#[test]
+fn a_session_that_was_ended_stops_the_batch() {
+    static CONSUL: OnceLock<SocketAddr> = OnceLock::new();
+    let reads = AtomicUsize::new(0);
+    let world = World::with_hook(move |passing| {
+        if passing.path == "/api/v1/metrics" && reads.fetch_add(1, Ordering::Relaxed) == 0 {
+            let consul = *CONSUL.get().unwrap();
+            let destroy = format!("/v1/session/destroy/{}", session(consul).unwrap());
+            assert_eq!(Client::new(consul).unwrap().put(&destroy, "").unwrap().status, 200);
+        }
+    });
+    let consul = Consul::start(world.dir.path()).unwrap();
+    CONSUL.set(consul.address).unwrap();
+    world.register(&consul);
+    world.leave_a_copy();
+    let mut sweeper = world.watch_with("sweeper", &consul);
+    // Not before the lock delay is over it gains the lock again.
+    sweeper.wait("deleted", 1);
+    let messages = sweeper.messages();
+    assert_eq!(messages, ["started", "lock gained", "lock lost", "kept", "lock gained", "deleted"]);
+    let kept = sweeper.told("kept").remove(0);
+    assert!(kept["reason"].as_str().unwrap().contains("the lock was lost"), "{kept}");
+    assert_eq!(world.counts(), [1, 0]);
+}
+
+#[test]
+fn nothing_is_touched_while_consul_is_away() {
+    let world = World::start();
+    let mut consul = Consul::start_persistent(world.dir.path()).unwrap();
+    world.register(&consul);
+    let mut sweeper = world.watch_with("sweeper", &consul);
+    sweeper.wait("pass", 1);
+    consul.process().kill();
+    world.leave_a_copy();
+    sweeper.wait("lock lost", 1);
+    sweeper.wait("pass failed: tried again at the next interval", 1);
+    poll_until("the sweeper to call itself inactive", || (!sweeper.is_active()).then_some(())).unwrap();
+    assert_eq!(world.counts(), [1, 1]);
+    consul.restart().unwrap();
+    sweeper.wait("deleted", 1);
+    assert_eq!(world.counts(), [1, 0]);
+    let gained = sweeper.messages().iter().filter(|message| *message == "lock gained").count();
+    assert_eq!(gained, 2, "{:?}", sweeper.messages());
+}
+
+#[test]
+fn a_token_needs_what_the_guide_says() {
+    let world = World::start();
+    let acl =
+        r#"-hcl=acl { enabled = true default_policy = "allow" tokens { initial_management = "root" } }"#;
+    let consul = Consul::start_with(world.dir.path(), &[acl]).unwrap();
+    world.register(&consul);
+    let client = Client::new(consul.address).unwrap();
+    // Refused for as long as the agent sets up its ACLs.
+    let put = |path: &str, body: Value| {
+        let send = || client.send("PUT", path, &[("X-Consul-Token", "root")], body.to_string()).ok();
+        let sent = || send().filter(|answer| answer.status == 200)?.json().ok();
+        poll_until(&format!("PUT {path}"), sent).unwrap()
+    };
+    let watch = |name: &str, rules: &str| {
+        put("/v1/acl/policy", json!({"Name": name, "Rules": rules}));
+        let token = put("/v1/acl/token", json!({"Policies": [{"Name": name}]}));
+        let url = format!("http://{}", consul.address);
+        let secret = token["SecretID"].as_str().unwrap();
+        world.watch(name, &["--settle", "0s", "--consul", &url, "--token", secret])
+    };
+    let mut sweeper = watch("reader", r#"session_prefix "" { policy = "read" }"#);
+    let told = sweeper.wait("the lock cannot be kept or taken", 1).remove(0);
+    assert!(told["error"].as_str().unwrap().contains("needs session:write"), "{told}");
+    assert!(!sweeper.is_active());
+
+    // What the operations guide grants, and nothing else.
+    let rules = r#"
+        session_prefix "" { policy = "write" }
+        key_prefix "pushring/" { policy = "write" }
+        service "pushgateway" { policy = "read" }
+        node_prefix "" { policy = "read" }
+        key_prefix "" { policy = "deny" }
+        service_prefix "" { policy = "deny" }
+        agent_prefix "" { policy = "deny" }
+        operator = "deny"
+    "#;
+    let mut sweeper = watch("sweeper", rules);
+    sweeper.wait("pass", 1);
+    assert_eq!(sweeper.messages(), ["started", "lock gained"]);
+    assert_eq!(sweeper.stop(), Some(0));
+    assert_eq!(sweeper.messages(), ["started", "lock gained", "lock released", "ended"]);
+}

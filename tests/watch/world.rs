@@ -1,0 +1,197 @@
+//! Two Pushgateways, perhaps a Consul that lists them, and sweepers that watch over them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use pushring_harness::http::Client;
+use pushring_harness::tap::{Passing, Shift};
+use pushring_harness::{Consul, Process, Pushgateway, Tap, process, tools};
+use pushring_router::Router;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A group that belongs to the first gateway, of whatever address.
+pub(crate) struct World {
+    pub(crate) gateways: [Pushgateway; 2],
+    /// What stands in front of the second one, so that everything there seems pushed an hour earlier.
+    pub(crate) front: Tap,
+    pub(crate) dir: TempDir,
+}
+
+/// A sweeper that goes on.
+pub(crate) struct Sweeper {
+    pub(crate) process: Process,
+}
+
+impl World {
+    pub(crate) fn start() -> Self {
+        Self::with_hook(|_| ())
+    }
+
+    /// `before` is called before each request that reaches the second gateway from a sweeper.
+    pub(crate) fn with_hook(before: impl Fn(&Passing) + Send + Sync + 'static) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let gateways = [(); 2].map(|()| Pushgateway::start(dir.path(), &[]).unwrap());
+        let aged = Shift { age: 3600, ..Shift::default() };
+        let front = Tap::start(gateways[1].address, aged, before).unwrap();
+        let world = Self { gateways, front, dir };
+        world.configure(2);
+        world
+    }
+
+    /// Where a sweeper finds the gateways.
+    pub(crate) fn addresses(&self) -> [SocketAddr; 2] {
+        [self.gateways[0].address, self.front.address]
+    }
+
+    /// Writes the configuration, with that many members.
+    pub(crate) fn configure(&self, members: usize) {
+        fs::write(self.config(), self.json(members).to_string()).unwrap();
+    }
+
+    pub(crate) fn config(&self) -> PathBuf {
+        self.dir.path().join("pushring.json")
+    }
+
+    fn json(&self, members: usize) -> Value {
+        json!({"members": &self.addresses()[..members], "status_path": "/-/pushring"})
+    }
+
+    /// Lists both gateways in Consul, on a node that no agent watches: what it says stays so.
+    pub(crate) fn register(&self, consul: &Consul) {
+        for address in self.addresses() {
+            let id = address.to_string();
+            let service =
+                json!({"ID": id, "Service": "pushgateway", "Address": address.ip(), "Port": address.port()});
+            let check =
+                json!({"CheckID": format!("check-{id}"), "Name": "x", "ServiceID": id, "Status": "passing"});
+            let body = json!({"Node": "far", "Address": "127.0.0.1", "Service": service, "Check": check});
+            consul.put("/v1/catalog/register", &body).unwrap();
+        }
+    }
+
+    /// A push path whose group belongs to the first gateway.
+    pub(crate) fn path(&self) -> String {
+        let router = Router::parse(self.json(2).to_string().as_bytes()).unwrap();
+        let owner = |path: &String| router.ring().owner(&router.group(path.as_bytes()).unwrap().key);
+        (0..)
+            .map(|job| format!("/metrics/job/j{job}"))
+            .find(|path| owner(path) == self.first(&router))
+            .unwrap()
+    }
+
+    /// Members are sorted, so the first gateway need not be the first member.
+    fn first(&self, router: &Router) -> Option<usize> {
+        let first = self.gateways[0].address.to_string();
+        router.config().members.iter().position(|member| member.address == first)
+    }
+
+    pub(crate) fn put(&self, gateway: usize) {
+        let answer = self.gateways[gateway].client().unwrap().put(&self.path(), "a 1\n").unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+
+    pub(crate) fn delete(&self, gateway: usize) {
+        let answer = self.gateways[gateway].client().unwrap().delete(&self.path()).unwrap();
+        assert_eq!(answer.status, 202, "{}", answer.text());
+    }
+
+    /// A copy that may go lies on the second gateway.
+    pub(crate) fn leave_a_copy(&self) {
+        self.put(1);
+        self.put(0);
+        assert_eq!(self.counts(), [1, 1]);
+    }
+
+    /// How many groups each gateway holds.
+    pub(crate) fn counts(&self) -> [usize; 2] {
+        [0, 1].map(|index: usize| self.gateways[index].groups().unwrap().len())
+    }
+
+    /// Starts `pushring sweep --watch 1s` with these arguments.
+    pub(crate) fn watch(&self, name: &str, args: &[&str]) -> Sweeper {
+        self.watch_every("1s", name, args)
+    }
+
+    /// The same with another interval.
+    pub(crate) fn watch_every(&self, interval: &str, name: &str, args: &[&str]) -> Sweeper {
+        let mut command = process::command(&tools::pushring().unwrap());
+        command
+            .args(["sweep", "--watch", interval, "--listen", "127.0.0.1:0", "--config"])
+            .arg(self.config());
+        command.args(args);
+        for (variable, _) in std::env::vars_os() {
+            if variable.to_string_lossy().starts_with("CONSUL_") {
+                command.env_remove(&variable);
+            }
+        }
+        Sweeper { process: Process::start(name, command, self.dir.path()).unwrap() }
+    }
+
+    /// The same with the members from Consul.
+    pub(crate) fn watch_with(&self, name: &str, consul: &Consul) -> Sweeper {
+        let url = format!("http://{}", consul.address);
+        self.watch(name, &["--settle", "0s", "--consul", &url])
+    }
+}
+
+impl Sweeper {
+    /// What it has logged; every line but one that is being written must be JSON.
+    pub(crate) fn events(&self) -> Vec<Value> {
+        let log = self.process.log();
+        let whole = log.rfind('\n').map_or("", |end| &log[..end]);
+        let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
+        whole.lines().map(parse).collect()
+    }
+
+    /// The events with that message.
+    pub(crate) fn told(&self, message: &str) -> Vec<Value> {
+        let mut events = self.events();
+        events.retain(|event| event["message"] == message);
+        events
+    }
+
+    /// Waits until it has logged `message` that often.
+    pub(crate) fn wait(&mut self, message: &str, times: usize) -> Vec<Value> {
+        let told =
+            |process: &Process| (process.log().matches(&quoted(message)).count() >= times).then_some(());
+        self.process.wait_until(&format!("{message:?} {times} times"), told).unwrap();
+        self.told(message)
+    }
+
+    /// The messages in their order, without those of passes.
+    pub(crate) fn messages(&self) -> Vec<String> {
+        let events = self.events();
+        let messages = events.iter().map(|event| event["message"].as_str().unwrap().to_owned());
+        messages.filter(|message| message != "pass").collect()
+    }
+
+    /// Its metrics: name with labels -> value.
+    pub(crate) fn metrics(&mut self) -> BTreeMap<String, f64> {
+        let started = self.wait("started", 1).remove(0);
+        let address = started["url"].as_str().unwrap().strip_prefix("http://").unwrap();
+        let address: SocketAddr = address.strip_suffix("/metrics").unwrap().parse().unwrap();
+        let answer = Client::new(address).unwrap().get("/metrics").unwrap();
+        assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+        let text = answer.text();
+        let samples = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let samples = samples.map(|line| line.rsplit_once(' ').unwrap());
+        samples.map(|(name, value)| (name.to_owned(), value.parse().unwrap())).collect()
+    }
+
+    pub(crate) fn is_active(&mut self) -> bool {
+        self.metrics().get("pushring_sweep_active") == Some(&1.0)
+    }
+
+    /// As an operator stops it.
+    pub(crate) fn stop(&mut self) -> Option<i32> {
+        self.process.stop(Signal::TERM).unwrap().code()
+    }
+}
+
+fn quoted(message: &str) -> String {
+    format!("\"message\":{}", Value::from(message))
+}

@@ -1,0 +1,10 @@
+# Versions of the tools that `make` installs and that have no lock file of their own. The other pinned versions are in
+# this folder too: */go.mod for the servers built from Go modules, python.txt for Envoy and the Python client.
+# rust-toolchain.toml pins the compiler, tests/clients/*/ the client libraries that the tests push with.
+
+CARGO_DENY := 0.20.2
+CARGO_FUZZ := 0.13.2
+# The test runner must have the version of the library in Cargo.lock.
+WASM_BINDGEN := $(shell sed -n '/^name = "wasm-bindgen"$$/{n;s/version = "\(.*\)"/\1/p;}' Cargo.lock)
+# The proxies that `make bench` compares with; their versions are those of the Debian release.
+DEBIAN := nginx haproxy liblua5.3-0 libopentracing-c-wrapper0 libopentracing1
