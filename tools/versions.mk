@@ -1,5 +1,5 @@
 # Versions of the tools that `make` installs and that have no lock file of their own. The other pinned versions are in
-# this folder too: */go.mod for the servers built from Go modules, python.txt for Envoy and the Python client.
+# this folder too: */go.mod for the servers built from Go modules, python.txt for Envoy, the Python client and typos.
 # rust-toolchain.toml pins the compiler, tests/clients/*/ the client libraries that the tests push with.
 
 CARGO_DENY := 0.20.2
