@@ -1,4 +1,4 @@
-//! The errors that the command turns into exit code 2.
+//! The errors that the command turns into exit code 2, and the other exit codes.
 
 use std::fmt;
 
@@ -6,6 +6,12 @@ use std::fmt;
 /// disk) may pass by itself.
 #[derive(Debug)]
 pub struct BadInput(pub String);
+
+impl BadInput {
+    pub(crate) fn from_error(error: anyhow::Error) -> Self {
+        Self(format!("{error:#}"))
+    }
+}
 
 impl fmt::Display for BadInput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -26,3 +32,18 @@ impl fmt::Display for NotSafe {
 }
 
 impl std::error::Error for NotSafe {}
+
+/// How a command that did not fail ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ExitStatus {
+    /// Nothing is left to do: exit code 0.
+    Done,
+    /// Something was found, kept or failed, and the output says what: exit code 1.
+    Found,
+}
+
+impl ExitStatus {
+    pub(crate) fn found(found: bool) -> Self {
+        if found { Self::Found } else { Self::Done }
+    }
+}

@@ -8,8 +8,6 @@ use anyhow::Context;
 use reqwest::blocking::{Client, ClientBuilder};
 use reqwest::{Certificate, Identity};
 
-use crate::error::BadInput;
-
 /// A client that gives up after `timeout` and goes through no proxy: agents and admin interfaces are local.
 pub(crate) fn client(timeout: Duration) -> ClientBuilder {
     // Fails only where a provider is installed already, which is as good.
@@ -24,7 +22,6 @@ pub(crate) struct Tls<'a> {
     pub(crate) ca_file: Option<&'a Path>,
     /// The client's certificate (PEM); with `key`.
     pub(crate) cert: Option<&'a Path>,
-    /// Its key (PEM).
     pub(crate) key: Option<&'a Path>,
 }
 
@@ -32,17 +29,17 @@ impl Tls<'_> {
     /// Reads the files.
     ///
     /// # Errors
-    /// [`BadInput`] naming the file that cannot be read or used.
+    /// Names the file that cannot be read or used.
     pub(crate) fn add_to(self, mut client: ClientBuilder) -> anyhow::Result<ClientBuilder> {
         if let Some(path) = self.ca_file {
-            let trusted = Certificate::from_pem_bundle(&read(path)?)
-                .map_err(|error| BadInput(format!("{}: {error}", path.display())))?;
+            let trusted =
+                Certificate::from_pem_bundle(&read(path)?).with_context(|| path.display().to_string())?;
             client = client.tls_certs_merge(trusted);
         }
         if let (Some(cert), Some(key)) = (self.cert, self.key) {
             let pem = [read(cert)?, read(key)?].concat();
-            let identity = Identity::from_pem(&pem)
-                .map_err(|error| BadInput(format!("{}, {}: {error}", cert.display(), key.display())))?;
+            let identity =
+                Identity::from_pem(&pem).with_context(|| format!("{}, {}", cert.display(), key.display()))?;
             client = client.identity(identity);
         }
         Ok(client)
@@ -51,5 +48,5 @@ impl Tls<'_> {
 
 /// A file that a flag names.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    fs::read(path).with_context(|| BadInput(path.display().to_string()))
+    fs::read(path).with_context(|| path.display().to_string())
 }

@@ -2,20 +2,19 @@
 //!
 //! * [`publish::publish`] moves staged files into the folder that Envoy watches, without losing a push.
 //! * [`members`] turns Consul's registrations into the members of the ring, for the templates.
-//! * [`command::register`] puts Pushgateways into Consul, and takes them out.
 //!
 //! Every error prints as: what is wrong, what was found, what is allowed, what to do. [`error::BadInput`] marks
 //! those that the caller has to mend; the command turns it into exit code 2.
 
-pub mod cleanup;
+mod cleanup;
 pub mod command;
-pub mod consul;
+mod consul;
 pub mod envoy_admin;
 pub mod error;
 pub mod fleet;
-pub mod gateway;
+mod gateway;
 mod http;
 pub mod members;
-pub mod output;
+mod output;
 pub mod publish;
 pub mod ring_file;

@@ -24,7 +24,7 @@
 //! ```no_run
 //! use std::time::Duration;
 //!
-//! let report = crate::publish::publish(&crate::publish::Options {
+//! let report = pushring::publish::publish(&pushring::publish::Options {
 //!     staged: "/etc/pushring/staged".into(),
 //!     live: "/etc/pushring/live".into(),
 //!     admin: Some("http://127.0.0.1:9901".parse()?),

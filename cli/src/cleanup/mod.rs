@@ -1,6 +1,8 @@
 //! When a copy of a group may be deleted, and how that is made safe.
 
-pub mod delete_batch;
-pub mod guard;
-pub mod plan;
-pub mod superseded;
+pub(crate) mod compare;
+pub(crate) mod copy;
+pub(crate) mod delete_batch;
+pub(crate) mod plan;
+pub(crate) mod safety_check;
+pub(crate) mod superseded;

@@ -3,87 +3,36 @@
 //! Families are compared one by one, by the time each was pushed: POST builds a group piecemeal, so a group that is
 //! newer at its owner as a whole may still lack families there.
 
-use std::fmt;
-
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
 
-use crate::gateway::api::Group;
+use crate::cleanup::copy::KeepReason;
+use crate::gateway::api::StoredGroup;
 use crate::gateway::clock::{Clock, is_later};
 
 /// A group as one gateway holds it, with the gateway's clock.
-pub type Copy<'s, M> = (&'s Group<M>, &'s Clock);
-
-/// Why a copy must stay.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kept {
-    /// The owner does not have the group at all.
-    LeftBehind,
-    /// The owner lacks these families.
-    Lacking(Vec<String>),
-    /// The owner has these families (or the group's last push), but not certainly newer.
-    NotNewer(Vec<String>),
-    /// It cannot be told.
-    Doubt(String),
-}
-
-impl fmt::Display for Kept {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::LeftBehind => f.write_str("the owner has no copy"),
-            Self::Lacking(names) => write!(f, "the owner lacks {}", list(names)),
-            Self::NotNewer(names) => write!(f, "the owner's is not certainly newer: {}", list(names)),
-            Self::Doubt(reason) => f.write_str(reason),
-        }
-    }
-}
-
-impl Kept {
-    /// The kind of reason, in a word to count by.
-    #[must_use]
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::LeftBehind => "left-behind",
-            Self::Lacking(_) => "lacking",
-            Self::NotNewer(_) => "not-newer",
-            Self::Doubt(_) => "doubt",
-        }
-    }
-}
-
-/// As people read it.
-impl Serialize for Kept {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-/// Some names, and how many more.
-fn list(names: &[String]) -> String {
-    const SHOWN: usize = 3;
-    let more = names.len().saturating_sub(SHOWN);
-    let shown = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
-    if more > 0 { format!("{shown} and {more} more") } else { shown }
-}
+pub(crate) type GroupOnGateway<'s, M> = (&'s StoredGroup<M>, &'s Clock);
 
 /// Whether the owner holds every family of a copy, each pushed later; and was pushed to after the last push that the
 /// copy took, and after the last one that it refused.
 ///
 /// # Errors
 /// Why the copy must stay.
-pub fn superseded<M, O>(copy: Copy<'_, M>, owner: Option<Copy<'_, O>>) -> Result<(), Kept> {
-    let ((copy, copy_clock), (owner, owner_clock)) = (copy, owner.ok_or(Kept::LeftBehind)?);
-    if let Some(doubt) = copy.doubt.as_ref().or(owner.doubt.as_ref()) {
-        return Err(Kept::Doubt(doubt.clone()));
+pub(crate) fn superseded<M, O>(
+    copy: GroupOnGateway<'_, M>,
+    owner: Option<GroupOnGateway<'_, O>>,
+) -> Result<(), KeepReason> {
+    let ((copy, copy_clock), (owner, owner_clock)) = (copy, owner.ok_or(KeepReason::LeftBehind)?);
+    if let Some(ambiguity) = copy.ambiguity.as_ref().or(owner.ambiguity.as_ref()) {
+        return Err(KeepReason::Uncertain(ambiguity.clone()));
     }
     let lacking: Vec<String> =
         copy.families.keys().filter(|name| !owner.families.contains_key(*name)).cloned().collect();
     if !lacking.is_empty() {
-        return Err(Kept::Lacking(lacking));
+        return Err(KeepReason::Lacking(lacking));
     }
     let later = |theirs: Timestamp, ours: Timestamp| {
         is_later((theirs, owner_clock), (ours, copy_clock))
-            .ok_or_else(|| Kept::Doubt("a gateway answers too slowly to know its clock".to_owned()))
+            .ok_or_else(|| KeepReason::Uncertain("a gateway answers too slowly to know its clock".to_owned()))
     };
     let mut not_newer = Vec::new();
     for (name, family) in &copy.families {
@@ -93,8 +42,9 @@ pub fn superseded<M, O>(copy: Copy<'_, M>, owner: Option<Copy<'_, O>>) -> Result
             not_newer.push(name.clone());
         }
     }
-    let pushed =
-        copy.pushed.ok_or_else(|| Kept::Doubt("its gateway does not tell its last push".to_owned()))?;
+    let pushed = copy
+        .pushed
+        .ok_or_else(|| KeepReason::Uncertain("its gateway does not tell its last push".to_owned()))?;
     let last = owner.last_push();
     for (what, ours) in [("its last push", Some(pushed.time_stamp)), ("a refused push", copy.last_refusal())]
     {
@@ -107,7 +57,7 @@ pub fn superseded<M, O>(copy: Copy<'_, M>, owner: Option<Copy<'_, O>>) -> Result
             not_newer.push(what.to_owned());
         }
     }
-    if not_newer.is_empty() { Ok(()) } else { Err(Kept::NotNewer(not_newer)) }
+    if not_newer.is_empty() { Ok(()) } else { Err(KeepReason::NotNewer(not_newer)) }
 }
 
 #[cfg(test)]
@@ -117,7 +67,7 @@ mod tests {
     use serde_json::json;
 
     /// A group with families pushed at seconds after ten, its last push and its last refusal (0: none).
-    fn group(families: &[(&str, u32)], pushed: u32, refused: u32) -> Group<IgnoredAny> {
+    fn group(families: &[(&str, u32)], pushed: u32, refused: u32) -> StoredGroup<IgnoredAny> {
         let at = |second: u32| format!("2026-11-21T10:00:{second:02}Z");
         let family = |second, value: String| json!({"time_stamp": at(second), "type": "GAUGE", "metrics": [{"labels": {}, "value": value}]});
         let mut json = json!({"labels": {"job": "j"}, "last_push_successful": true});
@@ -135,7 +85,7 @@ mod tests {
         Clock::new(&format!("Sat, 21 Nov 2026 {date} GMT"), now, now).unwrap()
     }
 
-    fn verdict(copy: &Group<IgnoredAny>, owner: &Group<IgnoredAny>) -> Result<(), Kept> {
+    fn verdict(copy: &StoredGroup<IgnoredAny>, owner: &StoredGroup<IgnoredAny>) -> Result<(), KeepReason> {
         let clock = clock("10:00:00");
         superseded((copy, &clock), Some((owner, &clock)))
     }
@@ -148,19 +98,19 @@ mod tests {
     fn every_family_must_be_there_and_newer() {
         let copy = group(&[("a", 10), ("b", 20)], 20, 0);
         assert_eq!(verdict(&copy, &group(&[("a", 30), ("b", 30)], 30, 0)), Ok(()));
-        assert_eq!(verdict(&copy, &group(&[("a", 30)], 30, 0)), Err(Kept::Lacking(names(&["b"]))));
+        assert_eq!(verdict(&copy, &group(&[("a", 30)], 30, 0)), Err(KeepReason::Lacking(names(&["b"]))));
         // Newer as a whole, but one family is not.
         assert_eq!(
             verdict(&copy, &group(&[("a", 30), ("b", 15)], 30, 0)),
-            Err(Kept::NotNewer(names(&["b"])))
+            Err(KeepReason::NotNewer(names(&["b"])))
         );
         assert_eq!(
             verdict(&copy, &group(&[("a", 30), ("b", 22)], 30, 0)),
-            Err(Kept::NotNewer(names(&["b"]))),
+            Err(KeepReason::NotNewer(names(&["b"]))),
             "within the margin"
         );
         let clock = clock("10:00:00");
-        assert_eq!(superseded::<_, IgnoredAny>((&copy, &clock), None), Err(Kept::LeftBehind));
+        assert_eq!(superseded::<_, IgnoredAny>((&copy, &clock), None), Err(KeepReason::LeftBehind));
     }
 
     #[test]
@@ -169,7 +119,9 @@ mod tests {
         let owner = group(&[("a", 30)], 30, 0);
         let (even, ahead, behind) = (clock("10:00:00"), clock("10:00:30"), clock("09:59:30"));
         // By an owner's clock that is 30 s ahead it was pushed 10 s before the copy.
-        let Err(Kept::NotNewer(_)) = superseded((&copy, &even), Some((&owner, &ahead))) else { panic!() };
+        let Err(KeepReason::NotNewer(_)) = superseded((&copy, &even), Some((&owner, &ahead))) else {
+            panic!()
+        };
         assert_eq!(superseded((&owner, &ahead), Some((&group(&[("a", 4)], 4, 0), &even))), Ok(()));
         assert_eq!(superseded((&owner, &even), Some((&copy, &behind))), Ok(()));
     }
@@ -178,8 +130,8 @@ mod tests {
     fn a_group_without_families_counts_by_its_last_push() {
         let empty = group(&[], 10, 0);
         assert_eq!(verdict(&empty, &group(&[], 20, 0)), Ok(()));
-        let Err(Kept::NotNewer(_)) = verdict(&empty, &group(&[], 5, 0)) else { panic!() };
-        let Err(Kept::NotNewer(_)) = verdict(&empty, &group(&[], 0, 20)) else {
+        let Err(KeepReason::NotNewer(_)) = verdict(&empty, &group(&[], 5, 0)) else { panic!() };
+        let Err(KeepReason::NotNewer(_)) = verdict(&empty, &group(&[], 0, 20)) else {
             panic!("the owner has a stub")
         };
     }
@@ -187,7 +139,7 @@ mod tests {
     #[test]
     fn a_refusal_that_the_owner_knows_nothing_of_stays() {
         let copy = group(&[("a", 10)], 10, 40);
-        let Err(Kept::NotNewer(_)) = verdict(&copy, &group(&[("a", 30)], 30, 0)) else { panic!() };
+        let Err(KeepReason::NotNewer(_)) = verdict(&copy, &group(&[("a", 30)], 30, 0)) else { panic!() };
         assert_eq!(verdict(&copy, &group(&[("a", 50)], 50, 0)), Ok(()));
         // The owner's own failure family may be older: it is set once and stays.
         assert_eq!(verdict(&group(&[("a", 10)], 10, 0), &group(&[("a", 30)], 30, 0)), Ok(()));
@@ -198,11 +150,14 @@ mod tests {
     #[test]
     fn a_doubt_about_either_keeps_it() {
         let (copy, owner) = (group(&[("a", 10)], 10, 0), group(&[("a", 30)], 30, 0));
-        let doubtful = |group: &Group<IgnoredAny>| Group { doubt: Some("d".to_owned()), ..group.clone() };
-        let doubt = || Err(Kept::Doubt("d".to_owned()));
+        let doubtful = |group: &StoredGroup<IgnoredAny>| StoredGroup {
+            ambiguity: Some("d".to_owned()),
+            ..group.clone()
+        };
+        let doubt = || Err(KeepReason::Uncertain("d".to_owned()));
         assert_eq!(verdict(&doubtful(&copy), &owner), doubt());
         assert_eq!(verdict(&copy, &doubtful(&owner)), doubt());
-        let untold = Group { pushed: None, ..copy };
-        let Err(Kept::Doubt(_)) = verdict(&untold, &owner) else { panic!() };
+        let untold = StoredGroup { pushed: None, ..copy };
+        let Err(KeepReason::Uncertain(_)) = verdict(&untold, &owner) else { panic!() };
     }
 }

@@ -2,13 +2,11 @@
 
 use std::path::PathBuf;
 
-use crate::fleet::source as fleet;
-use crate::output;
-use crate::output::Output;
+use crate::error::ExitStatus;
+use crate::fleet::source;
+use crate::output::{self, Output};
 use pushring_router::Router;
 use serde_json::json;
-
-use super::Outcome;
 
 /// Say whether a configuration is good, in the words of the filter
 ///
@@ -21,7 +19,7 @@ Exit codes: 0 good; 1 bad, and what is wrong; 2 the file cannot be read.
 Examples:
   pushring check pushring.json
   pushring check /etc/pushring/live/ring.yaml --output json")]
-pub(crate) struct Check {
+pub(crate) struct CheckArgs {
     /// The filter's configuration (JSON), or Envoy's ring file with it inside
     file: PathBuf,
     /// What to print
@@ -29,15 +27,15 @@ pub(crate) struct Check {
     output: Output,
 }
 
-impl Check {
-    pub(crate) fn run(self) -> anyhow::Result<Outcome> {
-        let text = fleet::read(&self.file)?;
-        let result = fleet::parse(&text);
+impl CheckArgs {
+    pub(crate) fn run(self) -> anyhow::Result<ExitStatus> {
+        let text = source::read(&self.file)?;
+        let result = source::parse(&text);
         output::show(self.output, &self.json(&result), |_| match &result {
             Ok(router) => format!("{}: good: {}", self.file.display(), summary(router)),
             Err(error) => format!("{}: bad: {error:#}", self.file.display()),
         })?;
-        Ok(Outcome::found(result.is_err()))
+        Ok(ExitStatus::found(result.is_err()))
     }
 
     fn json(&self, result: &anyhow::Result<Router>) -> serde_json::Value {

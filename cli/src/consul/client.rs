@@ -22,27 +22,27 @@ const WRITE: &str = "service:write on the service";
 /// the flag `--consul` of each command.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Consul")]
-pub struct ConsulArgs {
+pub(crate) struct ConsulArgs {
     /// ACL token: to find Pushgateways it needs service:read and node:read, to register them service:write
     #[arg(long, env = "CONSUL_HTTP_TOKEN", hide_env_values = true)]
-    pub token: Option<String>,
+    pub(crate) token: Option<String>,
     /// File with the ACL token; goes before the token itself
     #[arg(long, env = "CONSUL_HTTP_TOKEN_FILE", value_name = "FILE")]
-    pub token_file: Option<PathBuf>,
+    pub(crate) token_file: Option<PathBuf>,
     /// File with the certificates (PEM) to trust for https besides the system's
     #[arg(long, env = "CONSUL_CACERT", value_name = "FILE")]
-    pub ca_file: Option<PathBuf>,
+    pub(crate) ca_file: Option<PathBuf>,
     /// File with the client's certificate (PEM)
     #[arg(long, env = "CONSUL_CLIENT_CERT", value_name = "FILE", requires = "client_key")]
-    pub client_cert: Option<PathBuf>,
+    pub(crate) client_cert: Option<PathBuf>,
     /// File with the key of the client's certificate (PEM)
     #[arg(long, env = "CONSUL_CLIENT_KEY", value_name = "FILE", requires = "client_cert")]
-    pub client_key: Option<PathBuf>,
+    pub(crate) client_key: Option<PathBuf>,
 }
 
 /// A client of one agent.
 #[derive(Clone, Debug)]
-pub struct Consul {
+pub(crate) struct Consul {
     pub(super) client: Client,
     pub(super) base: String,
     token: Option<String>,
@@ -51,16 +51,13 @@ pub struct Consul {
 /// A service as the agent knows it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Service {
-    /// Its name.
-    pub service: String,
+pub(crate) struct Service {
+    pub(crate) service: String,
     /// As registered; may be empty.
-    pub address: String,
-    /// As registered.
-    pub port: u16,
-    /// Free key-value pairs.
+    pub(crate) address: String,
+    pub(crate) port: u16,
     #[serde(default)]
-    pub meta: BTreeMap<String, String>,
+    pub(crate) meta: BTreeMap<String, String>,
 }
 
 impl Consul {
@@ -68,7 +65,7 @@ impl Consul {
     ///
     /// # Errors
     /// [`BadInput`] when the address or a file is unusable.
-    pub fn new(address: &str, args: &ConsulArgs) -> anyhow::Result<Self> {
+    pub(crate) fn new(address: &str, args: &ConsulArgs) -> anyhow::Result<Self> {
         let mut client = crate::http::client(TIMEOUT);
         let base = match address.split_once("://") {
             Some(("http" | "https", _)) => address.trim_end_matches('/').to_owned(),
@@ -89,19 +86,18 @@ impl Consul {
             cert: args.client_cert.as_deref(),
             key: args.client_key.as_deref(),
         };
-        let client = tls.add_to(client)?;
+        let client = tls.add_to(client).map_err(BadInput::from_error)?;
         let token = match &args.token_file {
-            Some(path) => Some(String::from_utf8_lossy(&read(path)?).trim().to_owned()),
+            Some(path) => {
+                Some(String::from_utf8_lossy(&read(path).map_err(BadInput::from_error)?).trim().to_owned())
+            }
             None => args.token.clone(),
         };
         let client =
             client.build().map_err(|error| BadInput(format!("Consul's address {address:?}: {error}")))?;
         Ok(Self { client, base, token: token.filter(|token| !token.is_empty()) })
     }
-
-    /// Where requests go.
-    #[must_use]
-    pub fn address(&self) -> &str {
+    pub(crate) fn address(&self) -> &str {
         &self.base
     }
 
@@ -109,7 +105,7 @@ impl Consul {
     ///
     /// # Errors
     /// The agent cannot be reached or refuses.
-    pub fn services(&self) -> anyhow::Result<BTreeMap<String, Service>> {
+    pub(crate) fn services(&self) -> anyhow::Result<BTreeMap<String, Service>> {
         let response = self.send(self.client.get(self.url("/v1/agent/services")), WRITE)?;
         response.json().with_context(|| format!("{} does not answer as a Consul agent does", self.base))
     }
@@ -118,7 +114,7 @@ impl Consul {
     ///
     /// # Errors
     /// The agent cannot be reached or refuses.
-    pub fn register(&self, definition: &Value) -> anyhow::Result<()> {
+    pub(crate) fn register(&self, definition: &Value) -> anyhow::Result<()> {
         let url = self.url("/v1/agent/service/register?replace-existing-checks=true");
         self.send(self.client.put(url).json(definition), WRITE).map(drop)
     }
@@ -127,7 +123,7 @@ impl Consul {
     ///
     /// # Errors
     /// The agent cannot be reached or refuses, also when it does not know the ID.
-    pub fn deregister(&self, id: &str) -> anyhow::Result<()> {
+    pub(crate) fn deregister(&self, id: &str) -> anyhow::Result<()> {
         let url = self.url(&format!("/v1/agent/service/deregister/{id}"));
         self.send(self.client.put(url), WRITE).map(drop)
     }
@@ -180,8 +176,7 @@ impl Consul {
 }
 
 /// The address that `--consul` gives, else that of a file, else `CONSUL_HTTP_ADDR`, else the agent on this machine.
-#[must_use]
-pub fn address(flag: Option<&str>, from_file: Option<&str>) -> String {
+pub(crate) fn address(flag: Option<&str>, from_file: Option<&str>) -> String {
     let given = [flag, from_file].into_iter().flatten().find(|address| !address.is_empty());
     let given = given.map(str::to_owned).or_else(|| variable("CONSUL_HTTP_ADDR"));
     given.unwrap_or_else(|| "127.0.0.1:8500".to_owned())

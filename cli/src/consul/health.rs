@@ -17,7 +17,7 @@ impl Consul {
     ///
     /// # Errors
     /// The agent cannot be reached or refuses, or the token may not read all of them: never fewer than there are.
-    pub fn registrations(
+    pub(crate) fn registrations(
         &self,
         service: &str,
         datacenter: Option<&str>,
@@ -50,7 +50,7 @@ impl Consul {
 struct Instance {
     node: Node,
     service: InstanceService,
-    checks: Vec<Check>,
+    checks: Vec<CheckStatus>,
 }
 
 #[derive(Deserialize)]
@@ -86,7 +86,7 @@ struct Weights {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Check {
+struct CheckStatus {
     status: String,
 }
 

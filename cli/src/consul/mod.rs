@@ -1,5 +1,7 @@
 //! The HTTP API of the Consul agent.
 
-pub mod client;
+pub(crate) mod client;
 mod health;
-pub mod lock;
+mod keeper;
+pub(crate) mod lock;
+pub(crate) mod lock_state;

@@ -10,23 +10,22 @@ use crate::gateway::api::Labels;
 /// A choice of groups; what is not given takes all.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Which groups")]
-pub struct Select {
+pub(crate) struct GroupFilter {
     /// Those whose whole job matches, as in Prometheus: backup.* takes backup-db, and backup alone does not
     #[arg(long, value_name = "REGEX", value_parser = whole)]
-    pub job: Option<Regex>,
+    pub(crate) job: Option<Regex>,
     /// Those with this grouping label, may be repeated: then with all of them. The value begins after the first =
     #[arg(long = "label", value_name = "NAME=VALUE", value_parser = label)]
-    pub labels: Vec<(String, String)>,
+    pub(crate) labels: Vec<(String, String)>,
     /// Those whose last push is that long ago or longer, by the clock of their gateway. One whose last push cannot be
     /// told is not among them
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
-    pub older_than: Option<Duration>,
+    pub(crate) older_than: Option<Duration>,
 }
 
-impl Select {
+impl GroupFilter {
     /// Whether it takes groups with these labels.
-    #[must_use]
-    pub fn takes(&self, labels: &Labels) -> bool {
+    pub(crate) fn matches(&self, labels: &Labels) -> bool {
         let job = labels.get("job").map_or("", String::as_str);
         self.job.as_ref().is_none_or(|regex| regex.is_match(job))
             && self.labels.iter().all(|(name, value)| labels.get(name) == Some(value))
@@ -34,8 +33,7 @@ impl Select {
 }
 
 /// Whether a group of that age (`None`: it cannot be told) is at least that old.
-#[must_use]
-pub fn is_older(age: Option<SignedDuration>, than: Duration) -> bool {
+pub(crate) fn is_older(age: Option<SignedDuration>, than: Duration) -> bool {
     let than = SignedDuration::try_from(than).unwrap_or(SignedDuration::MAX);
     age.is_some_and(|age| age >= than)
 }
@@ -44,7 +42,7 @@ pub fn is_older(age: Option<SignedDuration>, than: Duration) -> bool {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn whole(regex: &str) -> Result<Regex, regex::Error> {
+pub(crate) fn whole(regex: &str) -> Result<Regex, regex::Error> {
     // Compiled by itself first: an error then shows what was written.
     Regex::new(regex)?;
     Regex::new(&format!("^(?s:{regex})$"))
@@ -54,7 +52,7 @@ pub fn whole(regex: &str) -> Result<Regex, regex::Error> {
 ///
 /// # Errors
 /// When there is no `=`.
-pub fn label(text: &str) -> Result<(String, String), String> {
+pub(crate) fn label(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("allowed: NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
 }
@@ -65,11 +63,11 @@ mod tests {
 
     #[test]
     fn a_job_matches_as_a_whole() {
-        let takes = |regex: &str, job: &str| whole(regex).unwrap().is_match(job);
-        assert!(takes("a|b", "b"));
-        assert!(!takes("a|b", "ab") && !takes("a", "ba") && !takes("a|bc", "abc"));
-        assert!(takes("a.*", "a\nb") && takes("", "") && !takes("", "a"));
-        assert!(!takes("a", "a\n"));
+        let matches = |regex: &str, job: &str| whole(regex).unwrap().is_match(job);
+        assert!(matches("a|b", "b"));
+        assert!(!matches("a|b", "ab") && !matches("a", "ba") && !matches("a|bc", "abc"));
+        assert!(matches("a.*", "a\nb") && matches("", "") && !matches("", "a"));
+        assert!(!matches("a", "a\n"));
         // What closes the group that is put around it is no regular expression by itself.
         assert!(whole("a)|(b").is_err());
     }
@@ -79,12 +77,12 @@ mod tests {
         let labels = Labels::from(
             [("job", "j"), ("a", "1"), ("b", "=")].map(|(name, value)| (name.to_owned(), value.to_owned())),
         );
-        let select = |all: &[&str]| Select {
+        let select = |all: &[&str]| GroupFilter {
             labels: all.iter().map(|text| label(text).unwrap()).collect(),
-            ..Select::default()
+            ..GroupFilter::default()
         };
-        assert!(select(&["a=1", "b=="]).takes(&labels));
-        assert!(!select(&["a=1", "b="]).takes(&labels) && !select(&["c="]).takes(&labels));
+        assert!(select(&["a=1", "b=="]).matches(&labels));
+        assert!(!select(&["a=1", "b="]).matches(&labels) && !select(&["c="]).matches(&labels));
         assert!(label("a").is_err());
     }
 

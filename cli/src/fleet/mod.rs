@@ -1,5 +1,6 @@
 //! Who the gateways are, and which groups each of them holds.
 
-pub mod group_filter;
+pub(crate) mod group_filter;
+mod read;
 pub mod source;
-pub mod survey;
+pub(crate) mod survey;

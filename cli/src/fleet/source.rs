@@ -9,8 +9,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, bail};
-use pushring_router::{Config, Member, Router};
+use anyhow::{Context, bail, ensure};
+use pushring_router::{Config, Member, RouteBy, Router};
 use serde_json::{Map, Value};
 
 use crate::consul::client::{Consul, ConsulArgs};
@@ -83,8 +83,7 @@ impl FleetArgs {
 
 impl Source {
     /// The Consul of `--consul`.
-    #[must_use]
-    pub fn consul(&self) -> Option<&Consul> {
+    pub(crate) fn consul(&self) -> Option<&Consul> {
         self.consul.as_ref()
     }
 
@@ -149,6 +148,22 @@ impl Fleet {
     }
 }
 
+impl Fleet {
+    /// # Errors
+    /// [`NotSafe`] where a group has no one owner: with `route_by: path`, or without members.
+    pub(crate) fn require_owners(&self) -> anyhow::Result<()> {
+        let config = self.router.config();
+        if config.route_by == RouteBy::Path {
+            bail!(NotSafe(
+                "route_by: found \"path\", allowed \"group\" or \"job\": by path, a group has no one owner"
+                    .to_owned()
+            ));
+        }
+        ensure!(!config.members.is_empty(), NotSafe("the ring has no members".to_owned()));
+        Ok(())
+    }
+}
+
 /// When its text or its name changed last: what is moved or copied here with its old time stamp (`mv`, `rsync -a`) is in
 /// force since it came.
 fn changed(metadata: &Metadata) -> SystemTime {
@@ -162,7 +177,7 @@ fn changed(metadata: &Metadata) -> SystemTime {
 ///
 /// # Errors
 /// [`BadInput`] with the name of the file.
-pub fn read(path: &Path) -> anyhow::Result<String> {
+pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
     fs::read_to_string(path).with_context(|| BadInput(path.display().to_string()))
 }
 
@@ -170,7 +185,7 @@ pub fn read(path: &Path) -> anyhow::Result<String> {
 ///
 /// # Errors
 /// The first thing that is wrong.
-pub fn parse(text: &str) -> anyhow::Result<Router> {
+pub(crate) fn parse(text: &str) -> anyhow::Result<Router> {
     Ok(Router::parse(filter_json(text)?.as_bytes())?)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! That answer is a list of groups, each an object of families beside two fields of its own, `labels` and
 //! `last_push_successful`, which a family of the same name replaces. So what is read here is checked, and a group
-//! that cannot be told for sure has a [`Group::doubt`].
+//! that cannot be told for sure has a [`StoredGroup::ambiguity`].
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,71 +14,67 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 /// The gateway's own family of the time of the last push that it took.
-pub const PUSH_TIME: &str = "push_time_seconds";
+pub(crate) const PUSH_TIME: &str = "push_time_seconds";
 /// The gateway's own family of the time of the last push that it refused; 0 when there was none.
-pub const PUSH_FAILED: &str = "push_failure_time_seconds";
+pub(crate) const PUSH_FAILED: &str = "push_failure_time_seconds";
 
 /// What stands for bytes that are not UTF-8: what was there cannot be told.
 const REPLACED: char = '\u{FFFD}';
 
 /// Names and values of the labels of a group or a series.
-pub type Labels = BTreeMap<String, String>;
+pub(crate) type Labels = BTreeMap<String, String>;
 
 /// One group on one gateway; `M` is what is kept of the metrics of a family.
 #[derive(Clone, Debug)]
-pub struct Group<M> {
+pub(crate) struct StoredGroup<M> {
     /// Its labels, `job` among them; empty when they could not be read.
-    pub labels: Labels,
+    pub(crate) labels: Labels,
     /// The families that clients pushed, by name: without the gateway's own two.
-    pub families: BTreeMap<String, Family<M>>,
+    pub(crate) families: BTreeMap<String, Family<M>>,
     /// The last push that was taken. `None` when the gateway does not tell.
-    pub pushed: Option<Push>,
+    pub(crate) pushed: Option<Push>,
     /// The last push that was refused.
-    pub refused: Option<Push>,
+    pub(crate) refused: Option<Push>,
     /// Why nothing may be concluded from what stands here.
-    pub doubt: Option<String>,
+    pub(crate) ambiguity: Option<String>,
 }
 
 /// A family of metrics within a group.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Family<M> {
+pub(crate) struct Family<M> {
     /// When it was pushed last, by the gateway's clock.
-    pub time_stamp: Timestamp,
-    /// `COUNTER`, `GAUGE`, …
+    pub(crate) time_stamp: Timestamp,
     #[serde(rename = "type")]
-    pub kind: String,
+    pub(crate) kind: String,
     /// The text beside it, as this group's last push had it; the exposition has one for all groups.
     #[serde(default)]
-    pub help: Option<String>,
+    pub(crate) help: Option<String>,
     /// As `M` reads them.
-    pub metrics: M,
+    pub(crate) metrics: M,
 }
 
 /// One of the gateway's own two gauges.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Push {
+pub(crate) struct Push {
     /// When the gateway set it, by its clock.
-    pub time_stamp: Timestamp,
+    pub(crate) time_stamp: Timestamp,
     /// Seconds since 1970; 0: never.
-    pub seconds: f64,
+    pub(crate) seconds: f64,
 }
 
-impl<M> Group<M> {
+impl<M> StoredGroup<M> {
     /// Whether no push to it was ever taken: the gateway keeps a group for a push that it refused.
-    #[must_use]
-    pub fn is_stub(&self) -> bool {
+    pub(crate) fn is_stub(&self) -> bool {
         self.families.is_empty() && self.pushed.is_some_and(|push| push.seconds == 0.0)
     }
 
     /// When it was pushed last, by the gateway's clock; `None` when that cannot be told, or never.
-    #[must_use]
-    pub fn last_push(&self) -> Option<Timestamp> {
+    pub(crate) fn last_push(&self) -> Option<Timestamp> {
         self.pushed.filter(|push| push.seconds > 0.0).map(|push| push.time_stamp)
     }
 
     /// When a push to it was refused last.
-    #[must_use]
-    pub fn last_refusal(&self) -> Option<Timestamp> {
+    pub(crate) fn last_refusal(&self) -> Option<Timestamp> {
         self.refused.filter(|push| push.seconds > 0.0).map(|push| push.time_stamp)
     }
 }
@@ -97,7 +93,7 @@ enum Successful<M> {
     Family(Family<M>),
 }
 
-impl<'de, M: Deserialize<'de>> Deserialize<'de> for Group<M> {
+impl<'de, M: Deserialize<'de>> Deserialize<'de> for StoredGroup<M> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(GroupVisitor(PhantomData))
     }
@@ -106,20 +102,20 @@ impl<'de, M: Deserialize<'de>> Deserialize<'de> for Group<M> {
 struct GroupVisitor<M>(PhantomData<M>);
 
 impl<'de, M: Deserialize<'de>> Visitor<'de> for GroupVisitor<M> {
-    type Value = Group<M>;
+    type Value = StoredGroup<M>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a group")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Group<M>, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<StoredGroup<M>, A::Error> {
         let mut labels = None;
-        let mut group = Group {
+        let mut group = StoredGroup {
             labels: Labels::new(),
             families: BTreeMap::new(),
             pushed: None,
             refused: None,
-            doubt: None,
+            ambiguity: None,
         };
         while let Some(name) = map.next_key::<String>()? {
             match name.as_str() {
@@ -134,7 +130,7 @@ impl<'de, M: Deserialize<'de>> Visitor<'de> for GroupVisitor<M> {
                 _ => {
                     let family = map.next_value()?;
                     if name.contains(REPLACED) {
-                        group.doubt = Some(format!("the name of its family {name:?} is not UTF-8"));
+                        group.ambiguity = Some(format!("the name of its family {name:?} is not UTF-8"));
                     }
                     group.families.insert(name, family);
                 }
@@ -143,14 +139,14 @@ impl<'de, M: Deserialize<'de>> Visitor<'de> for GroupVisitor<M> {
         match labels {
             Some(labels) => group.labels = labels,
             None => {
-                group.doubt = Some("its labels cannot be told: it has a family named `labels`".to_owned())
+                group.ambiguity = Some("its labels cannot be told: it has a family named `labels`".to_owned())
             }
         }
-        if !group.labels.contains_key("job") && group.doubt.is_none() {
-            group.doubt = Some("it has no job".to_owned());
+        if !group.labels.contains_key("job") && group.ambiguity.is_none() {
+            group.ambiguity = Some("it has no job".to_owned());
         }
         if group.labels.iter().any(|(name, value)| name.contains(REPLACED) || value.contains(REPLACED)) {
-            group.doubt = Some("one of its labels is not UTF-8".to_owned());
+            group.ambiguity = Some("one of its labels is not UTF-8".to_owned());
         }
         Ok(group)
     }
@@ -173,7 +169,7 @@ mod tests {
 
     use super::*;
 
-    fn group(json: &str) -> Group<IgnoredAny> {
+    fn group(json: &str) -> StoredGroup<IgnoredAny> {
         serde_json::from_str(json).unwrap()
     }
 
@@ -185,7 +181,7 @@ mod tests {
         let group = group(&format!(
             r#"{{"labels":{{"job":"j"}},"last_push_successful":true,"m":{{"time_stamp":"2026-11-21T15:34:28.5+01:00","type":"COUNTER","help":"h","metrics":[{{"value":"1"}}]}},{OWN}}}"#
         ));
-        assert_eq!(group.doubt, None);
+        assert_eq!(group.ambiguity, None);
         assert_eq!(group.labels, Labels::from([("job".to_owned(), "j".to_owned())]));
         assert_eq!(group.families.len(), 1);
         assert_eq!(group.families["m"].time_stamp, "2026-11-21T14:34:28.5Z".parse().unwrap());
@@ -197,10 +193,10 @@ mod tests {
     fn families_named_as_the_fields_of_the_api() {
         let family = r#"{"time_stamp":"2026-11-21T14:34:28Z","type":"GAUGE","metrics":[{"labels":{"job":"j"},"value":"1"}]}"#;
         let labels = group(&format!(r#"{{"labels":{family},"last_push_successful":true,{OWN}}}"#));
-        assert!(labels.doubt.unwrap().contains("`labels`"));
+        assert!(labels.ambiguity.unwrap().contains("`labels`"));
         let successful =
             group(&format!(r#"{{"labels":{{"job":"j"}},"last_push_successful":{family},{OWN}}}"#));
-        assert_eq!(successful.doubt, None);
+        assert_eq!(successful.ambiguity, None);
         assert!(successful.families.contains_key("last_push_successful"));
     }
 
@@ -208,8 +204,8 @@ mod tests {
     fn what_is_not_utf8_is_a_doubt() {
         let value =
             group(&format!(r#"{{"labels":{{"job":"j","a":"\ufffd"}},"last_push_successful":true,{OWN}}}"#));
-        assert!(value.doubt.unwrap().contains("not UTF-8"));
+        assert!(value.ambiguity.unwrap().contains("not UTF-8"));
         let nameless = group(&format!(r#"{{"labels":{{"a":"b"}},"last_push_successful":true,{OWN}}}"#));
-        assert_eq!(nameless.doubt.unwrap(), "it has no job");
+        assert_eq!(nameless.ambiguity.unwrap(), "it has no job");
     }
 }

@@ -1,5 +1,6 @@
 //! Pushgateways, asked one by one and directly: through Envoy one would reach only the owner of a group.
 
+use std::fmt;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -11,19 +12,16 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::gateway::clock::Clock;
 
-use super::api::Group;
-use super::pool::Auth;
-use super::push_times::Marks;
+use super::api::StoredGroup;
 
 /// All types of metrics, without loss; names beyond ASCII as they are.
 const PROTOBUF: &str = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;\
                         encoding=delimited;escaping=allow-utf-8";
 
 /// The longest that a deletion may take, connecting included: the reading on which it rests gets no younger.
-pub const DELETE_MAX: Duration = Duration::from_secs(1);
-/// One Pushgateway.
+pub(crate) const MAX_DELETE_TIME: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
-pub struct Gateway {
+pub(crate) struct Gateway {
     pub(super) name: String,
     pub(super) address: String,
     /// Scheme, host and port.
@@ -35,19 +33,35 @@ pub struct Gateway {
     pub(super) auth: Auth,
 }
 
+#[derive(Clone)]
+pub(super) enum Auth {
+    None,
+    Basic(String, Option<String>),
+    Bearer(String),
+}
+
+/// Secrets stay out of logs.
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Basic(..) => "Basic",
+            Self::Bearer(_) => "Bearer",
+        })
+    }
+}
+
 /// What `/api/v1/status` tells of the process behind an address.
 #[derive(Clone, Debug)]
-pub struct Status {
+pub(crate) struct Status {
     /// When it started, to the nanosecond: two addresses with the same one are the same process.
-    pub start_time: String,
-    /// Its clock against ours.
-    pub clock: Clock,
+    pub(crate) start_time: String,
+    pub(crate) clock: Clock,
 }
 
 /// The answer to a push.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Pushed {
-    /// 200 or 202.
+pub(crate) enum Pushed {
     Taken,
     /// 400, with the gateway's own words.
     Refused(String),
@@ -65,14 +79,10 @@ struct StatusData {
 
 impl Gateway {
     /// Name of the member.
-    #[must_use]
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
-
-    /// Its host:port.
-    #[must_use]
-    pub fn address(&self) -> &str {
+    pub(crate) fn address(&self) -> &str {
         &self.address
     }
 
@@ -80,7 +90,7 @@ impl Gateway {
     ///
     /// # Errors
     /// It cannot be reached, answers something else, or without a date.
-    pub fn status(&self) -> anyhow::Result<Status> {
+    pub(crate) fn status(&self) -> anyhow::Result<Status> {
         let sent = Timestamp::now();
         let response = self.get("/api/v1/status", "application/json")?;
         let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
@@ -93,7 +103,7 @@ impl Gateway {
     ///
     /// # Errors
     /// It cannot be reached, or its API cannot be read.
-    pub fn groups(&self) -> anyhow::Result<Vec<Group<IgnoredAny>>> {
+    pub(crate) fn groups(&self) -> anyhow::Result<Vec<StoredGroup<IgnoredAny>>> {
         self.groups_with()
     }
 
@@ -101,8 +111,8 @@ impl Gateway {
     ///
     /// # Errors
     /// As [`Gateway::groups`].
-    pub fn groups_with<M: DeserializeOwned>(&self) -> anyhow::Result<Vec<Group<M>>> {
-        let all: Data<Vec<Group<M>>> = read(self.get("/api/v1/metrics", "application/json")?)?;
+    pub(crate) fn groups_with<M: DeserializeOwned>(&self) -> anyhow::Result<Vec<StoredGroup<M>>> {
+        let all: Data<Vec<StoredGroup<M>>> = read(self.get("/api/v1/metrics", "application/json")?)?;
         Ok(all.data)
     }
 
@@ -110,7 +120,7 @@ impl Gateway {
     ///
     /// # Errors
     /// It cannot be reached, or does not answer 200.
-    pub fn exposition(&self) -> anyhow::Result<Response> {
+    pub(crate) fn exposition(&self) -> anyhow::Result<Response> {
         let response = self.get("/metrics", PROTOBUF)?;
         let form = response.headers().get(CONTENT_TYPE).and_then(|form| form.to_str().ok()).unwrap_or("");
         ensure!(
@@ -124,7 +134,7 @@ impl Gateway {
     ///
     /// # Errors
     /// It cannot be reached, or answers something else.
-    pub fn scrape_error(&self) -> anyhow::Result<Option<String>> {
+    pub(crate) fn scrape_error(&self) -> anyhow::Result<Option<String>> {
         let request = self.client.get(self.url("/metrics"));
         let response = self.with_auth(request).send().map_err(unreachable)?;
         match response.status().as_u16() {
@@ -134,29 +144,22 @@ impl Gateway {
         }
     }
 
-    /// When each group was pushed last, read as cheaply as it can be.
-    ///
-    /// # Errors
-    /// It cannot be reached or read.
-    pub fn marks(&self) -> anyhow::Result<Marks> {
-        Marks::read(self)
-    }
-
     /// Deletes the group of a push path (with the prefix, as `labels_to_path` writes it). The gateway queues it
-    /// behind pushes that came before, and answers at once. Given up after [`DELETE_MAX`]: what has to wait for a
+    /// behind pushes that came before, and answers at once. Given up after [`MAX_DELETE_TIME`]: what has to wait for a
     /// connection longer than that is not sent any more.
     ///
     /// # Errors
     /// It cannot be reached or refuses.
-    pub fn delete(&self, path: &str) -> anyhow::Result<()> {
-        self.answer(self.client.delete(self.push_url(path)).timeout(self.timeout.min(DELETE_MAX))).map(drop)
+    pub(crate) fn delete(&self, path: &str) -> anyhow::Result<()> {
+        self.answer(self.client.delete(self.push_url(path)).timeout(self.timeout.min(MAX_DELETE_TIME)))
+            .map(drop)
     }
 
     /// Adds families, in the delimited protobuf form, to the group of a push path.
     ///
     /// # Errors
     /// It cannot be reached, or answers neither 2xx nor 400.
-    pub fn post(&self, path: &str, body: Vec<u8>) -> anyhow::Result<Pushed> {
+    pub(crate) fn post(&self, path: &str, body: Vec<u8>) -> anyhow::Result<Pushed> {
         const FORM: &str =
             "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
         let request = self.client.post(self.push_url(path)).header(CONTENT_TYPE, FORM).body(body);
@@ -169,8 +172,7 @@ impl Gateway {
     }
 
     /// The URL of a push path, straight at this gateway.
-    #[must_use]
-    pub fn push_url(&self, path: &str) -> String {
+    pub(crate) fn push_url(&self, path: &str) -> String {
         format!("{}{path}", self.origin)
     }
 

@@ -5,11 +5,11 @@ use jiff::{SignedDuration, Timestamp};
 
 /// Time stamps of two gateways that are closer than this are not told apart. More than what `Date` leaves open for
 /// two gateways together (a second, and half of each round trip).
-pub const MARGIN: SignedDuration = SignedDuration::from_secs(2);
+pub(crate) const MARGIN: SignedDuration = SignedDuration::from_secs(2);
 
 /// How far a gateway's clock is ahead of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Clock {
+pub(crate) struct Clock {
     ahead: SignedDuration,
     /// The most that `ahead` can be wrong by.
     error: SignedDuration,
@@ -20,7 +20,7 @@ impl Clock {
     ///
     /// # Errors
     /// The date cannot be read.
-    pub fn new(date: &str, sent: Timestamp, answered: Timestamp) -> anyhow::Result<Self> {
+    pub(crate) fn new(date: &str, sent: Timestamp, answered: Timestamp) -> anyhow::Result<Self> {
         let date = jiff::fmt::rfc2822::DateTimeParser::new()
             .parse_timestamp(date)
             .with_context(|| format!("its date {date:?}"))?;
@@ -32,42 +32,36 @@ impl Clock {
     }
 
     /// Its time of day when ours is `now`.
-    #[must_use]
-    pub fn theirs(&self, now: Timestamp) -> Timestamp {
+    pub(crate) fn theirs(&self, now: Timestamp) -> Timestamp {
         now.checked_add(self.ahead).unwrap_or(now)
     }
 
     /// A time stamp of its, by our clock.
-    #[must_use]
-    pub fn ours(&self, stamp: Timestamp) -> Timestamp {
+    pub(crate) fn ours(&self, stamp: Timestamp) -> Timestamp {
         stamp.checked_sub(self.ahead).unwrap_or(stamp)
     }
 
     /// How long ago a time stamp of its was; negative when it lies in its future.
-    #[must_use]
-    pub fn age(&self, stamp: Timestamp) -> SignedDuration {
+    pub(crate) fn age(&self, stamp: Timestamp) -> SignedDuration {
         self.theirs(Timestamp::now()).duration_since(stamp)
     }
 
     /// Whether a time stamp of its certainly lies in its future: its clock was set back since, and by how much its other
     /// time stamps are wrong, nobody knows.
-    #[must_use]
-    pub fn is_future(&self, stamp: Timestamp) -> bool {
+    pub(crate) fn is_future(&self, stamp: Timestamp) -> bool {
         self.age(stamp) < -(MARGIN + self.error)
     }
 
     /// Whether it goes as it did `before`, as far as one can tell: neither it nor ours was set in between, nor stood
     /// still.
-    #[must_use]
-    pub fn goes_as(&self, before: &Self) -> bool {
+    pub(crate) fn goes_as(&self, before: &Self) -> bool {
         (self.ahead - before.ahead).abs() <= self.error + before.error
     }
 }
 
 /// Whether `a` by one gateway's clock is certainly later than `b` by another's. `None` when their clocks are not known
 /// well enough: answers took too long.
-#[must_use]
-pub fn is_later((a, a_clock): (Timestamp, &Clock), (b, b_clock): (Timestamp, &Clock)) -> Option<bool> {
+pub(crate) fn is_later((a, a_clock): (Timestamp, &Clock), (b, b_clock): (Timestamp, &Clock)) -> Option<bool> {
     if a_clock.error + b_clock.error > MARGIN {
         return None;
     }

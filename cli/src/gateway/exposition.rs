@@ -8,16 +8,16 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 
-use anyhow::{Context, bail};
-use prost::Message;
+use anyhow::{Context, bail, ensure};
 use prost::bytes::Bytes;
+use prost::{Message, decode_length_delimiter};
 
 /// Largest family that is read, in bytes: a million series. A length beyond it is no family.
-const FAMILY_MAX: u64 = 1 << 28;
+const MAX_FAMILY_BYTES: usize = 1 << 28;
 
 /// All metrics of one name.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Family(MetricFamily);
+pub(crate) struct Family(MetricFamily);
 
 #[derive(Clone, PartialEq, Message)]
 struct MetricFamily {
@@ -35,13 +35,12 @@ struct MetricFamily {
 
 /// One metric, and what has to be known of it to say whose it is.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Metric {
+pub(crate) struct Metric {
     /// All its labels, those of its group among them.
-    pub labels: BTreeMap<String, String>,
+    pub(crate) labels: BTreeMap<String, String>,
     /// Its value, if it is a gauge.
-    pub gauge: Option<f64>,
-    /// The whole message.
-    pub raw: Bytes,
+    pub(crate) gauge: Option<f64>,
+    pub(crate) raw: Bytes,
 }
 
 /// The part of a `Metric` that is decoded.
@@ -72,20 +71,18 @@ const TYPES: [&str; 6] = ["COUNTER", "GAUGE", "SUMMARY", "UNTYPED", "HISTOGRAM",
 
 impl Family {
     /// Its name; empty when that is not UTF-8.
-    #[must_use]
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.0.name.as_deref().and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default()
     }
 
     /// The name of its type, as in the gateway's API; empty when the number is unknown.
-    #[must_use]
-    pub fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         let number = usize::try_from(self.0.kind.unwrap_or_default());
         number.ok().and_then(|number| TYPES.get(number).copied()).unwrap_or_default()
     }
 
     /// Its metrics, one by one; an item is an error where labels are not UTF-8 or the bytes are no metric.
-    pub fn metrics(&self) -> impl Iterator<Item = anyhow::Result<Metric>> {
+    pub(crate) fn metrics(&self) -> impl Iterator<Item = anyhow::Result<Metric>> {
         self.0.metrics.iter().map(|raw| {
             let head = Head::decode(raw.clone()).with_context(|| format!("a metric of {:?}", self.name()))?;
             let labels = head.labels.into_iter().map(|label| (label.name, label.value)).collect();
@@ -94,8 +91,7 @@ impl Family {
     }
 
     /// A family for a push. `None` where the type is none of [`Family::kind`]'s names.
-    #[must_use]
-    pub fn new(name: &str, kind: &str, help: Option<&str>, metrics: Vec<Bytes>) -> Option<Self> {
+    pub(crate) fn new(name: &str, kind: &str, help: Option<&str>, metrics: Vec<Bytes>) -> Option<Self> {
         let bytes = |text: &str| Bytes::copy_from_slice(text.as_bytes());
         let kind = TYPES.iter().position(|known| *known == kind).and_then(|kind| i32::try_from(kind).ok())?;
         Some(Self(MetricFamily { name: Some(bytes(name)), help: help.map(bytes), kind: Some(kind), metrics }))
@@ -103,7 +99,7 @@ impl Family {
 }
 
 /// Reads families until the end. After an error there is no more.
-pub fn families(reader: impl Read) -> impl Iterator<Item = anyhow::Result<Family>> {
+pub(crate) fn families(reader: impl Read) -> impl Iterator<Item = anyhow::Result<Family>> {
     let mut reader = BufReader::with_capacity(1 << 16, reader);
     let mut failed = false;
     std::iter::from_fn(move || {
@@ -119,40 +115,33 @@ pub fn families(reader: impl Read) -> impl Iterator<Item = anyhow::Result<Family
 /// `None` at the end.
 fn read(reader: &mut impl BufRead) -> anyhow::Result<Option<Family>> {
     let Some(length) = read_length(reader)? else { return Ok(None) };
-    if length > FAMILY_MAX {
-        bail!("found a family of {length} bytes, allowed are {FAMILY_MAX}");
+    if length > MAX_FAMILY_BYTES {
+        bail!("found a family of {length} bytes, allowed are {MAX_FAMILY_BYTES}");
     }
     // Grows as bytes come: a length that lies takes no memory.
     let mut bytes = Vec::new();
-    let read = reader.take(length).read_to_end(&mut bytes)?;
-    if read as u64 != length {
+    let read = reader.take(length as u64).read_to_end(&mut bytes)?;
+    if read != length {
         bail!("it ends within a family, after {read} of {length} bytes");
     }
     Ok(Some(Family(MetricFamily::decode(Bytes::from(bytes))?)))
 }
 
-/// A varint of at most 64 bits; `None` when there is nothing more.
-fn read_length(reader: &mut impl BufRead) -> anyhow::Result<Option<u64>> {
-    let mut length = 0_u64;
-    let mut bytes = reader.bytes();
-    for index in 0..10 {
-        let Some(byte) = bytes.next().transpose()? else {
-            if index == 0 {
-                return Ok(None);
-            }
-            bail!("it ends within a length");
-        };
-        length |= u64::from(byte & 0x7f) << (7 * index);
-        if byte < 0x80 {
-            return Ok(Some(length));
+/// `None` when there is nothing more.
+fn read_length(reader: &mut impl BufRead) -> anyhow::Result<Option<usize>> {
+    let mut varint = Vec::new();
+    for byte in reader.bytes().take(10) {
+        varint.push(byte?);
+        if varint.last().is_some_and(|byte| *byte < 0x80) {
+            return Ok(Some(decode_length_delimiter(varint.as_slice())?));
         }
     }
-    bail!("found a length of more than 10 bytes")
+    ensure!(varint.is_empty(), "it ends within a length, or that has more than 10 bytes");
+    Ok(None)
 }
 
 /// The body of a push: each family behind its length.
-#[must_use]
-pub fn write(families: &[Family]) -> Vec<u8> {
+pub(crate) fn write(families: &[Family]) -> Vec<u8> {
     families.iter().flat_map(|family| family.0.encode_length_delimited_to_vec()).collect()
 }
 

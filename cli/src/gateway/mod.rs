@@ -1,8 +1,8 @@
 //! One Pushgateway: its HTTP API, its clock and its exposition; and requests to many of them at once.
 
-pub mod api;
-pub mod client;
-pub mod clock;
-pub mod exposition;
-pub mod pool;
-pub mod push_times;
+pub(crate) mod api;
+pub(crate) mod client;
+pub(crate) mod clock;
+pub(crate) mod exposition;
+pub(crate) mod pool;
+pub(crate) mod push_times;

@@ -1,84 +1,65 @@
 //! What all Pushgateways of a fleet have in common: how to reach them, and how many at the same time.
 
-use std::fmt;
-use std::panic::resume_unwind;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::{self, ScopedJoinHandle};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::ensure;
 use pushring_router::Config;
+use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use reqwest::blocking::Client;
 use reqwest::redirect::Policy;
 
-use super::client::Gateway;
+use super::client::{Auth, Gateway};
 use crate::error::BadInput;
 use crate::http::Tls;
 
 /// The longest `--gateway-timeout`; time arithmetic ends somewhere beyond.
-const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
+const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// How to reach the Pushgateways.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Pushgateways")]
-pub struct GatewayArgs {
+pub(crate) struct GatewayArgs {
     /// http or https [default: redirect_scheme of the configuration]
     #[arg(long, value_name = "SCHEME", value_parser = ["http", "https"])]
-    pub scheme: Option<String>,
+    pub(crate) scheme: Option<String>,
     /// User for basic authentication
     #[arg(long, value_name = "USER", conflicts_with = "gateway_token")]
-    pub gateway_user: Option<String>,
+    pub(crate) gateway_user: Option<String>,
     /// Its password; better in the variable than among the arguments
     #[arg(long, env = "PUSHRING_GATEWAY_PASSWORD", hide_env_values = true, value_name = "PASSWORD")]
-    pub gateway_password: Option<String>,
+    pub(crate) gateway_password: Option<String>,
     /// Bearer token
     #[arg(long, env = "PUSHRING_GATEWAY_TOKEN", hide_env_values = true, value_name = "TOKEN")]
-    pub gateway_token: Option<String>,
+    pub(crate) gateway_token: Option<String>,
     /// File with the certificates (PEM) to trust for https besides the system's
     #[arg(long, value_name = "FILE")]
-    pub gateway_ca_file: Option<PathBuf>,
+    pub(crate) gateway_ca_file: Option<PathBuf>,
     /// File with the client's certificate (PEM)
     #[arg(long, value_name = "FILE", requires = "gateway_key")]
-    pub gateway_cert: Option<PathBuf>,
+    pub(crate) gateway_cert: Option<PathBuf>,
     /// File with the key of the client's certificate (PEM)
     #[arg(long, value_name = "FILE", requires = "gateway_cert")]
-    pub gateway_key: Option<PathBuf>,
+    pub(crate) gateway_key: Option<PathBuf>,
     /// A gateway that takes longer for an answer is unreachable
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
-    pub gateway_timeout: Duration,
+    pub(crate) gateway_timeout: Duration,
     /// Requests at the same time, over all gateways
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub concurrency: u16,
+    pub(crate) concurrency: u16,
 }
 
 /// What all gateways have in common: the HTTP client, scheme, credentials, path prefix.
 #[derive(Clone, Debug)]
-pub struct Gateways {
+pub(crate) struct Gateways {
     client: Client,
     timeout: Duration,
     scheme: String,
     path_prefix: String,
     auth: Auth,
-    concurrency: usize,
-}
-
-#[derive(Clone)]
-pub(super) enum Auth {
-    None,
-    Basic(String, Option<String>),
-    Bearer(String),
-}
-
-/// Secrets stay out of logs.
-impl fmt::Debug for Auth {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::None => "None",
-            Self::Basic(..) => "Basic",
-            Self::Bearer(_) => "Bearer",
-        })
-    }
+    threads: Arc<ThreadPool>,
 }
 
 impl Gateways {
@@ -86,7 +67,7 @@ impl Gateways {
     ///
     /// # Errors
     /// [`BadInput`] when a flag or a file is unusable.
-    pub fn new(args: &GatewayArgs, config: &Config) -> anyhow::Result<Self> {
+    pub(crate) fn new(args: &GatewayArgs, config: &Config) -> anyhow::Result<Self> {
         let auth = match (&args.gateway_user, &args.gateway_token) {
             (Some(user), _) => Auth::Basic(user.clone(), args.gateway_password.clone()),
             (None, Some(token)) => Auth::Bearer(token.trim().to_owned()),
@@ -99,26 +80,27 @@ impl Gateways {
         };
         let timeout = args.gateway_timeout;
         ensure!(
-            !timeout.is_zero() && timeout <= TIMEOUT_MAX,
+            !timeout.is_zero() && timeout <= MAX_TIMEOUT,
             BadInput(format!(
-                "--gateway-timeout: found {timeout:?}, allowed above 0 and up to {TIMEOUT_MAX:?}"
+                "--gateway-timeout: found {timeout:?}, allowed above 0 and up to {MAX_TIMEOUT:?}"
             ))
         );
         // A redirect would lead to another gateway than the one that was asked.
-        let client = tls.add_to(crate::http::client(timeout).redirect(Policy::none()))?;
+        let client = tls
+            .add_to(crate::http::client(timeout).redirect(Policy::none()))
+            .map_err(BadInput::from_error)?;
         Ok(Self {
             client: client.build().map_err(|error| BadInput(format!("Pushgateways: {error}")))?,
             timeout,
             scheme: args.scheme.clone().unwrap_or_else(|| config.redirect_scheme.to_owned()),
             path_prefix: config.path_prefix.clone(),
             auth,
-            concurrency: args.concurrency.into(),
+            threads: Arc::new(ThreadPoolBuilder::new().num_threads(args.concurrency.into()).build()?),
         })
     }
 
     /// The gateway of a member.
-    #[must_use]
-    pub fn gateway(&self, name: &str, address: &str) -> Gateway {
+    pub(crate) fn gateway(&self, name: &str, address: &str) -> Gateway {
         Gateway {
             name: name.to_owned(),
             address: address.to_owned(),
@@ -130,28 +112,10 @@ impl Gateways {
         }
     }
 
-    /// `f` of every item, in the order of the items, at most `--concurrency` at the same time. A panic in `f` goes on
-    /// here: with a result missing, all behind it would be taken for another gateway's.
-    pub fn each<T: Sync, R: Send>(&self, items: &[T], f: impl Fn(&T) -> R + Sync) -> Vec<R> {
-        let next = AtomicUsize::new(0);
-        let work = || {
-            let mut done = Vec::new();
-            while let Some((index, item)) = {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                items.get(index).map(|item| (index, item))
-            } {
-                done.push((index, f(item)));
-            }
-            done
-        };
-        let mut all: Vec<(usize, R)> = thread::scope(|scope| {
-            let workers: Vec<_> = (0..self.concurrency.min(items.len())).map(|_| scope.spawn(work)).collect();
-            let done =
-                |worker: ScopedJoinHandle<'_, _>| worker.join().unwrap_or_else(|panic| resume_unwind(panic));
-            workers.into_iter().flat_map(done).collect()
-        });
-        all.sort_unstable_by_key(|(index, _)| *index);
-        all.into_iter().map(|(_, result)| result).collect()
+    /// `f` of every item, in the order of the items, at most `--gateway-concurrency` at the same time. A panic in `f`
+    /// goes on here.
+    pub(crate) fn each<T: Sync, R: Send>(&self, items: &[T], f: impl Fn(&T) -> R + Sync) -> Vec<R> {
+        self.threads.install(|| items.par_iter().with_max_len(1).map(&f).collect())
     }
 }
 

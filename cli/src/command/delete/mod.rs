@@ -1,21 +1,22 @@
 //! `pushring delete`.
 
+mod run;
+
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-use crate::cleanup::guard::{Guard, GuardArgs};
-use crate::cleanup::plan::{Copy, End, Report, choose, deleted};
-use crate::error::BadInput;
-use crate::fleet::group_filter::Select;
+use crate::cleanup::copy::{Age, GroupCopy};
+use crate::cleanup::delete_batch;
+use crate::cleanup::safety_check::{SafetyArgs, SafetyCheck};
+use crate::command::copies_table;
+use crate::error::{BadInput, ExitStatus};
+use crate::fleet::group_filter::GroupFilter;
 use crate::fleet::source::FleetArgs;
 use crate::fleet::survey::Survey;
 use crate::gateway::pool::{GatewayArgs, Gateways};
-use crate::output;
-use crate::output::Output;
+use crate::output::{self, Output};
 use anyhow::ensure;
-use comfy_table::Table;
-
-use super::Outcome;
+use run::Report;
 
 /// Delete groups on every gateway where they lie
 ///
@@ -31,7 +32,7 @@ Examples:
   pushring delete --config live/ring.yaml --job 'ci-build-.*' --dry-run
   pushring delete --config live/ring.yaml --job backup --label instance=db1
   pushring delete --config live/ring.yaml --job 'ci-.*' --older-than 7d --yes --output json")]
-pub(crate) struct Delete {
+pub(crate) struct DeleteArgs {
     /// Only say what would be deleted
     #[arg(long)]
     dry_run: bool,
@@ -42,17 +43,17 @@ pub(crate) struct Delete {
     #[arg(long, value_enum, default_value_t)]
     output: Output,
     #[command(flatten)]
-    select: Select,
+    filter: GroupFilter,
     #[command(flatten)]
     fleet: FleetArgs,
     #[command(flatten)]
     gateways: GatewayArgs,
 }
 
-impl Delete {
-    pub(crate) fn run(self) -> anyhow::Result<Outcome> {
+impl DeleteArgs {
+    pub(crate) fn run(self) -> anyhow::Result<ExitStatus> {
         ensure!(
-            self.select.job.is_some() || !self.select.labels.is_empty(),
+            self.filter.job.is_some() || !self.filter.labels.is_empty(),
             BadInput("nothing is chosen; give --job REGEX, --label NAME=VALUE, or both".to_owned())
         );
         ensure!(
@@ -63,66 +64,39 @@ impl Delete {
         let fleet = source.read()?;
         let gateways = Gateways::new(&self.gateways, fleet.router.config())?;
         let survey = Survey::read(&gateways, &fleet);
-        let plan = choose(&fleet, &survey, &self.select);
+        let unreadable = survey.unreadable();
+        let plan = run::choose(&fleet, &survey, &self.filter);
         if self.dry_run {
-            return self.report(&plan.dry_run());
+            return self.report(&Report { dry_run: true, groups: plan.copies, unreadable });
         }
-        if plan.removals() > 0 && !self.yes && !confirm(&plan.copies, plan.removals())? {
+        if !plan.removals.is_empty() && !self.yes && !confirm(&plan.copies, plan.removals.len())? {
             eprintln!("pushring: nothing was deleted");
-            return Ok(Outcome::Found);
+            return Ok(ExitStatus::Found);
         }
         // Takes over Ctrl-C, so only now.
-        let mut guard = Guard::new(&GuardArgs { envoys: Vec::new(), settle: Duration::ZERO }, source)?;
-        guard.observe()?;
+        let mut safety =
+            SafetyCheck::new(&SafetyArgs { envoys: Vec::new(), settle: Duration::ZERO }, source)?;
+        safety.read_fleet()?;
         let bar = output::progress("deleting");
-        let report = plan.carry_out(&gateways, &guard, output::advance(&bar));
+        let is_safe = || safety.check();
+        let results =
+            delete_batch::remove(&gateways, &survey, &plan.removals, is_safe, output::advance(&bar));
         bar.finish_and_clear();
-        self.report(&report)
+        self.report(&Report { dry_run: false, groups: plan.finish(results), unreadable })
     }
 
-    fn report(&self, report: &Report) -> anyhow::Result<Outcome> {
-        output::show(self.output, report, text)?;
-        Ok(Outcome::found(report.is_unfinished()))
+    fn report(&self, report: &Report) -> anyhow::Result<ExitStatus> {
+        output::show(self.output, report, run::text)?;
+        Ok(ExitStatus::found(report.is_unfinished()))
     }
 }
 
 /// Shows and asks on standard error, so that standard output holds the result alone. Anything but yes is no.
-fn confirm(copies: &[Copy], removals: usize) -> anyhow::Result<bool> {
-    eprintln!("{}\n", table(copies, true).trim_fmt());
+fn confirm(copies: &[GroupCopy<Age>], removals: usize) -> anyhow::Result<bool> {
+    eprintln!("{}\n", copies_table::table(copies, true).trim_fmt());
     eprint!("Delete {removals} groups? [y/N] ");
     io::stderr().flush()?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
     Ok(["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()))
-}
-
-fn text(report: &Report) -> String {
-    let deleted = deleted(&report.groups);
-    let verb = if report.dry_run { "would be deleted" } else { "deleted" };
-    format!(
-        "{}{}{deleted} {verb}, {} kept",
-        copies_text(&report.groups, report.dry_run),
-        output::unreadable(&report.unreadable),
-        report.groups.len() - deleted
-    )
-}
-
-/// The table with an empty line below it; nothing where there is nothing to tell.
-pub(super) fn copies_text(copies: &[Copy], dry_run: bool) -> String {
-    if copies.is_empty() { String::new() } else { format!("{}\n\n", table(copies, dry_run).trim_fmt()) }
-}
-
-fn table(copies: &[Copy], dry_run: bool) -> Table {
-    let mut table =
-        output::table(&["GROUP", "ON", "LAST PUSH", if dry_run { "WOULD BE" } else { "RESULT" }, "BECAUSE"]);
-    for copy in copies {
-        let (result, reason) = match &copy.end {
-            End::Deleted => ("deleted", ""),
-            End::Kept(reason) => ("kept", reason.as_str()),
-            End::Failed(reason) => ("failed", reason.as_str()),
-        };
-        let age = copy.age_seconds.map_or_else(|| "-".to_owned(), output::age);
-        table.add_row([output::group(&copy.labels).as_str(), &copy.on, &age, result, reason]);
-    }
-    table
 }

@@ -12,22 +12,20 @@ use anyhow::{Context, anyhow};
 use prost::bytes::Bytes;
 use serde::Deserialize;
 
-use crate::fleet::survey::doubt_the_future;
-use crate::gateway::api::{Family, Group, Labels};
+use crate::gateway::api::{Family, Labels, StoredGroup};
 use crate::gateway::client::{Gateway, Status};
 use crate::gateway::clock::Clock;
 use crate::gateway::exposition;
-use crate::gateway::push_times::Mark;
-use crate::gateway::push_times::Marks;
+use crate::gateway::push_times::{GatewayPushTimes, PushTimes, reject_future_timestamps};
 
 const ADVICE: &str =
     "its exposition, which has the values (if groups on it conflict, delete one of them first)";
 
 /// A group as the API tells it, with the series of its families.
-pub(super) type Told = Group<Vec<Series>>;
+pub(super) type ListedGroup = StoredGroup<Vec<Series>>;
 
 /// Groups by their labels. One of which the labels cannot be told is filed under none.
-pub(super) type Groups = BTreeMap<Labels, Told>;
+pub(super) type Groups = BTreeMap<Labels, ListedGroup>;
 
 /// All labels of a metric in one string: less memory than a map, and what maps are indexed by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
@@ -55,17 +53,15 @@ impl From<&Labels> for Series {
 
 /// Everything that one gateway holds.
 #[derive(Debug)]
-pub(super) struct Holding {
-    /// Which process answered.
+pub(super) struct GatewayState {
     pub(super) start_time: String,
-    /// Its clock against ours.
     pub(super) clock: Clock,
     /// Its groups, by the API.
     pub(super) groups: Groups,
     /// All families of the exposition by name, the gateway's own too.
     pub(super) exposed: HashMap<String, Exposed>,
     /// When each group was pushed last, by the exposition.
-    pub(super) marks: Marks,
+    pub(super) push_times: GatewayPushTimes,
     /// Types of each family, and how many groups have it as that; 1 where only the exposition has it.
     pub(super) kinds: HashMap<String, BTreeMap<String, usize>>,
 }
@@ -73,14 +69,13 @@ pub(super) struct Holding {
 /// A family of the exposition.
 #[derive(Debug)]
 pub(super) struct Exposed {
-    /// `COUNTER`, `GAUGE`, …
     pub(super) kind: &'static str,
     /// Its metrics as they came.
     pub(super) metrics: HashMap<Series, Bytes>,
 }
 
-impl Holding {
-    /// Reads both at the same time: see [`Holding::agrees`]. Groups that the API told before are not asked for again.
+impl GatewayState {
+    /// Reads both at the same time: see [`GatewayState::agrees`]. Groups that the API told before are not asked for again.
     pub(super) fn read(gateway: &Gateway, told: Option<Groups>) -> anyhow::Result<Self> {
         let status = gateway.status()?;
         let (exposed, groups) = thread::scope(|scope| {
@@ -90,19 +85,23 @@ impl Holding {
         });
         let exposed = exposed.map_err(|_| anyhow!("reading the exposition failed"))??;
         let mut groups = groups?;
-        doubt_the_future(groups.values_mut(), &status.clock);
+        reject_future_timestamps(groups.values_mut(), &status.clock);
         Ok(Self::of(status, exposed, groups))
     }
 
-    fn of(status: Status, (exposed, marks): (HashMap<String, Exposed>, Marks), groups: Groups) -> Self {
+    fn of(
+        status: Status,
+        (exposed, push_times): (HashMap<String, Exposed>, GatewayPushTimes),
+        groups: Groups,
+    ) -> Self {
         let kinds = kinds(&groups, &exposed);
-        Self { start_time: status.start_time, clock: status.clock, groups, exposed, marks, kinds }
+        Self { start_time: status.start_time, clock: status.clock, groups, exposed, push_times, kinds }
     }
 
     /// Whether the API and the exposition show a group in the same state, or both none: nobody pushed between the two.
     pub(super) fn agrees(&self, labels: &Labels) -> bool {
-        let told = self.groups.get(labels).map(Mark::of);
-        told.is_none_or(|told| told.is_some()) && told.flatten() == self.marks.get(labels)
+        let told = self.groups.get(labels).map(PushTimes::of);
+        told.is_none_or(|told| told.is_some()) && told.flatten() == self.push_times.get(labels)
     }
 
     /// The metrics of a family of one of its groups, as they came. `None` when the exposition lacks one of them.
@@ -118,11 +117,11 @@ impl Holding {
 }
 
 fn ask(gateway: &Gateway) -> anyhow::Result<Groups> {
-    let groups: Vec<Told> = gateway.groups_with()?;
+    let groups: Vec<ListedGroup> = gateway.groups_with()?;
     Ok(groups.into_iter().map(|group| (group.labels.clone(), group)).collect())
 }
 
-fn expose(reader: impl Read) -> anyhow::Result<(HashMap<String, Exposed>, Marks)> {
+fn expose(reader: impl Read) -> anyhow::Result<(HashMap<String, Exposed>, GatewayPushTimes)> {
     let mut all = HashMap::new();
     let families = exposition::families(reader).map(|family| {
         let family = family?;
@@ -132,8 +131,8 @@ fn expose(reader: impl Read) -> anyhow::Result<(HashMap<String, Exposed>, Marks)
         all.insert(family.name().to_owned(), exposed);
         Ok(family)
     });
-    let marks = Marks::exposed(families)?;
-    Ok((all, marks))
+    let push_times = GatewayPushTimes::from_exposition(families)?;
+    Ok((all, push_times))
 }
 
 fn kinds(groups: &Groups, exposed: &HashMap<String, Exposed>) -> HashMap<String, BTreeMap<String, usize>> {
@@ -153,7 +152,7 @@ mod tests {
     use crate::gateway::exposition::write;
 
     /// Group `{job="j"}` pushed at these seconds: by the API, by the exposition; `None`: not there.
-    fn holding(told: Option<u8>, exposed: Option<u8>) -> Holding {
+    fn holding(told: Option<u8>, exposed: Option<u8>) -> GatewayState {
         let family = |value: u8| {
             format!(
                 r#"{{"time_stamp":"2026-11-21T10:00:00Z","type":"GAUGE","metrics":[{{"labels":{{}},"value":"{value}"}}]}}"#
@@ -165,7 +164,7 @@ mod tests {
                 r#"{{"labels":{{"job":"j"}},"push_time_seconds":{pushed},"push_failure_time_seconds":{refused}}}"#
             )
         };
-        let groups = told.map(|pushed| serde_json::from_str::<Told>(&group(pushed)).unwrap());
+        let groups = told.map(|pushed| serde_json::from_str::<ListedGroup>(&group(pushed)).unwrap());
         let groups = groups.map(|group| (group.labels.clone(), group)).into_iter().collect();
         let gauge = |name: &str, value: u8| {
             let labels = b"\x0a\x0c\x0a\x08instance\x12\0\x0a\x08\x0a\x03job\x12\x01j\x12\x09\x09";
@@ -177,7 +176,7 @@ mod tests {
         let now = "2026-11-21T10:00:00Z".parse().unwrap();
         let clock = Clock::new("Sat, 21 Nov 2026 10:00:00 GMT", now, now).unwrap();
         let status = Status { start_time: String::new(), clock };
-        Holding::of(status, expose(write(&families.unwrap_or_default()).as_slice()).unwrap(), groups)
+        GatewayState::of(status, expose(write(&families.unwrap_or_default()).as_slice()).unwrap(), groups)
     }
 
     #[test]

@@ -1,23 +1,18 @@
 //! `pushring drain`.
 
-mod conflict;
 mod gateway_state;
 mod next_step;
 mod report;
 mod run;
 mod transfer;
 
-use crate::cleanup::guard::{Guard, GuardArgs};
-use crate::command::drain::run as drain;
-use crate::error::BadInput;
+use crate::cleanup::safety_check::{SafetyArgs, SafetyCheck};
+use crate::error::{BadInput, ExitStatus};
 use crate::fleet::source::FleetArgs;
 use crate::gateway::pool::{GatewayArgs, Gateways};
-use crate::output;
-use crate::output::Output;
+use crate::output::{self, Output};
 use report::Report;
-use run::Options;
-
-use super::Outcome;
+use transfer::Options;
 
 /// Carry the groups of a gateway that has left the ring to their owners
 ///
@@ -42,7 +37,7 @@ Examples:
   pushring deregister 10.0.0.4:9091
   pushring drain 10.0.0.4:9091 --config /etc/pushring/live/ring.yaml --dry-run
   pushring drain 10.0.0.4:9091 --config /etc/pushring/live/ring.yaml --envoy http://10.0.1.1:8080")]
-pub(crate) struct Drain {
+pub(crate) struct DrainArgs {
     /// host:port of the gateway that left the ring
     address: String,
     #[command(flatten)]
@@ -50,7 +45,7 @@ pub(crate) struct Drain {
     #[command(flatten)]
     gateways: GatewayArgs,
     #[command(flatten)]
-    guard: GuardArgs,
+    safety: SafetyArgs,
     /// Copy, but delete nothing on the gateway that left
     #[arg(long)]
     keep: bool,
@@ -62,25 +57,25 @@ pub(crate) struct Drain {
     output: Output,
 }
 
-impl Drain {
-    pub(crate) fn run(self) -> anyhow::Result<Outcome> {
+impl DrainArgs {
+    pub(crate) fn run(self) -> anyhow::Result<ExitStatus> {
         let address = self.address.as_str();
         let port = address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
         if port.is_none_or(|port| port == 0) {
             return Err(BadInput(format!("the gateway: found {address:?}, allowed host:port")).into());
         }
-        let mut guard = Guard::new(&self.guard, self.fleet.source()?)?;
+        let mut safety = SafetyCheck::new(&self.safety, self.fleet.source()?)?;
         // Refused at once, not after the settling time.
-        let fleet = guard.source().read()?;
-        drain::has_left(address, &fleet)?;
+        let fleet = safety.source().read()?;
+        run::has_left(address, &fleet)?;
         let gateways = Gateways::new(&self.gateways, fleet.router.config())?;
-        let fleet = if self.dry_run { fleet } else { guard.settled(output::settling)? };
+        let fleet = if self.dry_run { fleet } else { safety.wait_until_settled(output::settling)? };
         let options = Options { keep: self.keep, dry_run: self.dry_run };
-        let progress = output::progress("groups");
-        let report = drain::drain(address, &fleet, &gateways, &guard, options, &progress)?;
-        progress.finish_and_clear();
+        let bar = output::progress("groups");
+        let report = run::drain(address, &fleet, &gateways, &safety, options, &output::advance(&bar))?;
+        bar.finish_and_clear();
         self.print(&report)?;
-        Ok(Outcome::found(report.is_unfinished(self.keep)))
+        Ok(ExitStatus::found(report.is_unfinished(self.keep)))
     }
 
     fn print(&self, report: &Report) -> anyhow::Result<()> {

@@ -13,7 +13,7 @@ const SHOWN: usize = 50;
 
 /// What became of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum DrainResult {
     /// Its owner has it now, and had not before.
     Carried,
     /// Its owner had all of it already.
@@ -28,49 +28,42 @@ pub enum Outcome {
 
 /// The result of a drain; how it serialises is documented in docs/command.md.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Report {
+pub(crate) struct Report {
     /// host:port of the gateway that was drained.
-    pub gateway: String,
+    pub(crate) gateway: String,
     /// Nothing was done; the numbers are what would be.
-    pub dry_run: bool,
-    /// It ended early.
-    pub interrupted: bool,
+    pub(crate) dry_run: bool,
+    pub(crate) interrupted: bool,
     /// Per owner, by name.
-    pub owners: BTreeMap<String, Counts>,
+    pub(crate) owners: BTreeMap<String, Counts>,
     /// Groups that stay on the gateway.
-    pub kept: Vec<KeptGroup>,
+    pub(crate) kept: Vec<KeptGroup>,
     /// Groups that the gateway holds now.
-    pub left: usize,
+    pub(crate) left: usize,
 }
 
-/// Numbers of groups.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
-    /// [`Outcome::Carried`].
-    pub carried: usize,
-    /// [`Outcome::Held`].
-    pub held: usize,
-    /// [`Outcome::Stub`].
-    pub stubs: usize,
-    /// [`Outcome::Gone`].
-    pub gone: usize,
-    /// [`Outcome::Kept`].
-    pub kept: usize,
+pub(crate) struct Counts {
+    pub(crate) carried: usize,
+    pub(crate) held: usize,
+    pub(crate) stubs: usize,
+    pub(crate) gone: usize,
+    pub(crate) kept: usize,
 }
 
 /// A group that stays.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct KeptGroup {
+pub(crate) struct KeptGroup {
     /// Its labels; empty when they cannot be told.
-    pub labels: Labels,
+    pub(crate) labels: Labels,
     /// Name of its owner; `None` when that cannot be told.
-    pub owner: Option<String>,
+    pub(crate) owner: Option<String>,
     /// Why, and what to do.
-    pub reason: String,
+    pub(crate) reason: String,
 }
 
 impl Report {
-    pub(super) fn add(&mut self, labels: &Labels, owner: Option<&str>, outcome: Outcome) {
+    pub(super) fn add(&mut self, labels: &Labels, owner: Option<&str>, outcome: DrainResult) {
         let mut counts = owner.map(|owner| self.owners.entry(owner.to_owned()).or_default());
         let mut count = |field: fn(&mut Counts) -> &mut usize| {
             if let Some(counts) = counts.as_deref_mut() {
@@ -78,11 +71,11 @@ impl Report {
             }
         };
         match outcome {
-            Outcome::Carried => count(|counts| &mut counts.carried),
-            Outcome::Held => count(|counts| &mut counts.held),
-            Outcome::Stub => count(|counts| &mut counts.stubs),
-            Outcome::Gone => count(|counts| &mut counts.gone),
-            Outcome::Kept(reason) => {
+            DrainResult::Carried => count(|counts| &mut counts.carried),
+            DrainResult::Held => count(|counts| &mut counts.held),
+            DrainResult::Stub => count(|counts| &mut counts.stubs),
+            DrainResult::Gone => count(|counts| &mut counts.gone),
+            DrainResult::Kept(reason) => {
                 count(|counts| &mut counts.kept);
                 self.kept.push(KeptGroup { labels: labels.clone(), owner: owner.map(str::to_owned), reason });
             }
@@ -91,8 +84,7 @@ impl Report {
 
     /// Whether a further run has something to do: something was kept, or pushed to the gateway meanwhile, or this was a
     /// dry run and found something. `keep`: what owners hold may lie here too.
-    #[must_use]
-    pub fn is_unfinished(&self, keep: bool) -> bool {
+    pub(crate) fn is_unfinished(&self, keep: bool) -> bool {
         let acts = self
             .owners
             .values()

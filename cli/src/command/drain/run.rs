@@ -3,55 +3,36 @@
 //! Nothing is deleted before it was read back from its owner, so a drain may be killed at any point and started again.
 //! Values are carried as the bytes that they are in the exposition ([`crate::gateway::exposition`]).
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use indicatif::ProgressBar;
 use serde::de::IgnoredAny;
 
-use crate::cleanup::guard::{Guard, groups_have_owners};
-use crate::command::drain::gateway_state::Holding;
-use crate::command::drain::transfer::{Task, carry};
+use super::gateway_state::GatewayState;
+use super::transfer::{Options, Run, Task, carry};
+use crate::cleanup::safety_check::SafetyCheck;
 use crate::error::NotSafe;
 use crate::fleet::source::Fleet;
-use crate::fleet::survey::place;
-use crate::gateway::api::{Group, Labels};
-use crate::gateway::client::Gateway;
+use crate::fleet::survey::{locate, locate_group};
+use crate::gateway::api::{Labels, StoredGroup};
 use crate::gateway::pool::Gateways;
-use crate::gateway::push_times::Mark;
+use crate::gateway::push_times::PushTimes;
 
-use super::report::{Outcome, Report};
+use super::report::{DrainResult, Report};
 
 /// How often it is looked whether the gateway has worked off its queue of deletions, and how long apart.
 const LOOKS: usize = 50;
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How to drain.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Options {
-    /// Delete nothing on the gateway that is drained.
-    pub keep: bool,
-    /// Only say what would be done.
-    pub dry_run: bool,
-}
-
-/// What all parts of one drain need.
-pub(super) struct Run<'s> {
-    pub(super) gateway: &'s Gateway,
-    pub(super) source: &'s Holding,
-    pub(super) options: Options,
-    pub(super) guard: &'s Guard,
-    pub(super) progress: &'s ProgressBar,
-}
-
 /// Refuses a gateway that is on the ring, or may come back to it by itself.
 ///
 /// # Errors
 /// [`NotSafe`], also where a group has no one owner.
-pub fn has_left(address: &str, fleet: &Fleet) -> anyhow::Result<()> {
-    groups_have_owners(fleet.router.config())?;
+pub(crate) fn has_left(address: &str, fleet: &Fleet) -> anyhow::Result<()> {
+    fleet.require_owners()?;
     if fleet.router.config().members.iter().any(|member| member.address == address || member.name == address)
     {
         bail!(NotSafe(format!(
@@ -73,20 +54,20 @@ pub fn has_left(address: &str, fleet: &Fleet) -> anyhow::Result<()> {
 /// # Errors
 /// [`NotSafe`] when the gateway is on the ring; anything else when it cannot be read. What happens to single groups is
 /// in the report.
-pub fn drain(
+pub(crate) fn drain(
     address: &str,
     fleet: &Fleet,
     gateways: &Gateways,
-    guard: &Guard,
+    safety: &SafetyCheck,
     options: Options,
-    progress: &ProgressBar,
+    progress: &dyn Fn(usize, usize),
 ) -> anyhow::Result<Report> {
     has_left(address, fleet)?;
     let members = &fleet.router.config().members;
     let owners: Vec<_> =
         members.iter().map(|member| gateways.gateway(&member.name, &member.address)).collect();
     let gateway = gateways.gateway(address, address);
-    let source = Holding::read(&gateway, None).with_context(|| address.to_owned())?;
+    let source = GatewayState::read(&gateway, None).with_context(|| address.to_owned())?;
     let processes: Vec<_> = gateways.each(&owners, |owner| owner.status().map(|status| status.start_time));
     let same = |process: &anyhow::Result<String>| process.as_ref().is_ok_and(|it| *it == source.start_time);
     if let Some(member) = processes.iter().position(same) {
@@ -96,24 +77,24 @@ pub fn drain(
             members[member].name
         )));
     }
-    let run = Run { gateway: &gateway, source: &source, options, guard, progress };
-    progress.set_length(source.groups.len() as u64);
+    let run = Run { gateway: &gateway, source: &source, options, safety, progress, finished: Cell::new(0) };
+    progress(0, source.groups.len());
     let mut report = Report { gateway: address.to_owned(), dry_run: options.dry_run, ..Report::default() };
     let mut over = BTreeSet::new();
     for (owner, tasks) in by_owner(&run, fleet, &mut report) {
         let name = members[owner].name.as_str();
         let ended = match process(&processes, owner) {
             Ok(start_time) => carry(&run, &owners[owner], start_time, tasks),
-            Err(reason) => tasks.into_iter().map(|task| (task, Outcome::Kept(reason.clone()))).collect(),
+            Err(reason) => tasks.into_iter().map(|task| (task, DrainResult::Kept(reason.clone()))).collect(),
         };
         for (task, outcome) in ended {
-            if !matches!(outcome, Outcome::Kept(_)) {
+            if !matches!(outcome, DrainResult::Kept(_)) {
                 over.insert(&task.group.labels);
             }
             report.add(&task.group.labels, Some(name), outcome);
         }
     }
-    report.interrupted = guard.interrupted();
+    report.interrupted = safety.interrupted();
     look_again(&run, fleet, &over, &mut report)?;
     Ok(report)
 }
@@ -122,15 +103,12 @@ pub fn drain(
 fn by_owner<'s>(run: &Run<'s>, fleet: &Fleet, report: &mut Report) -> BTreeMap<usize, Vec<Task<'s>>> {
     let mut tasks: BTreeMap<usize, Vec<Task<'_>>> = BTreeMap::new();
     for (labels, group) in &run.source.groups {
-        let reason = match (&group.doubt, place(&fleet.router, labels)) {
-            (None, Some(place)) => {
-                tasks.entry(place.owner).or_default().push(Task { group, path: place.path, pushes: 0 });
-                continue;
+        match locate_group(&fleet.router, group) {
+            Ok(location) => {
+                tasks.entry(location.owner).or_default().push(Task { group, path: location.path, pushes: 0 });
             }
-            (Some(doubt), _) => doubt.clone(),
-            (None, None) => "no push path leads to its labels by these settings (utf8_names?)".to_owned(),
-        };
-        report.add(labels, None, Outcome::Kept(reason));
+            Err(reason) => report.add(labels, None, DrainResult::Kept(reason)),
+        }
     }
     tasks
 }
@@ -158,9 +136,9 @@ fn look_again(
     report: &mut Report,
 ) -> anyhow::Result<()> {
     let deleted = !run.options.keep && !run.options.dry_run;
-    let pending = |group: &Group<IgnoredAny>| {
+    let pending = |group: &StoredGroup<IgnoredAny>| {
         let before = run.source.groups.get(&group.labels).filter(|_| over.contains(&group.labels));
-        deleted && before.is_some_and(|before| Mark::of(before) == Mark::of(group))
+        deleted && before.is_some_and(|before| PushTimes::of(before) == PushTimes::of(group))
     };
     let mut groups = run.gateway.groups()?;
     for _ in 0..LOOKS {
@@ -174,12 +152,12 @@ fn look_again(
     let told: BTreeSet<_> = report.kept.iter().map(|kept| kept.labels.clone()).collect();
     let expected = |labels: &Labels| told.contains(labels) || (!deleted && over.contains(labels));
     for group in groups.iter().filter(|group| !expected(&group.labels)) {
-        let owner = place(&fleet.router, &group.labels).map(|place| place.owner);
+        let owner = locate(&fleet.router, &group.labels).map(|location| location.owner);
         let name = owner
             .and_then(|owner| fleet.router.config().members.get(owner))
             .map(|member| member.name.as_str());
         let reason = "it was pushed to meanwhile; run again when nobody pushes to this gateway any more";
-        report.add(&group.labels, name, Outcome::Kept(reason.to_owned()));
+        report.add(&group.labels, name, DrainResult::Kept(reason.to_owned()));
     }
     Ok(())
 }

@@ -4,29 +4,49 @@
 //! A group that the owner lacks is pushed to it in one round; only a later round, which finds it there with the same
 //! bytes, deletes it at its source. So a run can end anywhere, and the next one goes on from what it finds.
 
+use std::cell::Cell;
 use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
 
-use crate::cleanup::delete_batch::DECISION_MAX;
-use crate::command::drain::gateway_state::{Groups, Holding, Told};
-use crate::command::drain::next_step::{Step, step};
-use crate::command::drain::report::Outcome;
-use crate::command::drain::run::{Options, Run};
+use super::gateway_state::{GatewayState, Groups, ListedGroup};
+use super::next_step::{Step, next_step};
+use super::report::DrainResult;
+use crate::cleanup::delete_batch::MAX_DECISION_AGE;
+use crate::cleanup::safety_check::SafetyCheck;
+use crate::fleet::survey::read_push_times;
 use crate::gateway::client::{Gateway, Pushed};
 use crate::gateway::exposition;
-use crate::gateway::push_times::Mark;
-use crate::gateway::push_times::Marks;
+use crate::gateway::push_times::{GatewayPushTimes, PushTimes};
 
 /// How often a group is pushed that the owner takes and then does not hold.
-const PUSHES_MAX: u32 = 3;
+const MAX_PUSHES: u32 = 3;
 /// How many rounds in a row may be too slow to act upon.
-const SLOW_MAX: u32 = 6;
+const MAX_SLOW_ROUNDS: u32 = 6;
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Options {
+    /// Delete nothing on the gateway that is drained.
+    pub(crate) keep: bool,
+    /// Only say what would be done.
+    pub(crate) dry_run: bool,
+}
+
+/// What all parts of one drain need.
+pub(super) struct Run<'s> {
+    pub(super) gateway: &'s Gateway,
+    pub(super) source: &'s GatewayState,
+    pub(super) options: Options,
+    pub(super) safety: &'s SafetyCheck,
+    /// Called with how many groups are done with, of how many.
+    pub(super) progress: &'s dyn Fn(usize, usize),
+    pub(super) finished: Cell<usize>,
+}
 
 /// A group on its way.
 pub(super) struct Task<'s> {
-    pub(super) group: &'s Told,
+    pub(super) group: &'s ListedGroup,
     /// Push path of the group, with the prefix.
     pub(super) path: String,
     pub(super) pushes: u32,
@@ -36,20 +56,20 @@ pub(super) struct Task<'s> {
 struct Fresh {
     /// Before the first byte was asked for.
     began: Instant,
-    owner: Holding,
-    marks: Marks,
+    owner: GatewayState,
+    push_times: GatewayPushTimes,
 }
 
 impl Fresh {
     fn is_old(&self) -> bool {
-        self.began.elapsed() > DECISION_MAX
+        self.began.elapsed() > MAX_DECISION_AGE
     }
 }
 
 /// What became of a group in a round.
-enum Turn {
+enum RoundResult {
     /// It is done with.
-    Over(Outcome),
+    Over(DrainResult),
     /// It was pushed to the owner; the next round sees whether it is there.
     Pushed,
     /// What was read is from both sides of a push.
@@ -64,7 +84,7 @@ pub(super) fn carry<'s>(
     owner: &Gateway,
     start_time: &str,
     mut tasks: Vec<Task<'s>>,
-) -> Vec<(Task<'s>, Outcome)> {
+) -> Vec<(Task<'s>, DrainResult)> {
     let mut over = Vec::new();
     let mut slow = 0;
     // What the owner's API told, as long as that is good for something: it costs as much as the exposition.
@@ -74,7 +94,7 @@ pub(super) fn carry<'s>(
             Ok(fresh) => fresh,
             Err(error) => {
                 let reason = format!("{error:#}");
-                over.extend(tasks.drain(..).map(|task| (task, Outcome::Kept(reason.clone()))));
+                over.extend(tasks.drain(..).map(|task| (task, DrainResult::Kept(reason.clone()))));
                 break;
             }
         };
@@ -83,28 +103,29 @@ pub(super) fn carry<'s>(
         let (mut pushed, mut unclear) = (false, false);
         for mut task in std::mem::take(&mut tasks) {
             match turn(run, owner, &fresh, &mut task) {
-                Turn::Over(outcome) => {
-                    run.progress.inc(1);
+                RoundResult::Over(outcome) => {
+                    run.finished.set(run.finished.get() + 1);
+                    (run.progress)(run.finished.get(), run.source.groups.len());
                     over.push((task, outcome));
                     continue;
                 }
-                Turn::Pushed => pushed = true,
-                Turn::Unclear => unclear = true,
-                Turn::TooLate => {}
+                RoundResult::Pushed => pushed = true,
+                RoundResult::Unclear => unclear = true,
+                RoundResult::TooLate => {}
             }
             tasks.push(task);
         }
         // It does not know the groups that were pushed just now.
         told = (!pushed && !unclear).then_some(fresh.owner.groups);
         slow = if pushed || tasks.len() < before { 0 } else { slow + 1 };
-        if slow == SLOW_MAX {
+        if slow == MAX_SLOW_ROUNDS {
             let reason = format!(
                 "reading both gateways takes {} ms, and a decision may be {} ms old; or its owner is pushed to all the \
                  time. Run again when they are less busy",
                 took.as_millis(),
-                DECISION_MAX.as_millis()
+                MAX_DECISION_AGE.as_millis()
             );
-            over.extend(tasks.drain(..).map(|task| (task, Outcome::Kept(reason.clone()))));
+            over.extend(tasks.drain(..).map(|task| (task, DrainResult::Kept(reason.clone()))));
         }
     }
     over
@@ -112,84 +133,90 @@ pub(super) fn carry<'s>(
 
 fn read(run: &Run<'_>, owner: &Gateway, start_time: &str, told: Option<Groups>) -> anyhow::Result<Fresh> {
     if !run.options.dry_run {
-        run.guard.check().context("run the same command again")?;
+        run.safety.check().context("run the same command again")?;
     }
     let began = Instant::now();
-    let (marks, owner_holding) = thread::scope(|scope| {
-        let marks = scope.spawn(|| {
-            let now = run.gateway.status()?;
-            let (source, same) = (run.source, now.clock.goes_as(&run.source.clock));
-            ensure!(
-                now.start_time == source.start_time,
-                "the gateway that is drained was restarted; run again"
-            );
-            ensure!(same, "the clock of the gateway that is drained, or of this machine, was set; run again");
-            run.gateway.marks()
-        });
-        let holding = Holding::read(owner, told).context("the owner");
-        (marks.join(), holding)
+    let (gateway, source) = (run.gateway, run.source);
+    let (push_times, owner_state) = thread::scope(|scope| {
+        let push_times = scope.spawn(|| reread_source(gateway, source));
+        let owner_state = GatewayState::read(owner, told).context("the owner");
+        (push_times.join(), owner_state)
     });
-    let Ok(marks) = marks else { bail!("reading the gateway that is drained failed") };
-    let owner = owner_holding?;
+    let Ok(push_times) = push_times else { bail!("reading the gateway that is drained failed") };
+    let owner = owner_state?;
     ensure!(owner.start_time == start_time, "the owner was restarted; run again");
-    Ok(Fresh { began, owner, marks: marks? })
+    Ok(Fresh { began, owner, push_times: push_times? })
 }
 
-fn turn(run: &Run<'_>, owner: &Gateway, fresh: &Fresh, task: &mut Task<'_>) -> Turn {
+fn reread_source(gateway: &Gateway, source: &GatewayState) -> anyhow::Result<GatewayPushTimes> {
+    let now = gateway.status()?;
+    ensure!(now.start_time == source.start_time, "the gateway that is drained was restarted; run again");
+    ensure!(
+        now.clock.goes_as(&source.clock),
+        "the clock of the gateway that is drained, or of this machine, was set; run again"
+    );
+    read_push_times(gateway)
+}
+
+fn turn(run: &Run<'_>, owner: &Gateway, fresh: &Fresh, task: &mut Task<'_>) -> RoundResult {
     let Options { keep, dry_run } = run.options;
-    if !dry_run && (fresh.is_old() || run.guard.interrupted()) {
-        return Turn::TooLate;
+    if !dry_run && (fresh.is_old() || run.safety.interrupted()) {
+        return RoundResult::TooLate;
     }
-    match fresh.marks.get(&task.group.labels) {
-        None => return Turn::Over(Outcome::Gone),
-        mark if mark != Mark::of(task.group) => {
+    match fresh.push_times.get(&task.group.labels) {
+        None => return RoundResult::Over(DrainResult::Gone),
+        mark if mark != PushTimes::of(task.group) => {
             let reason = "it was pushed to again on the gateway that is drained; run again";
-            return Turn::Over(Outcome::Kept(reason.to_owned()));
+            return RoundResult::Over(DrainResult::Kept(reason.to_owned()));
         }
         Some(_) => {}
     }
-    match step(run.source, task.group, &fresh.owner) {
-        Step::Keep(reason) => Turn::Over(Outcome::Kept(reason)),
-        Step::Again => Turn::Unclear,
-        Step::Held if keep || dry_run => Turn::Over(held(task)),
+    match next_step(run.source, task.group, &fresh.owner) {
+        Step::Keep(reason) => RoundResult::Over(DrainResult::Kept(reason)),
+        Step::Retry => RoundResult::Unclear,
+        Step::Held if keep || dry_run => RoundResult::Over(held(task)),
         Step::Held => delete(run, fresh, task),
-        Step::Carry(_) if dry_run => Turn::Over(Outcome::Carried),
+        Step::Carry(_) if dry_run => RoundResult::Over(DrainResult::Carried),
         Step::Carry(names) => push(run, owner, fresh, task, &names),
     }
 }
 
-fn held(task: &Task<'_>) -> Outcome {
+fn held(task: &Task<'_>) -> DrainResult {
     match task.pushes {
-        _ if task.group.is_stub() => Outcome::Stub,
-        0 => Outcome::Held,
-        _ => Outcome::Carried,
+        _ if task.group.is_stub() => DrainResult::Stub,
+        0 => DrainResult::Held,
+        _ => DrainResult::Carried,
     }
 }
 
-fn delete(run: &Run<'_>, fresh: &Fresh, task: &Task<'_>) -> Turn {
+fn delete(run: &Run<'_>, fresh: &Fresh, task: &Task<'_>) -> RoundResult {
     if fresh.is_old() {
-        return Turn::TooLate;
+        return RoundResult::TooLate;
     }
-    Turn::Over(match run.gateway.delete(&task.path) {
+    RoundResult::Over(match run.gateway.delete(&task.path) {
         Ok(()) => held(task),
-        Err(error) => Outcome::Kept(format!("its owner holds it; it could not be deleted here: {error:#}")),
+        Err(error) => {
+            DrainResult::Kept(format!("its owner holds it; it could not be deleted here: {error:#}"))
+        }
     })
 }
 
-fn push(run: &Run<'_>, owner: &Gateway, fresh: &Fresh, task: &mut Task<'_>, names: &[String]) -> Turn {
-    if task.pushes == PUSHES_MAX {
+fn push(run: &Run<'_>, owner: &Gateway, fresh: &Fresh, task: &mut Task<'_>, names: &[String]) -> RoundResult {
+    if task.pushes == MAX_PUSHES {
         let reason = "its owner took it and does not hold it; look at the owner's log, then run again";
-        return Turn::Over(Outcome::Kept(reason.to_owned()));
+        return RoundResult::Over(DrainResult::Kept(reason.to_owned()));
     }
     let Some(body) = body(run.source, task.group, names) else {
-        return Turn::Over(Outcome::Kept("it has a type that this version does not know".to_owned()));
+        return RoundResult::Over(DrainResult::Kept(
+            "it has a type that this version does not know".to_owned(),
+        ));
     };
     if fresh.is_old() {
-        return Turn::TooLate;
+        return RoundResult::TooLate;
     }
     task.pushes += 1;
     match owner.post(&task.path, body) {
-        Ok(Pushed::Taken) => Turn::Pushed,
+        Ok(Pushed::Taken) => RoundResult::Pushed,
         Ok(Pushed::Refused(words)) => {
             let stub = if fresh.owner.groups.contains_key(&task.group.labels) {
                 Ok(())
@@ -197,14 +224,17 @@ fn push(run: &Run<'_>, owner: &Gateway, fresh: &Fresh, task: &mut Task<'_>, name
                 remove_stub(owner, task)
             };
             let left = stub.err().map(|error| format!("; an empty group may be left there: {error:#}"));
-            Turn::Over(Outcome::Kept(format!("its owner refuses it: {words}{}", left.unwrap_or_default())))
+            RoundResult::Over(DrainResult::Kept(format!(
+                "its owner refuses it: {words}{}",
+                left.unwrap_or_default()
+            )))
         }
-        Err(error) => Turn::Over(Outcome::Kept(format!("its owner: {error:#}"))),
+        Err(error) => RoundResult::Over(DrainResult::Kept(format!("its owner: {error:#}"))),
     }
 }
 
 /// The families as they were on the leaving gateway.
-fn body(source: &Holding, group: &Told, names: &[String]) -> Option<Vec<u8>> {
+fn body(source: &GatewayState, group: &ListedGroup, names: &[String]) -> Option<Vec<u8>> {
     let families = names.iter().map(|name| {
         let family = group.families.get(name)?;
         let metrics = source.values(name, family)?.into_values().cloned().collect();
@@ -218,7 +248,7 @@ fn remove_stub(owner: &Gateway, task: &Task<'_>) -> anyhow::Result<()> {
     let groups = owner.groups()?;
     if groups
         .iter()
-        .any(|group| group.labels == task.group.labels && group.doubt.is_none() && group.is_stub())
+        .any(|group| group.labels == task.group.labels && group.ambiguity.is_none() && group.is_stub())
     {
         owner.delete(&task.path)?;
     }

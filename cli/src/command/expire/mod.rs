@@ -1,22 +1,17 @@
 //! `pushring expire`.
 
-pub mod rules;
+pub(crate) mod report;
+pub(crate) mod rules;
 
 use std::time::Duration;
 
-use crate::cleanup::guard::{Guard, GuardArgs};
-use crate::cleanup::plan::deleted;
-use crate::command::expire::rules as expire;
-use crate::command::expire::rules::{JobRule, Report, Rules};
-use crate::error::BadInput;
+use crate::cleanup::safety_check::{SafetyArgs, SafetyCheck};
+use crate::error::{BadInput, ExitStatus};
 use crate::fleet::source::FleetArgs;
 use crate::gateway::pool::{GatewayArgs, Gateways};
-use crate::output;
-use crate::output::Output;
+use crate::output::{self, Output};
 use anyhow::ensure;
-
-use super::Outcome;
-use super::delete::copies_text;
+use rules::{JobRule, Rules};
 
 /// Delete groups whose last push is long ago
 ///
@@ -34,9 +29,9 @@ Examples:
   pushring expire --config live/ring.yaml --after 24h --dry-run
   pushring expire --config live/ring.yaml --after 24h --job 'backup-.*=8days' --job 'inventory=never'
   pushring expire --config live/ring.yaml --job 'ci-.*=1h' --output json")]
-pub(crate) struct Expire {
+pub(crate) struct ExpireArgs {
     /// Delete a group whose last push is that long ago; without it, only the jobs of --job expire
-    #[arg(long, value_name = "TIME", value_parser = expire::limit)]
+    #[arg(long, value_name = "TIME", value_parser = rules::limit)]
     after: Option<Duration>,
     /// Another time for jobs that match as a whole, or never; may be repeated, the first that matches decides. What
     /// stands after the last = is the time
@@ -51,44 +46,32 @@ pub(crate) struct Expire {
     #[command(flatten)]
     fleet: FleetArgs,
     #[command(flatten)]
-    guard: GuardArgs,
+    safety: SafetyArgs,
     #[command(flatten)]
     gateways: GatewayArgs,
 }
 
-impl Expire {
-    pub(crate) fn run(self) -> anyhow::Result<Outcome> {
-        let rules = Rules { after: self.after, jobs: self.jobs };
+impl ExpireArgs {
+    pub(crate) fn run(self) -> anyhow::Result<ExitStatus> {
+        let limits = Rules { after: self.after, jobs: self.jobs };
         ensure!(
-            rules.after.is_some() || !rules.jobs.is_empty(),
+            limits.after.is_some() || !limits.jobs.is_empty(),
             BadInput("nothing expires; give --after TIME, --job REGEX=TIME, or both".to_owned())
         );
         let source = self.fleet.source()?;
         let report = if self.dry_run {
             let fleet = source.read()?;
-            expire::dry_run(&fleet, &Gateways::new(&self.gateways, fleet.router.config())?, &rules)
+            rules::dry_run(&fleet, &Gateways::new(&self.gateways, fleet.router.config())?, &limits)
         } else {
-            let mut guard = Guard::new(&self.guard, source)?;
-            let fleet = guard.settled(output::settling)?;
+            let mut safety = SafetyCheck::new(&self.safety, source)?;
+            let fleet = safety.wait_until_settled(output::settling)?;
             let gateways = Gateways::new(&self.gateways, fleet.router.config())?;
             let bar = output::progress("deleting");
-            let report = expire::pass(&fleet, &gateways, &guard, &rules, output::advance(&bar));
+            let report = rules::pass(&fleet, &gateways, &safety, &limits, output::advance(&bar));
             bar.finish_and_clear();
             report
         };
-        output::show(self.output, &report, text)?;
-        Ok(Outcome::found(report.is_unfinished()))
+        output::show(self.output, &report, report::text)?;
+        Ok(ExitStatus::found(report.is_unfinished()))
     }
-}
-
-fn text(report: &Report) -> String {
-    let deleted = deleted(&report.groups);
-    let verb = if report.dry_run { "would be deleted" } else { "deleted" };
-    format!(
-        "{}{}{} fresh, {deleted} {verb}, {} kept",
-        copies_text(&report.groups, report.dry_run),
-        output::unreadable(&report.unreadable),
-        report.fresh,
-        report.groups.len() - deleted
-    )
 }

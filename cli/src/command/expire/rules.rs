@@ -4,47 +4,42 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use regex::Regex;
-use serde::Serialize;
 use serde::de::IgnoredAny;
 
-use crate::cleanup::guard::Guard;
-use crate::cleanup::plan::{Copy, Plan, Verdict, deleted, idle, unknown_age};
-use crate::command::sweep::pass::{Unreadable, unreadable};
+use super::report::Report;
+use crate::cleanup::copy::{Age, KeepReason};
+use crate::cleanup::delete_batch;
+use crate::cleanup::plan::{DeletionPlan, Selection, age, delete_by_age};
+use crate::cleanup::safety_check::SafetyCheck;
 use crate::fleet::group_filter::{is_older, whole};
 use crate::fleet::source::Fleet;
-use crate::fleet::survey::{Contents, Survey};
-use crate::gateway::api::Group;
+use crate::fleet::survey::{Groups, NO_PUSH_TIME, Survey};
+use crate::gateway::api::StoredGroup;
 use crate::gateway::pool::Gateways;
 
-/// When groups expire.
 #[derive(Clone, Debug, Default)]
-pub struct Rules {
+pub(crate) struct Rules {
     /// For jobs that no other rule takes; none: these never expire.
-    pub after: Option<Duration>,
+    pub(crate) after: Option<Duration>,
     /// The first whose job matches as a whole decides.
-    pub jobs: Vec<JobRule>,
+    pub(crate) jobs: Vec<JobRule>,
 }
 
 /// When the groups of some jobs expire.
 #[derive(Clone, Debug)]
-pub struct JobRule {
+pub(crate) struct JobRule {
     job: Regex,
-    /// None: never.
+    /// `None`: never.
     after: Option<Duration>,
 }
 
-/// What was found and done.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Report {
-    /// Nothing was touched.
-    pub dry_run: bool,
-    /// How many copies of groups are not due: too young, or of a job that never expires.
-    pub fresh: usize,
-    /// Copies that are due, or of which that cannot be told, and what became of them.
-    pub groups: Vec<Copy>,
-    /// Gateways about which nothing can be told, and why.
-    pub unreadable: Vec<Unreadable>,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    Yes,
+    No,
+    Unknown,
 }
 
 impl JobRule {
@@ -52,7 +47,7 @@ impl JobRule {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let (job, after) = text.rsplit_once('=').ok_or("allowed: REGEX=TIME, such as backup-.*=7days")?;
         let after = if after == "never" { None } else { Some(limit(after)?) };
         Ok(Self { job: whole(job).map_err(|error| error.to_string())?, after })
@@ -63,7 +58,7 @@ impl JobRule {
 ///
 /// # Errors
 /// What is wrong with it; 0 is no limit, and would delete everything.
-pub fn limit(text: &str) -> Result<Duration, String> {
+pub(crate) fn limit(text: &str) -> Result<Duration, String> {
     let after = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if after.is_zero() {
         return Err("found 0, allowed is a time above 0, or in --job REGEX=never".to_owned());
@@ -77,51 +72,62 @@ impl Rules {
         rule.map_or(self.after, |rule| rule.after)
     }
 
-    fn judge(&self, contents: &Contents, group: &Group<IgnoredAny>) -> Verdict {
+    fn plan<'s>(&self, fleet: &Fleet, survey: &'s Survey) -> DeletionPlan<'s, Age> {
+        DeletionPlan::new(survey, |on, groups, group| match self.judge(groups, group) {
+            Due::No => Selection::Skip,
+            Due::Yes => delete_by_age(&fleet.router, (on, groups), group),
+            Due::Unknown => Selection::Keep(age(groups, group), KeepReason::Uncertain(unknown_age(group))),
+        })
+    }
+
+    fn judge(&self, groups: &Groups, group: &StoredGroup<IgnoredAny>) -> Due {
         // Where the job cannot be told, any rule might be the one.
         let job = group.labels.get("job").map_or("", String::as_str);
-        let Some(after) = self.after(job) else { return Verdict::Pass };
-        let idle = idle(contents, group);
-        if idle.is_none() {
-            Verdict::Keep(unknown_age(group))
-        } else if is_older(idle, after) {
-            Verdict::Go
-        } else {
-            Verdict::Pass
+        let Some(after) = self.after(job) else { return Due::No };
+        match idle(groups, group) {
+            None => Due::Unknown,
+            idle if is_older(idle, after) => Due::Yes,
+            _ => Due::No,
         }
     }
 }
 
-impl Report {
-    /// Whether something is left to do.
-    #[must_use]
-    pub fn is_unfinished(&self) -> bool {
-        let done = if self.dry_run { 0 } else { deleted(&self.groups) };
-        self.groups.len() > done || self.unreadable.iter().any(|gateway| gateway.on_ring)
-    }
-}
-
 /// Deletes once what is due. `progress` is told how many copies are decided, of how many.
-#[must_use]
-pub fn pass(
+pub(crate) fn pass(
     fleet: &Fleet,
     gateways: &Gateways,
-    guard: &Guard,
+    safety: &SafetyCheck,
     rules: &Rules,
     progress: impl Fn(usize, usize),
 ) -> Report {
     let survey = Survey::read(gateways, fleet);
-    let plan = Plan::new(&fleet.router, &survey, |contents, group| rules.judge(contents, group));
-    let (fresh, unreadable) = (plan.passed, unreadable(&survey));
-    Report { dry_run: false, fresh, groups: plan.remove(gateways, guard, progress), unreadable }
+    let plan = rules.plan(fleet, &survey);
+    let fresh = plan.skipped;
+    let results = delete_batch::remove(gateways, &survey, &plan.removals, || safety.check(), progress);
+    Report { dry_run: false, fresh, groups: plan.finish(results), unreadable: survey.unreadable() }
 }
 
 /// What [`pass`] would do.
-#[must_use]
-pub fn dry_run(fleet: &Fleet, gateways: &Gateways, rules: &Rules) -> Report {
+pub(crate) fn dry_run(fleet: &Fleet, gateways: &Gateways, rules: &Rules) -> Report {
     let survey = Survey::read(gateways, fleet);
-    let plan = Plan::new(&fleet.router, &survey, |contents, group| rules.judge(contents, group));
-    Report { dry_run: true, fresh: plan.passed, groups: plan.copies, unreadable: unreadable(&survey) }
+    let plan = rules.plan(fleet, &survey);
+    Report { dry_run: true, fresh: plan.skipped, groups: plan.copies, unreadable: survey.unreadable() }
+}
+
+/// Why a group stays whose age has to be known.
+fn unknown_age(group: &StoredGroup<IgnoredAny>) -> String {
+    group.ambiguity.clone().unwrap_or_else(|| {
+        let reason = if group.is_stub() { "no push to it was ever taken" } else { NO_PUSH_TIME };
+        format!("its age is unknown: {reason}")
+    })
+}
+
+/// How long ago the last push was, taken or refused, by the clock of its gateway. `None` where the last one that was
+/// taken cannot be told.
+fn idle(groups: &Groups, group: &StoredGroup<IgnoredAny>) -> Option<SignedDuration> {
+    let taken = groups.age(group)?;
+    let refused = group.last_refusal().map(|refused| groups.status.clock.age(refused));
+    Some(refused.map_or(taken, |refused| taken.min(refused)))
 }
 
 #[cfg(test)]
@@ -135,7 +141,7 @@ mod tests {
 
     /// What becomes of a group with a limit of an hour: minutes since the last push taken and the last refused (none:
     /// never), on a gateway whose clock is 10 minutes ahead.
-    fn judged(taken: Option<i64>, refused: Option<i64>) -> &'static str {
+    fn judged(taken: Option<i64>, refused: Option<i64>) -> Due {
         let now = Timestamp::now();
         let ahead = SignedDuration::from_mins(10);
         let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&(now + ahead));
@@ -147,27 +153,23 @@ mod tests {
         };
         let group = json!({"labels": {"job": "j"}, "last_push_successful": true,
             "push_time_seconds": gauge(taken), "push_failure_time_seconds": gauge(refused)});
-        let contents = Contents {
+        let groups = Groups {
             status: Status { start_time: String::new(), clock },
             took: Duration::ZERO,
-            groups: vec![serde_json::from_value(group).unwrap()],
+            all: vec![serde_json::from_value(group).unwrap()],
         };
         let rules = Rules { after: Some(Duration::from_secs(3600)), jobs: Vec::new() };
-        match rules.judge(&contents, &contents.groups[0]) {
-            Verdict::Go => "go",
-            Verdict::Pass => "pass",
-            Verdict::Keep(_) => "keep",
-        }
+        rules.judge(&groups, &groups.all[0])
     }
 
     #[test]
     fn the_last_push_decides_also_one_that_was_refused() {
-        assert_eq!(judged(Some(61), None), "go");
-        assert_eq!(judged(Some(59), None), "pass");
-        assert_eq!(judged(Some(61), Some(59)), "pass", "who pushes is there");
-        assert_eq!(judged(Some(59), Some(61)), "pass");
-        assert_eq!(judged(Some(70), Some(61)), "go");
-        assert_eq!(judged(None, Some(61)), "keep", "no push was ever taken");
+        assert_eq!(judged(Some(61), None), Due::Yes);
+        assert_eq!(judged(Some(59), None), Due::No);
+        assert_eq!(judged(Some(61), Some(59)), Due::No, "who pushes is there");
+        assert_eq!(judged(Some(59), Some(61)), Due::No);
+        assert_eq!(judged(Some(70), Some(61)), Due::Yes);
+        assert_eq!(judged(None, Some(61)), Due::Unknown, "no push was ever taken");
     }
 
     #[test]

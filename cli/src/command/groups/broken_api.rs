@@ -1,29 +1,21 @@
 //! Which group makes a gateway break off the answer of its API: the Pushgateway 1.11 falls over a group whose
 //! `push_failure_time_seconds`, its own gauge, was pushed without a value. Scrapes go on; nothing else can be told.
 
-use std::collections::BTreeSet;
-
-use crate::gateway::api::{Labels, PUSH_FAILED, PUSH_TIME};
+use crate::gateway::api::Labels;
 use crate::gateway::client::Gateway;
 use crate::gateway::exposition::families;
+use crate::gateway::push_times::own_gauges;
 
 /// The labels of groups that have a time of the last push but none of the last refusal, as the exposition tells them.
 ///
 /// # Errors
 /// The exposition cannot be read to its end.
 pub(super) fn silencing(gateway: &Gateway) -> anyhow::Result<Vec<Labels>> {
-    let mut gauges = [BTreeSet::new(), BTreeSet::new()];
-    for family in families(gateway.exposition()?) {
-        let family = family?;
-        let Some(gauge) = [PUSH_TIME, PUSH_FAILED].iter().position(|name| family.name() == *name) else {
-            continue;
-        };
-        for metric in family.metrics() {
-            gauges[gauge].insert(metric?.labels);
-        }
-    }
-    let [pushed, refused] = gauges;
-    Ok(pushed.difference(&refused).cloned().collect())
+    let [pushed, mut refused] = own_gauges(families(gateway.exposition()?))?;
+    let mut labels: Vec<Labels> =
+        pushed.into_keys().filter(|labels| refused.remove(labels).is_none()).collect();
+    labels.sort_unstable();
+    Ok(labels)
 }
 
 /// The groups that these may be the labels of: the exposition adds `instance=""` where there is no instance.

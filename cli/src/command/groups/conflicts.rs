@@ -10,8 +10,7 @@ use std::collections::BTreeMap;
 use pushring_router::Config;
 use serde::Serialize;
 
-use crate::command::sweep::pass::{Unreadable, unreadable};
-use crate::fleet::survey::{Reading, Survey};
+use crate::fleet::survey::{GatewaySurvey, Survey, Unreadable};
 use crate::gateway::api::{Labels, PUSH_FAILED};
 use crate::gateway::client::Gateway;
 use crate::gateway::pool::Gateways;
@@ -22,95 +21,87 @@ use super::{broken_api, culprits, scrape_error};
 /// How often a gateway is asked whose answer tells nobody who is to blame.
 const ATTEMPTS: usize = 5;
 
-/// What was found.
 #[derive(Clone, Debug, Serialize)]
-pub struct Report {
-    /// How many gateways were asked.
-    pub gateways: usize,
+pub(crate) struct Report {
+    pub(crate) gateways: usize,
     /// Families with more than one type, by name.
-    pub conflicts: Vec<Conflict>,
+    pub(crate) conflicts: Vec<Conflict>,
     /// Gateways whose `/metrics` answers 500, or whose API breaks off because of a group.
-    pub poisoned: Vec<Poisoned>,
+    pub(crate) poisoned: Vec<Poisoned>,
     /// Gateways about whose groups nothing can be told, and why; one of them may be poisoned too.
-    pub unreadable: Vec<Unreadable>,
+    pub(crate) unreadable: Vec<Unreadable>,
 }
 
 /// A family that has more than one type.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Conflict {
-    /// Its name.
-    pub family: String,
+pub(crate) struct Conflict {
+    pub(crate) family: String,
     /// Who has it with which type, by type, then by gateway.
-    pub holders: Vec<Holder>,
+    pub(crate) holders: Vec<Holder>,
 }
 
 /// Groups on one gateway that have a family with the same type.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Holder {
-    /// `COUNTER`, `GAUGE`, …
+pub(crate) struct Holder {
     #[serde(rename = "type")]
-    pub kind: String,
+    pub(crate) kind: String,
     /// Name of the gateway.
-    pub on: String,
+    pub(crate) on: String,
     /// How many groups these are.
-    pub groups: usize,
+    pub(crate) groups: usize,
     /// The labels of one of them.
-    pub example: Labels,
+    pub(crate) example: Labels,
 }
 
 /// A gateway that is poisoned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Poisoned {
-    /// Its name.
-    pub gateway: String,
+pub(crate) struct Poisoned {
+    pub(crate) gateway: String,
     /// Whether it is on the ring.
-    pub on_ring: bool,
+    pub(crate) on_ring: bool,
     /// The first of its complaints, in its words; or why its API cannot be read.
-    pub error: String,
+    pub(crate) error: String,
     /// How many complaints there are.
-    pub errors: usize,
+    pub(crate) errors: usize,
     /// The groups that are to blame. Empty where its answers do not tell.
-    pub culprits: Vec<Culprit>,
+    pub(crate) culprits: Vec<Culprit>,
 }
 
 /// A group that poisons its gateway.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Culprit {
+pub(crate) struct Culprit {
     /// Its labels; U+FFFD stands for each byte that is not UTF-8.
-    pub labels: Labels,
-    /// What is wrong with it.
-    pub reason: String,
+    pub(crate) labels: Labels,
+    pub(crate) reason: String,
     /// The command that deletes it, straight at its gateway, to the byte.
-    pub mend: String,
+    pub(crate) mend: String,
 }
 
 impl Report {
     /// Looks for both. Asks each gateway for its `/metrics`.
-    #[must_use]
-    pub fn new(gateways: &Gateways, config: &Config, survey: &Survey, curl: &Curl) -> Self {
-        let poisoned = gateways.each(&survey.gateways, |reading| {
+    pub(crate) fn new(gateways: &Gateways, config: &Config, survey: &Survey, curl: &Curl) -> Self {
+        let poisoned = gateways.each(&survey.gateways, |surveyed| {
             // A gateway goes through its groups in another order each time, and so does what it complains of.
-            let mut answers = (0..ATTEMPTS).map_while(|_| ask(reading, config, curl));
+            let mut answers = (0..ATTEMPTS).map_while(|_| ask(surveyed, config, curl));
             let first = answers.next()?;
             let (error, errors, culprits) = if first.2.is_empty() {
                 answers.find(|(.., culprits)| !culprits.is_empty()).unwrap_or(first)
             } else {
                 first
             };
-            let gateway = reading.gateway.name().to_owned();
-            Some(Poisoned { gateway, on_ring: reading.on_ring, error, errors, culprits })
+            let gateway = surveyed.gateway.name().to_owned();
+            Some(Poisoned { gateway, on_ring: surveyed.on_ring, error, errors, culprits })
         });
         Self {
             gateways: survey.gateways.len(),
             conflicts: conflicts(survey),
             poisoned: poisoned.into_iter().flatten().collect(),
-            unreadable: unreadable(survey),
+            unreadable: survey.unreadable(),
         }
     }
 
     /// Whether somebody has to do something.
-    #[must_use]
-    pub fn is_bad(&self) -> bool {
+    pub(crate) fn is_bad(&self) -> bool {
         let unreadable = self.unreadable.iter().any(|gateway| gateway.on_ring);
         unreadable || !self.conflicts.is_empty() || !self.poisoned.is_empty()
     }
@@ -118,10 +109,10 @@ impl Report {
 
 /// What a gateway complains of, how many complaints that are, who is to blame. `None` where it is fine, or where nothing
 /// can be told: then it is among the unreadable.
-fn ask(reading: &Reading, config: &Config, curl: &Curl) -> Option<(String, usize, Vec<Culprit>)> {
-    match reading.gateway.scrape_error().ok()? {
-        Some(answer) => Some(failing(&reading.gateway, &answer, config, curl)),
-        None => silent(reading, config, curl),
+fn ask(surveyed: &GatewaySurvey, config: &Config, curl: &Curl) -> Option<(String, usize, Vec<Culprit>)> {
+    match surveyed.gateway.scrape_error().ok()? {
+        Some(answer) => Some(failing(&surveyed.gateway, &answer, config, curl)),
+        None => silent(surveyed, config, curl),
     }
 }
 
@@ -140,17 +131,17 @@ fn failing(gateway: &Gateway, answer: &str, config: &Config, curl: &Curl) -> (St
 }
 
 /// The same of one whose API breaks off. `None` where its API is fine, or where that has another reason.
-fn silent(reading: &Reading, config: &Config, curl: &Curl) -> Option<(String, usize, Vec<Culprit>)> {
-    let error = reading.known().err()?.to_owned();
+fn silent(surveyed: &GatewaySurvey, config: &Config, curl: &Curl) -> Option<(String, usize, Vec<Culprit>)> {
+    let error = surveyed.groups().err()?.to_owned();
     let culprit = |exposed: Labels| {
         let urls: Vec<String> = broken_api::spellings(&exposed)
             .iter()
-            .map(|labels| reading.gateway.push_url(&culprits::path(&config.path_prefix, labels)))
+            .map(|labels| surveyed.gateway.push_url(&culprits::path(&config.path_prefix, labels)))
             .collect();
         let reason = format!("{PUSH_FAILED} was pushed without a value");
         Culprit { labels: exposed, reason, mend: curl.delete(&urls) }
     };
-    let culprits: Vec<_> = broken_api::silencing(&reading.gateway).ok()?.into_iter().map(culprit).collect();
+    let culprits: Vec<_> = broken_api::silencing(&surveyed.gateway).ok()?.into_iter().map(culprit).collect();
     (!culprits.is_empty()).then_some((error, culprits.len(), culprits))
 }
 
@@ -159,12 +150,10 @@ type Holders<'s> = BTreeMap<(&'s str, usize), (usize, &'s Labels)>;
 
 fn conflicts(survey: &Survey) -> Vec<Conflict> {
     let mut families: BTreeMap<&str, Holders<'_>> = BTreeMap::new();
-    for (on, reading) in survey.gateways.iter().enumerate() {
-        for group in reading.known().map_or(&[][..], |contents| &contents.groups) {
-            for (name, family) in &group.families {
-                let holders = families.entry(name).or_default();
-                holders.entry((&family.kind, on)).or_insert((0, &group.labels)).0 += 1;
-            }
+    for (on, _, group) in survey.copies() {
+        for (name, family) in &group.families {
+            let holders = families.entry(name).or_default();
+            holders.entry((&family.kind, on)).or_insert((0, &group.labels)).0 += 1;
         }
     }
     // Sorted by type: there are several if the first and the last differ.
@@ -172,15 +161,15 @@ fn conflicts(survey: &Survey) -> Vec<Conflict> {
         let (first, last) = (holders.keys().next(), holders.keys().next_back());
         first.map(|key| key.0) != last.map(|key| key.0)
     });
-    let holder = |((kind, on), (groups, example)): ((&str, usize), (usize, &Labels))| Holder {
+    families.into_iter().map(|(family, holders)| conflict(survey, family, holders)).collect()
+}
+
+fn conflict(survey: &Survey, family: &str, holders: Holders<'_>) -> Conflict {
+    let holders = holders.into_iter().map(|((kind, on), (groups, example))| Holder {
         kind: kind.to_owned(),
-        on: survey.gateways[on].gateway.name().to_owned(),
+        on: survey.name(on),
         groups,
         example: example.clone(),
-    };
-    let conflict = |(family, holders): (&str, Holders<'_>)| Conflict {
-        family: family.to_owned(),
-        holders: holders.into_iter().map(holder).collect(),
-    };
-    families.into_iter().map(conflict).collect()
+    });
+    Conflict { family: family.to_owned(), holders: holders.collect() }
 }

@@ -7,7 +7,7 @@ use pushring_router::labels_to_path;
 use serde::Deserialize;
 
 use super::scrape_error::{Bytes, Refusal};
-use crate::gateway::api::{Group, Labels, PUSH_FAILED, PUSH_TIME};
+use crate::gateway::api::{Labels, PUSH_FAILED, PUSH_TIME, StoredGroup};
 
 /// A group that is to blame, with its labels to the byte.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,6 @@ impl Blamed {
         self.labels.iter().map(|(name, value)| (go_text(name), go_text(value))).collect()
     }
 
-    /// Its push path.
     pub(super) fn path(&self, prefix: &str) -> String {
         path_of(prefix, &self.labels)
     }
@@ -51,7 +50,7 @@ pub(super) struct Series {
 }
 
 /// A group with the labels of its metrics.
-pub(super) type Detailed = Group<Vec<Series>>;
+pub(super) type Detailed = StoredGroup<Vec<Series>>;
 
 /// The groups to delete, each once, in the order of the complaints.
 pub(super) fn blame(refusals: &[Refusal], groups: &[Detailed]) -> Vec<Blamed> {
@@ -93,7 +92,7 @@ fn culprits(refusal: &Refusal, groups: &[Detailed]) -> Vec<Blamed> {
 
 /// Groups that can be addressed and have that family.
 fn having<'g>(family: &str, groups: &'g [Detailed]) -> Vec<&'g Detailed> {
-    groups.iter().filter(|group| group.doubt.is_none() && group.families.contains_key(family)).collect()
+    groups.iter().filter(|group| group.ambiguity.is_none() && group.families.contains_key(family)).collect()
 }
 
 /// The groups with a family that collides with another one: of the two families, that of fewer groups. (The gateway

@@ -6,15 +6,14 @@ use crate::gateway::pool::GatewayArgs;
 
 /// curl with what the gateways ask for.
 #[derive(Clone, Debug)]
-pub struct Curl {
+pub(crate) struct Curl {
     options: String,
 }
 
 impl Curl {
     /// With the flags that this command was given. Secrets are not repeated: curl asks for the password, and the shell
     /// is to know the token.
-    #[must_use]
-    pub fn new(args: &GatewayArgs) -> Self {
+    pub(crate) fn new(args: &GatewayArgs) -> Self {
         let mut options = String::new();
         if let Some(user) = &args.gateway_user {
             options += &format!(" -u {}", quoted(user));
@@ -35,8 +34,7 @@ impl Curl {
     }
 
     /// The command that deletes what is at these URLs.
-    #[must_use]
-    pub fn delete(&self, urls: &[String]) -> String {
+    pub(crate) fn delete(&self, urls: &[String]) -> String {
         // -f: a refusal is an exit code. -g: brackets of an IPv6 address are no pattern.
         let urls: Vec<String> = urls.iter().map(|url| quoted(url)).collect();
         format!("curl -fgsS{} -X DELETE {}", self.options, urls.join(" "))

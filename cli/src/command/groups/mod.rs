@@ -5,21 +5,18 @@ mod conflicts;
 mod culprits;
 mod curl;
 mod scrape_error;
-pub mod states;
+mod states;
 
 use std::time::Duration;
 
-use crate::command::sweep::pass::Unreadable;
-use crate::fleet::group_filter::Select;
+use crate::error::ExitStatus;
+use crate::fleet::group_filter::GroupFilter;
 use crate::fleet::source::FleetArgs;
-use crate::fleet::survey::Survey;
+use crate::fleet::survey::{Survey, Unreadable};
 use crate::gateway::pool::{GatewayArgs, Gateways};
-use crate::output;
-use crate::output::Output;
+use crate::output::{self, Output};
 use curl::Curl;
-use states::{Filter, Report, Sort, State};
-
-use super::Outcome;
+use states::{Report, RowFilter, Sort, State};
 
 /// List all groups on all gateways, and where they should be
 ///
@@ -40,7 +37,7 @@ Examples:
   pushring groups --config live/ring.yaml --job 'backup-.*' --state left-behind --state duplicated
   pushring groups --config live/ring.yaml --consul http://127.0.0.1:8500 --older-than 7d --output json
   pushring groups --config live/ring.yaml --conflicts")]
-pub(crate) struct Groups {
+pub(crate) struct GroupsArgs {
     /// A group in place whose last push is that long ago is stale
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = humantime::parse_duration)]
     stale_after: Duration,
@@ -55,7 +52,7 @@ pub(crate) struct Groups {
     #[arg(long, value_enum, default_value_t)]
     output: Output,
     #[command(flatten)]
-    select: Select,
+    filter: GroupFilter,
     /// Those whose last push is less than that long ago
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     younger_than: Option<Duration>,
@@ -68,8 +65,8 @@ pub(crate) struct Groups {
     gateways: GatewayArgs,
 }
 
-impl Groups {
-    pub(crate) fn run(self) -> anyhow::Result<Outcome> {
+impl GroupsArgs {
+    pub(crate) fn run(self) -> anyhow::Result<ExitStatus> {
         let fleet = self.fleet.source()?.read()?;
         let gateways = Gateways::new(&self.gateways, fleet.router.config())?;
         let survey = Survey::read(&gateways, &fleet);
@@ -77,12 +74,12 @@ impl Groups {
             let curl = Curl::new(&self.gateways);
             let report = conflicts::Report::new(&gateways, fleet.router.config(), &survey, &curl);
             output::show(self.output, &report, conflicts_text)?;
-            return Ok(Outcome::found(report.is_bad()));
+            return Ok(ExitStatus::found(report.is_bad()));
         }
-        let filter = Filter { select: self.select, younger_than: self.younger_than, states: self.states };
+        let filter = RowFilter { groups: self.filter, younger_than: self.younger_than, states: self.states };
         let report = Report::new(&fleet, &survey, self.stale_after, &filter, self.sort);
         output::show(self.output, &report, text)?;
-        Ok(Outcome::found(report.is_bad()))
+        Ok(ExitStatus::found(report.is_bad()))
     }
 }
 
@@ -106,7 +103,7 @@ fn text(report: &Report) -> String {
     let counts = if counts.is_empty() { "no groups".to_owned() } else { counts.join(", ") };
     let table = if table.is_empty() { String::new() } else { format!("{}\n\n", table.trim_fmt()) };
     let on = gateways(report.gateways, &report.unreadable);
-    format!("{table}{counts} on {on}\n{}", output::unreadable(&report.unreadable))
+    format!("{table}{counts} on {on}\n{}", Unreadable::lines(&report.unreadable))
 }
 
 fn gateways(asked: usize, unreadable: &[Unreadable]) -> String {
@@ -131,7 +128,7 @@ fn conflicts_text(report: &conflicts::Report) -> String {
         report.conflicts.len(),
         report.poisoned.len(),
         gateways(report.gateways, &report.unreadable),
-        output::unreadable(&report.unreadable)
+        Unreadable::lines(&report.unreadable)
     )
 }
 

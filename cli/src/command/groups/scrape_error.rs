@@ -7,14 +7,12 @@ use std::collections::BTreeMap;
 /// Labels to the byte.
 pub(super) type Bytes = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// One complaint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
     /// Name of the family.
     pub(super) family: String,
     /// All labels of the metric, to the byte; none where the complaint is about the family as a whole.
     pub(super) labels: Option<Bytes>,
-    /// What is wrong with it.
     pub(super) reason: String,
 }
 

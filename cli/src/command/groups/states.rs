@@ -4,22 +4,21 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use jiff::SignedDuration;
 use pushring_router::RouteBy;
 use serde::Serialize;
 use serde::de::IgnoredAny;
 
-use crate::cleanup::superseded::Kept;
-use crate::command::sweep::pass::{NO_PATH, Unreadable, compare, unreadable};
-use crate::fleet::group_filter::{Select, is_older};
+use crate::cleanup::compare::compare;
+use crate::cleanup::copy::KeepReason;
+use crate::fleet::group_filter::{GroupFilter, is_older};
 use crate::fleet::source::Fleet;
-use crate::fleet::survey::{Contents, Survey, place};
-use crate::gateway::api::{Group, Labels};
+use crate::fleet::survey::{GroupLocation, Groups, NO_PUSH_TIME, Survey, Unreadable, locate_group, seconds};
+use crate::gateway::api::{Labels, StoredGroup};
 
 /// What is to be said of one copy of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
-pub enum State {
+pub(crate) enum State {
     /// On its owner.
     InPlace,
     /// Not on its owner, which holds all of it, newer: `sweep` deletes it.
@@ -38,8 +37,7 @@ pub enum State {
 
 impl State {
     /// As it is printed and given.
-    #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::InPlace => "in-place",
             Self::Misplaced => "misplaced",
@@ -52,26 +50,25 @@ impl State {
     }
 
     /// Whether somebody has to do something about it. A group that is stale may belong to a job that runs rarely.
-    #[must_use]
-    pub fn is_bad(self) -> bool {
+    pub(crate) fn is_bad(self) -> bool {
         !matches!(self, Self::InPlace | Self::Stale)
     }
 }
 
 /// Which rows are wanted.
 #[derive(Clone, Debug, Default)]
-pub struct Filter {
+pub(crate) struct RowFilter {
     /// By labels and age.
-    pub select: Select,
+    pub(crate) groups: GroupFilter,
     /// By the age of the last push: less than that. One that cannot be told is not among them.
-    pub younger_than: Option<Duration>,
+    pub(crate) younger_than: Option<Duration>,
     /// By state; empty: all.
-    pub states: Vec<State>,
+    pub(crate) states: Vec<State>,
 }
 
 /// The order of rows; within it by labels, then by gateway.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Sort {
+pub(crate) enum Sort {
     /// By labels, so that copies of one group are neighbours.
     #[default]
     Labels,
@@ -87,72 +84,72 @@ pub enum Sort {
 
 /// One copy of a group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Row {
+pub(crate) struct Row {
     /// Its labels; empty where the gateway's API does not tell them.
-    pub labels: Labels,
+    pub(crate) labels: Labels,
     /// Name of the gateway on which it lies.
-    pub on: String,
+    pub(crate) on: String,
     /// Whether that one is on the ring; else it is only registered in Consul.
-    pub on_ring: bool,
+    pub(crate) on_ring: bool,
     /// Name of its owner; none where that cannot be told.
-    pub owner: Option<String>,
+    pub(crate) owner: Option<String>,
     /// What is to be said of it.
-    pub state: State,
+    pub(crate) state: State,
     /// Why it is kept, or why it cannot be told.
-    pub reason: Option<String>,
+    pub(crate) reason: Option<String>,
     /// Seconds since the last push that was taken, by the gateway's clock; none: never, or it cannot be told.
-    pub age_seconds: Option<i64>,
+    pub(crate) age_seconds: Option<i64>,
     /// Seconds since the last push that was refused; none: never, or it cannot be told.
-    pub failed_age_seconds: Option<i64>,
+    pub(crate) failed_age_seconds: Option<i64>,
 }
 
-/// What was found.
 #[derive(Clone, Debug, Serialize)]
-pub struct Report {
-    /// How many gateways were asked.
-    pub gateways: usize,
+pub(crate) struct Report {
+    pub(crate) gateways: usize,
     /// The rows that the filter takes.
-    pub groups: Vec<Row>,
+    pub(crate) groups: Vec<Row>,
     /// How many of them are in which state.
-    pub counts: BTreeMap<State, usize>,
+    pub(crate) counts: BTreeMap<State, usize>,
     /// Gateways about which nothing can be told, and why.
-    pub unreadable: Vec<Unreadable>,
+    pub(crate) unreadable: Vec<Unreadable>,
 }
 
 impl Report {
     /// Looks at every group of a survey.
-    #[must_use]
-    pub fn new(fleet: &Fleet, survey: &Survey, stale_after: Duration, filter: &Filter, sort: Sort) -> Self {
-        let all =
-            survey.gateways.iter().enumerate().filter_map(|(on, reading)| Some((on, reading.known().ok()?)));
-        let copies =
-            all.flat_map(|(on, contents)| contents.groups.iter().map(move |group| (on, contents, group)));
-        let mut groups: Vec<Row> = copies
-            .filter(|(_, _, group)| filter.select.takes(&group.labels))
-            .filter(|(_, contents, group)| filter.takes_age(age(contents, group)))
-            .map(|(on, contents, group)| row(fleet, survey, (on, contents), group, stale_after))
+    pub(crate) fn new(
+        fleet: &Fleet,
+        survey: &Survey,
+        stale_after: Duration,
+        filter: &RowFilter,
+        sort: Sort,
+    ) -> Self {
+        let mut rows: Vec<Row> = survey
+            .copies()
+            .filter(|(_, groups, group)| filter.matches(groups, group))
+            .map(|(on, groups, group)| row(fleet, survey, (on, groups), group, stale_after))
             .filter(|row| filter.states.is_empty() || filter.states.contains(&row.state))
             .collect();
-        sort.apply(&mut groups);
+        sort.apply(&mut rows);
         let mut counts = BTreeMap::new();
-        for row in &groups {
+        for row in &rows {
             *counts.entry(row.state).or_default() += 1;
         }
-        Self { gateways: survey.gateways.len(), groups, counts, unreadable: unreadable(survey) }
+        Self { gateways: survey.gateways.len(), groups: rows, counts, unreadable: survey.unreadable() }
     }
 
     /// Whether somebody has to do something: about a group that the filter takes, or about a gateway on the ring that
     /// told nothing.
-    #[must_use]
-    pub fn is_bad(&self) -> bool {
+    pub(crate) fn is_bad(&self) -> bool {
         self.counts.keys().any(|state| state.is_bad())
             || self.unreadable.iter().any(|gateway| gateway.on_ring)
     }
 }
 
-impl Filter {
-    fn takes_age(&self, age: Option<SignedDuration>) -> bool {
-        self.select.older_than.is_none_or(|than| is_older(age, than))
+impl RowFilter {
+    fn matches(&self, groups: &Groups, group: &StoredGroup<IgnoredAny>) -> bool {
+        let age = groups.age(group);
+        self.groups.matches(&group.labels)
+            && self.groups.older_than.is_none_or(|than| is_older(age, than))
             && self.younger_than.is_none_or(|than| age.is_some() && !is_older(age, than))
     }
 }
@@ -171,36 +168,31 @@ impl Sort {
     }
 }
 
-/// How long ago a group was pushed last, by the clock of its gateway. `None`: never, or it cannot be told.
-pub(crate) fn age(contents: &Contents, group: &Group<IgnoredAny>) -> Option<SignedDuration> {
-    let last = group.last_push().filter(|_| group.doubt.is_none())?;
-    Some(contents.status.clock.age(last))
-}
-
 fn row(
     fleet: &Fleet,
     survey: &Survey,
-    (on, contents): (usize, &Contents),
-    group: &Group<IgnoredAny>,
+    (on, groups): (usize, &Groups),
+    group: &StoredGroup<IgnoredAny>,
     stale_after: Duration,
 ) -> Row {
-    let age = age(contents, group);
-    let found = find(fleet, survey, on, group);
-    let (state, reason) = match found.state {
+    let age = groups.age(group);
+    let (owner, state) = find(fleet, survey, on, group);
+    let (state, reason) = match state {
         Ok(State::InPlace) if is_older(age, stale_after) => (State::Stale, None),
         Ok(State::InPlace) if age.is_none() => (State::Unknown, Some(NO_PUSH_TIME.to_owned())),
         Ok(state) => (state, None),
-        Err(Kept::LeftBehind) => (State::LeftBehind, None),
-        Err(Kept::Doubt(reason)) => (State::Unknown, Some(reason)),
-        Err(kept @ (Kept::Lacking(_) | Kept::NotNewer(_))) => (State::Duplicated, Some(kept.to_string())),
+        Err(KeepReason::LeftBehind) => (State::LeftBehind, None),
+        Err(KeepReason::Uncertain(reason)) => (State::Unknown, Some(reason)),
+        Err(kept @ (KeepReason::Lacking(_) | KeepReason::NotNewer(_))) => {
+            (State::Duplicated, Some(kept.to_string()))
+        }
     };
-    let failed = group.last_refusal().map(|refused| contents.status.clock.age(refused));
-    let reading = &survey.gateways[on];
+    let failed = group.last_refusal().map(|refused| groups.status.clock.age(refused));
     Row {
         labels: group.labels.clone(),
-        on: reading.gateway.name().to_owned(),
-        on_ring: reading.on_ring,
-        owner: found.owner.map(|owner| survey.gateways[owner].gateway.name().to_owned()),
+        on: survey.name(on),
+        on_ring: survey.gateways[on].on_ring,
+        owner: owner.map(|owner| survey.name(owner)),
         state,
         reason,
         age_seconds: age.map(seconds),
@@ -208,35 +200,23 @@ fn row(
     }
 }
 
-/// Why the age of a group is unknown.
-pub(crate) const NO_PUSH_TIME: &str = "its gateway does not tell its last push";
-
-/// Below zero where a gateway's clock was set back since, or by what its `Date` rounds off.
-pub(crate) fn seconds(age: SignedDuration) -> i64 {
-    age.as_secs().max(0)
-}
-
-struct Found {
-    owner: Option<usize>,
-    state: Result<State, Kept>,
-}
-
 /// Where a copy belongs, and what is to be said of it but for its age.
-fn find(fleet: &Fleet, survey: &Survey, on: usize, group: &Group<IgnoredAny>) -> Found {
-    let unknown = |reason: &str| Found { owner: None, state: Err(Kept::Doubt(reason.to_owned())) };
-    if let Some(doubt) = &group.doubt {
-        return unknown(doubt);
-    }
-    if fleet.router.config().route_by == RouteBy::Path {
-        return unknown("route_by is \"path\": a group has no one owner");
-    }
-    let Some(place) = place(&fleet.router, &group.labels) else { return unknown(NO_PATH) };
-    let state = if group.is_stub() {
-        Ok(State::Stub)
-    } else if place.owner == on {
-        Ok(State::InPlace)
+fn find(
+    fleet: &Fleet,
+    survey: &Survey,
+    on: usize,
+    group: &StoredGroup<IgnoredAny>,
+) -> (Option<usize>, Result<State, KeepReason>) {
+    if group.ambiguity.is_none() && fleet.router.config().route_by == RouteBy::Path {
+        (None, Err(KeepReason::Uncertain("route_by is \"path\": a group has no one owner".to_owned())))
     } else {
-        compare(survey, on, group, place.owner).map(|()| State::Misplaced)
-    };
-    Found { owner: Some(place.owner), state }
+        match locate_group(&fleet.router, group) {
+            Err(reason) => (None, Err(KeepReason::Uncertain(reason))),
+            Ok(location) if group.is_stub() => (Some(location.owner), Ok(State::Stub)),
+            Ok(location) if location.owner == on => (Some(on), Ok(State::InPlace)),
+            Ok(GroupLocation { owner, .. }) => {
+                (Some(owner), compare(survey, on, group, owner).map(|()| State::Misplaced))
+            }
+        }
+    }
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 /// What becomes of a push to a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Verdict {
+pub(crate) enum PushStatus {
     /// It reaches the owner.
     Push,
     /// The client is sent to the cleaned path (`//`, `/./` and `/../` resolved), and from there to the owner.
@@ -25,7 +25,7 @@ pub enum Verdict {
     NoMembers,
 }
 
-impl Verdict {
+impl PushStatus {
     pub(crate) fn of(owned: Option<Owned<'_>>, clean: bool) -> Self {
         match owned {
             None => Self::NoPush,
@@ -38,14 +38,12 @@ impl Verdict {
     }
 
     /// Whether the push is stored in the end.
-    #[must_use]
-    pub fn is_good(self) -> bool {
+    pub(crate) fn is_good(self) -> bool {
         matches!(self, Self::Push | Self::Unclean)
     }
 
     /// The word in the output, in both forms.
-    #[must_use]
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Push => "push",
             Self::Unclean => "unclean",
@@ -59,37 +57,35 @@ impl Verdict {
 
 /// A member as it is named in answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Named {
+pub(crate) struct Named {
     /// Its name on the ring.
-    pub name: String,
-    /// Where it listens.
-    pub address: String,
+    pub(crate) name: String,
+    pub(crate) address: String,
 }
 
 /// All about one path.
 #[derive(Clone, Debug, Serialize)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// The path, as given.
-    pub path: String,
+    pub(crate) path: String,
     /// What becomes of a push to it.
-    pub verdict: Verdict,
+    pub(crate) verdict: PushStatus,
     /// Name and value of each label, `job` among them; none when the path does not parse.
-    pub labels: Option<BTreeMap<String, String>>,
+    pub(crate) labels: Option<BTreeMap<String, String>>,
     /// What is hashed. Bytes beyond printable ASCII show as `\xff`, a backslash as `\\`.
-    pub key: Option<String>,
+    pub(crate) key: Option<String>,
     /// Where the key lies on the ring: 16 hex digits; with placement dynamic-sharding the first 8 are its hash.
-    pub hash: Option<String>,
+    pub(crate) hash: Option<String>,
     /// The member that has the group.
-    pub owner: Option<Named>,
+    pub(crate) owner: Option<Named>,
     /// Names of the next members clockwise: as many as `successors` says, at least 2 where there are that many.
-    pub successors: Vec<String>,
+    pub(crate) successors: Vec<String>,
     /// Where the owner takes this push.
-    pub url: Option<String>,
+    pub(crate) url: Option<String>,
 }
 
 /// Answers for one path, with or without a query.
-#[must_use]
-pub fn answer(router: &Router, path: &[u8]) -> Answer {
+pub(crate) fn answer(router: &Router, path: &[u8]) -> Answer {
     let clean = clean_path(path);
     let owned = router.owner_of(&clean);
     let group = router.group(&clean);
@@ -99,7 +95,7 @@ pub fn answer(router: &Router, path: &[u8]) -> Answer {
     let successors = group.iter().flat_map(|group| router.ring().clockwise(&group.key)).skip(1);
     Answer {
         path: String::from_utf8_lossy(path).into_owned(),
-        verdict: Verdict::of(owned, *clean == *path),
+        verdict: PushStatus::of(owned, *clean == *path),
         labels: group.as_ref().and_then(labels),
         key: group.as_ref().map(|group| group.key.escape_ascii().to_string()),
         hash: group.as_ref().map(|group| format!("{:016x}", router.ring().position(&group.key))),
@@ -125,7 +121,7 @@ fn labels(group: &Group) -> Option<BTreeMap<String, String>> {
 #[derive(Serialize)]
 struct Line<'a> {
     path: &'a str,
-    verdict: Verdict,
+    verdict: PushStatus,
     owner: Option<&'a str>,
     address: Option<&'a str>,
 }
@@ -136,7 +132,7 @@ struct Line<'a> {
 ///
 /// # Errors
 /// Reading or writing failed; a reader of the output that has gone is an error too.
-pub fn stream(
+pub(crate) fn stream(
     router: &Router,
     mut input: impl BufRead,
     mut output: impl Write,
@@ -149,7 +145,7 @@ pub fn stream(
         let path = path.strip_suffix(b"\r").unwrap_or(path);
         let clean = clean_path(path);
         let owned = router.owner_of(&clean);
-        let verdict = Verdict::of(owned, *clean == *path);
+        let verdict = PushStatus::of(owned, *clean == *path);
         let owner = owned.and_then(|owned| owned.owner);
         all_good &= verdict.is_good();
         let (name, address) = (owner.map(|m| m.name.as_str()), owner.map(|m| m.address.as_str()));

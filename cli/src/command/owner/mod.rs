@@ -1,23 +1,19 @@
 //! `pushring owner`.
 
-pub mod lookup;
+pub(crate) mod lookup;
 
 use std::ffi::OsString;
 use std::io::{self, BufReader, BufWriter, IsTerminal};
 use std::os::unix::ffi::OsStrExt;
 
-use crate::command::owner::lookup as owner;
-use crate::command::owner::lookup::Answer;
-use crate::error::BadInput;
-use crate::fleet::group_filter as select;
+use crate::error::{BadInput, ExitStatus};
+use crate::fleet::group_filter;
 use crate::fleet::source::FleetArgs;
-use crate::output;
-use crate::output::Output;
+use crate::output::{self, Output};
 use anyhow::{Context, bail, ensure};
 use comfy_table::{Table, presets};
+use lookup::Answer;
 use pushring_router::{Router, labels_to_path};
-
-use super::Outcome;
 
 /// Fewer, larger reads and writes: a million paths are some 80 MB.
 const BUFFER: usize = 1 << 20;
@@ -39,7 +35,7 @@ Examples:
   pushring owner --config pushring.json /metrics/job/backup/instance/db1
   pushring owner --config live/ring.yaml --job backup --label instance=db1 --label path=/a=b
   pushring owner --config live/ring.yaml < paths | cut -f 1 | sort | uniq -c")]
-pub(crate) struct Owner {
+pub(crate) struct OwnerArgs {
     /// Push paths, such as /metrics/job/backup/instance/db1; - reads them from standard input
     #[arg(value_name = "PATH")]
     paths: Vec<OsString>,
@@ -47,7 +43,7 @@ pub(crate) struct Owner {
     #[arg(long, conflicts_with = "paths")]
     job: Option<String>,
     /// A further label of the group, may be repeated; the value begins after the first =
-    #[arg(long = "label", value_name = "NAME=VALUE", requires = "job", value_parser = select::label)]
+    #[arg(long = "label", value_name = "NAME=VALUE", requires = "job", value_parser = group_filter::label)]
     labels: Vec<(String, String)>,
     /// What to print
     #[arg(long, value_enum, default_value_t)]
@@ -56,8 +52,8 @@ pub(crate) struct Owner {
     fleet: FleetArgs,
 }
 
-impl Owner {
-    pub(crate) fn run(self) -> anyhow::Result<Outcome> {
+impl OwnerArgs {
+    pub(crate) fn run(self) -> anyhow::Result<ExitStatus> {
         let stdin = self.job.is_none() && (self.paths.is_empty() || self.paths == ["-"]);
         if stdin && self.paths.is_empty() && io::stdin().is_terminal() {
             bail!(BadInput("nothing to look up; give a PATH, --job, or - to type paths".to_owned()));
@@ -70,23 +66,23 @@ impl Owner {
             return self.stream(&fleet.router);
         }
         let answers: Vec<Answer> = match &self.job {
-            Some(job) => vec![owner::answer(&fleet.router, self.path_of(&fleet.router, job)?.as_bytes())],
-            None => self.paths.iter().map(|path| owner::answer(&fleet.router, path.as_bytes())).collect(),
+            Some(job) => vec![lookup::answer(&fleet.router, self.path_of(&fleet.router, job)?.as_bytes())],
+            None => self.paths.iter().map(|path| lookup::answer(&fleet.router, path.as_bytes())).collect(),
         };
         match self.output {
             Output::Json => output::print(serde_json::to_string(&answers)?)?,
             Output::Table => output::print(table(&answers).trim_fmt())?,
         }
-        Ok(Outcome::found(!answers.iter().all(|answer| answer.verdict.is_good())))
+        Ok(ExitStatus::found(!answers.iter().all(|answer| answer.verdict.is_good())))
     }
 
-    fn stream(&self, router: &Router) -> anyhow::Result<Outcome> {
+    fn stream(&self, router: &Router) -> anyhow::Result<ExitStatus> {
         let input = BufReader::with_capacity(BUFFER, io::stdin().lock());
         let output = BufWriter::with_capacity(BUFFER, io::stdout().lock());
-        match owner::stream(router, input, output, self.output == Output::Json) {
-            Ok(all_good) => Ok(Outcome::found(!all_good)),
+        match lookup::stream(router, input, output, self.output == Output::Json) {
+            Ok(all_good) => Ok(ExitStatus::found(!all_good)),
             // `pushring owner | head`: who reads has enough.
-            Err(error) if is_broken_pipe(&error) => Ok(Outcome::Done),
+            Err(error) if is_broken_pipe(&error) => Ok(ExitStatus::Done),
             Err(error) => Err(error),
         }
     }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use comfy_table::{CellAlignment, Column, Table};
 
-use super::diff::{Basis, Change, Plan};
+use super::diff::{Basis, MemberDiff, RingDiff};
 use crate::output;
 
 /// Characters of the longest bar.
@@ -13,8 +13,7 @@ const WIDTH: f64 = 40.0;
 const FLOWS: usize = 20;
 
 /// The plan as text, some lines.
-#[must_use]
-pub fn text(plan: &Plan) -> String {
+pub(crate) fn text(plan: &RingDiff) -> String {
     let mut out = String::new();
     let how = match plan.basis {
         Basis::Exact => "exact, by the arcs of both rings",
@@ -55,7 +54,7 @@ pub fn text(plan: &Plan) -> String {
     out
 }
 
-fn members(plan: &Plan) -> Table {
+fn members(plan: &RingDiff) -> Table {
     let columns = ["MEMBER", "BEFORE", "AFTER", "", "GROUPS BEFORE", "AFTER"];
     let mut table = output::table(if plan.groups.is_some() { &columns } else { &columns[..4] });
     let longest = plan.members.iter().map(|m| m.before + m.after - m.kept).fold(0.0, f64::max);
@@ -76,7 +75,7 @@ fn members(plan: &Plan) -> Table {
     table
 }
 
-fn bar(member: &Change, longest: f64) -> String {
+fn bar(member: &MemberDiff, longest: f64) -> String {
     let cells = |share: f64| (share / longest.max(f64::MIN_POSITIVE) * WIDTH).round() as usize;
     // Edges are rounded, not lengths, so that bars of one length are drawn so.
     let kept = cells(member.kept);
@@ -86,7 +85,7 @@ fn bar(member: &Change, longest: f64) -> String {
     ["█".repeat(kept), "░".repeat(leaves), "▒".repeat(arrives)].concat()
 }
 
-fn flows(plan: &Plan) -> Table {
+fn flows(plan: &RingDiff) -> Table {
     let columns = ["FROM", "TO", "SHARE", "GROUPS"];
     let mut table = output::table(if plan.groups.is_some() { &columns } else { &columns[..3] });
     for flow in plan.flows.iter().take(FLOWS) {

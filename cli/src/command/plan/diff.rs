@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use pushring_router::{Config, Member, Placement, RouteBy, Router, clean_path};
 use serde::Serialize;
 
-use crate::command::owner::lookup::Verdict;
+use crate::command::owner::lookup::PushStatus;
 
 /// How the expected shares were found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Basis {
+pub(crate) enum Basis {
     /// Both rings hash the same keys in the same way: compared point by point.
     Exact,
     /// A group's place on the one ring says nothing about its place on the other: products of shares.
@@ -19,71 +19,68 @@ pub enum Basis {
 
 /// A change, and what it does.
 #[derive(Clone, Debug, Serialize)]
-pub struct Plan {
+pub(crate) struct RingDiff {
     /// Digest of the ring before.
-    pub from: String,
+    pub(crate) from: String,
     /// Digest of the ring after.
-    pub to: String,
+    pub(crate) to: String,
     /// How `moved` and the shares of flows were found.
-    pub basis: Basis,
+    pub(crate) basis: Basis,
     /// The part of all groups that is expected to get another owner, 0 to 1.
-    pub moved: f64,
+    pub(crate) moved: f64,
     /// What became of given groups; none when none were given.
-    pub groups: Option<Counts>,
+    pub(crate) groups: Option<Counts>,
     /// All members of both rings, by name.
-    pub members: Vec<Change>,
+    pub(crate) members: Vec<MemberDiff>,
     /// From whom to whom groups move; the most first.
-    pub flows: Vec<Flow>,
+    pub(crate) flows: Vec<Flow>,
 }
 
 /// Groups that were counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
+pub(crate) struct Counts {
     /// Those with an owner on both rings.
-    pub counted: u64,
+    pub(crate) counted: u64,
     /// Of these, those whose owner changes.
-    pub moved: u64,
+    pub(crate) moved: u64,
     /// Lines that are no push that is stored, before or after.
-    pub skipped: u64,
+    pub(crate) skipped: u64,
 }
 
 /// What changes for one member.
 #[derive(Clone, Debug, Serialize)]
-pub struct Change {
+pub(crate) struct MemberDiff {
     /// Its name, by which members are compared.
-    pub name: String,
+    pub(crate) name: String,
     /// Where it listens before; none when it joins.
-    pub address_before: Option<String>,
+    pub(crate) address_before: Option<String>,
     /// Where it listens after; none when it leaves.
-    pub address_after: Option<String>,
+    pub(crate) address_after: Option<String>,
     /// Its share of the ring before, 0 to 1.
-    pub before: f64,
-    /// Its share after.
-    pub after: f64,
+    pub(crate) before: f64,
+    pub(crate) after: f64,
     /// What stays with it; the rest of `before` leaves it, the rest of `after` comes to it.
-    pub kept: f64,
+    pub(crate) kept: f64,
     /// Of the groups counted, those that it has before.
-    pub groups_before: Option<u64>,
+    pub(crate) groups_before: Option<u64>,
     /// Those that it has after.
-    pub groups_after: Option<u64>,
+    pub(crate) groups_after: Option<u64>,
 }
 
 /// Groups that move from one member to another.
 #[derive(Clone, Debug, Serialize)]
-pub struct Flow {
-    /// Their owner before.
-    pub from: String,
-    /// Their owner after.
-    pub to: String,
+pub(crate) struct Flow {
+    pub(crate) from: String,
+    pub(crate) to: String,
     /// The expected part of all groups, 0 to 1.
-    pub share: f64,
+    pub(crate) share: f64,
     /// How many of the groups counted.
-    pub groups: Option<u64>,
+    pub(crate) groups: Option<u64>,
 }
 
 /// Counts groups by owner before and after.
 #[derive(Debug)]
-pub struct Counter<'r> {
+pub(crate) struct Counter<'r> {
     from: &'r Router,
     to: &'r Router,
     pairs: BTreeMap<(&'r str, &'r str), u64>,
@@ -91,14 +88,12 @@ pub struct Counter<'r> {
 }
 
 impl<'r> Counter<'r> {
-    /// Counts nothing yet.
-    #[must_use]
-    pub fn new(from: &'r Router, to: &'r Router) -> Self {
+    pub(crate) fn new(from: &'r Router, to: &'r Router) -> Self {
         Self { from, to, pairs: BTreeMap::new(), skipped: 0 }
     }
 
     /// Counts a group by a push path of it, with the prefix of the ring before.
-    pub fn add(&mut self, path: &[u8]) {
+    pub(crate) fn add(&mut self, path: &[u8]) {
         match self.owners(path) {
             Some(pair) => *self.pairs.entry(pair).or_default() += 1,
             None => self.skipped += 1,
@@ -121,8 +116,7 @@ impl<'r> Counter<'r> {
     }
 
     /// How many groups, and how many of them move.
-    #[must_use]
-    pub fn counts(&self) -> Counts {
+    pub(crate) fn counts(&self) -> Counts {
         let moved = self.pairs.iter().filter(|((before, after), _)| before != after);
         Counts {
             counted: self.pairs.values().sum(),
@@ -134,14 +128,13 @@ impl<'r> Counter<'r> {
 
 fn owner<'r>(router: &'r Router, path: &[u8]) -> Option<&'r str> {
     let owned = router.owner_of(path);
-    let good = Verdict::of(owned, true).is_good();
+    let good = PushStatus::of(owned, true).is_good();
     owned.filter(|_| good)?.owner.map(|member| member.name.as_str())
 }
 
-impl Plan {
+impl RingDiff {
     /// Compares two rings; with the groups of `counter`, if there are any.
-    #[must_use]
-    pub fn new(from: &Router, to: &Router, counter: Option<&Counter<'_>>) -> Self {
+    pub(crate) fn new(from: &Router, to: &Router, counter: Option<&Counter<'_>>) -> Self {
         let (basis, shares) = flows(from, to);
         let pairs = counter.map(|counter| &counter.pairs);
         let mut flows: Vec<Flow> = shares
@@ -193,7 +186,7 @@ fn same_keys(before: &Config, after: &Config) -> bool {
         && prefix
 }
 
-fn members(from: &Router, to: &Router, flows: &[Flow], counted: bool) -> Vec<Change> {
+fn members(from: &Router, to: &Router, flows: &[Flow], counted: bool) -> Vec<MemberDiff> {
     let [before, after] = [from, to].map(|router| -> BTreeMap<&str, (&Member, f64)> {
         let members = router.config().members.iter().zip(router.ring().shares());
         members.map(|(member, share)| (member.name.as_str(), (member, share))).collect()
@@ -204,7 +197,7 @@ fn members(from: &Router, to: &Router, flows: &[Flow], counted: bool) -> Vec<Cha
     let kept: BTreeMap<&str, f64> =
         flows.iter().filter(|f| f.from == f.to).map(|f| (f.from.as_str(), f.share)).collect();
     let names: BTreeSet<&str> = before.keys().chain(after.keys()).copied().collect();
-    let change = |name: &str| Change {
+    let change = |name: &str| MemberDiff {
         name: name.to_owned(),
         address_before: before.get(name).map(|(member, _)| member.address.clone()),
         address_after: after.get(name).map(|(member, _)| member.address.clone()),

@@ -9,17 +9,14 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use crate::error::{BadInput, NotSafe};
+use crate::error::{BadInput, ExitStatus, NotSafe};
 use crate::fleet::source::Fleet;
-use crate::fleet::survey::{Survey, place};
+use crate::fleet::survey::{Survey, locate};
 use crate::gateway::pool::{GatewayArgs, Gateways};
-use crate::output;
-use crate::output::Output;
+use crate::output::{self, Output};
 use anyhow::{Context, anyhow, ensure};
-use diff::{Counter, Plan as Report};
+use diff::{Counter, RingDiff};
 use pushring_router::RouteBy;
-
-use super::Outcome;
 
 /// Show what a change of members or settings would move
 ///
@@ -32,7 +29,7 @@ Examples:
   pushring plan --from live/ring.yaml --to staged/ring.yaml
   pushring plan --from now.json --to with-four.json --live --svg plan.svg
   cut -d ' ' -f 7 access.log | grep /metrics/job/ | sort -u | pushring plan --from now.json --to next.json --groups -")]
-pub(crate) struct Plan {
+pub(crate) struct PlanArgs {
     /// The configuration before: the filter's JSON, or Envoy's ring file with it inside
     #[arg(long, value_name = "FILE")]
     from: PathBuf,
@@ -55,8 +52,8 @@ pub(crate) struct Plan {
     gateways: GatewayArgs,
 }
 
-impl Plan {
-    pub(crate) fn run(self) -> anyhow::Result<Outcome> {
+impl PlanArgs {
+    pub(crate) fn run(self) -> anyhow::Result<ExitStatus> {
         let (from, to) = (Fleet::from_file(&self.from)?, Fleet::from_file(&self.to)?);
         let mut counter = Counter::new(&from.router, &to.router);
         if let Some(path) = &self.groups {
@@ -66,7 +63,7 @@ impl Plan {
             self.count_live(&from, &to, &mut counter)?;
         }
         let counted = self.live || self.groups.is_some();
-        let plan = Report::new(&from.router, &to.router, counted.then_some(&counter));
+        let plan = RingDiff::new(&from.router, &to.router, counted.then_some(&counter));
         if let Some(path) = &self.svg {
             fs::write(path, svg::draw(&plan, &from.router, &to.router))
                 .with_context(|| path.display().to_string())?;
@@ -75,7 +72,7 @@ impl Plan {
             Output::Table => output::print(chart::text(&plan))?,
             Output::Json => output::print(serde_json::to_string(&plan)?)?,
         }
-        Ok(Outcome::Done)
+        Ok(ExitStatus::Done)
     }
 
     /// A gateway that does not answer would make the counts too small without a sign of it.
@@ -89,13 +86,15 @@ impl Plan {
         let survey: Survey = Survey::read(&Gateways::new(&self.gateways, config)?, from);
         // A group that lies on two gateways is one group.
         let mut distinct = BTreeSet::new();
-        for reading in &survey.gateways {
-            let (name, address) = (reading.gateway.name(), reading.gateway.address());
-            let contents = reading.known().map_err(|reason| anyhow!("{name} ({address}): {reason}"))?;
-            distinct.extend(contents.groups.iter().map(|group| &group.labels));
+        for surveyed in &survey.gateways {
+            let (name, address) = (surveyed.gateway.name(), surveyed.gateway.address());
+            let groups = surveyed.groups().map_err(|reason| anyhow!("{name} ({address}): {reason}"))?;
+            distinct.extend(groups.all.iter().map(|group| &group.labels));
         }
         for labels in distinct {
-            counter.add(place(&from.router, labels).map(|place| place.path).unwrap_or_default().as_bytes());
+            counter.add(
+                locate(&from.router, labels).map(|location| location.path).unwrap_or_default().as_bytes(),
+            );
         }
         Ok(())
     }

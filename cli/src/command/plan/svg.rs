@@ -5,7 +5,7 @@ use std::fmt::Write;
 use pushring_router::Router;
 
 use super::chart::percent;
-use super::diff::{Basis, Change, Plan};
+use super::diff::{Basis, MemberDiff, RingDiff};
 
 /// Radii of the ring before, of the band that marks what moves, and of the ring after.
 const BEFORE: (f64, f64) = (120.0, 162.0);
@@ -20,9 +20,8 @@ const BAR: f64 = 220.0;
 /// Characters of a name; the whole is in its tooltip.
 const NAME: usize = 24;
 
-/// Draws a plan; the same routers as in [`Plan::new`].
-#[must_use]
-pub fn draw(plan: &Plan, from: &Router, to: &Router) -> String {
+/// Draws a plan; the same routers as in [`RingDiff::new`].
+pub(crate) fn draw(plan: &RingDiff, from: &Router, to: &Router) -> String {
     let row = if plan.members.len() > 20 { 18 } else { 30 };
     let count = u32::try_from(plan.members.len()).unwrap_or(u32::MAX);
     let height = (count.saturating_mul(row) + 110).max(520);
@@ -37,7 +36,7 @@ pub fn draw(plan: &Plan, from: &Router, to: &Router) -> String {
     out
 }
 
-fn ring(out: &mut String, plan: &Plan, from: &Router, to: &Router) {
+fn ring(out: &mut String, plan: &RingDiff, from: &Router, to: &Router) {
     let owners = |router: &Router| -> Vec<Option<usize>> {
         let name = |step| Some(&router.config().members.get(router.ring().owner_at(position(step))?)?.name);
         let index = |name: &String| plan.members.iter().position(|member| member.name == *name);
@@ -103,7 +102,7 @@ fn arc(inner: f64, outer: f64, start: f64, end: f64) -> String {
     )
 }
 
-fn rows(out: &mut String, plan: &Plan, row: u32) {
+fn rows(out: &mut String, plan: &RingDiff, row: u32) {
     let bars = f64::from(ROWS_AT) + 180.0;
     let _ = writeln!(
         out,
@@ -142,7 +141,7 @@ fn rows(out: &mut String, plan: &Plan, row: u32) {
     }
 }
 
-fn shares(member: &Change) -> String {
+fn shares(member: &MemberDiff) -> String {
     match (&member.address_before, &member.address_after) {
         (None, _) => format!("joins: {}", percent(member.after)),
         (_, None) => format!("{}, leaves", percent(member.before)),

@@ -9,46 +9,42 @@ use serde::Deserialize;
 
 use crate::error::BadInput;
 
-/// The file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct DynamicSharding {
+pub(crate) struct DynamicSharding {
     /// Which Consul, and under which name.
     #[serde(default)]
-    pub consul_server: ConsulServer,
+    pub(crate) consul_server: ConsulServer,
     /// Where dynamic-sharding itself listens; here Envoy does.
     #[serde(default)]
-    pub http_listen_addr: Option<String>,
-    /// Which Pushgateways.
-    pub pushgateway: Pushgateways,
+    pub(crate) http_listen_addr: Option<String>,
+    pub(crate) pushgateway: Pushgateways,
 }
 
-/// Section `consul_server`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ConsulServer {
+pub(crate) struct ConsulServer {
     /// `host:port` of the agent.
     #[serde(default)]
-    pub addr: Option<String>,
+    pub(crate) addr: Option<String>,
     /// Read but never used by dynamic-sharding.
     #[serde(default)]
-    pub username: Option<String>,
+    pub(crate) username: Option<String>,
     /// Read but never used by dynamic-sharding.
     #[serde(default)]
-    pub password: Option<String>,
+    pub(crate) password: Option<String>,
     /// Name of the service.
     #[serde(default)]
-    pub register_service_name: Option<String>,
+    pub(crate) register_service_name: Option<String>,
 }
 
-/// Section `pushgateway`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Pushgateways {
+pub(crate) struct Pushgateways {
     /// The port of them all.
-    pub port: u16,
+    pub(crate) port: u16,
     /// Their hosts, without port.
-    pub servers: Vec<String>,
+    pub(crate) servers: Vec<String>,
 }
 
 impl DynamicSharding {
@@ -56,15 +52,14 @@ impl DynamicSharding {
     ///
     /// # Errors
     /// [`BadInput`] with line and field when it is not such a file.
-    pub fn read(path: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
         let name = path.display();
         let text = fs::read_to_string(path).with_context(|| BadInput(name.to_string()))?;
         Ok(serde_saphyr::from_str(&text).map_err(|error| BadInput(format!("{name}: {error}")))?)
     }
 
     /// What the file says and nobody heeds.
-    #[must_use]
-    pub fn ignored(&self) -> Vec<String> {
+    pub(crate) fn ignored(&self) -> Vec<String> {
         let given = |value: &Option<String>| value.as_deref().is_some_and(|text| !text.is_empty());
         let mut ignored = Vec::new();
         if given(&self.consul_server.username) || given(&self.consul_server.password) {

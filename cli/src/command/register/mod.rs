@@ -6,16 +6,14 @@ mod services;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use crate::command::register::dynamic_sharding_yml::DynamicSharding;
-use crate::command::register::services as register;
-use crate::command::register::services::{Check, Done, Target};
 use crate::consul::client::{self, Consul, ConsulArgs};
 use crate::error::BadInput;
-use crate::output;
-use crate::output::Output;
+use crate::output::{self, Output};
 use anyhow::ensure;
 use comfy_table::Table;
+use dynamic_sharding_yml::DynamicSharding;
 use serde_json::json;
+use services::{GatewayAddress, HealthCheck, RegistrationResult};
 
 /// Register Pushgateways in Consul, with a health check that does not flap
 ///
@@ -27,11 +25,11 @@ Examples:
   pushring register 10.0.0.1:9091 10.0.0.2:9091
   pushring register --config dynamic-sharding.yml --dry-run
   CONSUL_HTTP_ADDR=https://consul:8501 CONSUL_HTTP_TOKEN=... pushring register --config dynamic-sharding.yml")]
-pub(crate) struct Register {
+pub(crate) struct RegisterArgs {
     #[command(flatten)]
-    what: What,
+    targets: TargetArgs,
     #[command(flatten)]
-    check: CheckArgs,
+    check: HealthCheckArgs,
 }
 
 /// Remove Pushgateways from Consul
@@ -42,13 +40,13 @@ pub(crate) struct Register {
 Examples:
   pushring deregister 10.0.0.2:9091
   pushring deregister --config dynamic-sharding.yml 10.0.0.2:9091   # the file says where Consul is")]
-pub(crate) struct Deregister {
+pub(crate) struct DeregisterArgs {
     #[command(flatten)]
-    what: What,
+    targets: TargetArgs,
 }
 
 #[derive(clap::Args)]
-struct What {
+struct TargetArgs {
     /// Pushgateways, as host:port; they take the place of those in the file
     #[arg(value_name = "ADDRESS")]
     addresses: Vec<String>,
@@ -73,7 +71,7 @@ struct What {
 
 #[derive(clap::Args)]
 #[command(next_help_heading = "Health check")]
-struct CheckArgs {
+struct HealthCheckArgs {
     /// From one check to the next
     #[arg(long, default_value = "5s", value_parser = duration)]
     interval: String,
@@ -105,17 +103,17 @@ fn duration(text: &str) -> Result<String, String> {
     Err("allowed: a whole number above 0 and ms, s, m or h, for example 5s".to_owned())
 }
 
-/// What [`What`] comes to after the file was read and everything was checked.
-struct Plan {
+/// TargetArgs [`TargetArgs`] comes to after the file was read and everything was checked.
+struct ResolvedTargets {
     service: String,
-    targets: BTreeSet<Target>,
+    addresses: BTreeSet<GatewayAddress>,
     consul: Consul,
 }
 
-impl Register {
+impl RegisterArgs {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let plan = self.what.plan()?;
-        let check = Check {
+        let targets = self.targets.resolve()?;
+        let check = HealthCheck {
             interval: self.check.interval,
             timeout: self.check.timeout,
             failures_before_critical: self.check.failures_before_critical,
@@ -124,43 +122,54 @@ impl Register {
             path_prefix: self.check.path_prefix,
         };
         let mut done = Vec::new();
-        let dry_run = self.what.dry_run;
-        let result =
-            register::register(&plan.consul, &plan.service, &plan.targets, &check, dry_run, &mut done);
-        self.what.report(&plan, &done, result)
+        let dry_run = self.targets.dry_run;
+        let result = services::register(
+            &targets.consul,
+            &targets.service,
+            &targets.addresses,
+            &check,
+            dry_run,
+            &mut done,
+        );
+        self.targets.report(&targets, &done, result)
     }
 }
 
-impl Deregister {
+impl DeregisterArgs {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let plan = self.what.plan()?;
+        let targets = self.targets.resolve()?;
         let mut done = Vec::new();
-        let result =
-            register::deregister(&plan.consul, &plan.service, &plan.targets, self.what.dry_run, &mut done);
-        self.what.report(&plan, &done, result)
+        let result = services::deregister(
+            &targets.consul,
+            &targets.service,
+            &targets.addresses,
+            self.targets.dry_run,
+            &mut done,
+        );
+        self.targets.report(&targets, &done, result)
     }
 }
 
-impl What {
+impl TargetArgs {
     /// Checks everything before anything is done.
-    fn plan(&self) -> anyhow::Result<Plan> {
+    fn resolve(&self) -> anyhow::Result<ResolvedTargets> {
         let file = self.config.as_deref().map(DynamicSharding::read).transpose()?;
         for ignored in file.iter().flat_map(DynamicSharding::ignored) {
             eprintln!("pushring: {ignored}");
         }
-        let targets = match &file {
+        let addresses = match &file {
             Some(file) if self.addresses.is_empty() => {
                 let servers = &file.pushgateway.servers;
-                servers.iter().map(|host| Target::new(host, file.pushgateway.port)).collect()
+                servers.iter().map(|host| GatewayAddress::new(host, file.pushgateway.port)).collect()
             }
             _ => self
                 .addresses
                 .iter()
-                .map(|address| Target::parse(address))
+                .map(|address| GatewayAddress::parse(address))
                 .collect::<anyhow::Result<BTreeSet<_>>>(),
         }?;
         ensure!(
-            !targets.is_empty(),
+            !addresses.is_empty(),
             BadInput("pushgateway.servers: found none, allowed one or more".to_owned())
         );
         let server = file.as_ref().map(|file| &file.consul_server);
@@ -168,20 +177,29 @@ impl What {
         let service = self.service.clone().or(named.filter(|name| !name.is_empty()));
         let address = client::address(self.consul.as_deref(), server.and_then(|s| s.addr.as_deref()));
         let consul = Consul::new(&address, &self.access)?;
-        Ok(Plan { service: service.unwrap_or_else(|| "pushgateway".to_owned()), targets, consul })
+        Ok(ResolvedTargets {
+            service: service.unwrap_or_else(|| "pushgateway".to_owned()),
+            addresses,
+            consul,
+        })
     }
 
     /// Shows what was done, also when not all could be.
-    fn report(&self, plan: &Plan, done: &[Done], result: anyhow::Result<()>) -> anyhow::Result<()> {
-        let report = json!({"service": plan.service, "consul": plan.consul.address(), "dry_run": self.dry_run, "results": done});
+    fn report(
+        &self,
+        targets: &ResolvedTargets,
+        done: &[RegistrationResult],
+        result: anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let report = json!({"service": targets.service, "consul": targets.consul.address(), "dry_run": self.dry_run, "results": done});
         if self.output == Output::Json || !done.is_empty() {
             output::show(self.output, &report, |_| self.table(done).to_string())?;
         }
-        let rest = plan.targets.len() - done.len();
+        let rest = targets.addresses.len() - done.len();
         result.map_err(|error| error.context(format!("{} done, {rest} not", done.len())))
     }
 
-    fn table(&self, done: &[Done]) -> Table {
+    fn table(&self, done: &[RegistrationResult]) -> Table {
         let mut table = output::table(&["ID", "ADDRESS", if self.dry_run { "WOULD BE" } else { "RESULT" }]);
         for row in done {
             table.add_row([row.id.as_str(), row.address.as_str(), row.result.word()]);

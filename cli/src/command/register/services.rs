@@ -21,59 +21,52 @@ const CHECK: &str = "pushring-check";
 
 /// How Consul watches a Pushgateway. Times are Go durations, such as `5s`.
 #[derive(Clone, Debug)]
-pub struct Check {
+pub(crate) struct HealthCheck {
     /// From one check to the next.
-    pub interval: String,
+    pub(crate) interval: String,
     /// What counts as no answer.
-    pub timeout: String,
+    pub(crate) timeout: String,
     /// Failures in a row that make it critical.
-    pub failures_before_critical: u32,
+    pub(crate) failures_before_critical: u32,
     /// Successes in a row that make it passing again.
-    pub success_before_passing: u32,
+    pub(crate) success_before_passing: u32,
     /// Remove it when it was critical for that long.
-    pub deregister_after: Option<String>,
-    /// The Pushgateways' `--web.route-prefix`.
-    pub path_prefix: String,
+    pub(crate) deregister_after: Option<String>,
+    pub(crate) path_prefix: String,
 }
 
 /// A Pushgateway to register: host without brackets, and port.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Target {
+pub(crate) struct GatewayAddress {
     host: String,
     port: u16,
 }
 
 /// What was done, or would be, about one Pushgateway.
 #[derive(Clone, Debug, Serialize)]
-pub struct Done {
-    /// ID in Consul.
-    pub id: String,
-    /// `host:port`.
-    pub address: String,
-    /// In one word.
-    pub result: Outcome,
+pub(crate) struct RegistrationResult {
+    pub(crate) id: String,
+    pub(crate) address: String,
+    pub(crate) result: RegistrationChange,
 }
 
-/// See [`Done::result`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Outcome {
+pub(crate) enum RegistrationChange {
     /// It was not there before.
     Registered,
     /// It was there, and something about it changed.
     Updated,
     /// It was there just so.
     Unchanged,
-    /// It is gone.
     Deregistered,
     /// It was not there to be removed.
     Absent,
 }
 
-impl Outcome {
+impl RegistrationChange {
     /// The word that stands in reports.
-    #[must_use]
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Registered => "registered",
             Self::Updated => "updated",
@@ -84,12 +77,12 @@ impl Outcome {
     }
 }
 
-impl Target {
+impl GatewayAddress {
     /// Parses `host:port` or `[IPv6]:port`.
     ///
     /// # Errors
     /// [`BadInput`] for anything else.
-    pub fn parse(address: &str) -> anyhow::Result<Self> {
+    pub(crate) fn parse(address: &str) -> anyhow::Result<Self> {
         let bad =
             || BadInput(format!("address: found {address:?}, allowed host:port (an IPv6 host in brackets)"));
         let (host, port) = address.rsplit_once(':').ok_or_else(bad)?;
@@ -103,7 +96,7 @@ impl Target {
     ///
     /// # Errors
     /// [`BadInput`] when the filter would refuse this address.
-    pub fn new(host: &str, port: u16) -> anyhow::Result<Self> {
+    pub(crate) fn new(host: &str, port: u16) -> anyhow::Result<Self> {
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let host = host.parse::<IpAddr>().map_or_else(|_| host.to_owned(), |ip| ip.to_string());
         let target = Self { host, port };
@@ -124,20 +117,20 @@ impl Target {
         }
     }
 
-    fn done(&self, result: Outcome) -> Done {
-        Done { id: self.id(), address: self.address(), result }
+    fn done(&self, result: RegistrationChange) -> RegistrationResult {
+        RegistrationResult { id: self.id(), address: self.address(), result }
     }
 }
 
-impl Check {
-    fn url(&self, target: &Target) -> String {
+impl HealthCheck {
+    fn url(&self, target: &GatewayAddress) -> String {
         let prefix = self.path_prefix.trim_matches('/');
         let slash = if prefix.is_empty() { "" } else { "/" };
         format!("http://{}{slash}{prefix}/-/healthy", target.address())
     }
 
     /// All of it in a line, for people and for comparing.
-    fn describe(&self, target: &Target) -> String {
+    fn describe(&self, target: &GatewayAddress) -> String {
         let mut text = format!(
             "GET {} every {}, timeout {}, critical after {}, passing after {}",
             self.url(target),
@@ -152,7 +145,7 @@ impl Check {
         text
     }
 
-    fn definition(&self, service: &str, target: &Target) -> Value {
+    fn definition(&self, service: &str, target: &GatewayAddress) -> Value {
         let mut definition = json!({
             "ID": target.id(), "Name": service, "Address": target.host, "Port": target.port,
             "Meta": {CHECK: self.describe(target)},
@@ -172,7 +165,7 @@ impl Check {
         definition
     }
 
-    fn is_that_of(&self, service: &str, target: &Target, known: &Service) -> bool {
+    fn is_that_of(&self, service: &str, target: &GatewayAddress, known: &Service) -> bool {
         known.service == service
             && known.address == target.host
             && known.port == target.port
@@ -185,22 +178,22 @@ impl Check {
 ///
 /// # Errors
 /// Consul cannot be reached or refuses; the targets after the last one in `done` are not registered.
-pub fn register(
+pub(crate) fn register(
     consul: &Consul,
     service: &str,
-    targets: &BTreeSet<Target>,
-    check: &Check,
+    targets: &BTreeSet<GatewayAddress>,
+    check: &HealthCheck,
     dry_run: bool,
-    done: &mut Vec<Done>,
+    done: &mut Vec<RegistrationResult>,
 ) -> anyhow::Result<()> {
     let known = consul.services()?;
     for target in targets {
         let result = match known.get(&target.id()) {
-            Some(known) if check.is_that_of(service, target, known) => Outcome::Unchanged,
-            Some(_) => Outcome::Updated,
-            None => Outcome::Registered,
+            Some(known) if check.is_that_of(service, target, known) => RegistrationChange::Unchanged,
+            Some(_) => RegistrationChange::Updated,
+            None => RegistrationChange::Registered,
         };
-        if result != Outcome::Unchanged && !dry_run {
+        if result != RegistrationChange::Unchanged && !dry_run {
             consul.register(&check.definition(service, target))?;
         }
         done.push(target.done(result));
@@ -212,12 +205,12 @@ pub fn register(
 ///
 /// # Errors
 /// Consul cannot be reached or refuses; the targets after the last one in `done` are still registered.
-pub fn deregister(
+pub(crate) fn deregister(
     consul: &Consul,
     service: &str,
-    targets: &BTreeSet<Target>,
+    targets: &BTreeSet<GatewayAddress>,
     dry_run: bool,
-    done: &mut Vec<Done>,
+    done: &mut Vec<RegistrationResult>,
 ) -> anyhow::Result<()> {
     let known = consul.services()?;
     for target in targets {
@@ -225,7 +218,11 @@ pub fn deregister(
         if there && !dry_run {
             consul.deregister(&target.id())?;
         }
-        done.push(target.done(if there { Outcome::Deregistered } else { Outcome::Absent }));
+        done.push(target.done(if there {
+            RegistrationChange::Deregistered
+        } else {
+            RegistrationChange::Absent
+        }));
     }
     Ok(())
 }

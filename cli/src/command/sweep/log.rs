@@ -6,12 +6,9 @@ use std::time::Duration;
 
 use tracing::{Level, info, warn};
 
-use super::metrics::Ended;
-use crate::cleanup::plan as delete;
-use crate::cleanup::plan::deleted;
-use crate::command::expire::rules as expire;
-use crate::command::sweep::pass as sweep;
-use crate::command::sweep::pass::End;
+use super::report::{PassResult, Report};
+use crate::cleanup::copy::{DeletionResult, deleted};
+use crate::command::expire::report::Report as ExpireReport;
 use crate::output;
 
 /// Kept copies that are told singly per pass; of an outage with thousands of them the rest is only counted.
@@ -30,23 +27,16 @@ pub(super) fn start() {
 
 /// What was told, so that it is not told again.
 #[derive(Debug, Default)]
-pub(super) struct Journal {
-    /// Labels, gateway, reason.
+pub(super) struct EventLog {
     kept: BTreeSet<(String, String, String)>,
     unreadable: BTreeMap<String, String>,
     holding: Option<String>,
     error: Option<String>,
 }
 
-impl Journal {
+impl EventLog {
     /// A pass that came to its end.
-    pub(super) fn pass(
-        &mut self,
-        ended: Ended,
-        swept: &sweep::Report,
-        expired: &expire::Report,
-        took: Duration,
-    ) {
+    pub(super) fn pass(&mut self, ended: PassResult, swept: &Report, expired: &ExpireReport, took: Duration) {
         if self.error.take().is_some() {
             info!("passes succeed again");
         }
@@ -59,8 +49,8 @@ impl Journal {
         info!(
             result = ended.word(),
             in_place = swept.in_place,
-            deleted = of(swept.deleted()),
-            kept = swept.misplaced.len() - swept.deleted(),
+            deleted = of(deleted(&swept.misplaced)),
+            kept = swept.misplaced.len() - deleted(&swept.misplaced),
             expired = of(deleted(&expired.groups)),
             unreadable = swept.unreadable.len(),
             ms = output::millis(took),
@@ -68,13 +58,15 @@ impl Journal {
         );
     }
 
-    fn kept(&mut self, swept: &sweep::Report, expired: &expire::Report) {
-        let misplaced = swept.misplaced.iter().filter_map(|copy| match &copy.end {
-            End::Kept(reason) => Some((&copy.labels, &copy.on, reason.to_string())),
+    fn kept(&mut self, swept: &Report, expired: &ExpireReport) {
+        let misplaced = swept.misplaced.iter().filter_map(|copy| match &copy.result {
+            DeletionResult::Kept { reason } => Some((&copy.labels, &copy.on, reason.to_string())),
             _ => None,
         });
-        let due = expired.groups.iter().filter_map(|copy| match &copy.end {
-            delete::End::Kept(reason) => Some((&copy.labels, &copy.on, format!("not expired: {reason}"))),
+        let due = expired.groups.iter().filter_map(|copy| match &copy.result {
+            DeletionResult::Kept { reason } => {
+                Some((&copy.labels, &copy.on, format!("not expired: {reason}")))
+            }
             _ => None,
         });
         let mut now = BTreeSet::new();
@@ -91,7 +83,7 @@ impl Journal {
         self.kept = now;
     }
 
-    fn unreadable(&mut self, report: &sweep::Report) {
+    fn unreadable(&mut self, report: &Report) {
         let found = report.unreadable.iter().map(|gateway| (gateway.gateway.clone(), gateway.reason.clone()));
         let now: BTreeMap<String, String> = found.collect();
         for (gateway, reason) in &now {
@@ -128,21 +120,21 @@ impl Journal {
 }
 
 /// Every deletion, and those that failed.
-fn done(swept: &sweep::Report, expired: &expire::Report) {
+fn done(swept: &Report, expired: &ExpireReport) {
     for copy in &swept.misplaced {
-        let (labels, on, owner) = (output::group(&copy.labels), &copy.on, copy.owner.as_deref());
-        match &copy.end {
-            End::Deleted(why) => info!(labels, on, owner, why, "deleted"),
-            End::Failed(reason) => warn!(labels, on, owner, reason, "not deleted"),
-            End::Kept(_) => {}
+        let (labels, on, owner) = (output::group(&copy.labels), &copy.on, copy.detail.owner.as_deref());
+        match &copy.result {
+            DeletionResult::Deleted { why } => info!(labels, on, owner, why, "deleted"),
+            DeletionResult::Failed { reason } => warn!(labels, on, owner, reason, "not deleted"),
+            DeletionResult::Kept { .. } => {}
         }
     }
     for copy in &expired.groups {
-        let (labels, on, age_seconds) = (output::group(&copy.labels), &copy.on, copy.age_seconds);
-        match &copy.end {
-            delete::End::Deleted => info!(labels, on, age_seconds, "expired"),
-            delete::End::Failed(reason) => warn!(labels, on, reason, "not deleted"),
-            delete::End::Kept(_) => {}
+        let (labels, on, age_seconds) = (output::group(&copy.labels), &copy.on, copy.detail.age_seconds);
+        match &copy.result {
+            DeletionResult::Deleted { .. } => info!(labels, on, age_seconds, "expired"),
+            DeletionResult::Failed { reason } => warn!(labels, on, reason, "not deleted"),
+            DeletionResult::Kept { .. } => {}
         }
     }
 }

@@ -8,10 +8,9 @@ use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gau
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tiny_http::{Header, Response, Server};
 
-use crate::cleanup::plan::deleted;
-use crate::command::expire::rules as expire;
-use crate::command::sweep::pass as sweep;
-use crate::command::sweep::pass::End;
+use super::report::{PassResult, Report};
+use crate::cleanup::copy::{DeletionResult, deleted};
+use crate::command::expire::report::Report as ExpireReport;
 use crate::error::BadInput;
 
 const ACTIVE: &str = "pushring_sweep_active";
@@ -30,18 +29,6 @@ const REASONS: [&str; 5] = ["left-behind", "lacking", "not-newer", "doubt", "fai
 /// Upper bounds of the durations: a pass is to take 10 s at most.
 const BUCKETS: [f64; 9] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
-/// How a pass ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ended {
-    /// It did what was to be done.
-    Done,
-    /// Nothing was touched: members settle, or it was not safe.
-    Held,
-    /// An error.
-    Failed,
-}
-
-/// Writes the metrics.
 pub(super) struct Metrics {
     handle: PrometheusHandle,
 }
@@ -63,18 +50,18 @@ impl Metrics {
     pub(super) fn active(&self, active: bool) {
         gauge!(ACTIVE).set(if active { 1.0 } else { 0.0 });
         if !active {
-            self.found(&sweep::Report::default(), &expire::Report::default());
+            self.found(&Report::default(), &ExpireReport::default());
             gauge!(MEMBERS).set(0.0);
             gauge!(SETTLING).set(0.0);
         }
     }
 
     /// A pass took `took`.
-    pub(super) fn pass(&self, ended: Ended, took: Duration) {
+    pub(super) fn pass(&self, ended: PassResult, took: Duration) {
         counter!(PASSES, "result" => ended.word()).increment(1);
         histogram!(DURATION).record(took);
         self.handle.run_upkeep();
-        if ended != Ended::Failed {
+        if ended != PassResult::Failed {
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
             gauge!(LAST).set(now.as_secs_f64());
         }
@@ -87,31 +74,21 @@ impl Metrics {
     }
 
     /// What a pass found and did.
-    pub(super) fn found(&self, swept: &sweep::Report, expired: &expire::Report) {
+    pub(super) fn found(&self, swept: &Report, expired: &ExpireReport) {
         if !swept.dry_run {
-            counter!(DELETED).increment(swept.deleted() as u64);
+            counter!(DELETED).increment(deleted(&swept.misplaced) as u64);
             counter!(EXPIRED).increment(deleted(&expired.groups) as u64);
         }
-        let reason = |end: &End| match end {
-            End::Deleted(_) => None,
-            End::Kept(kept) => Some(kept.kind()),
-            End::Failed(_) => Some("failed"),
+        let reason = |result: &DeletionResult| match result {
+            DeletionResult::Deleted { .. } => None,
+            DeletionResult::Kept { reason } => Some(reason.kind()),
+            DeletionResult::Failed { .. } => Some("failed"),
         };
         for class in REASONS {
-            let count = swept.misplaced.iter().filter(|copy| reason(&copy.end) == Some(class)).count();
+            let count = swept.misplaced.iter().filter(|copy| reason(&copy.result) == Some(class)).count();
             gauge!(KEPT, "reason" => class).set(count as f64);
         }
         gauge!(UNREADABLE).set(swept.unreadable.len() as f64);
-    }
-}
-
-impl Ended {
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Held => "held",
-            Self::Failed => "failed",
-        }
     }
 }
 
@@ -130,7 +107,7 @@ fn describe() {
     describe_gauge!(UNREADABLE, "Gateways about which the last pass could tell nothing.");
     describe_gauge!(MEMBERS, "Members on the ring.");
     describe_gauge!(SETTLING, "1 while nothing is touched because members or settings changed just now.");
-    for ended in [Ended::Done, Ended::Held, Ended::Failed] {
+    for ended in [PassResult::Completed, PassResult::Paused, PassResult::Failed] {
         counter!(PASSES, "result" => ended.word()).absolute(0);
     }
     for name in [DELETED, EXPIRED] {
@@ -155,15 +132,15 @@ fn answer(server: &Server, handle: &PrometheusHandle) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cleanup::superseded::Kept;
+    use crate::cleanup::copy::KeepReason;
 
     #[test]
     fn every_reason_to_keep_a_copy_is_counted() {
         let all = [
-            Kept::LeftBehind,
-            Kept::Lacking(Vec::new()),
-            Kept::NotNewer(Vec::new()),
-            Kept::Doubt(String::new()),
+            KeepReason::LeftBehind,
+            KeepReason::Lacking(Vec::new()),
+            KeepReason::NotNewer(Vec::new()),
+            KeepReason::Uncertain(String::new()),
         ];
         for kept in all {
             assert!(REASONS.contains(&kept.kind()), "{kept:?}");

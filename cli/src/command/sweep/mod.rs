@@ -2,21 +2,19 @@
 
 mod log;
 mod metrics;
-pub mod pass;
+mod pass;
+mod report;
 mod watch;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::Outcome;
-use crate::cleanup::guard::{Guard, GuardArgs};
-use crate::command::sweep::pass as sweep;
-use crate::command::sweep::pass::{End, Options, Report};
-use crate::command::sweep::watch::WatchArgs;
+use crate::cleanup::safety_check::{SafetyArgs, SafetyCheck};
+use crate::error::ExitStatus;
 use crate::fleet::source::FleetArgs;
 use crate::gateway::pool::{GatewayArgs, Gateways};
-use crate::output;
-use crate::output::Output;
+use crate::output::{self, Output};
+use pass::Options;
+use watch::WatchArgs;
 
 /// Delete what stayed on gateways that no longer own it, when nothing is lost by it
 ///
@@ -38,7 +36,7 @@ Examples:
   pushring sweep --config live/ring.yaml --envoy http://10.0.1.1:9091 --envoy http://10.0.1.2:9091
   pushring sweep --config live/ring.yaml --consul http://127.0.0.1:8500 --orphans-after 7d --output json
   pushring sweep --config live/ring.yaml --consul http://127.0.0.1:8500 --envoy http://10.0.1.1:9091 --watch 15s")]
-pub(crate) struct Sweep {
+pub(crate) struct SweepArgs {
     /// Only say what would be done
     #[arg(long)]
     dry_run: bool,
@@ -52,66 +50,30 @@ pub(crate) struct Sweep {
     #[command(flatten)]
     fleet: FleetArgs,
     #[command(flatten)]
-    guard: GuardArgs,
+    safety: SafetyArgs,
     #[command(flatten)]
     watch: WatchArgs,
     #[command(flatten)]
     gateways: GatewayArgs,
 }
 
-impl Sweep {
-    pub(crate) fn run(self) -> anyhow::Result<Outcome> {
+impl SweepArgs {
+    pub(crate) fn run(self) -> anyhow::Result<ExitStatus> {
         let options = Options { dry_run: self.dry_run, orphans_after: self.orphans_after };
-        let mut guard = Guard::new(&self.guard, self.fleet.source()?)?;
+        let mut safety = SafetyCheck::new(&self.safety, self.fleet.source()?)?;
         if let Some(interval) = self.watch.watch {
-            return watch::run(&self.watch, interval, &self.gateways, guard, options).map(|()| Outcome::Done);
+            return watch::run(&self.watch, interval, &self.gateways, safety, options)
+                .map(|()| ExitStatus::Done);
         }
         // What cannot be safe later either is told before waiting.
-        let fleet = guard.source().read()?;
-        sweep::groups_have_owners(fleet.router.config())?;
+        let fleet = safety.source().read()?;
+        fleet.require_owners()?;
         let gateways = Gateways::new(&self.gateways, fleet.router.config())?;
-        let fleet = if self.dry_run { fleet } else { guard.settled(output::settling)? };
+        let fleet = if self.dry_run { fleet } else { safety.wait_until_settled(output::settling)? };
         let bar = output::progress("deleting");
-        let report = sweep::pass(&fleet, &gateways, &guard, options, output::advance(&bar))?;
+        let report = pass::pass(&fleet, &gateways, &safety, options, output::advance(&bar))?;
         bar.finish_and_clear();
-        output::show(self.output, &report, text)?;
-        Ok(Outcome::found(report.is_unfinished()))
+        output::show(self.output, &report, report::text)?;
+        Ok(ExitStatus::found(report.is_unfinished()))
     }
-}
-
-fn text(report: &Report) -> String {
-    let mut deleted: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-    let mut kept = output::table(&["GROUP", "ON", "OWNER", "KEPT BECAUSE"]);
-    for copy in &report.misplaced {
-        let owner = copy.owner.as_deref().unwrap_or("?");
-        let reason = match &copy.end {
-            End::Deleted(_) => {
-                *deleted.entry((&copy.on, owner)).or_default() += 1;
-                continue;
-            }
-            End::Kept(reason) => reason.to_string(),
-            End::Failed(reason) => reason.clone(),
-        };
-        kept.add_row([&output::group(&copy.labels), &copy.on, owner, &reason]);
-    }
-    let mut text = String::new();
-    if !deleted.is_empty() {
-        let header = if report.dry_run { "WOULD BE DELETED" } else { "DELETED" };
-        let mut table = output::table(&["FROM", "OWNER", header]);
-        for ((on, owner), count) in &deleted {
-            table.add_row([on, owner, count.to_string().as_str()]);
-        }
-        text += &format!("{}\n\n", table.trim_fmt());
-    }
-    if kept.row_count() > 0 {
-        text += &format!("{}\n\n", kept.trim_fmt());
-    }
-    text += &output::unreadable(&report.unreadable);
-    let deleted = report.deleted();
-    let verb = if report.dry_run { "would be deleted" } else { "deleted" };
-    text + &format!(
-        "{} in place, {deleted} {verb}, {} kept",
-        report.in_place,
-        report.misplaced.len() - deleted
-    )
 }

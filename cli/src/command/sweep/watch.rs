@@ -12,21 +12,22 @@ use anyhow::{bail, ensure};
 use pushring_router::Config;
 use tracing::info;
 
-use super::log::{self, Journal};
-use super::metrics::{Ended, Metrics};
-use crate::cleanup::guard::{Guard, groups_have_owners};
-use crate::command::expire::rules as expire;
-use crate::command::expire::rules::{JobRule, Rules};
-use crate::command::sweep::pass as sweep;
-use crate::command::sweep::pass::Options;
+use super::log::{self, EventLog};
+use super::metrics::Metrics;
+use super::pass::{self, Options};
+use super::report::{PassResult, Report};
+use crate::cleanup::safety_check::SafetyCheck;
+use crate::command::expire::report::Report as ExpireReport;
+use crate::command::expire::rules::{self, JobRule, Rules};
 use crate::consul::client::Consul;
-use crate::consul::lock::{Held, Lock};
+use crate::consul::lock::Lock;
+use crate::consul::lock_state::Held;
 use crate::error::BadInput;
 use crate::fleet::source::Source;
 use crate::gateway::pool::{GatewayArgs, Gateways};
 
 /// From one pass to the next at least: each reads every gateway.
-const INTERVAL_MIN: Duration = Duration::from_secs(1);
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
 /// How soon it is noticed that the lock was gained, or that the end was asked for.
 const PAUSE: Duration = Duration::from_millis(100);
 /// From one look at the members to the next, between passes.
@@ -35,55 +36,56 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Going on instead of ending after one pass.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Going on")]
-pub struct WatchArgs {
+pub(crate) struct WatchArgs {
     /// Go on, with a pass each time this long after the last one began. With --consul one sweeper of a fleet is active
     /// and the others stand by (a session lock: the token needs session:write and key:write)
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
-    pub watch: Option<Duration>,
+    pub(crate) watch: Option<Duration>,
     /// Take no lock: nobody else sweeps this fleet
     #[arg(long, requires = "watch")]
-    pub single: bool,
+    pub(crate) single: bool,
     /// Where to serve /metrics; port 0 is any free one, told in the log
     #[arg(long, value_name = "ADDRESS", requires = "watch", default_value = "127.0.0.1:9089")]
-    pub listen: SocketAddr,
+    pub(crate) listen: SocketAddr,
     /// Also delete groups whose last push is that long ago, as `pushring expire --after`
-    #[arg(long, value_name = "TIME", requires = "watch", value_parser = expire::limit)]
-    pub expire_after: Option<Duration>,
+    #[arg(long, value_name = "TIME", requires = "watch", value_parser = rules::limit)]
+    pub(crate) expire_after: Option<Duration>,
     /// Another time for jobs that match as a whole, or never, as `pushring expire --job`; may be repeated
     #[arg(long = "expire-job", value_name = "REGEX=TIME", requires = "watch", value_parser = JobRule::parse)]
-    pub expire_jobs: Vec<JobRule>,
+    pub(crate) expire_jobs: Vec<JobRule>,
 }
 
-/// Sweeps until Ctrl-C or SIGTERM, every `interval`. `guard` is new; what a pass does is in `options`.
+/// Sweeps until Ctrl-C or SIGTERM, every `interval`. `safety` is new; what a pass does is in `options`.
 ///
 /// # Errors
 /// [`BadInput`] when a flag or the configuration cannot be used, [`crate::error::NotSafe`] where a group has no one owner. Once
 /// it runs, errors are logged.
-pub fn run(
+pub(crate) fn run(
     args: &WatchArgs,
     interval: Duration,
     gateways: &GatewayArgs,
-    mut guard: Guard,
+    mut safety: SafetyCheck,
     options: Options,
 ) -> anyhow::Result<()> {
     ensure!(
-        interval >= INTERVAL_MIN,
-        BadInput(format!("--watch: found {interval:?}, allowed at least {INTERVAL_MIN:?}"))
+        interval >= MIN_INTERVAL,
+        BadInput(format!("--watch: found {interval:?}, allowed at least {MIN_INTERVAL:?}"))
     );
-    let contest = contest(args, guard.source())?;
-    usable(guard.source())?;
+    let contest = contest(args, safety.source())?;
+    usable(safety.source())?;
     log::start();
     let (metrics, address) = Metrics::serve(args.listen)?;
     info!(url = format!("http://{address}/metrics"), "started");
     let lock = contest.map(|(consul, name)| Lock::join(consul, &name)).transpose()?;
     let held = lock.as_ref().map(Lock::held);
     if let Some(held) = held.clone() {
-        guard.hold(move || held.check());
+        safety.require_lock(move || held.check());
     }
     let gateways = Connected { args: gateways, known: None };
     let rules = Rules { after: args.expire_after, jobs: args.expire_jobs.clone() };
-    let mut watcher = Watcher { guard, held, gateways, options, rules, metrics, journal: Journal::default() };
-    while !watcher.guard.interrupted() {
+    let mut watcher =
+        Watcher { safety, held, gateways, options, rules, metrics, events: EventLog::default() };
+    while !watcher.safety.interrupted() {
         let began = Instant::now();
         let active = watcher.is_active();
         watcher.metrics.active(active);
@@ -102,7 +104,7 @@ pub fn run(
 /// What would not become usable by itself is told at once. Consul may come back.
 fn usable(source: &Source) -> anyhow::Result<()> {
     match source.read() {
-        Ok(fleet) => groups_have_owners(fleet.router.config()),
+        Ok(fleet) => fleet.require_owners(),
         Err(error) if error.is::<BadInput>() => Err(error),
         Err(_) => Ok(()),
     }
@@ -133,21 +135,21 @@ fn contest(args: &WatchArgs, source: &Source) -> anyhow::Result<Option<(Consul, 
 }
 
 struct Watcher<'a> {
-    guard: Guard,
+    safety: SafetyCheck,
     held: Option<Arc<Held>>,
     gateways: Connected<'a>,
     options: Options,
     /// Without any, nothing expires.
     rules: Rules,
     metrics: Metrics,
-    journal: Journal,
+    events: EventLog,
 }
 
 /// What a pass found and did.
 struct Pass {
-    ended: Ended,
-    swept: sweep::Report,
-    expired: expire::Report,
+    ended: PassResult,
+    swept: Report,
+    expired: ExpireReport,
 }
 
 impl Watcher<'_> {
@@ -159,12 +161,12 @@ impl Watcher<'_> {
     /// those that went and came back between two passes have to settle too, and Consul does not tell that they did.
     fn wait(&mut self, began: Instant, interval: Duration, active: bool) {
         // A file tells by itself when it changed.
-        let looks = active && self.guard.source().consul().is_some();
+        let looks = active && self.safety.source().consul().is_some();
         let mut looked = Instant::now();
-        while began.elapsed() < interval && !self.guard.interrupted() && (active || !self.is_active()) {
+        while began.elapsed() < interval && !self.safety.interrupted() && (active || !self.is_active()) {
             if looks && looked.elapsed() >= LOOK {
                 // An error comes again in the next pass, which tells it.
-                let _ = self.guard.observe();
+                let _ = self.safety.read_fleet();
                 looked = Instant::now();
             }
             thread::sleep(PAUSE);
@@ -176,39 +178,39 @@ impl Watcher<'_> {
         match self.pass() {
             Ok(pass) => {
                 let took = began.elapsed();
-                self.journal.pass(pass.ended, &pass.swept, &pass.expired, took);
+                self.events.pass(pass.ended, &pass.swept, &pass.expired, took);
                 self.metrics.found(&pass.swept, &pass.expired);
                 self.metrics.pass(pass.ended, took);
             }
             Err(error) => {
-                self.journal.failed(&error);
-                self.metrics.pass(Ended::Failed, began.elapsed());
+                self.events.failed(&error);
+                self.metrics.pass(PassResult::Failed, began.elapsed());
             }
         }
     }
 
     fn pass(&mut self) -> anyhow::Result<Pass> {
-        let (fleet, left) = self.guard.observe()?;
+        let (fleet, left) = self.safety.read_fleet()?;
         let config = fleet.router.config();
         self.metrics.fleet(config.members.len(), !left.is_zero());
         let holding = if left.is_zero() {
-            self.guard.check().err().map(|error| format!("{error:#}"))
+            self.safety.check().err().map(|error| format!("{error:#}"))
         } else {
             Some("members or settings may have changed just now (--settle)".to_owned())
         };
         let held = holding.is_some();
-        self.journal.holding(holding);
+        self.events.holding(holding);
         let gateways = self.gateways.of(config)?;
         let options = Options { dry_run: self.options.dry_run || held, ..self.options };
-        let swept = sweep::pass(&fleet, gateways, &self.guard, options, |_, _| {})?;
+        let swept = pass::pass(&fleet, gateways, &self.safety, options, |_, _| {})?;
         let expired = if self.rules.after.is_none() && self.rules.jobs.is_empty() {
-            expire::Report::default()
+            ExpireReport::default()
         } else if options.dry_run {
-            expire::dry_run(&fleet, gateways, &self.rules)
+            rules::dry_run(&fleet, gateways, &self.rules)
         } else {
-            expire::pass(&fleet, gateways, &self.guard, &self.rules, |_, _| {})
+            rules::pass(&fleet, gateways, &self.safety, &self.rules, |_, _| {})
         };
-        Ok(Pass { ended: if held { Ended::Held } else { Ended::Done }, swept, expired })
+        Ok(Pass { ended: if held { PassResult::Paused } else { PassResult::Completed }, swept, expired })
     }
 }
 

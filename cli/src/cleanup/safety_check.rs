@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
-use pushring_router::{Config, RouteBy};
+use anyhow::{Context, ensure};
+use pushring_router::Config;
 use reqwest::Url;
 use reqwest::blocking::Client;
 use serde::Deserialize;
@@ -24,19 +24,19 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// What must hold before anything is deleted or copied.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Safety")]
-pub struct GuardArgs {
+pub(crate) struct SafetyArgs {
     /// URL at which an Envoy takes pushes; nothing is touched unless its ring is the command's own (needs
     /// `status_path`). Give every Envoy
     #[arg(long = "envoy", value_name = "URL")]
-    pub envoys: Vec<Url>,
+    pub(crate) envoys: Vec<Url>,
     /// After a change of members nothing is touched for this long: pushes by the old ring are still under way. Choose more
     /// than the longest of them takes
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
-    pub settle: Duration,
+    pub(crate) settle: Duration,
 }
 
 /// Watches over one run, or over all passes of a run that goes on.
-pub struct Guard {
+pub(crate) struct SafetyCheck {
     source: Source,
     envoys: Vec<Url>,
     client: Client,
@@ -52,13 +52,13 @@ struct EnvoyStatus {
     digest: String,
 }
 
-impl Guard {
+impl SafetyCheck {
     /// Prepares; reads nothing yet. From now on Ctrl-C and SIGTERM end the run at the next batch; a second one ends it
     /// at once.
     ///
     /// # Errors
     /// When the system gives no signal handlers.
-    pub fn new(args: &GuardArgs, source: Source) -> anyhow::Result<Self> {
+    pub(crate) fn new(args: &SafetyArgs, source: Source) -> anyhow::Result<Self> {
         let interrupted = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
             flag::register_conditional_shutdown(signal, 1, Arc::clone(&interrupted))?;
@@ -76,19 +76,17 @@ impl Guard {
     }
 
     /// Asks `lock` too before every batch.
-    pub fn hold(&mut self, lock: impl Fn() -> anyhow::Result<()> + Send + Sync + 'static) {
+    pub(crate) fn require_lock(&mut self, lock: impl Fn() -> anyhow::Result<()> + Send + Sync + 'static) {
         self.lock = Some(Box::new(lock));
     }
 
     /// Where the fleet is read from.
-    #[must_use]
-    pub fn source(&self) -> &Source {
+    pub(crate) fn source(&self) -> &Source {
         &self.source
     }
 
     /// Whether somebody asked the run to end.
-    #[must_use]
-    pub fn interrupted(&self) -> bool {
+    pub(crate) fn interrupted(&self) -> bool {
         self.interrupted.load(Ordering::Relaxed)
     }
 
@@ -98,7 +96,7 @@ impl Guard {
     ///
     /// # Errors
     /// As [`Source::read`].
-    pub fn observe(&mut self) -> anyhow::Result<(Fleet, Duration)> {
+    pub(crate) fn read_fleet(&mut self) -> anyhow::Result<(Fleet, Duration)> {
         let fleet = self.source.read()?;
         let digest = fleet.router.digest();
         let seen = match self.known.take() {
@@ -114,14 +112,14 @@ impl Guard {
     }
 
     /// Waits until the settling time is over; `notice` is told once how long that will take. Then all that
-    /// [`Guard::check`] asks holds.
+    /// [`SafetyCheck::check`] asks holds.
     ///
     /// # Errors
-    /// As [`Source::read`] and [`Guard::check`].
-    pub fn settled(&mut self, notice: impl FnOnce(Duration)) -> anyhow::Result<Fleet> {
+    /// As [`Source::read`] and [`SafetyCheck::check`].
+    pub(crate) fn wait_until_settled(&mut self, notice: impl FnOnce(Duration)) -> anyhow::Result<Fleet> {
         let mut notice = Some(notice);
         loop {
-            let (fleet, left) = self.observe()?;
+            let (fleet, left) = self.read_fleet()?;
             if left.is_zero() {
                 self.check()?;
                 return Ok(fleet);
@@ -135,11 +133,11 @@ impl Guard {
     }
 
     /// Whether acting is still safe: not interrupted, the lock is held, the members and settings are those of the last
-    /// [`Guard::observe`], and all Envoys have them.
+    /// [`SafetyCheck::read_fleet`], and all Envoys have them.
     ///
     /// # Errors
     /// What is not so; [`NotSafe`] but for an interruption.
-    pub fn check(&self) -> anyhow::Result<()> {
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
         ensure!(!self.interrupted(), "interrupted");
         let fleet = self.source.read().context(NotSafe("the members cannot be read".to_owned()))?;
         let digest = fleet.router.digest();
@@ -171,19 +169,4 @@ impl Guard {
         let status = ask().with_context(|| NotSafe(format!("{envoy} does not tell its ring at {path}")))?;
         Ok(status.digest)
     }
-}
-
-/// Refuses a fleet in which a group has no one owner.
-///
-/// # Errors
-/// [`NotSafe`] with `route_by: path`, or without members.
-pub fn groups_have_owners(config: &Config) -> anyhow::Result<()> {
-    if config.route_by == RouteBy::Path {
-        bail!(NotSafe(
-            "route_by: found \"path\", allowed \"group\" or \"job\": by path, a group has no one owner"
-                .to_owned()
-        ));
-    }
-    ensure!(!config.members.is_empty(), NotSafe("the ring has no members".to_owned()));
-    Ok(())
 }

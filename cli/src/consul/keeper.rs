@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tracing::{info, warn};
 
-use super::{Held, Hold, LOCK_DELAY, NEEDS, TTL};
+use super::lock_state::{Held, Hold, LOCK_DELAY, NEEDS, TTL};
 
 /// From one renewal to the next.
 const RENEWAL: Duration = Duration::from_secs(5);

@@ -1,0 +1,26 @@
+//! The table of the copies that `delete` and `expire` delete or keep.
+
+use comfy_table::Table;
+
+use crate::cleanup::copy::{Age, DeletionResult, GroupCopy};
+use crate::output;
+
+/// The table with an empty line below it; nothing where there is nothing to tell.
+pub(crate) fn copies_text(copies: &[GroupCopy<Age>], dry_run: bool) -> String {
+    if copies.is_empty() { String::new() } else { format!("{}\n\n", table(copies, dry_run).trim_fmt()) }
+}
+
+pub(crate) fn table(copies: &[GroupCopy<Age>], dry_run: bool) -> Table {
+    let mut table =
+        output::table(&["GROUP", "ON", "LAST PUSH", if dry_run { "WOULD BE" } else { "RESULT" }, "BECAUSE"]);
+    for copy in copies {
+        let (result, reason) = match &copy.result {
+            DeletionResult::Deleted { .. } => ("deleted", String::new()),
+            DeletionResult::Kept { reason } => ("kept", reason.to_string()),
+            DeletionResult::Failed { reason } => ("failed", reason.clone()),
+        };
+        let age = copy.detail.age_seconds.map_or_else(|| "-".to_owned(), output::age);
+        table.add_row([output::group(&copy.labels).as_str(), &copy.on, &age, result, &reason]);
+    }
+    table
+}
