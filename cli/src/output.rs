@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 use clap::ValueEnum;
-use comfy_table::{Table, presets};
+use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
@@ -14,7 +14,6 @@ use serde::Serialize;
 pub(crate) enum Output {
     /// For people.
     #[default]
-    #[value(alias = "text")]
     Table,
     /// One JSON document.
     Json,
@@ -56,10 +55,13 @@ pub(crate) fn age(seconds: i64) -> String {
     text.split(' ').take(2).collect::<Vec<_>>().join(" ")
 }
 
-/// A table without lines, as all commands print them.
+/// A table without lines, as all commands print them; on a terminal as wide as that.
 pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(header);
+    table
+        .load_preset(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(header);
     table
 }
 

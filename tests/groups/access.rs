@@ -91,7 +91,7 @@ fn https_with_its_own_authority_a_certificate_and_a_password() {
     mend("/metrics/job/b%ff", "PUT");
 
     let all = [
-        "--scheme",
+        "--gateway-scheme",
         "https",
         "--gateway-ca-file",
         &ca,
@@ -134,7 +134,7 @@ fn https_with_its_own_authority_a_certificate_and_a_password() {
     assert!(without(&["--gateway-user", "--gateway-password"]).contains("401"));
     assert!(without(&["--gateway-ca-file"]).contains("certificate"), "{}", without(&["--gateway-ca-file"]));
     assert!(!without(&["--gateway-cert", "--gateway-key"]).is_empty());
-    assert!(!without(&["--scheme"]).is_empty());
+    assert!(!without(&["--gateway-scheme"]).is_empty());
 }
 
 #[test]

@@ -120,14 +120,14 @@ fn what_cannot_be_read_is_no_empty_fleet() {
     assert_eq!(registered.status, 200, "{}", registered.text());
 
     let address = consul.address.to_string();
-    let good = read(&layout, &address, &["--token", "root"]).unwrap();
+    let good = read(&layout, &address, &["--consul-token", "root"]).unwrap();
     assert_eq!(good.router.config().members.len(), 1);
     let half = token["SecretID"].as_str().unwrap();
     for (args, message) in [
-        (["--token", half, "--service", "pushgateway"], "hides registrations"),
-        (["--token", "nobody", "--service", "pushgateway"], "ACL not found"),
-        (["--token", "root", "--datacenter", "mars"], "No path to datacenter"),
-        (["--token", "root", "--service", "nothing"], "has 0 members registered"),
+        (["--consul-token", half, "--service", "pushgateway"], "hides registrations"),
+        (["--consul-token", "nobody", "--service", "pushgateway"], "ACL not found"),
+        (["--consul-token", "root", "--datacenter", "mars"], "No path to datacenter"),
+        (["--consul-token", "root", "--service", "nothing"], "has 0 members registered"),
     ] {
         let error = format!("{:#}", read(&layout, &address, &args).unwrap_err());
         assert!(error.contains(message) && !error.contains(half), "{args:?}: {error}");

@@ -61,7 +61,7 @@ fn registered_critical_then_passing_then_unchanged_then_gone() {
     std::fs::write(&yml, text).unwrap();
     let yml = yml.to_str().unwrap();
     let register = |more: &[&str]| {
-        let args = ["register", "--config", yml, "--path-prefix", "/pg/", "--output", "json"];
+        let args = ["register", "--from-dynamic-sharding", yml, "--path-prefix", "/pg/", "--output", "json"];
         pushring(&consul, &[&args[..], more].concat())
     };
 
@@ -86,7 +86,7 @@ fn registered_critical_then_passing_then_unchanged_then_gone() {
     assert_eq!(results(&register(&["--interval", "24h"])), ["updated"]);
     assert_eq!(registered(&consul)[0].1, "passing");
 
-    let gone = ["deregister", "--config", yml, "--output", "json"];
+    let gone = ["deregister", "--from-dynamic-sharding", yml, "--output", "json"];
     assert_eq!(results(&pushring(&consul, &[&gone[..], &["--dry-run"]].concat())), ["deregistered"]);
     assert_eq!(registered(&consul).len(), 1);
     assert_eq!(results(&pushring(&consul, &gone)), ["deregistered"]);

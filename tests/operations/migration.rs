@@ -114,7 +114,7 @@ fn register_as_original(consul: &Consul, address: SocketAddr) {
     consul.put("/v1/agent/service/register", &service).unwrap();
 }
 
-/// `pushring register --config dynamic-sharding.yml`
+/// `pushring register --from-dynamic-sharding dynamic-sharding.yml`
 fn take_over(consul: &Consul, address: SocketAddr) {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("dynamic-sharding.yml");
@@ -126,8 +126,11 @@ fn take_over(consul: &Consul, address: SocketAddr) {
         address.ip()
     );
     fs::write(&file, text).unwrap();
-    let output =
-        Command::new(tools::pushring().unwrap()).args(["register", "--config"]).arg(&file).output().unwrap();
+    let output = Command::new(tools::pushring().unwrap())
+        .args(["register", "--from-dynamic-sharding"])
+        .arg(&file)
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(said.contains("updated"), "the same ID must be found again: {said}");

@@ -124,7 +124,7 @@ fn members_that_change_while_gateways_are_read_again_end_it() {
             thread::sleep(DECISION_MAX + Duration::from_millis(100));
         }
     });
-    let ran = sweep(&world, &["--concurrency", "1"]);
+    let ran = sweep(&world, &["--gateway-concurrency", "1"]);
     assert_eq!((ran.code, world.counts()), (1, vec![1, 2, 1]), "{ran:?}");
     assert!(ran.stdout.contains("changed while it ran"), "{ran:?}");
 }

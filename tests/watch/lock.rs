@@ -156,7 +156,7 @@ fn a_token_needs_what_the_guide_says() {
         let token = put("/v1/acl/token", json!({"Policies": [{"Name": name}]}));
         let url = format!("http://{}", consul.address);
         let secret = token["SecretID"].as_str().unwrap();
-        world.watch(name, &["--settle", "0s", "--consul", &url, "--token", secret])
+        world.watch(name, &["--settle", "0s", "--consul", &url, "--consul-token", secret])
     };
     let mut sweeper = watch("reader", r#"session_prefix "" { policy = "read" }"#);
     let told = sweeper.wait("the lock cannot be kept or taken", 1).remove(0);

@@ -11,8 +11,13 @@ pub(crate) fn copies_text(copies: &[GroupCopy<Age>], dry_run: bool) -> String {
 }
 
 pub(crate) fn table(copies: &[GroupCopy<Age>], dry_run: bool) -> Table {
-    let mut table =
-        output::table(&["GROUP", "ON", "LAST PUSH", if dry_run { "WOULD BE" } else { "RESULT" }, "BECAUSE"]);
+    let mut table = output::table(&[
+        "GROUP",
+        "GATEWAY",
+        "LAST PUSH",
+        if dry_run { "ACTION" } else { "RESULT" },
+        "REASON",
+    ]);
     for copy in copies {
         let (result, reason) = match &copy.result {
             DeletionResult::Deleted { .. } => ("deleted", String::new()),

@@ -13,9 +13,10 @@ mod publish;
 mod register;
 mod sweep;
 
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::error::{BadInput, ExitStatus, NotSafe};
 
@@ -52,7 +53,12 @@ enum Command {
 
 /// Parses the arguments, runs the command and turns its result into an exit code.
 pub fn run() -> ExitCode {
-    let result = match Cli::parse().command {
+    let mut command = Cli::command();
+    if !io::stdout().is_terminal() {
+        command = command.term_width(80);
+    }
+    let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
+    let result = match cli.command {
         Command::Check(args) => args.run(),
         Command::Owner(args) => args.run(),
         Command::Plan(args) => args.run(),

@@ -18,26 +18,26 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// What a token must allow to change a registration.
 const WRITE: &str = "service:write on the service";
 
-/// How to be let in by Consul: the flags and variables of the `consul` command, under the same names. Its address is
-/// the flag `--consul` of each command.
+/// How to be let in by Consul: the flags and variables of the `consul` command. Its address is the
+/// flag `--consul` of each command.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Consul")]
 pub(crate) struct ConsulArgs {
     /// ACL token: to find Pushgateways it needs service:read and node:read, to register them service:write
-    #[arg(long, env = "CONSUL_HTTP_TOKEN", hide_env_values = true)]
-    pub(crate) token: Option<String>,
+    #[arg(long, env = "CONSUL_HTTP_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub(crate) consul_token: Option<String>,
     /// File with the ACL token; goes before the token itself
     #[arg(long, env = "CONSUL_HTTP_TOKEN_FILE", value_name = "FILE")]
-    pub(crate) token_file: Option<PathBuf>,
+    pub(crate) consul_token_file: Option<PathBuf>,
     /// File with the certificates (PEM) to trust for https besides the system's
     #[arg(long, env = "CONSUL_CACERT", value_name = "FILE")]
-    pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) consul_ca_file: Option<PathBuf>,
     /// File with the client's certificate (PEM)
-    #[arg(long, env = "CONSUL_CLIENT_CERT", value_name = "FILE", requires = "client_key")]
-    pub(crate) client_cert: Option<PathBuf>,
+    #[arg(long, env = "CONSUL_CLIENT_CERT", value_name = "FILE", requires = "consul_key")]
+    pub(crate) consul_cert: Option<PathBuf>,
     /// File with the key of the client's certificate (PEM)
-    #[arg(long, env = "CONSUL_CLIENT_KEY", value_name = "FILE", requires = "client_cert")]
-    pub(crate) client_key: Option<PathBuf>,
+    #[arg(long, env = "CONSUL_CLIENT_KEY", value_name = "FILE", requires = "consul_cert")]
+    pub(crate) consul_key: Option<PathBuf>,
 }
 
 /// A client of one agent.
@@ -82,16 +82,16 @@ impl Consul {
             None => format!("http://{address}"),
         };
         let tls = Tls {
-            ca_file: args.ca_file.as_deref(),
-            cert: args.client_cert.as_deref(),
-            key: args.client_key.as_deref(),
+            ca_file: args.consul_ca_file.as_deref(),
+            cert: args.consul_cert.as_deref(),
+            key: args.consul_key.as_deref(),
         };
         let client = tls.add_to(client).map_err(BadInput::from_error)?;
-        let token = match &args.token_file {
+        let token = match &args.consul_token_file {
             Some(path) => {
                 Some(String::from_utf8_lossy(&read(path).map_err(BadInput::from_error)?).trim().to_owned())
             }
-            None => args.token.clone(),
+            None => args.consul_token.clone(),
         };
         let client =
             client.build().map_err(|error| BadInput(format!("Consul's address {address:?}: {error}")))?;
@@ -152,7 +152,7 @@ impl Consul {
         }
         request.send().with_context(|| {
             let base = &self.base;
-            format!("Consul's agent at {base} cannot be reached; check --consul, for https --ca-file")
+            format!("Consul's agent at {base} cannot be reached; check --consul, for https --consul-ca-file")
         })
     }
 

@@ -66,7 +66,7 @@ pub struct Fleet {
 }
 
 impl FleetArgs {
-    /// Checks the flags; reads nothing but the files of `--token-file`, `--ca-file` and the like.
+    /// Checks the flags; reads nothing but the files of `--consul-token-file`, `--consul-ca-file` and the like.
     ///
     /// # Errors
     /// [`BadInput`] when Consul's address or one of those files is unusable.

@@ -24,7 +24,7 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
 pub(crate) struct GatewayArgs {
     /// http or https [default: redirect_scheme of the configuration]
     #[arg(long, value_name = "SCHEME", value_parser = ["http", "https"])]
-    pub(crate) scheme: Option<String>,
+    pub(crate) gateway_scheme: Option<String>,
     /// User for basic authentication
     #[arg(long, value_name = "USER", conflicts_with = "gateway_token")]
     pub(crate) gateway_user: Option<String>,
@@ -48,7 +48,7 @@ pub(crate) struct GatewayArgs {
     pub(crate) gateway_timeout: Duration,
     /// Requests at the same time, over all gateways
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub(crate) concurrency: u16,
+    pub(crate) gateway_concurrency: u16,
 }
 
 /// What all gateways have in common: the HTTP client, scheme, credentials, path prefix.
@@ -92,10 +92,10 @@ impl Gateways {
         Ok(Self {
             client: client.build().map_err(|error| BadInput(format!("Pushgateways: {error}")))?,
             timeout,
-            scheme: args.scheme.clone().unwrap_or_else(|| config.redirect_scheme.to_owned()),
+            scheme: args.gateway_scheme.clone().unwrap_or_else(|| config.redirect_scheme.to_owned()),
             path_prefix: config.path_prefix.clone(),
             auth,
-            threads: Arc::new(ThreadPoolBuilder::new().num_threads(args.concurrency.into()).build()?),
+            threads: Arc::new(ThreadPoolBuilder::new().num_threads(args.gateway_concurrency.into()).build()?),
         })
     }
 
@@ -125,7 +125,7 @@ mod tests {
 
     fn gateways(timeout: Duration) -> anyhow::Result<Gateways> {
         let args = GatewayArgs {
-            scheme: None,
+            gateway_scheme: None,
             gateway_user: None,
             gateway_password: None,
             gateway_token: None,
@@ -133,7 +133,7 @@ mod tests {
             gateway_cert: None,
             gateway_key: None,
             gateway_timeout: timeout,
-            concurrency: 2,
+            gateway_concurrency: 2,
         };
         Gateways::new(&args, &Config::parse(br#"{"members":["a:1"]}"#).unwrap())
     }

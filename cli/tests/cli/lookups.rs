@@ -220,3 +220,19 @@ fn plan_of_settings() {
     let table = stdout(&pushring(dir.path(), &["plan", "--from", "from", "--to", "header"], ""));
     assert!(table.contains("\n0.0 % of all groups are expected to move"), "{table}");
 }
+
+#[test]
+fn help_outside_a_terminal_has_80_columns() {
+    let dir = tempdir().unwrap();
+    let overview = stdout(&pushring(dir.path(), &["--help"], ""));
+    let (_, commands) = overview.split_once("Commands:\n").unwrap();
+    let names = commands.lines().take_while(|line| !line.is_empty());
+    let names: Vec<_> = names.filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).collect();
+    assert!(names.contains(&"sweep") && names.contains(&"help"), "{names:?}");
+    for name in names.into_iter().filter(|name| !name.is_empty()) {
+        let help = stdout(&pushring(dir.path(), &["help", name], ""));
+        let widest = help.lines().max_by_key(|line| line.chars().count()).unwrap();
+        assert!(widest.chars().count() <= 80, "{name}: {widest}");
+        assert!(help.contains("Usage:"), "{name}: {help}");
+    }
+}

@@ -54,7 +54,7 @@ fn what_was_registered_before_a_failure_is_told() {
 #[test]
 fn a_refused_token_says_what_it_needs() {
     let agent = agent(&[(403, "Permission denied")]).to_string();
-    let output = pushring(&["deregister", "10.0.0.1:9091", "--http-addr", &agent, "--token", "secret"]);
+    let output = pushring(&["deregister", "10.0.0.1:9091", "--consul", &agent, "--consul-token", "secret"]);
     let error = stderr(&output);
     assert_eq!(output.status.code(), Some(1));
     assert!(error.contains("Permission denied; the token needs service:write"), "{error}");
@@ -82,13 +82,13 @@ fn bad_input_is_refused_before_anything_is_done() {
     let host = file("host.yml", "pushgateway: {port: 9091, servers: [10.0.0.1, \"a b\"]}");
     let port = file("port.yml", "pushgateway: {port: 99999, servers: [10.0.0.1]}");
     let cases: [(&[&str], &str); 8] = [
-        (&["--config", &unknown], "unknown field `tags`"),
-        (&["--config", &none], "pushgateway.servers: found none"),
-        (&["--config", &host], "found \"a b:9091\""),
-        (&["--config", &port], "port"),
-        (&["--config", "/nowhere.yml"], "/nowhere.yml"),
+        (&["--from-dynamic-sharding", &unknown], "unknown field `tags`"),
+        (&["--from-dynamic-sharding", &none], "pushgateway.servers: found none"),
+        (&["--from-dynamic-sharding", &host], "found \"a b:9091\""),
+        (&["--from-dynamic-sharding", &port], "port"),
+        (&["--from-dynamic-sharding", "/nowhere.yml"], "/nowhere.yml"),
         (&["::1:9091"], "an IPv6 host in brackets"),
-        (&["10.0.0.1:9091", "--interval", "5"], "allowed: a whole number above 0"),
+        (&["10.0.0.1:9091", "--interval", "5"], "time unit needed"),
         (&["10.0.0.1:9091", "--consul", "ftp://x"], "--consul: found \"ftp://x\""),
     ];
     for (args, message) in cases {

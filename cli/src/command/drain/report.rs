@@ -113,7 +113,7 @@ impl fmt::Display for Report {
         if !self.owners.is_empty() {
             writeln!(f, "{table}")?;
         }
-        let mut table = output::table(&["GROUP", "OWNER", "KEPT BECAUSE"]);
+        let mut table = output::table(&["GROUP", "OWNER", "REASON"]);
         for kept in self.kept.iter().take(SHOWN) {
             let owner = kept.owner.as_deref().unwrap_or("unknown");
             table.add_row([&output::group(&kept.labels), owner, &kept.reason]);

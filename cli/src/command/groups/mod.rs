@@ -84,7 +84,8 @@ impl GroupsArgs {
 }
 
 fn text(report: &Report) -> String {
-    let mut table = output::table(&["GROUP", "OWNER", "ON", "LAST PUSH", "LAST FAILED", "STATE", "BECAUSE"]);
+    let mut table =
+        output::table(&["GROUP", "OWNER", "GATEWAY", "LAST PUSH", "LAST FAILED", "STATE", "REASON"]);
     let age = |seconds: Option<i64>| seconds.map_or_else(|| "-".to_owned(), output::age);
     for row in &report.groups {
         let off = if row.on_ring { "" } else { " (not on the ring)" };
@@ -114,7 +115,7 @@ fn gateways(asked: usize, unreadable: &[Unreadable]) -> String {
 }
 
 fn conflicts_text(report: &conflicts::Report) -> String {
-    let mut table = output::table(&["FAMILY", "TYPE", "ON", "GROUPS", "FOR EXAMPLE"]);
+    let mut table = output::table(&["FAMILY", "TYPE", "GATEWAY", "GROUPS", "EXAMPLE"]);
     for conflict in &report.conflicts {
         for holder in &conflict.holders {
             let (groups, example) = (holder.groups.to_string(), output::group(&holder.example));

@@ -11,7 +11,7 @@ use crate::fleet::group_filter;
 use crate::fleet::source::FleetArgs;
 use crate::output::{self, Output};
 use anyhow::{Context, bail, ensure};
-use comfy_table::{Table, presets};
+use comfy_table::{ContentArrangement, Table, presets};
 use lookup::Answer;
 use pushring_router::{Router, labels_to_path};
 
@@ -128,7 +128,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 fn table(answers: &[Answer]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     for (index, answer) in answers.iter().enumerate() {
         if index > 0 {
             table.add_row(["", ""]);

@@ -5,6 +5,7 @@ mod services;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::consul::client::{self, Consul, ConsulArgs};
 use crate::error::BadInput;
@@ -23,8 +24,8 @@ use services::{GatewayAddress, HealthCheck, RegistrationResult};
 #[command(after_help = "\
 Examples:
   pushring register 10.0.0.1:9091 10.0.0.2:9091
-  pushring register --config dynamic-sharding.yml --dry-run
-  CONSUL_HTTP_ADDR=https://consul:8501 CONSUL_HTTP_TOKEN=... pushring register --config dynamic-sharding.yml")]
+  pushring register --from-dynamic-sharding dynamic-sharding.yml --dry-run
+  CONSUL_HTTP_ADDR=https://consul:8501 CONSUL_HTTP_TOKEN=... pushring register --from-dynamic-sharding dynamic-sharding.yml")]
 pub(crate) struct RegisterArgs {
     #[command(flatten)]
     targets: TargetArgs,
@@ -39,7 +40,7 @@ pub(crate) struct RegisterArgs {
 #[command(after_help = "\
 Examples:
   pushring deregister 10.0.0.2:9091
-  pushring deregister --config dynamic-sharding.yml 10.0.0.2:9091   # the file says where Consul is")]
+  pushring deregister --from-dynamic-sharding dynamic-sharding.yml 10.0.0.2:9091   # the file says where Consul is")]
 pub(crate) struct DeregisterArgs {
     #[command(flatten)]
     targets: TargetArgs,
@@ -52,7 +53,7 @@ struct TargetArgs {
     addresses: Vec<String>,
     /// A configuration file of dynamic-sharding
     #[arg(long, value_name = "FILE", required_unless_present = "addresses")]
-    config: Option<PathBuf>,
+    from_dynamic_sharding: Option<PathBuf>,
     /// Name of the service [default: that of the file, else pushgateway]
     #[arg(long)]
     service: Option<String>,
@@ -63,7 +64,7 @@ struct TargetArgs {
     #[arg(long, value_enum, default_value_t)]
     output: Output,
     /// Consul's agent, as host:port or URL [env: CONSUL_HTTP_ADDR] [default: 127.0.0.1:8500]
-    #[arg(long, alias = "http-addr", value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS")]
     consul: Option<String>,
     #[command(flatten)]
     access: ConsulArgs,
@@ -73,11 +74,11 @@ struct TargetArgs {
 #[command(next_help_heading = "Health check")]
 struct HealthCheckArgs {
     /// From one check to the next
-    #[arg(long, default_value = "5s", value_parser = duration)]
-    interval: String,
+    #[arg(long, default_value = "5s", value_name = "TIME", value_parser = at_least_a_millisecond)]
+    interval: Duration,
     /// No answer in this time is a failure; a Pushgateway under load can take seconds
-    #[arg(long, default_value = "4s", value_parser = duration)]
-    timeout: String,
+    #[arg(long, default_value = "4s", value_name = "TIME", value_parser = at_least_a_millisecond)]
+    timeout: Duration,
     /// Failures in a row that make it critical
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     failures_before_critical: u32,
@@ -85,25 +86,23 @@ struct HealthCheckArgs {
     #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     success_before_passing: u32,
     /// Remove a Pushgateway that was critical for that long (Consul: at least 1m); never, unless given
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    deregister_after: Option<String>,
+    #[arg(long, value_name = "TIME", value_parser = at_least_a_millisecond)]
+    deregister_after: Option<Duration>,
     /// The Pushgateways' --web.route-prefix
     #[arg(long, default_value = "", value_name = "PATH")]
     path_prefix: String,
 }
 
-/// The part of Go's durations that one needs here: a whole number and a unit.
-fn duration(text: &str) -> Result<String, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = &text[digits.len()..];
-    let positive = digits.parse::<u32>().is_ok_and(|number| number > 0);
-    if positive && ["ms", "s", "m", "h"].contains(&unit) {
-        return Ok(text.to_owned());
+/// Consul counts in milliseconds here.
+fn at_least_a_millisecond(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if time.as_millis() == 0 {
+        return Err("allowed: 1ms or more, for example 5s".to_owned());
     }
-    Err("allowed: a whole number above 0 and ms, s, m or h, for example 5s".to_owned())
+    Ok(time)
 }
 
-/// TargetArgs [`TargetArgs`] comes to after the file was read and everything was checked.
+/// [`TargetArgs`] after the file was read and everything was checked.
 struct ResolvedTargets {
     service: String,
     addresses: BTreeSet<GatewayAddress>,
@@ -153,7 +152,7 @@ impl DeregisterArgs {
 impl TargetArgs {
     /// Checks everything before anything is done.
     fn resolve(&self) -> anyhow::Result<ResolvedTargets> {
-        let file = self.config.as_deref().map(DynamicSharding::read).transpose()?;
+        let file = self.from_dynamic_sharding.as_deref().map(DynamicSharding::read).transpose()?;
         for ignored in file.iter().flat_map(DynamicSharding::ignored) {
             eprintln!("pushring: {ignored}");
         }
@@ -200,7 +199,7 @@ impl TargetArgs {
     }
 
     fn table(&self, done: &[RegistrationResult]) -> Table {
-        let mut table = output::table(&["ID", "ADDRESS", if self.dry_run { "WOULD BE" } else { "RESULT" }]);
+        let mut table = output::table(&["ID", "ADDRESS", if self.dry_run { "ACTION" } else { "RESULT" }]);
         for row in done {
             table.add_row([row.id.as_str(), row.address.as_str(), row.result.word()]);
         }

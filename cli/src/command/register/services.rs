@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use anyhow::ensure;
 use pushring_router::Config;
@@ -19,19 +20,19 @@ use crate::error::BadInput;
 /// one that is as it should be is told from one to change.
 const CHECK: &str = "pushring-check";
 
-/// How Consul watches a Pushgateway. Times are Go durations, such as `5s`.
+/// How Consul watches a Pushgateway.
 #[derive(Clone, Debug)]
 pub(crate) struct HealthCheck {
     /// From one check to the next.
-    pub(crate) interval: String,
+    pub(crate) interval: Duration,
     /// What counts as no answer.
-    pub(crate) timeout: String,
+    pub(crate) timeout: Duration,
     /// Failures in a row that make it critical.
     pub(crate) failures_before_critical: u32,
     /// Successes in a row that make it passing again.
     pub(crate) success_before_passing: u32,
     /// Remove it when it was critical for that long.
-    pub(crate) deregister_after: Option<String>,
+    pub(crate) deregister_after: Option<Duration>,
     pub(crate) path_prefix: String,
 }
 
@@ -134,12 +135,12 @@ impl HealthCheck {
         let mut text = format!(
             "GET {} every {}, timeout {}, critical after {}, passing after {}",
             self.url(target),
-            self.interval,
-            self.timeout,
+            go_duration(self.interval),
+            go_duration(self.timeout),
             self.failures_before_critical,
             self.success_before_passing
         );
-        if let Some(after) = &self.deregister_after {
+        if let Some(after) = self.deregister_after.map(go_duration) {
             text += &format!(", deregistered after {after} critical");
         }
         text
@@ -151,7 +152,7 @@ impl HealthCheck {
             "Meta": {CHECK: self.describe(target)},
             "Check": {
                 "Name": "Pushgateway /-/healthy", "HTTP": self.url(target),
-                "Interval": self.interval, "Timeout": self.timeout,
+                "Interval": go_duration(self.interval), "Timeout": go_duration(self.timeout),
                 "FailuresBeforeCritical": self.failures_before_critical,
                 "SuccessBeforePassing": self.success_before_passing,
                 // A member that was never seen healthy gets no pushes. One that is registered already keeps
@@ -159,7 +160,7 @@ impl HealthCheck {
                 "Status": "critical",
             },
         });
-        if let Some(after) = &self.deregister_after {
+        if let Some(after) = self.deregister_after.map(go_duration) {
             definition["Check"]["DeregisterCriticalServiceAfter"] = json!(after);
         }
         definition
@@ -171,6 +172,14 @@ impl HealthCheck {
             && known.port == target.port
             && known.meta.get(CHECK) == Some(&self.describe(target))
     }
+}
+
+/// As Consul reads it: a whole number in the largest unit that fits.
+fn go_duration(time: Duration) -> String {
+    let millis = time.as_millis();
+    let units = [(3_600_000, "h"), (60_000, "m"), (1000, "s")];
+    let (size, unit) = units.into_iter().find(|(size, _)| millis % size == 0).unwrap_or((1, "ms"));
+    format!("{}{unit}", millis / size)
 }
 
 /// Registers each target that is not registered just so; with `dry_run` only says what it would do. What was

@@ -55,7 +55,7 @@ impl Report {
 
 pub(crate) fn text(report: &Report) -> String {
     let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-    let mut kept = output::table(&["GROUP", "ON", "OWNER", "KEPT BECAUSE"]);
+    let mut kept = output::table(&["GROUP", "GATEWAY", "OWNER", "REASON"]);
     for copy in &report.misplaced {
         let owner = copy.detail.owner.as_deref().unwrap_or("?");
         let reason = match &copy.result {

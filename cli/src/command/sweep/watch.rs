@@ -35,7 +35,7 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// Going on instead of ending after one pass.
 #[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "Going on")]
+#[command(next_help_heading = "Watch mode")]
 pub(crate) struct WatchArgs {
     /// Go on, with a pass each time this long after the last one began. With --consul one sweeper of a fleet is active
     /// and the others stand by (a session lock: the token needs session:write and key:write)
