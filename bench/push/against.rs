@@ -1,8 +1,9 @@
 //! Two builds of the filter in one run: the cost of a push, the cost of a reload, and latency during reloads.
 //!
-//! In each round both builds run at the same time, each in an Envoy of its own, and are measured in turn in short slices,
-//! so that a slow phase of the machine affects both. Each round has new processes, because a process keeps a bias.
+//! In each round both builds run at the same time, each in an Envoy of its own, and are measured in turn, so that a slow
+//! phase of the machine affects both. Each round has new processes, because a process keeps a bias.
 
+use std::array;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use pushring_bench::{progress, table};
 use pushring_harness::tools;
 
 use crate::load::Gateways;
-use crate::measure::{self, GROUPS, WARM_UP, pushes};
+use crate::measure::{self, GROUPS, pushes};
 use crate::proxy::{Proxy, start_module};
 use crate::reload::Reloader;
 use crate::stats::{Median, median, percentile};
@@ -20,9 +21,6 @@ use crate::stats::{Median, median, percentile};
 const MEMBERS: [usize; 2] = [10, 100];
 /// Slices of full load per round, build and number of members.
 const SLICES: u32 = 12;
-const SLICE: Duration = Duration::from_millis(40);
-/// Full load before each slice, unmeasured: the other build has used the caches.
-const SLICE_WARM_UP: Duration = Duration::from_millis(5);
 /// Reloads per round and build, without load and under load.
 const RELOADS: u32 = 4;
 /// Length of a window of pushes with a reload in its middle. A reload delays about 1 % of its pushes.
@@ -90,24 +88,12 @@ fn start(
     }
 }
 
-/// The order of the builds in a turn: 0 1, 1 0, 1 0, 0 1 and so on.
-fn order(turn: u32) -> [usize; 2] {
-    if turn.is_multiple_of(4) || turn % 4 == 3 { [0, 1] } else { [1, 0] }
-}
-
 /// Microseconds of CPU time per push, by build.
 fn push_cost(proxies: &[Proxy; 2], gateways: &mut Gateways) -> Result<[f64; 2]> {
     let paths = measure::paths(GROUPS);
     let mut pushes = [pushes(&paths), pushes(&paths)];
-    let mut sum = [0.0; 2];
-    for slice in 0..SLICES {
-        for index in order(slice) {
-            let warm_up = if slice == 0 { WARM_UP } else { SLICE_WARM_UP };
-            let cost = measure::full_load(&proxies[index], gateways, &mut pushes[index], warm_up, SLICE)?;
-            sum[index] += cost.cpu_us;
-        }
-    }
-    Ok(sum.map(|sum| sum / f64::from(SLICES)))
+    let costs = measure::interleaved(proxies, gateways, &mut pushes, SLICES)?;
+    Ok(array::from_fn(|index| costs[index].cpu_us))
 }
 
 /// Milliseconds of the worker and of all threads per reload, and p99 in microseconds around a reload, by build.
@@ -120,12 +106,13 @@ fn reload_cost(proxies: &[Proxy; 2], gateways: &mut Gateways) -> Result<[[f64; 2
     ];
     let mut sums = [[0.0; 2]; 3];
     for turn in 0..RELOADS {
-        for index in order(turn) {
+        let order = if turn % 2 == 0 { [0, 1] } else { [1, 0] };
+        for index in order {
             let reload = reloaders[index].measure(gateways)?;
             sums[0][index] += reload.worker_ms;
             sums[1][index] += reload.all_ms;
         }
-        for index in order(turn) {
+        for index in order {
             let times = reloaders[index].under_load(gateways, &mut pushes[index], WINDOW)?;
             sums[2][index] += percentile(&times, 99);
         }

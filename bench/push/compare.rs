@@ -11,28 +11,23 @@ use crate::rounds::{self, Body, Plan};
 use crate::summary::{self, Line};
 
 const fn variant(name: &'static str, kind: Kind, members: usize) -> Variant {
-    Variant { name, kind, members, often: false }
-}
-
-/// A variant of the most important comparisons, which takes part in every round.
-const fn often(name: &'static str, kind: Kind, members: usize) -> Variant {
-    Variant { often: true, ..variant(name, kind, members) }
+    Variant { name, kind, members }
 }
 
 const VARIANTS: &[Variant] = &[
     variant("round robin", Policy("ROUND_ROBIN"), 10),
-    often("ring_hash", Policy("RING_HASH"), 10),
+    variant("ring_hash", Policy("RING_HASH"), 10),
     variant("ring_hash, 100", Policy("RING_HASH"), 100),
     variant("maglev", Policy("MAGLEV"), 10),
     variant("header mutation", Mutation, 10),
-    often("Lua", Lua(RouteBy::Group), 10),
-    often("Lua, path", Lua(RouteBy::Path), 10),
-    often("no-op Wasm", Noop { pruned: true }, 10),
-    often("host calls only", Calls, 10),
-    often("no-op Wasm, 100", Noop { pruned: true }, 100),
+    variant("Lua", Lua(RouteBy::Group), 10),
+    variant("Lua, path", Lua(RouteBy::Path), 10),
+    variant("no-op Wasm", Noop { pruned: true }, 10),
+    variant("host calls only", Calls, 10),
+    variant("no-op Wasm, 100", Noop { pruned: true }, 100),
     variant("pushring cluster, 3", Pushring(Cluster, RouteBy::Group), 3),
-    often("pushring cluster, 10", Pushring(Cluster, RouteBy::Group), 10),
-    often("pushring cluster, 100", Pushring(Cluster, RouteBy::Group), 100),
+    variant("pushring cluster, 10", Pushring(Cluster, RouteBy::Group), 10),
+    variant("pushring cluster, 100", Pushring(Cluster, RouteBy::Group), 100),
     variant("pushring cluster, path, 3", Pushring(Cluster, RouteBy::Path), 3),
     variant("pushring cluster, path, 100", Pushring(Cluster, RouteBy::Path), 100),
     variant("pushring endpoint, 3", Pushring(Endpoint, RouteBy::Group), 3),
@@ -64,17 +59,15 @@ const ABLATION: &[Variant] = &[
     variant("no x-envoy headers", Without(Part::EnvoyHeaders), 10),
     variant("no router statistics", Without(Part::RouterStatistics), 10),
 ];
-// Longer measurements do not reduce the spread between rounds; more rounds do.
-const SMALL: Body = Body { name: "90 B", bytes: 90, length: Duration::from_millis(150) };
-const LARGE: Body = Body { name: "20 KB", bytes: 20_000, length: Duration::from_millis(100) };
+const SMALL: Body = Body { name: "90 B", bytes: 90, slices: 10 };
+const LARGE: Body = Body { name: "20 KB", bytes: 20_000, slices: 5 };
 
 /// Measures all ways to spread pushes.
 pub(crate) fn variants(rounds: Option<u32>, only: &[String]) -> Result<Vec<Line>> {
     let plan = Plan {
         variants: chosen(VARIANTS, only)?,
         bodies: &[SMALL, LARGE],
-        rounds: rounds.unwrap_or(60),
-        full_every: if only.is_empty() { 10 } else { 1 },
+        rounds: rounds.unwrap_or(10),
         latency: Some(Duration::from_millis(400)),
     };
     run(&plan)
@@ -86,7 +79,6 @@ pub(crate) fn ablation(rounds: Option<u32>, only: &[String]) -> Result<Vec<Line>
         variants: chosen(ABLATION, only)?,
         bodies: &[SMALL],
         rounds: rounds.unwrap_or(10),
-        full_every: 1,
         latency: None,
     };
     run(&plan)

@@ -1,4 +1,4 @@
-//! One measurement of one proxy: CPU time at full load, latency at a constant rate.
+//! Measurements: CPU time at full load, latency at a constant rate.
 
 use std::time::Duration;
 
@@ -16,11 +16,13 @@ pub(crate) const GROUPS: usize = 1000;
 pub(crate) const PACE: Pace = Pace::PerSecond(2000);
 /// Full load before the first measurement of a process, which compiles its hot code and allocates its memory.
 pub(crate) const WARM_UP: Duration = Duration::from_millis(200);
-/// Full load before a further measurement of the same process, which opens connections and adapts its buffers.
+/// Full load before a further measurement of the same process with other pushes, which opens connections.
 pub(crate) const SWITCH: Duration = Duration::from_millis(50);
+/// One slice of an interleaved measurement, and the full load before it: another process has used the caches.
+const SLICE: [Duration; 2] = [Duration::from_millis(40), Duration::from_millis(5)];
 
 /// Cost of pushes at full load.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Cost {
     /// Microseconds of the proxy's CPU time per push.
     pub(crate) cpu_us: f64,
@@ -48,6 +50,31 @@ pub(crate) fn full_load(
     let cpu = proxy.cpu()? - before;
     let answered = full.answered() as f64;
     Ok(Cost { cpu_us: cpu as f64 / 1000.0 / answered, pushes_per_second: answered / full.took.as_secs_f64() })
+}
+
+/// Measures several proxies in turn, there and back, in `slices` short slices each, so that a slow phase of the machine
+/// affects all of them. Returns the means by proxy.
+pub(crate) fn interleaved(
+    proxies: &[Proxy],
+    gateways: &mut Gateways,
+    pushes: &mut [Pushes],
+    slices: u32,
+) -> Result<Vec<Cost>> {
+    let [length, warm_up] = SLICE;
+    let mut means = vec![Cost::default(); proxies.len()];
+    for slice in 0..slices {
+        let mut turns: Vec<_> = proxies.iter().zip(pushes.iter_mut()).zip(&mut means).collect();
+        if slice % 2 == 1 {
+            turns.reverse();
+        }
+        let warm_up = if slice == 0 { WARM_UP } else { warm_up };
+        for ((proxy, pushes), mean) in turns {
+            let cost = full_load(proxy, gateways, pushes, warm_up, length)?;
+            mean.cpu_us += cost.cpu_us / f64::from(slices);
+            mean.pushes_per_second += cost.pushes_per_second / f64::from(slices);
+        }
+    }
+    Ok(means)
 }
 
 /// Measures pushes at a constant rate for `length`.

@@ -58,7 +58,7 @@ mod tests {
         let gateways = (0..3).map(|_| Pushgateway::start(dir.path(), &[])).collect::<Result<Vec<_>>>()?;
         let addresses: Vec<_> = gateways.iter().map(|gateway| gateway.address).collect();
         for (name, route_by) in [("Lua", RouteBy::Group), ("Lua, path", RouteBy::Path)] {
-            let variant = Variant { name, kind: Kind::Lua(route_by), members: 3, often: false };
+            let variant = Variant { name, kind: Kind::Lua(route_by), members: 3 };
             let proxy = start(&variant, &addresses, dir.path())?;
             let (envoy, _) = proxy.envoy()?;
             let router = Router::parse(ring(Mode::Cluster, route_by, &addresses).to_string().as_bytes())?;

@@ -1,27 +1,25 @@
-//! Rounds in which every proxy is started, measured and stopped in its turn.
+//! Rounds in which all variants are started, measured in turn and stopped.
 //!
 //! A process keeps a bias of several per cent for its whole life, caused by its memory layout. A longer measurement does
-//! not help, a new process does: so each number comes from its own process, and the differences between processes are
-//! part of the reported spread. No other proxy runs at the same time.
+//! not help, a new process does: so each round has new processes, and the differences between them are part of the
+//! reported spread. The other proxies of a round are idle while one is measured.
 
-use std::net::SocketAddr;
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use pushring_bench::progress;
 
 use crate::load::{Gateways, Pushes};
-use crate::measure::{self, CONNECTIONS, Cost, GROUPS, Latency, SWITCH, WARM_UP};
-use crate::proxy::{self, Variant};
+use crate::measure::{self, CONNECTIONS, Cost, GROUPS, Latency};
+use crate::proxy::{self, Proxy, Variant};
 
 /// The body of a push.
 #[derive(Debug)]
 pub(crate) struct Body {
     pub(crate) name: &'static str,
     pub(crate) bytes: usize,
-    /// Length of one measurement at full load.
-    pub(crate) length: Duration,
+    /// Slices of full load per round.
+    pub(crate) slices: u32,
 }
 
 /// The variants to measure and the number of rounds.
@@ -29,9 +27,6 @@ pub(crate) struct Plan {
     pub(crate) variants: Vec<&'static Variant>,
     pub(crate) bodies: &'static [Body],
     pub(crate) rounds: u32,
-    /// The first of every `full_every` rounds is a full one: all variants, all bodies, latency. In the other rounds only
-    /// the variants marked `often` push the first body.
-    pub(crate) full_every: u32,
     /// Length of a latency measurement; `None` skips it.
     pub(crate) latency: Option<Duration>,
 }
@@ -39,8 +34,6 @@ pub(crate) struct Plan {
 /// The measurement of one process.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sample {
-    /// Samples of two variants are compared within the same round.
-    pub(crate) round: u32,
     pub(crate) cost: Cost,
     pub(crate) latency: Option<Latency>,
 }
@@ -48,78 +41,58 @@ pub(crate) struct Sample {
 /// All measurements of one variant.
 pub(crate) struct Measured {
     pub(crate) variant: &'static Variant,
-    /// Samples of each body.
+    /// By body, one sample per round.
     pub(crate) samples: Vec<Vec<Sample>>,
-    /// Resident bytes at the end of each full round.
+    /// Resident bytes at the end of each round.
     pub(crate) memory: Vec<f64>,
 }
 
 pub(crate) fn run(plan: &Plan) -> Result<Vec<Measured>> {
     let most = plan.variants.iter().map(|variant| variant.members).max().unwrap_or(0);
     let mut gateways = Gateways::listen(most)?;
-    let addresses = gateways.addresses()?;
     let new = |&variant| Measured {
         variant,
         samples: plan.bodies.iter().map(|_| Vec::new()).collect(),
         memory: Vec::new(),
     };
     let mut measured: Vec<Measured> = plan.variants.iter().map(new).collect();
-    let progress = progress("rounds", (0..plan.rounds).map(|round| plan.turns(round).len()).sum());
+    let progress = progress("rounds", plan.rounds as usize);
     for round in 0..plan.rounds {
-        let dir = tempfile::tempdir()?;
-        for index in plan.turns(round) {
-            let Some(measured) = measured.get_mut(index) else { continue };
-            let turn = plan.turn(round, measured, &mut gateways, &addresses, dir.path());
-            turn.with_context(|| measured.variant.name.to_owned())?;
-            progress.inc(1);
-        }
+        let mut turns: Vec<&mut Measured> = measured.iter_mut().collect();
+        rotate(&mut turns, round);
+        plan.round(&mut turns, &mut gateways)?;
+        progress.inc(1);
     }
     progress.finish_and_clear();
     Ok(measured)
 }
 
 impl Plan {
-    fn is_full(&self, round: u32) -> bool {
-        round.is_multiple_of(self.full_every)
-    }
-
-    /// Returns the indices of the variants that take part in a round, in order.
-    fn turns(&self, round: u32) -> Vec<usize> {
-        let full = self.is_full(round);
-        let variants = self.variants.iter().enumerate();
-        let mut turns: Vec<usize> =
-            variants.filter(|(_, variant)| full || variant.often).map(|(index, _)| index).collect();
-        rotate(&mut turns, round);
-        turns
-    }
-
-    fn turn(
-        &self,
-        round: u32,
-        measured: &mut Measured,
-        gateways: &mut Gateways,
-        addresses: &[SocketAddr],
-        dir: &Path,
-    ) -> Result<()> {
-        let variant = measured.variant;
-        let full = self.is_full(round);
-        let proxy = proxy::start(variant, addresses, dir)?;
+    fn round(&self, turns: &mut [&mut Measured], gateways: &mut Gateways) -> Result<()> {
+        let dir = tempfile::tempdir()?;
+        let addresses = gateways.addresses()?;
         let paths = measure::paths(GROUPS);
-        let headers = variant.headers(addresses, &paths)?;
-        let mut warm_up = WARM_UP;
-        for (body, samples) in self.bodies.iter().zip(&mut measured.samples) {
-            let messages = measure::messages(&paths, &headers, body.bytes);
-            let mut pushes = Pushes::new(messages, vec![b'#'; body.bytes], variant.status(), CONNECTIONS);
-            let cost = measure::full_load(&proxy, gateways, &mut pushes, warm_up, body.length)?;
-            let wanted = self.latency.filter(|_| full);
-            let latency = wanted.map(|length| measure::latency(&proxy, gateways, &mut pushes, length));
-            samples.push(Sample { round, cost, latency: latency.transpose()? });
-            if !full {
-                return Ok(());
+        let start = |turn: &&mut Measured| {
+            proxy::start(turn.variant, &addresses, dir.path()).with_context(|| turn.variant.name)
+        };
+        let proxies = turns.iter().map(start).collect::<Result<Vec<Proxy>>>()?;
+        for (index, body) in self.bodies.iter().enumerate() {
+            let pushes = |turn: &&mut Measured| {
+                let headers = turn.variant.headers(&addresses, &paths)?;
+                let messages = measure::messages(&paths, &headers, body.bytes);
+                Ok(Pushes::new(messages, vec![b'#'; body.bytes], turn.variant.status(), CONNECTIONS))
+            };
+            let mut pushes = turns.iter().map(pushes).collect::<Result<Vec<Pushes>>>()?;
+            let costs = measure::interleaved(&proxies, gateways, &mut pushes, body.slices)?;
+            let all = turns.iter_mut().zip(&proxies).zip(&mut pushes).zip(costs);
+            for (((turn, proxy), pushes), cost) in all {
+                let latency = self.latency.map(|length| measure::latency(proxy, gateways, pushes, length));
+                turn.samples[index].push(Sample { cost, latency: latency.transpose()? });
             }
-            warm_up = SWITCH;
         }
-        measured.memory.push(proxy.memory()? as f64);
+        for (turn, proxy) in turns.iter_mut().zip(&proxies) {
+            turn.memory.push(proxy.memory()? as f64);
+        }
         Ok(())
     }
 }

@@ -128,7 +128,7 @@ fn curves() -> Vec<Curve> {
 fn start(members: usize, gateways: &Gateways) -> Result<(Proxy, TempDir)> {
     let dir = tempfile::tempdir()?;
     let kind = Kind::Pushring(Mode::Cluster, RouteBy::Group);
-    let variant = Variant { name: "scaling", kind, members, often: false };
+    let variant = Variant { name: "scaling", kind, members };
     Ok((proxy::start(&variant, &gateways.addresses()?, dir.path())?, dir))
 }
 

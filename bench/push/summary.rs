@@ -29,7 +29,6 @@ pub(crate) struct Line {
     /// The same over the shipped cluster mode, in the ablation.
     pub(crate) times_shipped: Option<Median>,
     pub(crate) pushes_per_second_median: f64,
-    /// Median over the full rounds, as are the following fields.
     pub(crate) p50_us_median: f64,
     pub(crate) p99_us_median: f64,
     /// Resident memory after all bodies.
@@ -42,8 +41,7 @@ pub(crate) fn lines(measured: Vec<Measured>, bodies: &[Body]) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     for measured in measured {
         let memory_bytes = median(measured.memory.iter().copied());
-        let samples = measured.samples.into_iter().zip(bodies).filter(|(samples, _)| !samples.is_empty());
-        lines.extend(samples.map(|(samples, body)| Line {
+        lines.extend(measured.samples.into_iter().zip(bodies).map(|(samples, body)| Line {
             variant: measured.variant.name,
             members: measured.variant.members,
             body: body.name,
@@ -76,11 +74,8 @@ fn ratio(line: &Line, to: &str, all: &[Line]) -> Option<Median> {
     let as_many = format!("{to}, {}", line.members);
     let of = |name: &str| all.iter().find(|other| other.variant == name && other.body == line.body);
     let base = of(&as_many).or_else(|| of(to))?;
-    let pair = |own: &Sample| {
-        let base = base.samples.iter().find(|base| base.round == own.round)?;
-        Some(own.cost.cpu_us / base.cost.cpu_us)
-    };
-    Median::of(line.samples.iter().filter_map(pair))
+    let rounds = line.samples.iter().zip(&base.samples);
+    Median::of(rounds.map(|(own, base)| own.cost.cpu_us / base.cost.cpu_us))
 }
 
 /// Prints the table without its empty columns.

@@ -46,8 +46,6 @@ pub(crate) struct Variant {
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,
     pub(crate) members: usize,
-    /// Takes part in every round, not only in full ones.
-    pub(crate) often: bool,
 }
 
 impl Variant {
