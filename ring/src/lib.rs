@@ -2,7 +2,7 @@
 //!
 //! A [`Ring`] is built once from a set of members and never changes; lookups read three arrays and allocate
 //! nothing. The crate is pure and `no_std`: the same set and the same key give the same owner in every
-//! Envoy, in the command, on 32 and on 64 bits. The formulas are a wire format (ARCHITECTURE.md): a
+//! Envoy, in the command, on 32 and on 64 bits. The formulas are a wire format (docs/wire-format.md): a
 //! placement, once released, never changes; a new one gets a new [`Placement`] variant.
 //!
 //! ```
