@@ -52,7 +52,7 @@ impl<'p> Reloader<'p> {
         self.number += 1;
         let mut config = ring(Mode::Cluster, RouteBy::Group, &members);
         config["health"] = health.into();
-        Ok((live::ring(Mode::Cluster, &config.to_string())?, health))
+        Ok((live::ring(&config.to_string()), health))
     }
 
     /// Measures one reload from the new file to the answer of the first push under it, so that a ring that is built when

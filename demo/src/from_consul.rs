@@ -6,8 +6,8 @@ use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use pushring::publish::RING_FILE;
-use pushring::ring_file::RingFile;
+use pushring::command::publish::RING_FILE;
+use pushring::fleet::ring_file::RingFile;
 use pushring_harness::http::Client;
 use pushring_harness::{Consul, ConsulTemplate, Layout, Mode, Process, Templates, poll_until, tools};
 use pushring_router::Router;

@@ -36,7 +36,6 @@ impl Layout {
     pub fn create(dir: &Path, mode: Mode, ports: Ports) -> Result<Self> {
         let layout = Self { dir: dir.to_owned(), mode };
         fs::create_dir_all(layout.live())?;
-        fs::create_dir_all(layout.staged())?;
         let dir = dir.to_str().context("the folder's name is not UTF-8")?;
         let shipped = tools::repository().join(format!("envoy/{mode}.yaml"));
         let mut text = fs::read_to_string(&shipped).with_context(|| shipped.display().to_string())?;
@@ -59,12 +58,6 @@ impl Layout {
     #[must_use]
     pub fn live(&self) -> PathBuf {
         self.dir.join("live")
-    }
-
-    /// The folder for files that are not published yet.
-    #[must_use]
-    pub fn staged(&self) -> PathBuf {
-        self.dir.join("staged")
     }
 
     /// Envoy's own configuration file.
@@ -94,7 +87,7 @@ impl Layout {
     /// # Errors
     /// When the file cannot be written.
     pub fn write_ring(&self, json: &str) -> Result<()> {
-        self.write_live("ring.yaml", &live::ring(self.mode, json)?)
+        self.write_live("ring.yaml", &live::ring(json))
     }
 
     /// Writes `clusters.yaml` or `endpoints.yaml`; nothing in redirect mode.

@@ -1,13 +1,14 @@
-//! The files in Envoy's `live` folder, rendered from a filter configuration: the shipped examples with other members in
-//! them, so that what ships is what is tested.
+//! The files in Envoy's `live` folder for a configuration of the filter, rendered by the command's library.
 
-use std::collections::BTreeMap;
-use std::fmt::{self, Write};
+use std::fmt;
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
+use pushring::fleet::render::{self, Cluster, Endpoint};
+use pushring::fleet::ring_file::filter_json;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -68,40 +69,44 @@ impl From<SocketAddr> for Member {
     }
 }
 
-/// The shipped configuration of the filter with these members. Change further fields as in any JSON:
+/// Returns the shipped configuration of the filter with these members. Change further fields as in any JSON:
 /// `config["route_by"] = "job".into()`.
 ///
 /// # Errors
-/// When the shipped example is not as expected.
+/// The shipped example cannot be read.
 pub fn config(mode: Mode, members: &[Member]) -> Result<Value> {
-    let (_, json) = shipped_ring(mode)?;
-    let mut config: Value = serde_json::from_str(&json).context("the JSON of the shipped ring.yaml")?;
+    let path = tools::repository().join(format!("envoy/live/{mode}/ring.yaml"));
+    let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let mut config: Value = serde_json::from_str(&filter_json(&text)?)?;
     config["members"] = serde_json::to_value(members)?;
     Ok(config)
 }
 
-/// The shipped `ring.yaml` with `json` (which may be anything, to test bad ones) as the filter's configuration.
-///
-/// # Errors
-/// When the shipped example is not as expected.
-pub fn ring(mode: Mode, json: &str) -> Result<String> {
-    let (mut file, _) = shipped_ring(mode)?;
-    for line in json.lines() {
-        writeln!(file, "          {line}")?;
-    }
-    Ok(file)
+/// Renders `ring.yaml` with `json` (which may be anything, to test bad ones) as the filter's configuration.
+#[must_use]
+pub fn ring(json: &str) -> String {
+    render::ring(json, Path::new("/etc/pushring/pushring_filter.wasm"))
 }
 
-/// `clusters.yaml` or `endpoints.yaml` for these members; none in redirect mode.
+/// Renders `clusters.yaml` or `endpoints.yaml` for these members; none in redirect mode.
 ///
 /// # Errors
-/// When an address is not ip:port.
+/// An address is not ip:port.
 pub fn upstreams(mode: Mode, members: &[Member]) -> Result<Option<String>> {
-    match mode {
-        Mode::Cluster => clusters(members).map(Some),
-        Mode::Endpoint => endpoints(members).map(Some),
-        Mode::Redirect => Ok(None),
-    }
+    let cluster = |member: &Member| {
+        let address: SocketAddr = member.address.parse().with_context(|| member.address.clone())?;
+        let endpoint = Endpoint { host: address.ip().to_string(), port: address.port() };
+        Ok(Cluster { name: format!("pushgateway-{}", member.name), endpoint })
+    };
+    let clusters: Vec<Cluster> = members.iter().map(cluster).collect::<Result<_>>()?;
+    Ok(match mode {
+        Mode::Cluster => Some(render::clusters(&clusters)),
+        Mode::Endpoint => {
+            let endpoints: Vec<_> = clusters.into_iter().map(|cluster| cluster.endpoint).collect();
+            Some(render::endpoints(&endpoints))
+        }
+        Mode::Redirect => None,
+    })
 }
 
 /// The members that a configuration lists, in either form; nothing for a text that is no configuration.
@@ -116,50 +121,4 @@ pub fn members(config: &str) -> Vec<Member> {
         Some(Member { name, address, weight: 1 })
     };
     members.iter().filter_map(member).collect()
-}
-
-/// The text of the shipped file up to the JSON, and the JSON.
-fn shipped_ring(mode: Mode) -> Result<(String, String)> {
-    let text = shipped(mode, "ring.yaml")?;
-    let (head, json) = text.split_once("value: |\n").context("no `value: |` in the shipped ring.yaml")?;
-    Ok((format!("{head}value: |\n"), json.to_owned()))
-}
-
-/// The shipped file up to the first member, that member's part once for each of `members`, in the order of names.
-fn clusters(members: &[Member]) -> Result<String> {
-    let text = shipped(Mode::Cluster, "clusters.yaml")?;
-    let mut parts = text.split("- \"@type\"");
-    let mut file = parts.next().context("an empty clusters.yaml")?.to_owned();
-    let part = parts.next().context("no cluster in clusters.yaml")?;
-    let by_name: BTreeMap<&str, &Member> =
-        members.iter().map(|member| (member.name.as_str(), member)).collect();
-    for member in by_name.values() {
-        let address: SocketAddr = member.address.parse().with_context(|| member.address.clone())?;
-        let part = part.replace("pushgateway-127.0.0.1:19091", &format!("pushgateway-{}", member.name));
-        write!(file, "- \"@type\"{}", at(&part, address))?;
-    }
-    Ok(if by_name.is_empty() { format!("{} []\n", file.trim_end()) } else { file })
-}
-
-fn endpoints(members: &[Member]) -> Result<String> {
-    let text = shipped(Mode::Endpoint, "endpoints.yaml")?;
-    let (head, lines) = text.split_once("lb_endpoints:\n").context("no `lb_endpoints` in endpoints.yaml")?;
-    let line = lines.lines().next().context("no endpoint in endpoints.yaml")?;
-    let mut file = format!("{head}lb_endpoints:{}\n", if members.is_empty() { " []" } else { "" });
-    for member in members {
-        let address: SocketAddr = member.address.parse().with_context(|| member.address.clone())?;
-        writeln!(file, "{}", at(line, address))?;
-    }
-    Ok(file)
-}
-
-/// Puts `address` where a shipped example has that of its first member.
-fn at(text: &str, address: SocketAddr) -> String {
-    let socket = format!("address: \"{}\", port_value: {} ", address.ip(), address.port());
-    text.replace("address: 127.0.0.1, port_value: 19091 ", &socket)
-}
-
-fn shipped(mode: Mode, file: &str) -> Result<String> {
-    let path = tools::repository().join(format!("envoy/live/{mode}/{file}"));
-    fs::read_to_string(&path).with_context(|| path.display().to_string())
 }

@@ -11,7 +11,7 @@ use crate::consul::{Consul, ConsulTemplate};
 use crate::layout::Layout;
 use crate::{process, tools};
 
-/// The folder `consul-template` beside the live and the staged one.
+/// The folder `consul-template` next to the live one.
 #[derive(Debug, Clone)]
 pub struct Templates {
     dir: PathBuf,

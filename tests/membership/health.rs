@@ -79,23 +79,31 @@ fn fifty_members() {
     world.wait_members(&all[..49]);
 }
 
-/// Killed after rendering and before publishing, consul-template finishes the work when it starts again, although
-/// nothing is left to render.
+/// consul-template and publish are killed, before or after the first file moved. Although no registration changes any
+/// more, consul-template finishes the publication when it starts again.
 #[test]
-fn consul_template_killed_before_it_published() {
+fn a_publication_killed_with_consul_template_is_finished_after_a_restart() {
     let mut world = World::start(Mode::Cluster, &[]);
-    let all = [([10, 0, 0, 1], 9091).into(), ([10, 0, 0, 2], 9091).into()];
-    for address in all {
-        world.consul.register(address, "passing").unwrap();
-    }
-    world.wait_members(&all);
-    world.daemon.process.kill();
-    // As if the last publication had not been: the live ring is an older one.
-    let old = std::fs::read_to_string(world.layout.live().join("ring.yaml")).unwrap();
-    let line = old.lines().find(|line| line.contains("10.0.0.2:9091")).unwrap();
-    let old = old.replace(&format!(",\n{line}"), "");
-    world.layout.write_live("ring.yaml", &old).unwrap();
+    let mut all: Vec<_> = (1..=3).map(|n| std::net::SocketAddr::from(([10, 0, 0, n], 9091))).collect();
+    world.consul.register(all[0], "passing").unwrap();
     world.wait_members(&all[..1]);
-    world.daemon = world.templates.start(&world.consul).unwrap();
+    for (number, point) in [(1, "locked"), (2, "moved-clusters.yaml")] {
+        world.daemon.process.kill();
+        world.consul.register(all[number], "passing").unwrap();
+        let paused = format!("PUSHRING_PAUSE_AT={point} pushring publish");
+        world.templates.edit("pushring.hcl", &[("pushring publish", &paused)]).unwrap();
+        world.daemon = world.templates.start(&world.consul).unwrap();
+        let marker = world.layout.live().join(".publish/paused");
+        poll_until("publish to pause", || marker.exists().then_some(())).unwrap();
+        world.daemon.process.kill();
+        std::fs::remove_file(&marker).unwrap();
+        world.wait_members(&all[..number]);
+
+        world.templates.edit("pushring.hcl", &[(&paused, "pushring publish")]).unwrap();
+        world.daemon = world.templates.start(&world.consul).unwrap();
+        world.wait_members(&all[..=number]);
+    }
+    // From here on as ever.
+    world.consul.deregister(all.remove(0)).unwrap();
     world.wait_members(&all);
 }

@@ -1,15 +1,16 @@
-//! `pushring publish` with a real Envoy: no push is lost, whoever joins or leaves and whenever publish is killed.
+//! `pushring publish` with a real Envoy: no push is lost, whoever joins or leaves and wherever publish is killed.
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::thread;
 use std::time::Duration;
 
-use pushring::publish::{Options, publish};
+use pushring::command::publish::{Options, Report, publish};
+use pushring::fleet::members::Members;
 use pushring_harness::load::while_pushing;
 use pushring_harness::process::{self, Process};
-use pushring_harness::{Envoy, Layout, Member, Mode, Ports, Pushgateway, live, poll_until, tools};
+use pushring_harness::{Envoy, Layout, Mode, Ports, Pushgateway, live, poll_until, tools};
+use serde_json::json;
 use tempfile::TempDir;
 
 struct Setup {
@@ -24,108 +25,123 @@ impl Setup {
         let dir = tempfile::tempdir().unwrap();
         let gateways: Vec<_> = (0..gateways).map(|_| Pushgateway::start(dir.path(), &[]).unwrap()).collect();
         let layout = Layout::create(&dir.path().join("pushring"), Mode::Cluster, Ports::default()).unwrap();
-        stage(&layout, &members(&gateways));
-        publish(&options(&layout, None)).unwrap();
+        publish(&members(&addresses(&gateways)), &layout.publish_options(None).unwrap()).unwrap();
         let envoy = Envoy::start(&layout, workers).unwrap();
         Self { envoy, layout, gateways, _dir: dir }
     }
-}
 
-fn members(gateways: &[Pushgateway]) -> Vec<Member> {
-    gateways.iter().map(|gateway| gateway.address.into()).collect()
-}
-
-/// Stages these members and no other clusters: each joins as already passing, and leaves while still passing.
-fn stage(layout: &Layout, members: &[Member]) {
-    let dir = layout.live().parent().unwrap().to_str().unwrap().to_owned();
-    let json = live::config(Mode::Cluster, members).unwrap().to_string();
-    let ring = live::ring(Mode::Cluster, &json).unwrap().replace("/etc/pushring", &dir);
-    std::fs::write(layout.staged().join("ring.yaml"), ring).unwrap();
-    let clusters = live::upstreams(Mode::Cluster, members).unwrap().unwrap();
-    std::fs::write(layout.staged().join("clusters.yaml"), clusters).unwrap();
-}
-
-fn options(layout: &Layout, admin: Option<&str>) -> Options {
-    Options {
-        staged: layout.staged(),
-        live: layout.live(),
-        admin: admin.map(|admin| admin.parse().unwrap()),
-        grace: Duration::from_secs(2),
-        delay: Duration::from_millis(500),
-        timeout: Duration::from_secs(30),
+    fn options(&self) -> Options {
+        self.layout.publish_options(Some(&format!("http://{}", self.envoy.admin))).unwrap()
     }
 }
 
-/// Everything that can go wrong at once: two workers, members that join as passing and leave as passing, and every
-/// other publication killed somewhere on its way.
+fn addresses(gateways: &[Pushgateway]) -> Vec<SocketAddr> {
+    gateways.iter().map(|gateway| gateway.address).collect()
+}
+
+/// These members and no other clusters: each joins as already passing, and leaves while still passing.
+fn members(addresses: &[SocketAddr]) -> Members {
+    let members: Vec<_> = addresses.iter().map(|&address| address.into()).collect();
+    Members::from_config(&live::config(Mode::Cluster, &members).unwrap().to_string()).unwrap()
+}
+
+/// Everything that can go wrong at once: two workers, members that join as passing and leave as passing, and publications
+/// killed at every point on their way.
 #[test]
 fn no_push_fails_while_publish_is_killed_again_and_again() {
     let setup = Setup::start(4, 2);
-    let admin = format!("http://{}", setup.envoy.admin);
-    let pushed = while_pushing(setup.envoy.push, 2, || change_members(&setup, &admin)).unwrap();
+    let pushed = while_pushing(setup.envoy.push, 2, || change_members(&setup)).unwrap();
     assert!(pushed.iter().all(|count| *count > 100), "too few pushes to prove anything: {pushed:?}");
 }
 
-fn change_members(setup: &Setup, admin: &str) {
-    let all = members(&setup.gateways);
+fn change_members(setup: &Setup) {
+    let points = [None, Some("locked"), Some("moved-clusters.yaml"), Some("listed"), Some("moved-ring.yaml")];
+    let all = addresses(&setup.gateways);
     for change in 1..=40 {
-        let chosen: Vec<Member> = (0..=change % 3).map(|n| all[(change + n) % all.len()].clone()).collect();
-        stage(&setup.layout, &chosen);
-        if change % 2 == 0 {
-            let mut child = publish_command(&setup.layout, admin).spawn().unwrap();
-            // Not a wait: a kill that falls somewhere else each time.
-            thread::sleep(Duration::from_millis(change as u64 % 20));
-            child.kill().unwrap();
-            child.wait().unwrap();
+        let chosen: Vec<SocketAddr> = (0..=change % 3).map(|n| all[(change + n) % all.len()]).collect();
+        register(&setup.layout, &chosen);
+        if let Some(point) = points[change % points.len()] {
+            kill_at(point, setup);
         }
-        let status = publish_command(&setup.layout, admin).status().unwrap();
-        assert!(status.success());
-        let names: Vec<&str> = chosen.iter().map(|member| member.name.as_str()).collect();
-        setup.envoy.wait_members(&names).unwrap();
+        assert!(publish_command(setup).status().unwrap().success());
+        let names: Vec<String> = chosen.iter().map(SocketAddr::to_string).collect();
+        setup.envoy.wait_members(&names.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
     }
 }
 
+fn register(layout: &Layout, members: &[SocketAddr]) {
+    let registration = |address: &SocketAddr| json!({"address": address.ip(), "port": address.port()});
+    let all: Vec<_> = members.iter().map(registration).collect();
+    std::fs::write(file(layout, "registrations.json"), json!({ "registrations": all }).to_string()).unwrap();
+    let mut filter = live::config(Mode::Cluster, &[]).unwrap();
+    filter.as_object_mut().unwrap().remove("members");
+    std::fs::write(file(layout, "settings.yaml"), json!({ "filter": filter }).to_string()).unwrap();
+}
+
+fn file(layout: &Layout, name: &str) -> std::path::PathBuf {
+    layout.live().with_file_name(name)
+}
+
+/// Kills a publication at a named point, or lets it end if it does not come there because nothing is left to move.
+fn kill_at(point: &str, setup: &Setup) {
+    let paused = setup.layout.live().join(".publish/paused");
+    let mut child = publish_command(setup).env("PUSHRING_PAUSE_AT", point).spawn().unwrap();
+    poll_until("publish to pause or to end", || {
+        (paused.exists() || child.try_wait().unwrap().is_some()).then_some(())
+    })
+    .unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let _ = std::fs::remove_file(paused);
+}
+
 /// A short grace time, so that clusters are dropped under load, too.
-fn publish_command(layout: &Layout, admin: &str) -> Command {
+fn publish_command(setup: &Setup) -> Command {
     let mut command = Command::new(tools::pushring().unwrap());
-    command.arg("publish").arg("--staged").arg(layout.staged()).arg("--live").arg(layout.live());
-    command.args(["--admin", admin, "--grace", "300"]).stdout(Stdio::null());
+    command.arg("publish").arg("--registrations").arg(file(&setup.layout, "registrations.json"));
+    command.arg("--settings").arg(file(&setup.layout, "settings.yaml"));
+    command
+        .arg("--live")
+        .arg(setup.layout.live())
+        .args(["--admin", &format!("http://{}", setup.envoy.admin)]);
+    command.args(["--grace", "300ms"]).stdout(Stdio::null());
     command
 }
 
-/// Envoy refuses the cluster file: the ring must not follow.
+/// Envoy rejects the cluster file: the ring must not follow.
 #[test]
-fn the_ring_waits_for_clusters_that_envoy_does_not_take() {
+fn the_ring_waits_for_clusters_that_envoy_does_not_add() {
     let setup = Setup::start(2, 1);
-    let [one, two] = members(&setup.gateways).try_into().unwrap();
-    let names = [one.name.clone(), two.name.clone()];
-    let three: Member = SocketAddr::from(([127, 0, 0, 1], 1)).into();
-    stage(&setup.layout, &[one, two, three]);
-    let path = setup.layout.staged().join("clusters.yaml");
-    let good = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, good.replace("connect_timeout: 1s", "connect_timeout: -1s")).unwrap();
-    let admin = format!("http://{}", setup.envoy.admin);
-    let mut options = options(&setup.layout, Some(&admin));
+    let mut all = addresses(&setup.gateways);
+    all.push(([127, 0, 0, 1], 1).into());
+    let good = members(&all);
+    let mut bad = good.clone();
+    for cluster in &mut bad.clusters {
+        cluster.endpoint.host.clear();
+    }
+    let mut options = setup.options();
     options.timeout = Duration::from_millis(300);
-    let error = publish(&options).unwrap_err().to_string();
+    let error = publish(&bad, &options).unwrap_err().to_string();
     assert!(error.contains("Envoy does not list pushgateway-127.0.0.1:1 after 300 ms"), "{error}");
-    setup.envoy.wait_members(&[&names[0], &names[1]]).unwrap();
+    let names: Vec<String> = all.iter().map(SocketAddr::to_string).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    setup.envoy.wait_members(&names[..2]).unwrap();
 
-    // Once mended it goes through, although the name of the cluster is in the live file already.
-    std::fs::write(&path, good).unwrap();
+    // Once repaired it succeeds, although the name of the cluster is in the live file already.
     options.timeout = Duration::from_secs(30);
-    assert_eq!(publish(&options).unwrap().moved, ["clusters.yaml", "ring.yaml"]);
-    setup.envoy.wait_members(&[&names[0], &names[1], "127.0.0.1:1"]).unwrap();
+    assert_eq!(publish(&good, &options).unwrap().moved, ["clusters.yaml", "ring.yaml"]);
+    setup.envoy.wait_members(&names).unwrap();
 }
 
 #[test]
 fn the_admin_interface_on_a_unix_socket() {
     let dir = tempfile::tempdir().unwrap();
     let layout = Layout::create(&dir.path().join("pushring"), Mode::Cluster, Ports::default()).unwrap();
-    let one: Member = SocketAddr::from(([127, 0, 0, 1], 1)).into();
-    let two: Member = SocketAddr::from(([127, 0, 0, 1], 2)).into();
-    stage(&layout, std::slice::from_ref(&one));
-    publish(&options(&layout, None)).unwrap();
+    let [one, two] = [1, 2].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    let publish = |all: &[SocketAddr], admin: Option<&str>| -> Report {
+        publish(&members(all), &layout.publish_options(admin).unwrap()).unwrap()
+    };
+    publish(&[one], None);
 
     let socket = dir.path().join("admin.sock");
     let text = std::fs::read_to_string(layout.bootstrap()).unwrap();
@@ -136,13 +152,11 @@ fn the_admin_interface_on_a_unix_socket() {
     std::fs::write(layout.bootstrap(), text).unwrap();
     let _envoy = start_envoy(&layout, &socket);
 
-    stage(&layout, &[one, two]);
-    let admin = format!("unix:{}", socket.display());
-    let report = publish(&options(&layout, Some(&admin))).unwrap();
+    let report = publish(&[one, two], Some(&format!("unix:{}", socket.display())));
     assert_eq!((report.moved.len(), report.warnings.len()), (2, 0), "{:?}", report.warnings);
 }
 
-/// The library's Envoy reads the admin's TCP address, of which there is none here.
+/// [`Envoy`] needs the admin's TCP address; here the admin interface has none.
 fn start_envoy(layout: &Layout, socket: &Path) -> Process {
     let mut command = process::command(&tools::find("envoy").unwrap());
     command.args(["--disable-hot-restart", "--concurrency", "1", "--log-level", "warning", "--config-path"]);
@@ -152,18 +166,18 @@ fn start_envoy(layout: &Layout, socket: &Path) -> Process {
     envoy
 }
 
-/// Envoy is not there: nothing to ask, so a fixed time, and a warning. Its next start reads the files as they are.
+/// Without an Envoy to ask, publish waits a fixed time and warns. The next start of Envoy reads the files as they are.
 #[test]
 fn no_envoy_at_the_admin_address() {
     let mut setup = Setup::start(2, 1);
-    let admin = format!("http://{}", setup.envoy.admin);
+    let options = setup.options();
     setup.envoy.process.kill();
-    stage(&setup.layout, &members(&setup.gateways)[..1]);
-    let report = publish(&options(&setup.layout, Some(&admin))).unwrap();
+    let first = setup.gateways[0].address;
+    let report = publish(&members(&[first]), &options).unwrap();
     assert!(report.warnings[0].contains("no Envoy at the admin address"), "{:?}", report.warnings);
     assert_eq!((report.moved.as_slice(), report.kept.len()), (["ring.yaml"].as_slice(), 1));
     let envoy = Envoy::start(&setup.layout, 1).unwrap();
-    envoy.wait_members(&[&setup.gateways[0].address.to_string()]).unwrap();
+    envoy.wait_members(&[&first.to_string()]).unwrap();
     let client = envoy.client().unwrap();
     poll_until("a push", || (client.put("/metrics/job/a", "x 1\n").ok()?.status == 200).then_some(()))
         .unwrap();

@@ -6,10 +6,9 @@ mod delete;
 mod drain;
 mod expire;
 mod groups;
-mod members;
 mod owner;
 mod plan;
-mod publish;
+pub mod publish;
 mod register;
 mod sweep;
 
@@ -47,8 +46,7 @@ enum Command {
     Expire(expire::ExpireArgs),
     Register(register::RegisterArgs),
     Deregister(register::DeregisterArgs),
-    Publish(publish::Publish),
-    Members(members::Members),
+    Publish(publish::PublishArgs),
 }
 
 /// Parses the arguments, runs the command and turns its result into an exit code.
@@ -70,7 +68,6 @@ pub fn run() -> ExitCode {
         Command::Register(args) => args.run().map(|()| ExitStatus::Done),
         Command::Deregister(args) => args.run().map(|()| ExitStatus::Done),
         Command::Publish(args) => args.run().map(|()| ExitStatus::Done),
-        Command::Members(args) => args.run().map(|()| ExitStatus::Done),
     };
     match result {
         Ok(ExitStatus::Done) => ExitCode::SUCCESS,

@@ -6,7 +6,7 @@ use anyhow::{Context, ensure};
 use serde::Deserialize;
 
 use super::client::Consul;
-use crate::members::Registration;
+use super::registration::Registration;
 
 /// What a token must allow to see all registrations.
 const READ: &str = "service:read on the service and node:read on its nodes";

@@ -5,3 +5,4 @@ mod health;
 mod keeper;
 pub(crate) mod lock;
 pub(crate) mod lock_state;
+pub mod registration;

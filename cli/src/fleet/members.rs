@@ -1,51 +1,50 @@
-//! From what Consul has registered to the members of the ring; the templates call it as `pushring members`.
+//! Decides which registrations are members of the ring.
 //!
-//! One place decides which registration is which member, so the three templates cannot differ, and one odd
-//! registration cannot make a configuration that the filter refuses and so freeze the ring:
+//! Templates, `pushring publish` and `--consul` share this decision. An odd registration never makes a configuration
+//! that the filter would reject, because that would freeze the ring:
 //!
-//! | found | becomes |
+//! | found | result |
 //! |---|---|
-//! | an address the filter would refuse, no port | skipped |
+//! | an address that the filter would reject, or no port | skipped, with the reason |
 //! | an IPv6 address in any spelling | its canonical text (RFC 5952), in brackets |
-//! | the same host:port more than once | one member; passing if any of them is; the largest weight |
-//! | a weight outside 1..=100 | the nearest of the two; 1 where the placement knows no weights |
-//! | the same `pushring-name` at several addresses | one member: a passing one, else the smallest address |
-//!
-//! Registrations come as one argument, which Linux limits to 128 KiB: some 1,400 of them. Beyond that
-//! consul-template stops with "argument list too long", and the last ring stays.
+//! | the same host and port more than once | one member: passing if any of them is, with the largest weight |
+//! | a weight outside 1..=100 | the nearest of the two; 1 if the placement has no weights |
+//! | the same name at several addresses | one member: a passing one, else the smallest address |
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use pushring_router::{Config, Member};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::consul::registration::Registration;
 use crate::error::BadInput;
+use crate::fleet::render::{Cluster, Endpoint};
 
-/// The file `settings.yaml`: all that is set about a ring fed from Consul.
+/// The file `settings.yaml`: everything about a ring but its members.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// What to look for.
-    pub consul: ConsulSettings,
-    /// Of the registered members, the part that must be passing for a ring to replace the last one: 0 to 1,
-    /// the number rounded up, at least one member.
+    /// Which services in Consul are the gateways. The template reads it; absent if another registry is the source.
+    pub consul: Option<ConsulSettings>,
+    /// Share of the registered members, 0 to 1, that must be passing before a ring replaces the last one. The number of
+    /// members is rounded up, and at least 1.
     #[serde(default = "a_third")]
     pub min_members_share: f64,
-    /// Fields of the filter's configuration, all but `members` and `min_members`.
+    /// Fields of the filter's configuration, except `members` and `min_members`.
     #[serde(default)]
     pub filter: Map<String, Value>,
 }
 
-/// Read by the templates; here only so that a misspelt field is refused.
+/// The section `consul` of `settings.yaml`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConsulSettings {
     /// Name of the service.
     pub service: String,
-    /// Datacenters to ask; none: that of the agent.
+    /// Datacenters to query; empty: the agent's own.
     #[serde(default)]
     pub datacenters: Vec<String>,
     /// Tags that a registration must have, all of them.
@@ -57,62 +56,19 @@ pub(crate) const fn a_third() -> f64 {
     1.0 / 3.0
 }
 
-/// One registration, as the templates write it: a JSON array of these fields in this order.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Registration {
-    /// Host name or IP address, without port; the node's where the service has none.
-    pub address: String,
-    /// 0: none.
-    pub port: u32,
-    /// The worst status of its checks; only `passing` is on the ring.
-    pub status: String,
-    /// Consul's weight while passing.
-    pub weight: i64,
-    /// The service's meta `pushring-name`, or empty.
-    pub name: String,
-    /// Node that it is registered on.
-    pub node: String,
-    /// Its ID, unique on that node.
-    pub id: String,
-}
-
-/// What the templates render.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// The members of a ring, and all that Envoy must know to reach them.
+#[derive(Clone, Debug)]
 pub struct Members {
-    /// The filter's configuration: settings, and the members that are passing.
-    pub ring: String,
-    /// A cluster for each registered member.
+    /// The filter's configuration (JSON) with the passing members.
+    pub config: String,
+    /// One cluster per member, passing or not.
     pub clusters: Vec<Cluster>,
-    /// Each registered address that is an IP address.
+    /// Every registered IP address and port, also those that lost their name to another address.
     pub endpoints: Vec<Endpoint>,
-    /// Registered members that are not passing, and so not in `ring`; the templates have no use for them.
-    #[serde(skip)]
+    /// Registered members that are not passing: not on the ring, but they may hold groups.
     pub off_ring: Vec<Member>,
-    /// Registrations left out, and why; one line each.
+    /// Registrations that cannot be members, and the reason; one line each.
     pub skipped: Vec<String>,
-}
-
-/// A cluster with one endpoint.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Cluster {
-    /// `cluster_prefix` and the member's name.
-    pub name: String,
-    /// The name without the characters that separate parts of a statistic's name.
-    pub stat_name: String,
-    /// Whether the host must be resolved.
-    pub dns: bool,
-    /// Where it is.
-    #[serde(flatten)]
-    pub endpoint: Endpoint,
-}
-
-/// A host, without brackets, and a port.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Endpoint {
-    /// IP address or name.
-    pub host: String,
-    /// 1..=65535.
-    pub port: u32,
 }
 
 struct Candidate {
@@ -129,55 +85,83 @@ impl From<Candidate> for Member {
     }
 }
 
-/// Parses the settings file.
-///
-/// # Errors
-/// [`BadInput`] with line, field and what is allowed.
-pub fn parse_settings(yaml: &str) -> anyhow::Result<Settings> {
-    let settings: Settings =
-        serde_saphyr::from_str(yaml).map_err(|error| BadInput(format!("settings: {error}")))?;
-    ensure!(
-        (0.0..=1.0).contains(&settings.min_members_share),
-        BadInput(format!("min_members_share: found {}, allowed 0 to 1", settings.min_members_share))
-    );
-    for field in ["members", "min_members"] {
-        let found = settings.filter.contains_key(field);
-        ensure!(!found, BadInput(format!("filter.{field}: comes from Consul; remove it from the settings")));
+impl Settings {
+    /// Parses `settings.yaml`.
+    ///
+    /// # Errors
+    /// [`BadInput`] with the line, the field and the accepted values.
+    pub fn parse(yaml: &str) -> anyhow::Result<Self> {
+        let settings: Self = serde_saphyr::from_str(yaml).map_err(|error| BadInput(error.to_string()))?;
+        let share = settings.min_members_share;
+        ensure!(
+            (0.0..=1.0).contains(&share),
+            BadInput(format!("min_members_share: found {share}, allowed 0 to 1"))
+        );
+        for field in ["members", "min_members"] {
+            ensure!(
+                !settings.filter.contains_key(field),
+                BadInput(format!(
+                    "filter.{field}: comes from the registrations; remove it from the settings"
+                ))
+            );
+        }
+        Ok(settings)
     }
-    Ok(settings)
 }
 
-/// Parses registrations, one JSON array per line.
-///
-/// # Errors
-/// [`BadInput`]: the template and the command do not belong together.
-pub fn parse_registrations(lines: &str) -> anyhow::Result<Vec<Registration>> {
-    let parse =
-        |line: &str| serde_json::from_str(line).with_context(|| BadInput(format!("registration {line}")));
-    lines.lines().map(parse).collect()
-}
-
-/// Decides who is a member. The order of the registrations does not matter.
-#[must_use]
-pub fn members(settings: &Settings, registrations: &[Registration]) -> Members {
-    let mut skipped = Vec::new();
-    let mut by_address: BTreeMap<String, Candidate> = BTreeMap::new();
-    for registration in registrations {
-        match candidate(settings, registration) {
-            Ok(new) => collapse(&mut by_address, new),
-            Err(reason) => skipped.push(format!("{} on {}: {reason}", registration.id, registration.node)),
+impl Members {
+    /// Decides who is a member. The order of the registrations does not matter.
+    #[must_use]
+    pub fn decide(settings: &Settings, registrations: &[Registration]) -> Self {
+        let mut skipped = Vec::new();
+        let mut by_address: BTreeMap<String, Candidate> = BTreeMap::new();
+        for registration in registrations {
+            match candidate(settings, registration) {
+                Ok(candidate) => collapse(&mut by_address, candidate),
+                Err(reason) => skipped.push(format!("{registration}: {reason}")),
+            }
+        }
+        let endpoints =
+            by_address.values().filter(|c| c.endpoint.is_ip()).map(|c| c.endpoint.clone()).collect();
+        let members = one_per_name(by_address, &mut skipped);
+        skipped.sort_unstable();
+        let prefix = settings.filter.get("cluster_prefix").and_then(Value::as_str).unwrap_or("pushgateway-");
+        let cluster = |member: &Candidate| Cluster {
+            name: format!("{prefix}{}", member.name),
+            endpoint: member.endpoint.clone(),
+        };
+        Self {
+            config: config(settings, &members),
+            clusters: members.values().map(cluster).collect(),
+            off_ring: members.into_values().filter(|member| !member.passing).map(Member::from).collect(),
+            endpoints,
+            skipped,
         }
     }
-    let endpoints =
-        by_address.values().filter(|c| is_ip(&c.endpoint.host)).map(|c| c.endpoint.clone()).collect();
-    let members = one_per_name(by_address, &mut skipped);
-    skipped.sort_unstable();
-    Members {
-        ring: ring(settings, &members),
-        clusters: members.values().map(|member| cluster(settings, member)).collect(),
-        off_ring: members.into_values().filter(|member| !member.passing).map(Member::from).collect(),
-        endpoints,
-        skipped,
+
+    /// Takes the members from a complete configuration of the filter (JSON); all of them are passing.
+    ///
+    /// # Errors
+    /// The filter would reject the configuration.
+    pub fn from_config(json: &str) -> anyhow::Result<Self> {
+        let config = Config::parse(json.as_bytes()).map_err(|error| BadInput(error.to_string()))?;
+        let endpoint = |member: &Member| {
+            let (host, port) = member.address.rsplit_once(':')?;
+            let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+            Some(Endpoint { host, port: port.parse().ok()? })
+        };
+        let members = || config.members.iter().filter_map(|member| Some((member, endpoint(member)?)));
+        let cluster = |(member, endpoint): (&Member, Endpoint)| Cluster {
+            name: format!("{}{}", config.cluster_prefix, member.name),
+            endpoint,
+        };
+        Ok(Self {
+            config: json.to_owned(),
+            clusters: members().map(cluster).collect(),
+            endpoints: members().map(|(_, endpoint)| endpoint).filter(Endpoint::is_ip).collect(),
+            off_ring: Vec::new(),
+            skipped: Vec::new(),
+        })
     }
 }
 
@@ -190,19 +174,23 @@ fn candidate(settings: &Settings, found: &Registration) -> Result<Candidate, Str
         Err(_) => (host.to_owned(), format!("{host}:{port}")),
     };
     let name = if found.name.is_empty() { address.clone() } else { found.name.clone() };
-    // The filter itself says what it would not take; the rest of the settings is not this member's fault.
-    let mode = settings.filter.get("mode").filter(|mode| **mode == "endpoint").cloned();
-    let alone =
-        json!({"members": [{"name": name, "address": address}], "mode": mode.unwrap_or("cluster".into())});
-    Config::parse(alone.to_string().as_bytes())
-        .map_err(|error| error.to_string().replace("members[0].", ""))?;
+    let endpoint_mode = settings.filter.get("mode").is_some_and(|mode| mode == "endpoint");
+    check(&name, &address, if endpoint_mode { "endpoint" } else { "cluster" })?;
     let weighted = settings.filter.get("placement").is_none_or(|p| p["type"] != "dynamic-sharding");
     let weight = if weighted { found.weight.clamp(1, 100) as u32 } else { 1 };
-    let endpoint = Endpoint { host, port: port.into() };
+    let endpoint = Endpoint { host, port };
     Ok(Candidate { name, address, endpoint, weight, passing: found.status == "passing" })
 }
 
-/// Health is not asked which name counts: a member must not change its identity when a check does.
+/// Checks one member with the filter's own rules, apart from the rest of the settings.
+fn check(name: &str, address: &str, mode: &str) -> Result<(), String> {
+    let alone = json!({"members": [{"name": name, "address": address}], "mode": mode});
+    let checked = Config::parse(alone.to_string().as_bytes());
+    checked.map(drop).map_err(|error| error.to_string().replace("members[0].", ""))
+}
+
+/// Merges two registrations of one address. The name does not depend on health: a failing check must not change the
+/// identity of a member.
 fn collapse(by_address: &mut BTreeMap<String, Candidate>, new: Candidate) {
     let Some(known) = by_address.get_mut(&new.address) else {
         by_address.insert(new.address.clone(), new);
@@ -223,7 +211,7 @@ fn one_per_name(
     let mut members: BTreeMap<String, Candidate> = BTreeMap::new();
     for candidate in by_address.into_values() {
         let name = candidate.name.clone();
-        let (out, by) = match members.remove(&name) {
+        let (loser, winner) = match members.remove(&name) {
             None => {
                 members.insert(name, candidate);
                 continue;
@@ -231,14 +219,14 @@ fn one_per_name(
             Some(known) if candidate.passing && !known.passing => (known, candidate),
             Some(known) => (candidate, known),
         };
-        skipped.push(format!("{}: the name {name:?} is that of {} already", out.address, by.address));
-        members.insert(name, by);
+        skipped.push(format!("{}: the name {name:?} belongs to {}", loser.address, winner.address));
+        members.insert(name, winner);
     }
     members
 }
 
-/// Laid out for people: they read it in the ring file.
-fn ring(settings: &Settings, members: &BTreeMap<String, Candidate>) -> String {
+/// Writes the configuration with one member per line, because people read it in the ring file.
+fn config(settings: &Settings, members: &BTreeMap<String, Candidate>) -> String {
     let share = settings.min_members_share * members.len() as f64;
     let min_members = (share.ceil() as usize).max(1);
     let mut text = String::from("{\n");
@@ -251,19 +239,4 @@ fn ring(settings: &Settings, members: &BTreeMap<String, Candidate>) -> String {
         .collect();
     text += &format!("  \"min_members\": {min_members},\n  \"members\": [\n{}\n  ]\n}}", lines.join(",\n"));
     text
-}
-
-fn cluster(settings: &Settings, member: &Candidate) -> Cluster {
-    let prefix = settings.filter.get("cluster_prefix").and_then(Value::as_str).unwrap_or("pushgateway-");
-    let name = format!("{prefix}{}", member.name);
-    Cluster {
-        stat_name: name.replace(['.', ':'], "_"),
-        name,
-        dns: !is_ip(&member.endpoint.host),
-        endpoint: member.endpoint.clone(),
-    }
-}
-
-fn is_ip(host: &str) -> bool {
-    host.parse::<IpAddr>().is_ok()
 }

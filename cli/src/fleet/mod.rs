@@ -1,6 +1,9 @@
 //! Who the gateways are, and which groups each of them holds.
 
 pub(crate) mod group_filter;
+pub mod members;
 mod read;
+pub mod render;
+pub mod ring_file;
 pub mod source;
 pub(crate) mod survey;

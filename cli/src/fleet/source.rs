@@ -1,7 +1,7 @@
 //! The fleet as the filter sees it: settings and members, from a file or from Consul.
 //!
 //! `--config` names the filter's JSON, or Envoy's rendered ECDS file that holds it. `--consul` replaces the members by
-//! those that are registered, by the rules of the templates ([`crate::members`]), so that the ring is the one that
+//! those that are registered, by the rules of the templates ([`super::members`]), so that the ring is the one that
 //! consul-template renders. What cannot be read is an error, never an empty fleet.
 
 use std::fs::{self, Metadata};
@@ -15,9 +15,8 @@ use serde_json::{Map, Value};
 
 use crate::consul::client::{Consul, ConsulArgs};
 use crate::error::{BadInput, NotSafe};
-use crate::members;
-use crate::members::{ConsulSettings, Settings};
-use crate::ring_file::filter_json;
+use crate::fleet::members::{self, ConsulSettings, Members, Settings};
+use crate::fleet::ring_file::filter_json;
 
 /// Where the settings and the members of the fleet come from.
 #[derive(Clone, Debug, clap::Args)]
@@ -107,7 +106,7 @@ impl Source {
 
     fn read_consul(&self, consul: &Consul) -> anyhow::Result<Fleet> {
         let settings = Settings {
-            consul: self.service.clone(),
+            consul: Some(self.service.clone()),
             min_members_share: members::a_third(),
             filter: settings_of(&self.config)?,
         };
@@ -119,8 +118,8 @@ impl Source {
             let datacenter = Some(&**datacenter).filter(|name| !name.is_empty());
             found.extend(consul.registrations(&self.service.service, datacenter, &self.service.tags)?);
         }
-        let members = members::members(&settings, &found);
-        let router = Router::parse(members.ring.as_bytes()).map_err(|error| {
+        let members = Members::decide(&settings, &found);
+        let router = Router::parse(members.config.as_bytes()).map_err(|error| {
             NotSafe(format!(
                 "service {:?} in Consul has {} members registered, {} of them not passing: {error}. \
                  Envoy keeps the ring it has; wait until more are passing, or deregister those that are gone",

@@ -1,43 +1,53 @@
-//! Staged folders and what must be true of live ones, for the tests of `publish`.
+//! The files of a publication, and the rule that must hold for the live ones.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pushring::publish::{self, CLUSTERS_FILE, ENDPOINTS_FILE, Options, Report};
-use pushring::ring_file::RingFile;
+use pushring::command::publish::{CLUSTERS_FILE, Options, RING_FILE, Report, publish_file};
+use pushring::fleet::ring_file::RingFile;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// A staged and a live folder.
+/// A registrations file, settings and a live folder.
 pub(crate) struct Folders {
-    pub(crate) dir: TempDir,
+    dir: TempDir,
 }
 
 impl Folders {
     pub(crate) fn new() -> Self {
         let folders = Self { dir: tempfile::tempdir().unwrap() };
-        fs::create_dir_all(folders.staged()).unwrap();
+        folders.settings(&json!({}));
         folders
     }
 
-    pub(crate) fn staged(&self) -> PathBuf {
-        self.dir.path().join("staged")
+    /// Writes a registrations file with these addresses.
+    pub(crate) fn register(&self, passing: &[&str], critical: &[&str]) {
+        fs::write(self.registrations(), registrations(passing, critical)).unwrap();
+    }
+
+    /// Writes settings with these fields of the filter's configuration.
+    pub(crate) fn settings(&self, filter: &Value) {
+        fs::write(self.settings_file(), json!({ "filter": filter }).to_string()).unwrap();
+    }
+
+    pub(crate) fn registrations(&self) -> PathBuf {
+        self.dir.path().join("registrations.json")
+    }
+
+    pub(crate) fn settings_file(&self) -> PathBuf {
+        self.dir.path().join("settings.yaml")
     }
 
     pub(crate) fn live(&self, file: &str) -> PathBuf {
         self.dir.path().join("live").join(file)
     }
 
-    /// Stages a cluster-mode ring of `members` with clusters for them and for `others`.
-    pub(crate) fn stage(&self, members: &[&str], others: &[&str]) {
-        stage(&self.staged(), members, others);
-    }
-
+    /// Options without any wait; what left is dropped by the next publication.
     pub(crate) fn options(&self) -> Options {
         Options {
-            staged: self.staged(),
             live: self.live(""),
+            wasm: "/etc/pushring/pushring_filter.wasm".into(),
             admin: None,
             grace: Duration::ZERO,
             delay: Duration::ZERO,
@@ -46,22 +56,29 @@ impl Folders {
     }
 
     pub(crate) fn publish(&self) -> Report {
-        publish::publish(&self.options()).unwrap()
+        self.publish_with(&self.options()).unwrap()
+    }
+
+    pub(crate) fn publish_with(&self, options: &Options) -> anyhow::Result<Report> {
+        publish_file(&self.registrations(), &self.settings_file(), options)
+    }
+
+    pub(crate) fn live_yaml(&self, file: &str) -> Value {
+        serde_saphyr::from_str(&fs::read_to_string(self.live(file)).unwrap()).unwrap()
     }
 
     pub(crate) fn live_clusters(&self) -> Vec<String> {
-        clusters(&self.live(CLUSTERS_FILE))
+        let file = self.live_yaml(CLUSTERS_FILE);
+        let clusters = file["resources"].as_array().unwrap().iter();
+        clusters.map(|cluster| cluster["name"].as_str().unwrap().to_owned()).collect()
     }
 
     pub(crate) fn live_ring(&self) -> RingFile {
-        RingFile::read(&self.live("ring.yaml")).unwrap()
+        RingFile::read(&self.live(RING_FILE)).unwrap()
     }
 
-    /// The rule that publishing is there for.
+    /// Panics if the live ring names a cluster that is not live.
     pub(crate) fn assert_ring_names_live_clusters_only(&self) {
-        if !self.live("ring.yaml").exists() {
-            return;
-        }
         // The ring first: clusters that it needs are never dropped within the grace time.
         let ring = self.live_ring();
         let clusters = self.live_clusters();
@@ -71,36 +88,16 @@ impl Folders {
     }
 }
 
-pub(crate) fn stage(folder: &Path, members: &[&str], others: &[&str]) {
-    let all = members.iter().chain(others);
-    let clusters: Vec<Value> = all
-        .map(|name| json!({"name": format!("pushgateway-{name}"), "connect_timeout": "1s", "odd": "1e3"}))
-        .collect();
-    fs::write(folder.join(CLUSTERS_FILE), json!({ "resources": clusters }).to_string()).unwrap();
-    let endpoints: Vec<Value> = members.iter().chain(others).map(|address| endpoint(address)).collect();
-    let list = json!({"cluster_name": "pushgateway", "endpoints": [{"lb_endpoints": endpoints}]});
-    fs::write(folder.join(ENDPOINTS_FILE), json!({ "resources": [list] }).to_string()).unwrap();
-    stage_ring(folder, &json!({ "members": members }));
+/// Returns the text of a registrations file.
+pub(crate) fn registrations(passing: &[&str], critical: &[&str]) -> String {
+    let passing = passing.iter().map(|address| registration(address, "passing"));
+    let all = passing.chain(critical.iter().map(|address| registration(address, "critical")));
+    json!({ "registrations": all.collect::<Vec<_>>() }).to_string()
 }
 
-fn endpoint(address: &str) -> Value {
-    let (host, port) = address.split_once(':').unwrap();
-    let port: u16 = port.parse().unwrap();
-    json!({"endpoint": {"address": {"socket_address": {"address": host, "port_value": port}}}})
-}
-
-/// Stages any filter configuration, in the frame of the shipped ring file.
-pub(crate) fn stage_ring(folder: &Path, config: &Value) {
-    let shipped = fs::read_to_string(repository().join("envoy/live/cluster/ring.yaml")).unwrap();
-    let (frame, _) = shipped.split_once("value: |\n").unwrap();
-    fs::write(folder.join("ring.yaml"), format!("{frame}value: |\n          {config}\n")).unwrap();
-}
-
-pub(crate) fn clusters(file: &Path) -> Vec<String> {
-    let text = fs::read_to_string(file).unwrap();
-    let file: Value = serde_saphyr::from_str(&text).unwrap();
-    let names = file["resources"].as_array().unwrap().iter();
-    names.map(|cluster| cluster["name"].as_str().unwrap().to_owned()).collect()
+fn registration(address: &str, status: &str) -> Value {
+    let (host, port) = address.rsplit_once(':').unwrap();
+    json!({"address": host, "port": port.parse::<u16>().unwrap(), "status": status})
 }
 
 pub(crate) fn repository() -> PathBuf {

@@ -1,18 +1,31 @@
-//! Which registration becomes which member. What the templates make of it: tests/membership/rendered.rs.
+//! Which registration becomes which member. With a real consul-template: tests/membership/rendered.rs.
 
-use pushring::members::{Members, Registration, Settings, members, parse_registrations, parse_settings};
+use pushring::consul::registration::Registration;
+use pushring::fleet::members::{Members, Settings};
 use pushring_router::{Config, Router};
 use serde_json::{Value, json};
 
 fn settings(filter: &Value) -> Settings {
-    let mut settings = parse_settings("consul: {service: pushgateway}").unwrap();
-    settings.filter = filter.as_object().unwrap().clone();
-    settings
+    Settings::parse(&json!({ "filter": filter }).to_string()).unwrap()
 }
 
+fn members(settings: &Settings, registrations: &[Registration]) -> Members {
+    Members::decide(settings, registrations)
+}
+
+/// Each row is address, port, status, weight, name, node, ID.
 fn registrations(rows: &[Value]) -> Vec<Registration> {
-    let lines: Vec<String> = rows.iter().map(Value::to_string).collect();
-    parse_registrations(&lines.join("\n")).unwrap()
+    let fields = ["address", "port", "status", "weight", "name", "node", "id"].map(str::to_owned);
+    let object = |row: &Value| -> Value {
+        fields
+            .iter()
+            .cloned()
+            .zip(row.as_array().unwrap().iter().cloned())
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    };
+    let all: Vec<Value> = rows.iter().map(object).collect();
+    Registration::parse_all(&json!({ "registrations": all }).to_string()).unwrap()
 }
 
 /// A passing registration of weight 1 without a name.
@@ -21,7 +34,7 @@ fn passing(address: &str) -> Value {
 }
 
 fn ring(members: &Members) -> Config {
-    Config::parse(members.ring.as_bytes()).unwrap()
+    Config::parse(members.config.as_bytes()).unwrap()
 }
 
 fn names(members: &Members) -> Vec<String> {
@@ -80,14 +93,11 @@ fn a_name_that_is_the_address_of_another() {
     named[4] = json!("10.0.0.1:9091");
     let found = members(&settings(&json!({})), &registrations(&[passing("10.0.0.1"), named]));
     assert_eq!(ring(&found).members[0].address, "10.0.0.1:9091");
-    assert_eq!(
-        found.skipped,
-        [r#"10.0.0.2:9091: the name "10.0.0.1:9091" is that of 10.0.0.1:9091 already"#]
-    );
+    assert_eq!(found.skipped, [r#"10.0.0.2:9091: the name "10.0.0.1:9091" belongs to 10.0.0.1:9091"#]);
 }
 
 #[test]
-fn what_the_filter_would_refuse_is_skipped_with_its_words() {
+fn skips_what_the_filter_rejects_with_its_message() {
     let mut rows = vec![passing("10.0.0.1"), passing("not a host"), passing("")];
     rows.push(json!(["10.0.0.2", 0, "passing", 1, "", "node", "no-port"]));
     rows.push(json!(["10.0.0.3", 9091, "passing", 1, "a,b", "node", "comma"]));
@@ -96,7 +106,7 @@ fn what_the_filter_would_refuse_is_skipped_with_its_words() {
     assert_eq!(
         found.skipped,
         [
-            r#" on node: address: found ":9091", allowed host:port with a port of 1 to 65535 (an IPv6 host in brackets)"#,
+            r#":9091 on node: address: found ":9091", allowed host:port with a port of 1 to 65535 (an IPv6 host in brackets)"#,
             r#"comma on node: name: found "a,b", allowed 1 to 253 visible ASCII bytes without a comma"#,
             "no-port on node: port: found 0, allowed 1 to 65535",
             r#"not a host on node: name: found "not a host:9091", allowed 1 to 253 visible ASCII bytes without a comma"#,
@@ -109,14 +119,17 @@ fn host_names_are_for_cluster_mode() {
     let rows = registrations(&[passing("pg.example.com"), passing("10.0.0.1")]);
     let found = members(&settings(&json!({"mode": "cluster"})), &rows);
     assert_eq!(names(&found), ["10.0.0.1:9091", "pg.example.com:9091"]);
-    assert_eq!(found.clusters.iter().map(|cluster| cluster.dns).collect::<Vec<_>>(), [false, true]);
+    assert_eq!(
+        found.clusters.iter().map(|cluster| cluster.endpoint.is_ip()).collect::<Vec<_>>(),
+        [true, false]
+    );
     let found = members(&settings(&json!({"mode": "endpoint"})), &rows);
     assert_eq!(names(&found), ["10.0.0.1:9091"]);
     assert!(found.skipped[0].contains("endpoint mode"), "{:?}", found.skipped);
 }
 
 #[test]
-fn weights_are_clamped_and_dropped_where_there_are_none() {
+fn weights_are_clamped_or_dropped() {
     let weights = [-1, 0, 1, 100, 101, 65535];
     let rows = weights
         .iter()
@@ -140,7 +153,7 @@ fn a_share_of_the_registered_must_be_passing() {
         let rows: Vec<Value> =
             (0..registered).map(|n| passing(&format!("10.0.{}.{}", n / 256, n % 256))).collect();
         let found = members(&settings, &registrations(&rows));
-        let ring: Value = serde_json::from_str(&found.ring).unwrap();
+        let ring: Value = serde_json::from_str(&found.config).unwrap();
         ring["min_members"].as_u64().unwrap()
     };
     let a_third = [0, 1, 2, 3, 4, 50, 51, 100, 1024].map(|registered| min_members(None, registered));
@@ -155,14 +168,31 @@ fn settings_are_strict() {
     let cases = [
         ("consul: {}", "service"),
         ("consul: {service: a, datacentre: b}", "datacentre"),
-        ("{consul: {service: a}, min_members_share: 2}", "min_members_share: found 2, allowed 0 to 1"),
-        ("{consul: {service: a}, filter: {members: []}}", "filter.members: comes from Consul"),
+        ("min_members_share: 2", "min_members_share: found 2, allowed 0 to 1"),
+        ("filter: {members: []}", "filter.members: comes from the registrations"),
+        ("filters: {}", "filters"),
     ];
     for (yaml, message) in cases {
-        let error = parse_settings(yaml).unwrap_err();
+        let error = Settings::parse(yaml).unwrap_err();
         assert!(error.to_string().contains(message), "{error}");
     }
     let shipped = crate::folders::repository().join("consul-template/settings.yaml");
-    let shipped = parse_settings(&std::fs::read_to_string(shipped).unwrap()).unwrap();
-    Config::parse(members(&shipped, &registrations(&[passing("10.0.0.1")])).ring.as_bytes()).unwrap();
+    let shipped = Settings::parse(&std::fs::read_to_string(shipped).unwrap()).unwrap();
+    ring(&members(&shipped, &registrations(&[passing("10.0.0.1")])));
+}
+
+#[test]
+fn registrations_are_strict() {
+    let parse =
+        |one: Value| Registration::parse_all(&json!({"rendered": "now", "registrations": [one]}).to_string());
+    let [found] = parse(json!({"address": "10.0.0.1", "port": 9091})).unwrap().try_into().unwrap();
+    assert_eq!((found.status.as_str(), found.weight, found.name.as_str()), ("passing", 1, ""));
+    for bad in [
+        json!({"address": "10.0.0.1"}),
+        json!({"address": "10.0.0.1", "port": "9091"}),
+        json!({"address": "10.0.0.1", "port": 9091, "wieght": 2}),
+    ] {
+        assert!(parse(bad.clone()).unwrap_err().is::<pushring::error::BadInput>(), "{bad}");
+    }
+    assert!(Registration::parse_all("{}").is_err());
 }

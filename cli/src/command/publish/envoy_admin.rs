@@ -1,4 +1,4 @@
-//! The one question `publish` has for Envoy's admin interface: which clusters, or endpoints, are live.
+//! Queries Envoy's admin interface for the clusters, or endpoints, that are in use.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -9,8 +9,8 @@ use reqwest::blocking::Client;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::upstreams::{UpstreamKind, address};
 use crate::error::BadInput;
-use crate::publish::upstreams::{Kind, address};
 
 /// A local interface that does not answer in this time has hung.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -31,7 +31,7 @@ struct Clusters {
 #[derive(Deserialize)]
 struct Cluster {
     name: String,
-    /// Set when its endpoints come from the endpoint file.
+    /// Present if the endpoints come from the endpoint file.
     eds_service_name: Option<String>,
     #[serde(default)]
     host_statuses: Vec<Host>,
@@ -57,15 +57,15 @@ impl FromStr for Admin {
 }
 
 impl Admin {
-    /// Names of what is in use; a cluster that is still warming up is not among it, nor an endpoint that some cluster
-    /// fed from the endpoint file does not have. Envoy's main thread has by then queued what it lists to every worker,
-    /// so what it queues later (a ring) arrives after it.
+    /// Returns the names of all clusters in use, or the addresses of the endpoints that every cluster fed from the
+    /// endpoint file has. A cluster that is still warming up is not in use. Envoy's main thread has then queued all that
+    /// it lists to every worker, so whatever it queues later (a ring) arrives after it.
     ///
-    /// `None`: nobody listens there, so there is no Envoy to wait for.
+    /// `None`: the address refuses connections, so there is no Envoy to wait for.
     ///
     /// # Errors
-    /// Something answers, but not as Envoy's admin interface does.
-    pub(crate) fn listed(&self, kind: Kind) -> anyhow::Result<Option<BTreeSet<String>>> {
+    /// The answer is not one of Envoy's admin interface.
+    pub(super) fn listed(&self, kind: UpstreamKind) -> anyhow::Result<Option<BTreeSet<String>>> {
         let url = format!("{}/clusters?format=json", self.base);
         let response = match self.client.get(&url).send() {
             Ok(response) => response,
@@ -75,11 +75,11 @@ impl Admin {
         let listed: Clusters = response
             .error_for_status()
             .and_then(|response| response.json())
-            .with_context(|| format!("{url}: not an answer of Envoy's admin interface; check --admin"))?;
+            .with_context(|| format!("{url} did not answer as Envoy's admin interface; check --admin"))?;
         let clusters = listed.cluster_statuses.into_iter();
         Ok(Some(match kind {
-            Kind::Cluster => clusters.map(|cluster| cluster.name).collect(),
-            Kind::Endpoint => clusters
+            UpstreamKind::Cluster => clusters.map(|cluster| cluster.name).collect(),
+            UpstreamKind::Endpoint => clusters
                 .filter(|cluster| cluster.eds_service_name.is_some())
                 .map(|cluster| {
                     cluster.host_statuses.iter().filter_map(|host| address(&host.address)).collect()

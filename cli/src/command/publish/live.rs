@@ -7,13 +7,16 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::RING_FILE;
-use crate::ring_file::RingFile;
+use super::options::RING_FILE;
+use crate::fleet::ring_file::RingFile;
 
-/// Holds temporary files, the lock and notes. Inside the live folder, so a rename from it never crosses a
-/// filesystem; a folder of its own, so nothing that happens in it wakes Envoy, which watches for renames into
-/// the live folder itself.
+/// Holds temporary files, the lock and notes. It is inside the live folder, so a rename from it never crosses a
+/// filesystem, and a folder of its own, because Envoy watches for renames into the live folder itself.
 const WORK: &str = ".publish";
+
+/// Names a point at which a publication stops until the file `.publish/paused` is removed. The tests kill it there, so
+/// that they do not depend on how fast a machine is. Not for users.
+const PAUSE_AT: &str = "PUSHRING_PAUSE_AT";
 
 /// The live folder, locked until dropped or until the process ends, however it ends.
 pub(super) struct Live {
@@ -22,21 +25,23 @@ pub(super) struct Live {
 }
 
 impl Live {
-    /// Waits for its turn.
+    /// Locks the folder; waits while another publication has it.
     pub(super) fn lock(folder: &Path) -> anyhow::Result<Self> {
         let work = folder.join(WORK);
         fs::create_dir_all(&work).with_context(|| format!("cannot write to {}", work.display()))?;
         let path = work.join("lock");
         let lock = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
         lock.lock().with_context(|| format!("cannot lock {}", path.display()))?;
-        Ok(Self { folder: folder.to_owned(), _lock: lock })
+        let live = Self { folder: folder.to_owned(), _lock: lock };
+        live.pause_at("locked");
+        Ok(live)
     }
 
     pub(super) fn path(&self, file: &str) -> PathBuf {
         self.folder.join(file)
     }
 
-    /// `None`: there is no such file.
+    /// Returns `None` if there is no such file.
     pub(super) fn read(&self, file: &str) -> anyhow::Result<Option<String>> {
         match fs::read_to_string(self.path(file)) {
             Ok(text) => Ok(Some(text)),
@@ -49,7 +54,7 @@ impl Live {
         Ok(self.read(file)?.as_deref() != Some(text))
     }
 
-    /// Makes `text` the live `file` by a rename, unless it is already; gives the name if it moved.
+    /// Replaces the live `file` by a rename, unless it has this text; returns its name if it moved.
     pub(super) fn put(&self, file: &'static str, text: &str) -> anyhow::Result<Option<&'static str>> {
         if !self.differs(file, text)? {
             return Ok(None);
@@ -58,7 +63,7 @@ impl Live {
         Ok(Some(file))
     }
 
-    /// A note for the next publication, replaced as a whole too.
+    /// Replaces a note for the next publication.
     pub(super) fn write_note(&self, name: &str, text: &str) -> anyhow::Result<()> {
         self.replace(name, &self.note(name), text)
     }
@@ -67,14 +72,14 @@ impl Live {
         fs::read_to_string(self.note(name)).ok()
     }
 
-    /// Since the file was written; zero if that cannot be told.
+    /// Returns the time since the file was written; zero if it is unknown.
     pub(super) fn age(&self, file: &str) -> Duration {
         let written = fs::metadata(self.path(file)).and_then(|meta| meta.modified());
         written.ok().and_then(|time| time.elapsed().ok()).unwrap_or_default()
     }
 
-    /// What the live ring names. `None`: it cannot be read, for example because an older version wrote it; then
-    /// nothing may be dropped, for Envoy may be using it.
+    /// Returns what the live ring names. `None`: it cannot be read, for example because another version wrote it; then
+    /// nothing may be dropped, because Envoy may be using it.
     pub(super) fn ring_upstreams(&self) -> Option<Vec<String>> {
         let path = self.path(RING_FILE);
         if !path.exists() {
@@ -83,20 +88,36 @@ impl Live {
         RingFile::read(&path).ok().map(|ring| ring.upstreams().collect())
     }
 
+    /// Does nothing unless a test asks for this point.
+    pub(super) fn pause_at(&self, point: &str) {
+        if std::env::var_os(PAUSE_AT).is_none_or(|wanted| wanted != point) {
+            return;
+        }
+        let marker = self.note("paused");
+        if fs::write(&marker, point).is_ok() {
+            while marker.exists() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+    }
+
     fn note(&self, name: &str) -> PathBuf {
         self.folder.join(WORK).join(name)
     }
 
     fn replace(&self, name: &str, path: &Path, text: &str) -> anyhow::Result<()> {
-        // A constant name: the lock is held, and what a killed publication left is overwritten.
-        let temporary = self.folder.join(WORK).join(format!("{name}.new"));
+        // A constant name: this process has the lock, and it may overwrite what a killed publication left.
+        let temporary = self.note(&format!("{name}.new"));
         let write = || {
             let mut file = File::create(&temporary)?;
             file.write_all(text.as_bytes())?;
-            // Or a power cut could leave an empty file under the new name.
+            // Otherwise a power cut could leave an empty file under the new name.
             file.sync_all()?;
+            self.pause_at(&format!("written-{name}"));
             fs::rename(&temporary, path)
         };
-        write().with_context(|| format!("cannot write {}", path.display()))
+        write().with_context(|| format!("cannot write {}", path.display()))?;
+        self.pause_at(&format!("moved-{name}"));
+        Ok(())
     }
 }

@@ -1,64 +1,85 @@
 //! `pushring publish`.
 
-use std::path::PathBuf;
+mod departed;
+mod envoy_admin;
+mod live;
+mod options;
+mod run;
+mod steps;
+mod upstreams;
+
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::envoy_admin::Admin;
-use crate::output;
-use crate::output::Output;
-use crate::publish;
+pub use envoy_admin::Admin;
+pub use options::{CLUSTERS_FILE, ENDPOINTS_FILE, Options, RING_FILE, Report};
+pub use run::{publish, publish_file};
 
-/// Move rendered files to where Envoy watches them, in the order that loses no push
+use crate::output::{self, Output};
+
+/// Update Envoy's files from the registered gateways without losing a push
 ///
-/// Checks the staged ring.yaml with the filter's own parser; moves the clusters or endpoints (old and new ones
-/// together); waits until Envoy has them; moves the ring. Those that left are dropped by the first run that comes a
-/// grace time later. May be killed at any point, and run twice at once. consul-template runs it after each
-/// rendering; run it by hand after changing staged files.
+/// Decides which registrations are members of the ring and checks the ring with the filter's own parser. Moves the
+/// clusters or endpoints into place (old and new ones together), waits until Envoy has them, then moves the ring.
+/// Clusters and endpoints that left are dropped by the first run that comes a grace time later. A run may be killed at
+/// any point, and runs at the same time wait for each other. consul-template runs it after each rendering.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   pushring publish --admin http://127.0.0.1:9901
-  pushring publish --staged out/ --live /etc/pushring/live --admin unix:/run/envoy-admin.sock --output json")]
-pub(crate) struct Publish {
-    /// Folder with the rendered files: ring.yaml and, by its mode, clusters.yaml or endpoints.yaml
-    #[arg(long, default_value = "/etc/pushring/staged")]
-    staged: PathBuf,
+  pushring publish --registrations gateways.json --settings settings.yaml --live out/ --output json
+
+Registrations without Consul, one object per gateway; name, weight and status may be left out:
+  {\"registrations\": [{\"address\": \"10.0.0.1\", \"port\": 9091, \"weight\": 1, \"status\": \"passing\"}]}")]
+pub(crate) struct PublishArgs {
+    /// Registered gateways (JSON), as consul-template renders them
+    #[arg(long, value_name = "FILE", default_value = "/etc/pushring/registrations.json")]
+    registrations: PathBuf,
+    /// Settings of the ring (YAML)
+    #[arg(long, value_name = "FILE", default_value = "/etc/pushring/consul-template/settings.yaml")]
+    settings: PathBuf,
     /// Folder that Envoy watches
-    #[arg(long, default_value = "/etc/pushring/live")]
+    #[arg(long, value_name = "DIR", default_value = "/etc/pushring/live")]
     live: PathBuf,
-    /// Envoy's admin interface: http://host:port or unix:/path; without it a fixed delay is waited
-    #[arg(long)]
+    /// The filter's module as Envoy finds it [default: pushring_filter.wasm next to the live folder]
+    #[arg(long, value_name = "FILE")]
+    wasm: Option<PathBuf>,
+    /// Envoy's admin interface: http://host:port or unix:/path; without it a fixed delay replaces the question
+    #[arg(long, value_name = "URL")]
     admin: Option<Admin>,
-    /// Milliseconds that a cluster or endpoint stays after the ring no longer names it
-    #[arg(long, default_value_t = 2000, value_name = "MS")]
-    grace: u64,
-    /// Milliseconds between them and the ring when Envoy cannot be asked
-    #[arg(long, default_value_t = 500, value_name = "MS")]
-    delay: u64,
-    /// Milliseconds after which to give up when Envoy does not take one in; the default is more than its
-    /// resolver takes to give up on a host name
-    #[arg(long, default_value_t = 30_000, value_name = "MS")]
-    timeout: u64,
-    /// What to print
+    /// How long a cluster or endpoint stays after the ring no longer names it
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = humantime::parse_duration)]
+    grace: Duration,
+    /// Wait between the clusters or endpoints and the ring if Envoy cannot be asked
+    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = humantime::parse_duration)]
+    delay: Duration,
+    /// How long to wait for Envoy to add a cluster or endpoint; longer than its resolver needs to give up on a name
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    timeout: Duration,
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     output: Output,
 }
 
-impl Publish {
+impl PublishArgs {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let options = publish::Options {
-            staged: self.staged,
+        let options = Options {
+            wasm: self.wasm.map_or_else(|| default_wasm(&self.live), Ok)?,
             live: self.live,
             admin: self.admin,
-            grace: Duration::from_millis(self.grace),
-            delay: Duration::from_millis(self.delay),
-            timeout: Duration::from_millis(self.timeout),
+            grace: self.grace,
+            delay: self.delay,
+            timeout: self.timeout,
         };
-        let report = publish::publish(&options)?;
+        let report = publish_file(&self.registrations, &self.settings, &options)?;
         for warning in &report.warnings {
             eprintln!("pushring: {warning}");
         }
-        output::show(self.output, &report, ToString::to_string)?;
-        Ok(())
+        output::show(self.output, &report, ToString::to_string)
     }
+}
+
+/// Returns the path next to the live folder, absolute, because Envoy runs in another folder.
+fn default_wasm(live: &Path) -> std::io::Result<PathBuf> {
+    Ok(std::path::absolute(live)?.with_file_name("pushring_filter.wasm"))
 }

@@ -1,129 +1,90 @@
-//! Staged files in, live files out, without losing a push: the step between consul-template and Envoy.
+//! Publishes the members of a ring to Envoy without losing a push.
 //!
-//! Envoy reads a file again when another is renamed onto it, each kind of file on its own and, with a watched
-//! folder, at *any* rename into it. So the order of two renames is no order for Envoy, and a ring that names
-//! a cluster before Envoy has it, or after it is gone, answers 503. Publishing therefore keeps one rule at
-//! every moment, however it is interrupted: **a live ring names live clusters only.**
+//! Envoy reads a file again when another is renamed onto it, each kind of file on its own and, with a watched folder, at
+//! *any* rename into it. So Envoy does not see the order of two renames, and a ring that names a cluster before Envoy
+//! has it, or after Envoy dropped it, answers 503. Every publication keeps one rule at every moment, however it is
+//! interrupted: **a live ring names live clusters only.**
 //!
-//! 1. The staged ring is checked with the filter's own parser; a bad one stops here.
-//! 2. The cluster file becomes the staged clusters *and* those now live; then Envoy's admin interface is asked
-//!    until it lists all that the new ring names (`--admin`; without it a fixed delay).
+//! 1. The filter's own parser checks the new ring. A ring that it rejects never goes live.
+//! 2. The cluster file becomes the new clusters *and* the live ones. Then Envoy's admin interface is polled until it
+//!    lists all that the new ring names (without an admin address: a fixed delay).
 //! 3. The ring file follows.
 //!
-//! Clusters that left stay in the file until the first publication that comes a grace time after the ring
-//! without them went live; a request that was routed by the old ring needs them that long. They harm nothing
-//! while they stay. The same goes for the endpoints in endpoint mode: Envoy skips an address that it does not have
-//! in favour of the next listed one, so no push would fail, but when one member left as another joined it would land
-//! on a gateway that owned its group neither before nor after. In redirect mode there is only the ring.
+//! Clusters that left stay in the file until the first publication that comes a grace time after the ring without them
+//! went live, because requests under way still need them. The same goes for the endpoints in endpoint mode: Envoy skips
+//! an address that it does not have in favour of the next listed one, so no push would fail, but if one member left as
+//! another joined, a push would land on a gateway that owned its group neither before nor after. In redirect mode there
+//! is only the ring.
 //!
 //! A file that did not change is not moved. One publication runs at a time; a second one waits for it.
 //!
-//! The shipped pushring.hcl publishes after every pass of consul-template, whether or not a file changed; so
-//! leftovers go with the next news from Consul, of whatever kind.
-//!
 //! ```no_run
+//! use std::path::Path;
 //! use std::time::Duration;
 //!
-//! let report = pushring::publish::publish(&pushring::publish::Options {
-//!     staged: "/etc/pushring/staged".into(),
+//! use pushring::command::publish::{Options, publish_file};
+//!
+//! let options = Options {
 //!     live: "/etc/pushring/live".into(),
+//!     wasm: "/etc/pushring/pushring_filter.wasm".into(),
 //!     admin: Some("http://127.0.0.1:9901".parse()?),
 //!     grace: Duration::from_secs(2),
 //!     delay: Duration::from_millis(500),
 //!     timeout: Duration::from_secs(30),
-//! })?;
+//! };
+//! let report = publish_file(Path::new("registrations.json"), Path::new("settings.yaml"), &options)?;
 //! println!("{report}");
 //! # anyhow::Ok(())
 //! ```
 
-mod live;
-mod steps;
-pub(crate) mod upstreams;
+use std::path::Path;
+use std::time::Instant;
 
-use std::fmt;
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use serde_json::Value;
 
-use anyhow::Context;
-use pushring_router::Mode;
-use serde::Serialize;
-
-use crate::envoy_admin::Admin;
+use super::live::Live;
+use super::options::{Options, RING_FILE, Report};
+use super::steps;
+use super::upstreams::UpstreamKind;
+use crate::consul::registration::Registration;
+use crate::fleet::members::{Members, Settings};
+use crate::fleet::render;
+use crate::fleet::ring_file::RingFile;
+use crate::fleet::source::read;
 use crate::output::millis;
-use crate::ring_file::RingFile;
-use live::Live;
-use upstreams::Kind;
 
-/// The ring (ECDS), in every mode.
-pub const RING_FILE: &str = "ring.yaml";
-/// The clusters (CDS), in cluster mode.
-pub const CLUSTERS_FILE: &str = "clusters.yaml";
-/// The endpoints (EDS), in endpoint mode.
-pub const ENDPOINTS_FILE: &str = "endpoints.yaml";
-/// Lines `skipped: …` about registrations that the templates left out; not for Envoy, and need not be there.
-pub const RENDERED_FILE: &str = "rendered.txt";
-
-/// What to publish and how.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Folder with the rendered files.
-    pub staged: PathBuf,
-    /// Folder that Envoy watches. Temporary files, the lock and the times of leaving are in `.publish/`
-    /// inside it: on the same filesystem, and not watched.
-    pub live: PathBuf,
-    /// Where to ask which clusters or endpoints Envoy has.
-    pub admin: Option<Admin>,
-    /// How long a cluster or endpoint stays after the ring no longer names it.
-    pub grace: Duration,
-    /// Between them and the ring when Envoy cannot be asked.
-    pub delay: Duration,
-    /// How long to wait for Envoy to list them.
-    pub timeout: Duration,
-}
-
-/// What a publication did.
-#[derive(Clone, Debug, Serialize)]
-pub struct Report {
-    /// Mode of the ring.
-    pub mode: Mode,
-    /// Members of the ring.
-    pub members: usize,
-    /// Clusters, or endpoints, that are new in the live file.
-    pub added: Vec<String>,
-    /// Those that left and stay for now.
-    pub kept: Vec<String>,
-    /// Those that left and are gone now.
-    pub dropped: Vec<String>,
-    /// Files that changed, in the order in which they were moved.
-    pub moved: Vec<&'static str>,
-    /// What the operator should know; among it the registrations that the templates skipped.
-    pub warnings: Vec<String>,
-    /// Time it took, in milliseconds.
-    pub ms: u64,
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let moved = if self.moved.is_empty() { "nothing changed".to_owned() } else { self.moved.join(", ") };
-        write!(f, "published {moved}: ring of {} members", self.members)?;
-        if let Some(kind) = Kind::of(self.mode) {
-            let [added, kept, dropped] = [&self.added, &self.kept, &self.dropped].map(Vec::len);
-            write!(f, "; {}s: {added} added, {kept} kept, {dropped} dropped", kind.noun())?;
-        }
-        write!(f, "; {} ms", self.ms)
-    }
-}
-
-/// Publishes. May be killed at any point: what is live then serves, and the next call finishes the work.
+/// Publishes the members of a registrations file. A publication that has to wait reads both files after its wait.
 ///
 /// # Errors
-/// [`BadInput`] when a staged file cannot go live: then no live file has changed. Otherwise a file could not
-/// be read or moved, or Envoy did not take the new clusters or endpoints in time: then the ring has not changed.
-pub fn publish(options: &Options) -> anyhow::Result<Report> {
+/// As [`publish`], and [`BadInput`](crate::error::BadInput) if one of the files cannot be read.
+pub fn publish_file(registrations: &Path, settings: &Path, options: &Options) -> anyhow::Result<Report> {
     let started = Instant::now();
     let live = Live::lock(&options.live)?;
-    let mut warnings = skipped(options);
-    let ring = staged_ring(options, &live, &mut warnings)?;
+    let name = |path: &Path| path.display().to_string();
+    let settings = Settings::parse(&read(settings)?).map_err(|error| error.context(name(settings)))?;
+    let found =
+        Registration::parse_all(&read(registrations)?).map_err(|error| error.context(name(registrations)))?;
+    publish_locked(started, &live, &Members::decide(&settings, &found), options)
+}
+
+/// Publishes. May be killed at any point: what is live then keeps serving, and the next call finishes the work.
+///
+/// # Errors
+/// [`BadInput`] if the filter would reject the ring: then no live file has changed. Any other error: a file could not be
+/// read or moved, or Envoy did not list the new clusters or endpoints in time: then the ring has not changed.
+pub fn publish(members: &Members, options: &Options) -> anyhow::Result<Report> {
+    let started = Instant::now();
+    publish_locked(started, &Live::lock(&options.live)?, members, options)
+}
+
+fn publish_locked(
+    started: Instant,
+    live: &Live,
+    members: &Members,
+    options: &Options,
+) -> anyhow::Result<Report> {
+    let mut warnings: Vec<String> = members.skipped.iter().map(|line| format!("skipped: {line}")).collect();
+    let ring = checked_ring(members, options, live, &mut warnings)?;
     let mut report = Report {
         mode: ring.config.mode,
         members: ring.config.members.len(),
@@ -134,36 +95,42 @@ pub fn publish(options: &Options) -> anyhow::Result<Report> {
         warnings,
         ms: 0,
     };
-    match Kind::of(ring.config.mode) {
-        Some(kind) => steps::publish_upstreams(kind, options, &live, &ring, &mut report)?,
+    match UpstreamKind::of(ring.config.mode) {
+        Some(kind) => steps::publish_upstreams(kind, members, options, live, &ring, &mut report)?,
         None => report.moved.extend(live.put(RING_FILE, &ring.text)?),
     }
     report.ms = millis(started.elapsed());
     Ok(report)
 }
 
-/// The staged ring. When it has too few members and none was ever live, the same without any, so that Envoy
-/// can start and say why pushes get 503.
-fn staged_ring(options: &Options, live: &Live, warnings: &mut Vec<String>) -> anyhow::Result<RingFile> {
-    let path = options.staged.join(RING_FILE);
-    let error = match RingFile::read_and_build(&path) {
+/// Renders and checks the ring. If it has too few members and none was ever live, returns it without any member: Envoy
+/// does not start without the file, and its answer to a push then names the reason.
+fn checked_ring(
+    members: &Members,
+    options: &Options,
+    live: &Live,
+    warnings: &mut Vec<String>,
+) -> anyhow::Result<RingFile> {
+    let build = |config: &str| RingFile::build(render::ring(config, &options.wasm));
+    let error = match build(&members.config) {
         Ok(ring) => return Ok(ring),
         Err(error) => error,
     };
     if live.path(RING_FILE).exists() {
-        return Err(error.context("the live files stay as they are"));
+        return Err(error.context("the live files are unchanged"));
     }
-    let Some(empty) = RingFile::read_as_empty(&path) else { return Err(error) };
-    warnings.push(format!("{error:#}; until then the ring is empty and pushes are answered 503"));
+    let Some(empty) = without_members(&members.config).and_then(|config| build(&config).ok()) else {
+        return Err(error);
+    };
+    warnings.push(format!("{error:#}; until then the ring is empty and pushes are answered with 503"));
     Ok(empty)
 }
 
-fn read(options: &Options, file: &str) -> anyhow::Result<String> {
-    let path = options.staged.join(file);
-    std::fs::read_to_string(&path).with_context(|| path.display().to_string())
-}
-
-fn skipped(options: &Options) -> Vec<String> {
-    let text = std::fs::read_to_string(options.staged.join(RENDERED_FILE)).unwrap_or_default();
-    text.lines().filter(|line| line.starts_with("skipped: ")).map(str::to_owned).collect()
+/// Returns the configuration with no members, if it has no fault but too few of them.
+fn without_members(config: &str) -> Option<String> {
+    let mut fields: Value = serde_json::from_str(config).ok()?;
+    fields.as_object_mut()?.insert("min_members".to_owned(), 0.into());
+    pushring_router::Config::parse(fields.to_string().as_bytes()).ok()?;
+    fields.as_object_mut()?.insert("members".to_owned(), Value::Array(Vec::new()));
+    Some(fields.to_string())
 }

@@ -1,90 +1,85 @@
-//! Clusters or endpoints first, ring second, and never one less than the rings need.
+//! Moves clusters or endpoints first and the ring second, so that the ring never names one that Envoy does not have.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, bail};
 
+use super::departed::Departed;
 use super::live::Live;
-use super::upstreams::{Kind, Left, Upstreams};
-use super::{Options, RING_FILE, Report, read};
-use crate::error::BadInput;
+use super::options::{Options, RING_FILE, Report};
+use super::upstreams::{UpstreamKind, Upstreams};
+use crate::fleet::members::Members;
+use crate::fleet::ring_file::RingFile;
 use crate::output::millis;
-use crate::ring_file::RingFile;
 
-/// How often Envoy is asked. It takes a cluster in within a few milliseconds.
+/// Time between two requests to Envoy, which takes a few milliseconds to add a cluster.
 const POLL: Duration = Duration::from_millis(10);
 
 pub(super) fn publish_upstreams(
-    kind: Kind,
+    kind: UpstreamKind,
+    members: &Members,
     options: &Options,
     live: &Live,
     ring: &RingFile,
     report: &mut Report,
 ) -> anyhow::Result<()> {
     let file = kind.file();
-    let staged_text = read(options, file)?;
-    let staged_path = options.staged.join(file);
-    let staged = Upstreams::parse(kind, &staged_text)
-        .map_err(|error| BadInput(format!("{}: {error:#}", staged_path.display())))?;
+    let new_text = kind.render(members);
+    let new = Upstreams::parse(kind, &new_text).with_context(|| format!("{file} as rendered"))?;
     let now_live = live_upstreams(kind, live)?;
     let on_ring: BTreeSet<String> = ring.upstreams().collect();
-    let mut left = Left::read(live, SystemTime::now());
+    let mut departed = Departed::read(live, SystemTime::now());
 
     let on_live_ring = live.ring_upstreams();
     let unused = |name: &String| {
         !on_ring.contains(name) && on_live_ring.as_ref().is_some_and(|names| !names.contains(name))
     };
-    report.added = staged.names_not_in(&now_live);
+    report.added = new.names_not_in(&now_live);
     (report.dropped, report.kept) = now_live
-        .names_not_in(&staged)
+        .names_not_in(&new)
         .into_iter()
-        .partition(|name| left.for_at_least(name, options.grace) && unused(name));
-    let all = staged.with(&now_live, &report.kept);
+        .partition(|name| departed.for_at_least(name, options.grace) && unused(name));
+    let all = new.with(&now_live, &report.kept);
     if let Some(missing) = on_ring.iter().find(|name| !all.contains(name)) {
-        bail!(BadInput(format!(
-            "{}: found no {} {missing:?}, which {RING_FILE} sends pushes to; render both from one query",
-            staged_path.display(),
-            kind.noun()
-        )));
+        bail!("{RING_FILE} names {missing}, which is not in {file}");
     }
 
-    // What came back or is on the ring has not left. Before the moves, or a kill between them could leave an
-    // old time for one that is in use again.
-    left.retain(|name| report.kept.contains(name) && !on_ring.contains(name));
-    left.write(live)?;
+    // Before the moves: a kill between them must not leave an old time for a name that is in use again.
+    departed.retain(|name| report.kept.contains(name) && !on_ring.contains(name));
+    departed.write(live)?;
     if !live.path(file).exists() || !all.is_same_as(&now_live) {
-        // The staged text where it will do, for the comments in it.
-        let text = if report.kept.is_empty() { staged_text } else { all.to_text()? };
+        // The rendered text where possible, because it has comments.
+        let text = if report.kept.is_empty() { new_text } else { all.to_text()? };
         report.moved.extend(live.put(file, &text)?);
     }
     if live.differs(RING_FILE, &ring.text)? {
         wait_for_upstreams(kind, options, live, ring, &mut report.warnings)?;
+        live.pause_at("listed");
         report.moved.extend(live.put(RING_FILE, &ring.text)?);
     }
-    left.add(report.kept.iter().filter(|name| !on_ring.contains(*name)), SystemTime::now());
-    left.write(live)
+    departed.add(report.kept.iter().filter(|name| !on_ring.contains(*name)), SystemTime::now());
+    departed.write(live)
 }
 
-fn live_upstreams(kind: Kind, live: &Live) -> anyhow::Result<Upstreams> {
+fn live_upstreams(kind: UpstreamKind, live: &Live) -> anyhow::Result<Upstreams> {
     let file = kind.file();
     match live.read(file)? {
         None => Ok(Upstreams::empty(kind)),
-        Some(text) => Upstreams::parse(kind, &text).with_context(|| {
-            format!("{}: cannot be carried on; repair or remove it", live.path(file).display())
-        }),
+        Some(text) => Upstreams::parse(kind, &text)
+            .with_context(|| format!("cannot read {}; repair or remove it", live.path(file).display())),
     }
 }
 
-/// Returns when Envoy has all that the new ring names, whichever publication brought it.
+/// Waits until Envoy has all that the new ring names, whichever publication added it.
 fn wait_for_upstreams(
-    kind: Kind,
+    kind: UpstreamKind,
     options: &Options,
     live: &Live,
     ring: &RingFile,
     warnings: &mut Vec<String>,
 ) -> anyhow::Result<()> {
-    // Nobody routes by a ring that was never there; Envoy does not even start without the file.
+    // Without a ring file Envoy has not started, so there is nothing to wait for.
     if !live.path(RING_FILE).exists() {
         return Ok(());
     }
@@ -106,12 +101,9 @@ fn wait_for_upstreams(
             }
             std::thread::sleep(POLL);
         }
-        warnings.push(format!(
-            "no Envoy at the admin address; waited {} ms instead of asking it",
-            millis(options.delay)
-        ));
+        warnings.push(format!("no Envoy at the admin address; waited {} ms instead", millis(options.delay)));
     }
-    // Since the file was moved, not since now: after a kill the time has often passed already.
+    // Since the file was moved and not since now: after a kill the delay has often passed already.
     std::thread::sleep(options.delay.saturating_sub(live.age(kind.file())));
     Ok(())
 }

@@ -1,28 +1,25 @@
-//! The file of what pushes go to (clusters or endpoints): what is in it, and since when that which left is not needed.
+//! The file of clusters or endpoints: which names it has, and how the old and the new one merge.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, ensure};
 use pushring_router::Mode;
 use serde_json::Value;
 
-use super::live::Live;
-use super::{CLUSTERS_FILE, ENDPOINTS_FILE};
+use super::options::{CLUSTERS_FILE, ENDPOINTS_FILE};
+use crate::fleet::members::Members;
+use crate::fleet::render;
 
-/// The note with the times of leaving.
-const NOTE: &str = "left.json";
-
-/// What a push goes to. Its name is what the ring has for it: the cluster's name, or the address of the endpoint.
+/// Where Envoy sends a push. Its name is what the ring names: the cluster, or the address of the endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(super) enum UpstreamKind {
     Cluster,
     Endpoint,
 }
 
-impl Kind {
-    /// `None`: in redirect mode no push goes anywhere.
+impl UpstreamKind {
+    /// Returns `None` in redirect mode, where Envoy sends no push anywhere.
     pub(super) fn of(mode: Mode) -> Option<Self> {
         match mode {
             Mode::Cluster => Some(Self::Cluster),
@@ -45,7 +42,14 @@ impl Kind {
         }
     }
 
-    /// Where the list is in the file (RFC 6901).
+    pub(super) fn render(self, members: &Members) -> String {
+        match self {
+            Self::Cluster => render::clusters(&members.clusters),
+            Self::Endpoint => render::endpoints(&members.endpoints),
+        }
+    }
+
+    /// Returns where the list is in the file (RFC 6901).
     fn list_at(self) -> &'static str {
         match self {
             Self::Cluster => "/resources",
@@ -61,25 +65,25 @@ impl Kind {
     }
 }
 
-/// Envoy's `Address` as the ring writes it.
-pub(crate) fn address(address: &Value) -> Option<String> {
+/// Converts Envoy's `Address` to the text that the ring has for it.
+pub(super) fn address(address: &Value) -> Option<String> {
     let socket = &address["socket_address"];
     let ip: IpAddr = socket["address"].as_str()?.parse().ok()?;
     let port = u16::try_from(socket["port_value"].as_u64()?).ok()?;
     Some(SocketAddr::new(ip, port).to_string())
 }
 
-/// A cluster file (CDS), or an endpoint file (EDS) with one list. What an item is made of is passed on as it is.
+/// A cluster file (CDS), or an endpoint file (EDS) with one list. The fields of an item are passed on as they are.
 #[derive(Clone, Debug)]
 pub(super) struct Upstreams {
-    kind: Kind,
+    kind: UpstreamKind,
     document: Value,
     names: Vec<String>,
 }
 
 impl Upstreams {
-    /// A file without any resource has an empty list.
-    pub(super) fn parse(kind: Kind, text: &str) -> anyhow::Result<Self> {
+    /// Parses a file; one without any resource has an empty list.
+    pub(super) fn parse(kind: UpstreamKind, text: &str) -> anyhow::Result<Self> {
         let document: Value = serde_saphyr::from_str(text)?;
         let empty = document["resources"].as_array().is_some_and(Vec::is_empty);
         let at = kind.list_at();
@@ -92,7 +96,7 @@ impl Upstreams {
         Ok(Self { kind, document, names })
     }
 
-    pub(super) fn empty(kind: Kind) -> Self {
+    pub(super) fn empty(kind: UpstreamKind) -> Self {
         Self { kind, document: Value::Null, names: Vec::new() }
     }
 
@@ -104,7 +108,7 @@ impl Upstreams {
         self.names.iter().filter(|name| !others.contains(name)).cloned().collect()
     }
 
-    /// These, and those of `other` that are named in `kept`.
+    /// Appends the items of `other` that `kept` names.
     pub(super) fn with(mut self, other: &Self, kept: &[String]) -> Self {
         let Some(Value::Array(own)) = self.document.pointer_mut(self.kind.list_at()) else { return self };
         for (name, item) in other.by_name().into_iter().filter(|(name, _)| kept.iter().any(|k| k == name)) {
@@ -114,7 +118,7 @@ impl Upstreams {
         self
     }
 
-    /// Whether Envoy would see no difference.
+    /// Reports whether Envoy would see no difference.
     pub(super) fn is_same_as(&self, other: &Self) -> bool {
         self.by_name() == other.by_name()
     }
@@ -128,54 +132,6 @@ impl Upstreams {
     }
 }
 
-fn list(document: &Value, kind: Kind) -> &[Value] {
+fn list(document: &Value, kind: UpstreamKind) -> &[Value] {
     document.pointer(kind.list_at()).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
-}
-
-/// When each one that left was last on the ring, in milliseconds since 1970. Kept on disk, because a
-/// publication is a process of its own.
-pub(super) struct Left {
-    since: BTreeMap<String, u64>,
-    on_disk: BTreeMap<String, u64>,
-    now: u64,
-}
-
-impl Left {
-    /// A note that is missing or unreadable counts as empty: what left stays longer then, never shorter.
-    pub(super) fn read(live: &Live, now: SystemTime) -> Self {
-        let on_disk: BTreeMap<String, u64> =
-            live.read_note(NOTE).and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-        let now = since_1970(now);
-        // A time in the future means that the clock was put back; counting starts again.
-        let since = on_disk.iter().map(|(name, since)| (name.clone(), now.min(*since))).collect();
-        Self { since, on_disk, now }
-    }
-
-    pub(super) fn for_at_least(&self, name: &str, grace: Duration) -> bool {
-        let since = self.since.get(name);
-        since.is_some_and(|since| u128::from(self.now - since) >= grace.as_millis())
-    }
-
-    pub(super) fn retain(&mut self, keep: impl Fn(&String) -> bool) {
-        self.since.retain(|name, _| keep(name));
-    }
-
-    pub(super) fn add<'n>(&mut self, names: impl Iterator<Item = &'n String>, now: SystemTime) {
-        for name in names {
-            self.since.entry(name.clone()).or_insert(since_1970(now));
-        }
-    }
-
-    /// Writes the note if it changed.
-    pub(super) fn write(&mut self, live: &Live) -> anyhow::Result<()> {
-        if self.since != self.on_disk {
-            live.write_note(NOTE, &serde_json::to_string(&self.since)?)?;
-            self.on_disk.clone_from(&self.since);
-        }
-        Ok(())
-    }
-}
-
-fn since_1970(time: SystemTime) -> u64 {
-    time.duration_since(SystemTime::UNIX_EPOCH).map(crate::output::millis).unwrap_or_default()
 }

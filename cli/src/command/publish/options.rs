@@ -1,0 +1,70 @@
+//! Parameters and result of a publication.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pushring_router::Mode;
+use serde::Serialize;
+
+use super::envoy_admin::Admin;
+use super::upstreams::UpstreamKind;
+
+/// The ring (ECDS), in every mode.
+pub const RING_FILE: &str = "ring.yaml";
+/// The clusters (CDS), in cluster mode.
+pub const CLUSTERS_FILE: &str = "clusters.yaml";
+/// The endpoints (EDS), in endpoint mode.
+pub const ENDPOINTS_FILE: &str = "endpoints.yaml";
+
+/// How to publish.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Folder that Envoy watches. Its subfolder `.publish` holds temporary files, the lock and notes: on the same
+    /// filesystem, and not watched.
+    pub live: PathBuf,
+    /// The filter's module as Envoy finds it.
+    pub wasm: PathBuf,
+    /// Envoy's admin interface, to learn which clusters or endpoints Envoy has.
+    pub admin: Option<Admin>,
+    /// How long a cluster or endpoint stays after the ring no longer names it.
+    pub grace: Duration,
+    /// Wait between the clusters or endpoints and the ring if Envoy cannot be asked.
+    pub delay: Duration,
+    /// How long to wait for Envoy to list the clusters or endpoints.
+    pub timeout: Duration,
+}
+
+/// What a publication did.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Mode of the ring.
+    pub mode: Mode,
+    /// Number of members on the ring.
+    pub members: usize,
+    /// Clusters, or endpoints, that are new in the live file.
+    pub added: Vec<String>,
+    /// Clusters, or endpoints, that left the ring and stay for now.
+    pub kept: Vec<String>,
+    /// Clusters, or endpoints, that left the ring earlier and are now removed.
+    pub dropped: Vec<String>,
+    /// Files that changed, in the order in which they were moved.
+    pub moved: Vec<&'static str>,
+    /// What the operator should know, such as registrations that were skipped.
+    pub warnings: Vec<String>,
+    /// Duration in milliseconds, including the wait for another publication.
+    pub ms: u64,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let moved = if self.moved.is_empty() { "nothing".to_owned() } else { self.moved.join(", ") };
+        let plural = if self.members == 1 { "" } else { "s" };
+        write!(f, "published {moved}: {} member{plural}", self.members)?;
+        if let Some(kind) = UpstreamKind::of(self.mode) {
+            let [added, kept, dropped] = [&self.added, &self.kept, &self.dropped].map(Vec::len);
+            write!(f, "; {}s: {added} added, {kept} kept, {dropped} dropped", kind.noun())?;
+        }
+        write!(f, "; {} ms", self.ms)
+    }
+}
