@@ -126,8 +126,8 @@ $(BIN)/push-go: $(addprefix tests/clients/go/,go.mod go.sum main.go)
 	cd tests/clients/go && go build -mod=readonly -o $(abspath $@) .
 
 # What people use instead, for `make bench`; unpacked and not installed, so that the system stays as it is.
-$(TOOLS)/debian/.installed:
-	@echo "Getting nginx and HAProxy from Debian's packages (3 MB)"
+$(TOOLS)/debian/.installed: tools/versions.mk
+	@echo "Getting nginx, HAProxy and wrk from Debian's packages (3 MB)"
 	mkdir -p $(TOOLS)/debian/packages
 	cd $(TOOLS)/debian/packages && apt-get -qq -o APT::Sandbox::User=root download $(DEBIAN)
 	for package in $(TOOLS)/debian/packages/*.deb; do dpkg -x $$package $(TOOLS)/debian; done

@@ -15,6 +15,7 @@ mod rounds;
 mod scaling;
 mod stats;
 mod summary;
+mod wrk;
 
 use std::path::PathBuf;
 
@@ -31,7 +32,7 @@ struct Args {
     /// Number of rounds. By default each part has as many as a run of 15 minutes allows.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
-    /// Run only the variant with this name; repeatable.
+    /// Run only the variant with this name (compare, ablation); repeatable.
     #[arg(long, requires = "part")]
     only: Vec<String>,
     /// Compare the filter with another build of it: the path of its Wasm module.
@@ -47,6 +48,8 @@ enum Part {
     Ablation,
     /// Pushes and reloads by members, labels and length of the path; latency during reloads.
     Scaling,
+    /// Pushes with wrk as the load generator.
+    Wrk,
 }
 
 fn main() -> Result<()> {
@@ -72,6 +75,9 @@ fn main() -> Result<()> {
         write("scaling", &measured.points)?;
         write("reloading", std::slice::from_ref(&measured.reloading))?;
         scaling = Some(measured);
+    }
+    if wanted(Part::Wrk) {
+        write("wrk", &wrk::run(args.rounds)?)?;
     }
     goals::show(&lines, scaling.as_ref());
     Ok(())

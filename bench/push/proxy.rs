@@ -15,7 +15,7 @@ use std::path::Path;
 pub(crate) use ablation::Part;
 use anyhow::{Context, Result};
 pub(crate) use envoy::start_module;
-pub(crate) use running::{Proxy, allow_many_files, take_last_core};
+pub(crate) use running::{Proxy, allow_many_files, made, take_last_core};
 pub(crate) use variant::{Kind, RouteBy, Variant, ring};
 
 /// Starts the proxy of `variant` with its files below `dir`, in front of the first `variant.members` of `gateways`.

@@ -104,6 +104,6 @@ pub(super) fn pinned(program: &Path) -> Result<Command> {
 }
 
 /// Returns the path of a file that `make bench` builds or downloads.
-pub(super) fn made(path: &str) -> PathBuf {
+pub(crate) fn made(path: &str) -> PathBuf {
     tools::repository().join("target").join(path)
 }
