@@ -104,18 +104,19 @@ fn paths(seed: u64, utf8_names: bool) -> Vec<String> {
 fn ask(fleet: &Fleet, paths: &[String]) -> Vec<Value> {
     let config = fleet.layout.live().join("ring.yaml");
     let config = config.to_str().unwrap();
-    let ran = command::pushring(
+    let output = command::pushring(
         ["owner", "--config", config, "--output", "json"].into_iter().chain(paths.iter().map(String::as_str)),
     );
-    let ran = ran.unwrap();
-    assert_eq!(ran.code, 1, "some are no pushes: {}", ran.stderr);
-    let Value::Array(answers) = ran.json().unwrap() else { panic!("a list") };
+    let output = output.unwrap();
+    assert_eq!(output.code, 1, "some are no pushes: {}", output.stderr);
+    let Value::Array(answers) = output.json().unwrap() else { panic!("a list") };
     let mut file = tempfile::NamedTempFile::new().unwrap();
     std::io::Write::write_all(&mut file, paths.join("\n").as_bytes()).unwrap();
     for output in ["json", "table"] {
         let mut command = Command::new(tools::pushring().unwrap());
         command.args(["owner", "--config", config, "--output", output]);
-        let ran = command.stdin(File::open(file.path()).unwrap()).stderr(Stdio::inherit()).output().unwrap();
+        let ran =
+            command.stdin(File::open(file.path()).unwrap()).stderr(Stdio::inherit()).output().unwrap();
         assert_eq!(ran.status.code(), Some(1));
         let text = String::from_utf8(ran.stdout).unwrap();
         let lines: Vec<&str> = text.lines().collect();

@@ -24,9 +24,9 @@ fn counts_the_groups_that_lie_on_the_gateways() {
     });
 
     let args = ["plan", "--from", &from, "--to", &to, "--live", "--output", "json"];
-    let ran = command::pushring(args).unwrap();
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
-    let plan = ran.json().unwrap();
+    let output = command::pushring(args).unwrap();
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    let plan = output.json().unwrap();
     let paths = (0..200).map(|number| format!("/metrics/job/j{}/instance/{number}", number % 5));
     let owners =
         command::pushring(["owner".to_owned(), "--config".into(), from.clone()].into_iter().chain(paths));
@@ -37,9 +37,9 @@ fn counts_the_groups_that_lie_on_the_gateways() {
     assert_eq!(without(&plan["flows"][0], "share"), flow);
 
     gateways[1].process.kill();
-    let ran = command::pushring(args).unwrap();
-    assert_eq!(ran.code, 1, "fewer groups than there are: {}", ran.stdout);
-    assert!(ran.stderr.contains(&addresses[1]), "{}", ran.stderr);
+    let output = command::pushring(args).unwrap();
+    assert_eq!(output.code, 1, "fewer groups than there are: {}", output.stdout);
+    assert!(output.stderr.contains(&addresses[1]), "{}", output.stderr);
 }
 
 fn without(object: &Value, field: &str) -> Value {

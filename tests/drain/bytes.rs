@@ -137,16 +137,16 @@ fn names_in_utf8_and_another_path_prefix() {
         let args = ["drain", &source, "--settle=0s", "--config", config.to_str().unwrap()];
         pushring_harness::command::pushring(args).unwrap()
     };
-    let ran = drain(json!({"members": members, "utf8_names": true, "path_prefix": "/push"}));
-    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    let output = drain(json!({"members": members, "utf8_names": true, "path_prefix": "/push"}));
+    assert_eq!(output.code, 0, "{}{}", output.stdout, output.stderr);
     let metrics = world.owners[0].metrics().unwrap();
     assert!(metrics.contains("größe.von"), "{metrics}");
     assert_eq!(world.source.groups().unwrap(), []);
     // Without the setting no path leads to the group: it stays.
     push_protobuf(&world.source, "/push/metrics/job/b/U__l_2e_x/1", &[family("g", GAUGE, &[])]);
-    let ran = drain(json!({"members": members, "path_prefix": "/push"}));
-    assert_eq!(ran.code, 1);
-    assert!(ran.stdout.contains("utf8_names"), "{}", ran.stdout);
+    let output = drain(json!({"members": members, "path_prefix": "/push"}));
+    assert_eq!(output.code, 1);
+    assert!(output.stdout.contains("utf8_names"), "{}", output.stdout);
 }
 
 #[test]

@@ -1,19 +1,21 @@
 //! Time stamps of two gateways are compared after correcting for their clocks, with a margin.
 
-use pushring_harness::tap::Shift;
+use pushring_harness::Shift;
 
-use crate::world::{World, has, push};
+use crate::world::{World, has, push, within_a_second};
 
 const PATH: &str = "/metrics/job/j";
 
-/// `m 1` on the source, `m 2` on its owner, both pushed just now but for these shifts.
+/// `m 1` on the source and `m 2` on its owner, pushed within a second and shown with these shifts.
 fn world(source: Shift, owner: Shift) -> World {
     let mut world = World::start(1, &[]);
-    push(&world.source, "PUT", PATH, "m 1\n");
-    push(&world.owners[0], "PUT", PATH, "m 2\n");
+    within_a_second(|| {
+        push(&world.source, "PUT", PATH, "m 1\n");
+        push(&world.owners[0], "PUT", PATH, "m 2\n");
+    });
     let (source_at, owner_at) = (world.source.address, world.owners[0].address);
-    world.tap(source_at, source, |_| {});
-    world.tap(owner_at, owner, |_| {});
+    world.proxy(source_at, source, |_| {});
+    world.proxy(owner_at, owner, |_| {});
     world
 }
 
@@ -24,7 +26,7 @@ fn value(world: &World) -> u32 {
 #[test]
 fn a_source_whose_clock_is_behind_is_still_newer() {
     for clock in [-300, -3600, 300] {
-        let world = world(Shift { clock, age: 0 }, Shift { clock: 0, age: 60 });
+        let world = world(Shift::clock(clock), Shift::age(60));
         world.drain_all();
         assert_eq!(value(&world), 1, "{clock}");
     }
@@ -33,7 +35,7 @@ fn a_source_whose_clock_is_behind_is_still_newer() {
 #[test]
 fn an_owner_whose_clock_is_behind_is_still_newer() {
     for clock in [-300, -3600, 300] {
-        let world = world(Shift { clock: 0, age: 60 }, Shift { clock, age: 0 });
+        let world = world(Shift::age(60), Shift::clock(clock));
         world.drain_all();
         assert_eq!(value(&world), 2, "{clock}");
     }
@@ -42,7 +44,7 @@ fn an_owner_whose_clock_is_behind_is_still_newer() {
 #[test]
 fn within_the_margin_nothing_is_certain_whatever_the_clocks() {
     for clock in [0, -300, 300] {
-        let world = world(Shift { clock, age: 0 }, Shift::default());
+        let world = world(Shift::clock(clock), Shift::default());
         let reason = world.kept();
         assert!(reason.contains("within 2 s"), "{reason}");
         assert_eq!(value(&world), 2, "{clock}");
@@ -52,7 +54,7 @@ fn within_the_margin_nothing_is_certain_whatever_the_clocks() {
 #[test]
 fn what_an_owner_seems_to_have_been_pushed_in_its_future_is_not_newer() {
     // Its clock was a minute ahead when the push came, and was set right since.
-    let world = world(Shift::default(), Shift { clock: 0, age: -60 });
+    let world = world(Shift::default(), Shift::age(-60));
     let reason = world.kept();
     assert!(reason.contains("in the future of its gateway"), "{reason}");
     assert!(has(&world.source, "m{instance=\"\",job=\"j\"} 1"), "the only copy of it");

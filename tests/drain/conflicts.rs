@@ -1,7 +1,6 @@
 //! What does not go together with what its owner holds is not carried, and never poisons it.
 
-use pushring_harness::tap::Shift;
-use pushring_harness::{Pushgateway, poll_until};
+use pushring_harness::{Pushgateway, Shift, poll_until};
 
 use crate::world::{World, exposed, has, push};
 
@@ -75,7 +74,7 @@ fn what_looks_like_a_conflict_but_is_none() {
         push(&world.owners[0], "PUT", PATH, "# TYPE m gauge\nm 2\n");
         push(&world.owners[0], "PUT", OTHER, "# TYPE h summary\nh_sum 1\nh_count 1\n");
         let owner = world.owners[0].address;
-        world.tap(owner, Shift { age: 60, ..Shift::default() }, |_| {});
+        world.proxy(owner, Shift::age(60), |_| {});
         world.drain_all();
         assert!(has(&world.owners[0], "m{instance=\"\",job=\"moved\"} 1"));
         assert_eq!(exposed(&world.owners[0]).len(), 3);
@@ -100,9 +99,9 @@ fn a_poisoned_gateway_gives_and_gets_nothing() {
     assert!(has(&world.source, "m{instance=\"\",job=\"moved\"} 1"));
     let world = World::start(1, CHECKS[1]);
     poison(&world.source);
-    let ran = world.drain(&[]);
-    assert_eq!((ran.code, ran.stdout.as_str()), (1, ""));
-    assert!(ran.stderr.contains("delete one of them first"), "{}", ran.stderr);
+    let output = world.drain(&[]);
+    assert_eq!((output.code, output.stdout.as_str()), (1, ""));
+    assert!(output.stderr.contains("delete one of them first"), "{}", output.stderr);
     assert_eq!(world.source.groups().unwrap().len(), 2);
 }
 
@@ -115,7 +114,7 @@ fn refused(there_before: bool) -> World {
     }
     let owner = world.owners[0].address;
     let client = std::sync::Mutex::new(world.owners[0].client().unwrap());
-    world.tap(owner, Shift::default(), move |request| {
+    world.proxy(owner, Shift::default(), move |request| {
         if request.method == "POST" {
             let answer = client.lock().unwrap().put(OTHER, "# TYPE m gauge\nm 2\n").unwrap();
             assert_eq!(answer.status, 200);

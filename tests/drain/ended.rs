@@ -4,8 +4,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use pushring_harness::tap::Shift;
-use pushring_harness::{Pushgateway, poll_until, tools};
+use pushring_harness::{Pushgateway, Shift, poll_until, tools};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::meanwhile::{PATH, at, line};
@@ -24,13 +23,13 @@ fn an_owner_that_restarts_has_to_be_looked_at_anew() {
         drop(first.lock().unwrap().take());
         *started.lock().unwrap() = Some(Pushgateway::start_at(&dir, owner, &[]).unwrap());
     });
-    world.tap(owner, Shift::default(), hook);
-    let config = world.write(&serde_json::json!({"members": [world.taps[&owner].to_string()]}));
+    world.proxy(owner, Shift::default(), hook);
+    let config = world.write(&serde_json::json!({"members": [world.proxies[&owner].to_string()]}));
     let args =
         ["drain", &world.source.address.to_string(), "--settle=0s", "--config", config.to_str().unwrap()];
-    let ran = pushring_harness::command::pushring(args).unwrap();
-    assert_eq!(ran.code, 1, "{}", ran.stdout);
-    assert!(ran.stdout.contains("restarted"), "{}", ran.stdout);
+    let output = pushring_harness::command::pushring(args).unwrap();
+    assert_eq!(output.code, 1, "{}", output.stdout);
+    assert!(output.stdout.contains("restarted"), "{}", output.stdout);
     assert!(has(&world.source, &line("a", 1)));
     drop(second);
 }
@@ -52,13 +51,13 @@ fn a_source_that_restarts_has_to_be_looked_at_anew() {
         *running = Some(Pushgateway::start_at(&logs, address, &[&flag]).unwrap());
     });
     let owner = world.owners[0].address;
-    world.tap(owner, Shift::default(), hook);
+    world.proxy(owner, Shift::default(), hook);
     world.source = source;
     let args = world.args(&[]);
     *running.lock().unwrap() = Some(world.source);
-    let ran = pushring_harness::command::pushring(args).unwrap();
-    assert_eq!(ran.code, 1, "{}", ran.stderr);
-    assert!(ran.stdout.contains("was restarted"), "{}", ran.stdout);
+    let output = pushring_harness::command::pushring(args).unwrap();
+    assert_eq!(output.code, 1, "{}", output.stderr);
+    assert!(output.stdout.contains("was restarted"), "{}", output.stdout);
     assert!(has(running.lock().unwrap().as_ref().unwrap(), &line("a", 1)));
 }
 
@@ -72,7 +71,7 @@ fn it_stops_when_the_members_change() {
     let hook = at(1, "POST", "/metrics", &world.source, move |_| {
         std::fs::write(&config, format!(r#"{{"members": ["{source}"]}}"#)).unwrap();
     });
-    world.tap(owner, Shift::default(), hook);
+    world.proxy(owner, Shift::default(), hook);
     let reason = world.kept();
     assert!(reason.contains("members or settings changed"), "{reason}");
     assert!(has(&world.source, &line("a", 1)));
@@ -93,7 +92,7 @@ fn ctrl_c_ends_after_the_request_under_way() {
             poll_until("its process id", || Pid::from_raw(interrupted.load(Ordering::Relaxed))).unwrap();
         kill_process(pid, Signal::INT).unwrap();
     });
-    world.tap(owner, Shift::default(), hook);
+    world.proxy(owner, Shift::default(), hook);
     let mut command = Command::new(tools::pushring().unwrap());
     let child = command.args(world.args(&[])).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     pid.store(child.id() as i32, Ordering::Relaxed);

@@ -1,9 +1,9 @@
 //! Families are compared one by one: the owner keeps what it has newer, gets what it lacks or has older.
 
-use pushring_harness::tap::Shift;
+use pushring_harness::Shift;
 use serde_json::json;
 
-use crate::world::{World, exposed, has, push, send};
+use crate::world::{World, exposed, has, push, send, within_a_second};
 
 const PATH: &str = "/metrics/job/j/instance/i";
 
@@ -15,7 +15,7 @@ fn line(name: &str, value: u32) -> String {
 fn aged(source: bool) -> World {
     let mut world = World::start(1, &[]);
     let old = if source { world.source.address } else { world.owners[0].address };
-    world.tap(old, Shift { age: 3600, ..Shift::default() }, |_| {});
+    world.proxy(old, Shift::age(3600), |_| {});
     world
 }
 
@@ -63,9 +63,10 @@ fn what_the_owner_has_older_is_replaced() {
 #[test]
 fn neither_newer_is_a_doubt_that_keeps_the_whole_group() {
     let world = World::start(1, &[]);
-    push(&world.source, "PUT", PATH, "a 1\nb 1\n");
-    // The same moment, as far as two clocks can tell.
-    push(&world.owners[0], "PUT", PATH, "a 2\n");
+    within_a_second(|| {
+        push(&world.source, "PUT", PATH, "a 1\nb 1\n");
+        push(&world.owners[0], "PUT", PATH, "a 2\n");
+    });
     let before = (exposed(&world.source), exposed(&world.owners[0]));
     let reason = world.kept();
     assert!(

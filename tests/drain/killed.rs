@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use pushring_harness::tap::Shift;
-use pushring_harness::{poll_until, tools};
+use pushring_harness::{Shift, poll_until, tools};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::world::{World, exposed, push};
@@ -61,7 +60,7 @@ fn killed_after_any_number_of_requests_it_finishes_in_the_next_run() {
         std::iter::once(&world.source).chain(&world.owners).map(|gateway| gateway.address).collect();
     for gateway in all {
         let (pid, left) = (Arc::clone(&pid), Arc::clone(&left));
-        world.tap(gateway, Shift::default(), move |_| {
+        world.proxy(gateway, Shift::default(), move |_| {
             if left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_err() {
                 let pid = poll_until("its process id", || Pid::from_raw(pid.load(Ordering::SeqCst))).unwrap();
                 // It may have been killed by another request already.

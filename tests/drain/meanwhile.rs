@@ -1,13 +1,15 @@
 //! What changes while it is drained: left to the next run, never lost.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use pushring_harness::http::Client;
-use pushring_harness::tap::{Passing, Shift};
-use pushring_harness::{Pushgateway, poll_until};
+use pushring_harness::server::Request;
+use pushring_harness::{Pushgateway, Shift, poll_until};
+use serde_json::json;
 
 use crate::world::{World, exposed, has, push};
 
@@ -24,7 +26,7 @@ pub(crate) fn at(
     path: &'static str,
     source: &Pushgateway,
     act: impl Fn(&Client) + Send + Sync + 'static,
-) -> impl Fn(&Passing) + Send + Sync + 'static {
+) -> impl Fn(&Request) + Send + Sync + 'static {
     let (count, client) = (AtomicUsize::new(0), Mutex::new(source.client().unwrap()));
     move |request| {
         if request.method == method
@@ -36,24 +38,29 @@ pub(crate) fn at(
     }
 }
 
-/// A hook that pushes between the answers to the first requests for two paths, which come at the same time: `first` is
-/// answered without the push. If that takes longer than it should, both know the push, and all is well too.
-fn between(
+/// Reads of two paths come at the same time. Puts a proxy in front of `gateway` that pushes `text` between the two: after
+/// the gateway answered `first` and before it gets `second`.
+fn push_between(
+    world: &mut World,
+    gateway: SocketAddr,
     [first, second]: [&'static str; 2],
-    gateway: &Pushgateway,
     text: &'static str,
-) -> impl Fn(&Passing) + Send + Sync + 'static {
-    let (passed, pushed) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let client = Mutex::new(gateway.client().unwrap());
-    move |request| {
-        if request.path == first {
-            passed.fetch_add(1, Ordering::SeqCst);
-        } else if request.path == second && pushed.fetch_add(1, Ordering::SeqCst) == 0 {
-            poll_until(first, || (passed.load(Ordering::SeqCst) > 0).then_some(())).unwrap();
-            thread::sleep(Duration::from_millis(300));
-            client.lock().unwrap().put(PATH, text).unwrap();
+) {
+    let answered = Arc::new(AtomicBool::new(false));
+    let signal = Arc::clone(&answered);
+    let (pushed, client) = (AtomicBool::new(false), Mutex::new(Client::new(gateway).unwrap()));
+    let before = move |request: &Request| {
+        if request.path == second && !pushed.swap(true, Ordering::SeqCst) {
+            poll_until("the first answer", || answered.load(Ordering::SeqCst).then_some(())).unwrap();
+            assert_eq!(client.lock().unwrap().put(PATH, text).unwrap().status, 200);
         }
-    }
+    };
+    let after = move |request: &Request| {
+        if request.path == first {
+            signal.store(true, Ordering::SeqCst);
+        }
+    };
+    world.proxy_with(gateway, Shift::default(), before, after);
 }
 
 const ORDERS: [[&str; 2]; 2] = [["/metrics", "/api/v1/metrics"], ["/api/v1/metrics", "/metrics"]];
@@ -64,10 +71,9 @@ fn a_group_that_is_pushed_to_while_it_is_read_is_left_to_the_next_run() {
         let mut world = World::start(1, &[]);
         push(&world.source, "PUT", PATH, "a 1\n");
         let source = world.source.address;
-        world.tap(source, Shift::default(), between(order, &world.source, "a 2\n"));
-        let ran = world.drain(&[]);
-        let left = !world.source.groups().unwrap().is_empty();
-        assert_eq!(ran.code == 1, left, "{}", ran.stdout);
+        push_between(&mut world, source, order, "a 2\n");
+        let output = world.drain(&[]);
+        assert_eq!((output.code, world.source.groups().unwrap().len()), (1, 1), "{}", output.stdout);
         world.drain_all();
         assert!(has(&world.owners[0], &line("a", 2)), "{order:?}");
     }
@@ -79,53 +85,60 @@ fn an_owner_that_is_pushed_to_while_it_is_read_keeps_the_push() {
         let mut world = World::start(1, &[]);
         push(&world.source, "PUT", PATH, "m{x=\"1\"} 1\n");
         let (owner, source) = (world.owners[0].address, world.source.address);
-        world.tap(source, Shift { age: 60, ..Shift::default() }, |_| {});
-        world.tap(owner, Shift::default(), between(order, &world.owners[0], "m{x=\"2\"} 2\n"));
+        world.proxy(source, Shift::age(60), |_| {});
+        push_between(&mut world, owner, order, "m{x=\"2\"} 2\n");
         world.drain_all();
         assert!(has(&world.owners[0], "m{instance=\"\",job=\"j\",x=\"2\"} 2"), "{order:?}");
     }
 }
 
 /// What the source gets while the copy is on its way; the world, and what the first drain said.
-fn during_the_copy(act: impl Fn(&Client) + Send + Sync + 'static) -> (World, pushring_harness::command::Ran) {
+fn during_the_copy(
+    act: impl Fn(&Client) + Send + Sync + 'static,
+) -> (World, pushring_harness::command::CommandOutput) {
     let mut world = World::start(1, &[]);
     push(&world.source, "PUT", PATH, "a 1\nb 1\n");
     let owner = world.owners[0].address;
     let hook = at(1, "POST", "/metrics", &world.source, act);
-    world.tap(owner, Shift::default(), hook);
-    let ran = world.drain(&[]);
-    (world, ran)
+    world.proxy(owner, Shift::default(), hook);
+    let output = world.drain(&[]);
+    (world, output)
 }
 
 #[test]
 fn a_group_that_is_pushed_to_while_it_is_copied_is_not_deleted() {
-    let (world, ran) = during_the_copy(|source| drop(source.post(PATH, "a 2\n").unwrap()));
-    assert_eq!(ran.code, 1, "{}", ran.stderr);
-    assert!(ran.stdout.contains("pushed to again"), "{}", ran.stdout);
+    let (world, output) = during_the_copy(|source| drop(source.post(PATH, "a 2\n").unwrap()));
+    assert_eq!(output.code, 1, "{}", output.stderr);
+    assert!(output.stdout.contains("pushed to again"), "{}", output.stdout);
     assert!(has(&world.source, &line("a", 2)));
     // The next run finds two values of the same moment, and keeps both until one is certainly newer.
     let mut world = world;
-    world.taps.clear();
+    world.proxies.clear();
     let owner = world.owners[0].address;
-    world.tap(owner, Shift { age: 60, ..Shift::default() }, |_| {});
+    world.proxy(owner, Shift::age(60), |_| {});
     world.drain_all();
     assert!(has(&world.owners[0], &line("a", 2)) && has(&world.owners[0], &line("b", 1)));
 }
 
 #[test]
 fn a_group_that_appears_is_told_and_left_to_the_next_run() {
-    let (world, ran) = during_the_copy(|source| drop(source.put("/metrics/job/new", "a 1\n").unwrap()));
-    assert_eq!(ran.code, 1, "{}", ran.stderr);
-    assert!(ran.stdout.contains("pushed to meanwhile"), "{}", ran.stdout);
+    let (world, output) = during_the_copy(|source| drop(source.put("/metrics/job/new", "a 1\n").unwrap()));
+    assert_eq!(output.code, 1, "{}", output.stderr);
+    assert!(output.stdout.contains("pushed to meanwhile"), "{}", output.stdout);
     assert_eq!(world.source.groups().unwrap().len(), 1);
     world.drain_all();
 }
 
 #[test]
 fn a_group_that_is_deleted_by_others_is_gone() {
-    let (world, ran) = during_the_copy(|source| drop(source.delete(PATH).unwrap()));
-    assert_eq!(ran.code, 0, "{} {}", ran.stdout, ran.stderr);
-    assert_eq!(ran.json().unwrap()["owners"][world.address(&world.owners[0])]["gone"], 1);
+    let (world, output) = during_the_copy(|source| {
+        source.delete(PATH).unwrap();
+        // The gateway answers before it deletes.
+        let groups = || source.get("/api/v1/metrics").unwrap().json().unwrap()["data"].clone();
+        poll_until("the group to be gone", || (groups() == json!([])).then_some(())).unwrap();
+    });
+    assert_eq!(output.code, 0, "{} {}", output.stdout, output.stderr);
+    assert_eq!(output.json().unwrap()["owners"][world.address(&world.owners[0])]["gone"], 1);
 }
 
 /// One second is how old a decision may be: whatever takes 200 ms can be done five times on one reading.
@@ -140,13 +153,13 @@ fn what_rests_on_a_reading_is_done_within_a_second_of_it() {
     let deleted = Arc::new(Mutex::new(vec![0_usize]));
     let (owner, source) = (world.owners[0].address, world.source.address);
     let readings = Arc::clone(&deleted);
-    world.tap(owner, Shift::default(), move |request| {
+    world.proxy(owner, Shift::default(), move |request| {
         if request.path == "/metrics" {
             readings.lock().unwrap().push(0);
         }
     });
     let deletions = Arc::clone(&deleted);
-    world.tap(source, Shift::default(), move |request| {
+    world.proxy(source, Shift::default(), move |request| {
         if request.method == "DELETE" {
             *deletions.lock().unwrap().last_mut().unwrap() += 1;
             thread::sleep(Duration::from_millis(200));
@@ -164,7 +177,7 @@ fn an_owner_that_takes_too_long_to_read_gets_nothing() {
     let mut world = World::start(1, &[]);
     push(&world.source, "PUT", PATH, "a 1\n");
     let owner = world.owners[0].address;
-    world.tap(owner, Shift::default(), |request| {
+    world.proxy(owner, Shift::default(), |request| {
         if request.path == "/metrics" {
             thread::sleep(Duration::from_millis(1001));
         }

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use pushring_harness::command::{self, Ran};
+use pushring_harness::command::{self, CommandOutput};
 use pushring_harness::{Consul, tools};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ fn world() -> World {
     world
 }
 
-fn drain(world: &World, config: &Value, more: &[&str]) -> Ran {
+fn drain(world: &World, config: &Value, more: &[&str]) -> CommandOutput {
     let path = world.write(config);
     let address = world.source.address.to_string();
     let args = ["drain", &address, "--config", path.to_str().unwrap(), "--settle=0s", "--output=json"];
@@ -30,9 +30,9 @@ fn drain(world: &World, config: &Value, more: &[&str]) -> Ran {
 #[track_caller]
 fn refused(world: &World, config: &Value, more: &[&str], why: &str) {
     let before = (exposed(&world.source), world.owned());
-    let ran = drain(world, config, more);
-    assert_eq!(ran.code, 2, "{} {}", ran.stdout, ran.stderr);
-    assert!(ran.stderr.contains(why), "{}", ran.stderr);
+    let output = drain(world, config, more);
+    assert_eq!(output.code, 2, "{} {}", output.stdout, output.stderr);
+    assert!(output.stderr.contains(why), "{}", output.stderr);
     assert_eq!((exposed(&world.source), world.owned()), before);
 }
 
@@ -65,8 +65,8 @@ fn a_registered_gateway_may_come_back() {
     let url = format!("http://{}", consul.address);
     refused(&world, &json!({"members": ["a:1"]}), &["--consul", &url], "is registered in Consul");
     consul.deregister(world.source.address).unwrap();
-    let ran = drain(&world, &json!({"members": ["a:1"]}), &["--consul", &url]);
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let output = drain(&world, &json!({"members": ["a:1"]}), &["--consul", &url]);
+    assert_eq!(output.code, 0, "{}", output.stderr);
     assert_eq!(world.source.groups().unwrap(), []);
 }
 
@@ -77,9 +77,9 @@ fn owners_that_cannot_be_told_apart_or_reached_get_nothing() {
     let [first, second] = [0, 1].map(|index: usize| world.owners[index].address);
     // One process at two addresses, where a third member owns something too.
     let twins = [first.to_string(), format!("localhost:{}", first.port()), second.to_string()];
-    let ran = drain(&world, &json!({"members": twins}), &[]);
-    assert_eq!(ran.code, 1, "{}", ran.stderr);
-    let kept = ran.json().unwrap()["kept"].as_array().unwrap().clone();
+    let output = drain(&world, &json!({"members": twins}), &[]);
+    assert_eq!(output.code, 1, "{}", output.stderr);
+    let kept = output.json().unwrap()["kept"].as_array().unwrap().clone();
     assert!(
         !kept.is_empty() && kept.iter().all(|kept| kept["reason"].as_str().unwrap().contains("same process"))
     );
@@ -87,9 +87,9 @@ fn owners_that_cannot_be_told_apart_or_reached_get_nothing() {
     assert_eq!(world.owners[1].groups().unwrap().len(), 8 - kept.len());
     // One that is dead: its groups stay, the others go.
     world.owners[0].process.kill();
-    let ran = drain(&world, &json!({"members": [first.to_string(), second.to_string()]}), &[]);
-    assert_eq!(ran.code, 1);
-    let report = ran.json().unwrap();
+    let output = drain(&world, &json!({"members": [first.to_string(), second.to_string()]}), &[]);
+    assert_eq!(output.code, 1);
+    let report = output.json().unwrap();
     let kept = report["kept"].as_array().unwrap();
     assert!(
         kept.iter().all(|kept| kept["reason"].as_str().unwrap().contains("cannot be reached")),
@@ -98,8 +98,8 @@ fn owners_that_cannot_be_told_apart_or_reached_get_nothing() {
     assert_eq!(world.source.groups().unwrap().len(), kept.len());
     assert_eq!(world.owners[1].groups().unwrap().len(), 8 - kept.len());
     // With a ring of the living, everything arrives.
-    let ran = drain(&world, &json!({"members": [second.to_string()]}), &[]);
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let output = drain(&world, &json!({"members": [second.to_string()]}), &[]);
+    assert_eq!(output.code, 0, "{}", output.stderr);
     assert_eq!(exposed(&world.owners[1]), before);
 }
 
@@ -109,9 +109,9 @@ fn keep_copies_and_deletes_nothing() {
     push(&world.source, "PUT", "/metrics/job/empty", "");
     let before = exposed(&world.source);
     for _ in 0..2 {
-        let ran = world.drain(&["--keep"]);
-        assert_eq!(ran.code, 0, "{} {}", ran.stdout, ran.stderr);
-        assert_eq!(ran.json().unwrap()["left"], 9);
+        let output = world.drain(&["--keep"]);
+        assert_eq!(output.code, 0, "{} {}", output.stdout, output.stderr);
+        assert_eq!(output.json().unwrap()["left"], 9);
         assert_eq!(world.owned(), before);
         assert_eq!(exposed(&world.source), before);
     }
@@ -124,9 +124,9 @@ fn a_dry_run_tells_and_touches_nothing() {
     let world = world();
     push(world.owner("/metrics/job/j0"), "PUT", "/metrics/job/j0", "m 1\n");
     let before = (exposed(&world.source), world.owned());
-    let ran = world.drain(&["--dry-run"]);
-    assert_eq!(ran.code, 1, "{} {}", ran.stdout, ran.stderr);
-    let report = ran.json().unwrap();
+    let output = world.drain(&["--dry-run"]);
+    assert_eq!(output.code, 1, "{} {}", output.stdout, output.stderr);
+    let report = output.json().unwrap();
     let sum = |what: &str| -> u64 {
         report["owners"].as_object().unwrap().values().map(|counts| counts[what].as_u64().unwrap()).sum()
     };
@@ -161,7 +161,12 @@ fn nothing_is_touched_before_the_members_have_settled() {
 #[test]
 fn what_is_no_address_is_refused() {
     for address in ["10.0.0.1", "10.0.0.1:http", "10.0.0.1:0"] {
-        let ran = command::pushring(["drain", address, "--config", "/nowhere"]).unwrap();
-        assert_eq!((ran.code, ran.stderr.contains("allowed host:port")), (2, true), "{}", ran.stderr);
+        let output = command::pushring(["drain", address, "--config", "/nowhere"]).unwrap();
+        assert_eq!(
+            (output.code, output.stderr.contains("allowed host:port")),
+            (2, true),
+            "{}",
+            output.stderr
+        );
     }
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
-use pushring_harness::command::{self, Ran};
+use pushring_harness::command::{self, CommandOutput};
 use pushring_harness::http::Response;
-use pushring_harness::tap::{Passing, Shift};
-use pushring_harness::{Pushgateway, Tap};
+use pushring_harness::server::Request;
+use pushring_harness::{DelayingProxy, Pushgateway, Shift};
 use pushring_router::Router;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -24,7 +25,7 @@ pub(crate) struct World {
     /// Has left it.
     pub(crate) source: Pushgateway,
     /// Where the command reaches them, if not there: in front of them.
-    pub(crate) taps: BTreeMap<SocketAddr, SocketAddr>,
+    pub(crate) proxies: BTreeMap<SocketAddr, SocketAddr>,
     pub(crate) dir: TempDir,
 }
 
@@ -33,23 +34,39 @@ impl World {
     pub(crate) fn start(owners: usize, flags: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let start = || Pushgateway::start(dir.path(), flags).unwrap();
-        Self { owners: (0..owners).map(|_| start()).collect(), source: start(), taps: BTreeMap::new(), dir }
+        Self {
+            owners: (0..owners).map(|_| start()).collect(),
+            source: start(),
+            proxies: BTreeMap::new(),
+            dir,
+        }
     }
 
     /// Puts something between the command and a gateway; `before` is called before a request goes on.
-    pub(crate) fn tap(
+    pub(crate) fn proxy(
         &mut self,
         gateway: SocketAddr,
         shift: Shift,
-        before: impl Fn(&Passing) + Send + Sync + 'static,
+        before: impl Fn(&Request) + Send + Sync + 'static,
     ) {
-        let tap = Tap::start(gateway, shift, before).unwrap();
-        self.taps.insert(gateway, tap.address);
+        self.proxy_with(gateway, shift, before, |_| ());
+    }
+
+    /// The same with `after`, called once a request was answered.
+    pub(crate) fn proxy_with(
+        &mut self,
+        gateway: SocketAddr,
+        shift: Shift,
+        before: impl Fn(&Request) + Send + Sync + 'static,
+        after: impl Fn(&Request) + Send + Sync + 'static,
+    ) {
+        let proxy = DelayingProxy::start_with(gateway, shift, before, after).unwrap();
+        self.proxies.insert(gateway, proxy.address);
     }
 
     /// Where the command is to reach a gateway.
     pub(crate) fn address(&self, gateway: &Pushgateway) -> String {
-        self.taps.get(&gateway.address).unwrap_or(&gateway.address).to_string()
+        self.proxies.get(&gateway.address).unwrap_or(&gateway.address).to_string()
     }
 
     /// The filter's configuration with the owners as members.
@@ -79,23 +96,23 @@ impl World {
         args.iter().chain(more).map(|&arg| arg.to_owned()).collect()
     }
 
-    pub(crate) fn drain(&self, more: &[&str]) -> Ran {
+    pub(crate) fn drain(&self, more: &[&str]) -> CommandOutput {
         command::pushring(self.args(more)).unwrap()
     }
 
     /// Drains, and everything must have gone.
     pub(crate) fn drain_all(&self) -> Value {
-        let ran = self.drain(&[]);
-        assert_eq!(ran.code, 0, "{} {}", ran.stdout, ran.stderr);
+        let output = self.drain(&[]);
+        assert_eq!(output.code, 0, "{} {}", output.stdout, output.stderr);
         assert_eq!(self.source.groups().unwrap(), []);
-        ran.json().unwrap()
+        output.json().unwrap()
     }
 
     /// Drains; the reason why its one group was kept.
     pub(crate) fn kept(&self) -> String {
-        let ran = self.drain(&[]);
-        assert_eq!(ran.code, 1, "{} {}", ran.stdout, ran.stderr);
-        let report = ran.json().unwrap();
+        let output = self.drain(&[]);
+        assert_eq!(output.code, 1, "{} {}", output.stdout, output.stderr);
+        let report = output.json().unwrap();
         assert_eq!(report["kept"].as_array().unwrap().len(), 1, "{report}");
         report["kept"][0]["reason"].as_str().unwrap().to_owned()
     }
@@ -144,4 +161,15 @@ pub(crate) fn push_protobuf(gateway: &Pushgateway, path: &str, families: &[Vec<u
 /// Whether a line of the text form is there, such as `m{instance="",job="j"} 1`.
 pub(crate) fn has(gateway: &Pushgateway, line: &str) -> bool {
     gateway.metrics().unwrap().lines().any(|found| found == line)
+}
+
+/// Pushes as `act` does, again if the machine was too busy to do it within a second: two clocks cannot order such pushes.
+pub(crate) fn within_a_second(act: impl Fn()) {
+    loop {
+        let began = Instant::now();
+        act();
+        if began.elapsed() < Duration::from_secs(1) {
+            return;
+        }
+    }
 }

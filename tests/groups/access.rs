@@ -1,11 +1,13 @@
 //! Gateways behind TLS, a password, a token.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::thread;
+use std::sync::mpsc;
 
+use hyper::header::AUTHORIZATION;
+use pushring_harness::http::Response;
+use pushring_harness::server::serve;
 use pushring_harness::{Pushgateway, command};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
@@ -83,9 +85,9 @@ fn https_with_its_own_authority_a_certificate_and_a_password() {
         let url = format!("https://{}{path}", gateway.address);
         let args =
             ["-sS", "-u", "ops:secret", "--cacert", &ca, "--cert", &cert, "--key", &key, "-X", method, &url];
-        let ran =
+        let output =
             std::process::Command::new("curl").args(args).args(["--data-binary", "a 1\n"]).output().unwrap();
-        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     };
     mend("/metrics/job/a", "PUT");
     mend("/metrics/job/b%ff", "PUT");
@@ -127,9 +129,9 @@ fn https_with_its_own_authority_a_certificate_and_a_password() {
         let at = all.iter().position(|flag| flag == &flags[0]).unwrap();
         let mut fewer = all.to_vec();
         fewer.drain(at..at + flags.len() * 2);
-        let ran = run("groups", &[&fewer[..], &["--output", "json"]].concat());
-        assert_eq!(ran.code, 1);
-        ran.json().unwrap()["unreadable"][0]["reason"].as_str().unwrap().to_owned()
+        let output = run("groups", &[&fewer[..], &["--output", "json"]].concat());
+        assert_eq!(output.code, 1);
+        output.json().unwrap()["unreadable"][0]["reason"].as_str().unwrap().to_owned()
     };
     assert!(without(&["--gateway-user", "--gateway-password"]).contains("401"));
     assert!(without(&["--gateway-ca-file"]).contains("certificate"), "{}", without(&["--gateway-ca-file"]));
@@ -140,25 +142,19 @@ fn https_with_its_own_authority_a_certificate_and_a_password() {
 #[test]
 fn a_token_is_sent_and_a_refusal_says_what_to_give() {
     let dir = tempfile::tempdir().unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let config = config(dir.path(), listener.local_addr().unwrap());
-    let recorder = thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let lines = BufReader::new(stream.try_clone().unwrap()).lines().map(Result::unwrap);
-        let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
-        stream
-            .write_all(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
-            .unwrap();
-        head
+    let (sender, authorizations) = mpsc::channel();
+    let address = serve(move |request| {
+        sender.send(request.headers.get(AUTHORIZATION).cloned())?;
+        Ok(Response { status: 401, ..Response::ok("") })
     });
+    let config = config(dir.path(), address.unwrap());
     let args = ["groups", "--config", &config, "--gateway-token", "s3cret", "--output", "json"];
-    let ran = command::pushring(args).unwrap();
-    let head = recorder.join().unwrap();
-    assert!(head.iter().any(|line| line.eq_ignore_ascii_case("authorization: Bearer s3cret")), "{head:?}");
-    let reason = ran.json().unwrap()["unreadable"][0]["reason"].as_str().unwrap().to_owned();
+    let output = command::pushring(args).unwrap();
+    assert_eq!(authorizations.recv().unwrap().unwrap(), "Bearer s3cret");
+    let reason = output.json().unwrap()["unreadable"][0]["reason"].as_str().unwrap().to_owned();
     assert!(
         reason.contains("401") && reason.contains("--gateway-user or PUSHRING_GATEWAY_TOKEN"),
         "{reason}"
     );
-    assert!(!ran.stdout.contains("s3cret") && !ran.stderr.contains("s3cret"));
+    assert!(!output.stdout.contains("s3cret") && !output.stderr.contains("s3cret"));
 }

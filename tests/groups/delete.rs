@@ -40,9 +40,9 @@ fn every_copy_goes_and_nothing_else() {
     assert_eq!(row.keys().collect::<Vec<_>>(), ["age_seconds", "labels", "on", "result"]);
     wait_jobs(&world, [&["ci", "ci-old"], &["backup"]]);
 
-    let ran = world.run("delete", &["--label", "n=2", "--yes"]);
-    assert_eq!(ran.code, 0);
-    assert!(ran.stdout.ends_with("1 deleted, 0 kept\n"), "{}", ran.stdout);
+    let output = world.run("delete", &["--label", "n=2", "--yes"]);
+    assert_eq!(output.code, 0);
+    assert!(output.stdout.ends_with("1 deleted, 0 kept\n"), "{}", output.stdout);
     wait_jobs(&world, [&["ci-old"], &["backup"]]);
     let none = json!({"dry_run": false, "groups": [], "unreadable": []});
     assert_eq!(world.json("delete", &["--job", "ci", "--yes"]), (0, none));
@@ -56,9 +56,9 @@ fn it_is_refused_without_a_choice_and_without_somebody_to_ask() {
         (&["--older-than", "1h", "--yes"], "nothing is chosen"),
         (&["--job", "ci"], "no terminal"),
     ] {
-        let ran = world.run("delete", args);
-        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{args:?}");
-        assert!(ran.stderr.contains(said), "{}", ran.stderr);
+        let output = world.run("delete", args);
+        assert_eq!((output.code, output.stdout.as_str()), (2, ""), "{args:?}");
+        assert!(output.stderr.contains(said), "{}", output.stderr);
     }
     assert_eq!(jobs(&world), [vec!["ci", "ci", "ci-old"], vec!["backup", "ci"]]);
 }
@@ -111,8 +111,8 @@ fn what_is_pushed_to_after_it_was_shown_stays() {
     let mut world = world();
     let client = Mutex::new(world.client(0));
     let reads = AtomicUsize::new(0);
-    world.tap(0, HOUR_OLD, move |passing| {
-        if passing.path == "/api/v1/metrics" && reads.fetch_add(1, Ordering::Relaxed) == 1 {
+    world.proxy(0, HOUR_OLD, move |request| {
+        if request.path == "/api/v1/metrics" && reads.fetch_add(1, Ordering::Relaxed) == 1 {
             client.lock().unwrap().post("/metrics/job/ci/n/1", "a 2\n").unwrap();
         }
     });

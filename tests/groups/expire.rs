@@ -3,9 +3,8 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use pushring_harness::tap::Shift;
 use pushring_harness::world::HOUR_OLD;
-use pushring_harness::{Consul, World};
+use pushring_harness::{Consul, Shift, World};
 use serde_json::json;
 
 use crate::report::{jobs, told, wait_jobs};
@@ -46,8 +45,8 @@ fn each_job_by_its_own_time() {
     assert_eq!(world.run("expire", &args(&["--job", "oth=1s"])).code, 0);
     assert_eq!(world.run("expire", &args(&["--after", "1s", "--job", "other|ci=never"])).code, 0);
     wait_jobs(&world, [&["other"], &["ci"]]);
-    let ran = world.run("expire", &args(&["--after", "30m"]));
-    assert!(ran.code == 0 && ran.stdout.ends_with("1 fresh, 1 deleted, 0 kept\n"), "{ran:?}");
+    let output = world.run("expire", &args(&["--after", "30m"]));
+    assert!(output.code == 0 && output.stdout.ends_with("1 fresh, 1 deleted, 0 kept\n"), "{output:?}");
     wait_jobs(&world, [&[], &["ci"]]);
 }
 
@@ -69,8 +68,8 @@ fn a_push_between_reading_and_deleting_keeps_the_group() {
     let mut world = world();
     let client = Mutex::new(world.client(0));
     let reads = AtomicUsize::new(0);
-    world.tap(0, HOUR_OLD, move |passing| {
-        if passing.path == "/api/v1/metrics" && reads.fetch_add(1, Ordering::Relaxed) == 1 {
+    world.proxy(0, HOUR_OLD, move |request| {
+        if request.path == "/api/v1/metrics" && reads.fetch_add(1, Ordering::Relaxed) == 1 {
             client.lock().unwrap().post("/metrics/job/ci", "a 2\n").unwrap();
         }
     });
@@ -86,8 +85,8 @@ fn clocks_that_are_off_do_not_age_a_group() {
     let mut world = World::start(2);
     world.put(0, "/metrics/job/ahead", "a 1\n");
     world.put(1, "/metrics/job/behind", "a 1\n");
-    world.tap(0, Shift { clock: 7200, age: 1200 }, |_| ());
-    world.tap(1, Shift { clock: -7200, age: 0 }, |_| ());
+    world.proxy(0, Shift { clock: 7200, age: 1200, ..Shift::default() }, |_| ());
+    world.proxy(1, Shift::clock(-7200), |_| ());
     let (code, report) = world.json("expire", &args(&["--after", "10m"]));
     assert_eq!((code, told(&report, "result")), (0, vec!["ahead on g0: deleted".to_owned()]));
     wait_jobs(&world, [&[], &["behind"]]);
@@ -113,8 +112,8 @@ fn it_is_refused_where_nothing_expires_or_it_is_not_safe() {
         &["--job", "a"],
         &["--job", "a=never", "--after", "x"],
     ] {
-        let ran = world.run("expire", wrong);
-        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{wrong:?}");
+        let output = world.run("expire", wrong);
+        assert_eq!((output.code, output.stdout.as_str()), (2, ""), "{wrong:?}");
     }
     // A ring that Envoy would not take: nobody knows the members.
     let consul = Consul::start(world.dir.path()).unwrap();

@@ -69,8 +69,8 @@ fn rows_are_sorted_as_asked() {
 #[test]
 fn the_table_is_for_people() {
     let world = world();
-    let ran = world.run("groups", &["--job", "nightly|left"]);
-    let lines: Vec<Vec<&str>> = ran.stdout.lines().map(|line| line.split_whitespace().collect()).collect();
+    let output = world.run("groups", &["--job", "nightly|left"]);
+    let lines: Vec<Vec<&str>> = output.stdout.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(lines[0].join(" "), "GROUP OWNER GATEWAY LAST PUSH LAST FAILED STATE REASON");
     assert_eq!((lines[1][1..3].join(" "), *lines[1].last().unwrap()), ("g1 g0".to_owned(), "left-behind"));
     assert!(lines[1][0].starts_with("{job=\"left\",n="), "{lines:?}");

@@ -23,8 +23,8 @@ fn poisoned(world: &World) -> Value {
 fn run(culprits: &[Value]) -> Vec<Value> {
     let run = |culprit: &Value| {
         let command = culprit["mend"].as_str().unwrap();
-        let ran = Command::new("sh").args(["-c", command]).output().unwrap();
-        assert!(ran.status.success(), "{command}: {}", String::from_utf8_lossy(&ran.stderr));
+        let output = Command::new("sh").args(["-c", command]).output().unwrap();
+        assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
         culprit["labels"].clone()
     };
     culprits.iter().map(run).collect()

@@ -1,7 +1,6 @@
 //! What is said of each copy of a group.
 
-use pushring_harness::tap::Shift;
-use pushring_harness::{Consul, World};
+use pushring_harness::{Consul, Shift, World};
 use serde_json::json;
 
 use crate::report::{column, told};
@@ -134,8 +133,8 @@ fn ages_are_by_the_clock_of_the_gateway() {
     let paths = [world.path_of(0, "ahead"), world.path_of(1, "behind")];
     world.put(0, &paths[0], "a 1\n");
     world.put(1, &paths[1], "a 1\n");
-    world.tap(0, Shift { clock: 600, age: 0 }, |_| ());
-    world.tap(1, Shift { clock: -600, age: 0 }, |_| ());
+    world.proxy(0, Shift::clock(600), |_| ());
+    world.proxy(1, Shift::clock(-600), |_| ());
     let (code, report) = world.json("groups", &["--stale-after", "5m"]);
     assert_eq!(
         (code, told(&report, "state")),

@@ -10,7 +10,7 @@ use crate::tools;
 
 /// What one run left.
 #[derive(Debug)]
-pub struct Ran {
+pub struct CommandOutput {
     /// The exit code.
     pub code: i32,
     /// Standard output.
@@ -23,7 +23,7 @@ pub struct Ran {
 ///
 /// # Errors
 /// When it was not built yet, or a signal ended it.
-pub fn pushring<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Result<Ran> {
+pub fn pushring<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Result<CommandOutput> {
     let mut command = Command::new(tools::pushring()?);
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
@@ -35,10 +35,10 @@ pub fn pushring<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Result<Ra
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
     let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
     let code = output.status.code().with_context(|| format!("ended by a signal: {stderr}"))?;
-    Ok(Ran { code, stdout, stderr })
+    Ok(CommandOutput { code, stdout, stderr })
 }
 
-impl Ran {
+impl CommandOutput {
     /// Standard output as JSON.
     ///
     /// # Errors

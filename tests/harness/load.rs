@@ -8,7 +8,7 @@ use anyhow::{Result, anyhow, ensure};
 
 use crate::http::Client;
 
-/// How often each of so many clients pushed while `change` ran, each over a connection that it keeps.
+/// How often each of so many clients pushed while `change` output, each over a connection that it keeps.
 ///
 /// # Errors
 /// When any push had another answer than 200, once `change` is done.

@@ -1,17 +1,17 @@
-//! Waiting for a condition: what the tests do instead of sleeping.
+//! Waiting for a condition, which the tests do instead of sleeping.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-/// Far beyond what anything here takes on a busy machine; only a failure waits that long.
-const DEADLINE: Duration = Duration::from_secs(60);
+/// Far longer than any condition takes on a busy machine: only a failing test waits this long.
+const DEADLINE: Duration = Duration::from_secs(180);
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Asks `condition` again and again until it gives a value, for at most a minute.
+/// Calls `condition` until it returns a value, for at most three minutes.
 ///
 /// # Errors
-/// After the deadline, naming `what` was waited for.
+/// After the deadline, with `what` the caller waited for.
 pub fn poll_until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> Result<T> {
     let start = Instant::now();
     loop {
@@ -19,7 +19,7 @@ pub fn poll_until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> Re
             return Ok(value);
         }
         if start.elapsed() > DEADLINE {
-            bail!("waited {} s in vain for: {what}", DEADLINE.as_secs());
+            bail!("timed out after {} s waiting for {what}", DEADLINE.as_secs());
         }
         std::thread::sleep(PAUSE);
     }

@@ -35,7 +35,7 @@ impl Layout {
             admin: admin.map(str::parse).transpose()?,
             grace: Duration::from_secs(2),
             delay: Duration::from_millis(500),
-            timeout: Duration::from_secs(30),
+            timeout: Duration::from_secs(120),
         })
     }
 }

@@ -9,13 +9,14 @@ use pushring_router::Router;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::command::{self, Ran};
+use crate::command::{self, CommandOutput};
+use crate::delaying_proxy::Shift;
 use crate::http::Client;
-use crate::tap::{Passing, Shift};
-use crate::{Pushgateway, Tap};
+use crate::server::Request;
+use crate::{DelayingProxy, Pushgateway};
 
 /// As if everything had been pushed an hour earlier.
-pub const HOUR_OLD: Shift = Shift { clock: 0, age: 3600 };
+pub const HOUR_OLD: Shift = Shift::age(3600);
 
 /// The gateways stop when it is dropped.
 #[derive(Debug)]
@@ -50,17 +51,18 @@ impl World {
         world
     }
 
-    /// Puts a forwarder in front of one gateway, for the command only; see [`Tap::start`]. It takes the place of an
+    /// Puts a forwarder in front of one gateway, for the command only; see [`DelayingProxy::start`]. It takes the place of an
     /// earlier one.
-    pub fn tap(&mut self, gateway: usize, shift: Shift, before: impl Fn(&Passing) + Send + Sync + 'static) {
-        self.addresses[gateway] = Tap::start(self.gateways[gateway].address, shift, before).unwrap().address;
+    pub fn proxy(&mut self, gateway: usize, shift: Shift, before: impl Fn(&Request) + Send + Sync + 'static) {
+        self.addresses[gateway] =
+            DelayingProxy::start(self.gateways[gateway].address, shift, before).unwrap().address;
         let settings = self.config.take();
         self.configure(settings);
     }
 
     /// As if everything on one gateway had been pushed an hour earlier.
     pub fn age(&mut self, gateway: usize) {
-        self.tap(gateway, HOUR_OLD, |_| ());
+        self.proxy(gateway, HOUR_OLD, |_| ());
     }
 
     /// Writes the configuration anew: these settings, and the members at their addresses.
@@ -124,7 +126,7 @@ impl World {
 
     /// Runs a command with the configuration.
     #[must_use]
-    pub fn run(&self, command: &str, args: &[&str]) -> Ran {
+    pub fn run(&self, command: &str, args: &[&str]) -> CommandOutput {
         let config = self.config_file();
         command::pushring([command, "--config", config.to_str().unwrap()].iter().chain(args)).unwrap()
     }
@@ -132,7 +134,7 @@ impl World {
     /// The same with `--output json`: exit code and document.
     #[must_use]
     pub fn json(&self, command: &str, args: &[&str]) -> (i32, Value) {
-        let ran = self.run(command, &[args, &["--output", "json"]].concat());
-        (ran.code, ran.json().unwrap())
+        let output = self.run(command, &[args, &["--output", "json"]].concat());
+        (output.code, output.json().unwrap())
     }
 }

@@ -1,9 +1,10 @@
 //! Any doubt keeps the group.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{Ipv6Addr, SocketAddr, TcpListener};
-use std::thread;
+use std::net::{Ipv6Addr, SocketAddr};
 
+use hyper::header::LOCATION;
+use pushring_harness::http::Response;
+use pushring_harness::server::serve;
 use pushring_harness::{Pushgateway, World};
 use serde_json::json;
 
@@ -20,12 +21,12 @@ fn an_owner_that_does_not_answer_keeps_what_it_owns_elsewhere() {
     world.age(2);
     let down = world.gateways.remove(0);
     drop(down);
-    let ran = sweep(&world, &["--orphans-after", "1m"]);
-    assert_eq!(ran.code, 1);
+    let output = sweep(&world, &["--orphans-after", "1m"]);
+    assert_eq!(output.code, 1);
     assert_eq!(world.counts(), [1, 1], "the other group went");
-    let json = ran.json().unwrap();
+    let json = output.json().unwrap();
     assert_eq!(json["unreadable"][0]["gateway"], "g0");
-    assert!(ran.stdout.contains("its owner g0 cannot be read"), "{ran:?}");
+    assert!(output.stdout.contains("its owner g0 cannot be read"), "{output:?}");
 }
 
 #[test]
@@ -39,9 +40,9 @@ fn labels_that_cannot_be_told_keep_the_group() {
         world.put(gateway, &hidden, "labels 1\n");
     }
     world.age(1);
-    let ran = sweep(&world, &[]);
-    assert_eq!((ran.code, world.counts()), (1, vec![2, 1]), "the ordinary group went, the other stayed");
-    assert!(ran.stdout.contains("`labels`"), "{ran:?}");
+    let output = sweep(&world, &[]);
+    assert_eq!((output.code, world.counts()), (1, vec![2, 1]), "the ordinary group went, the other stayed");
+    assert!(output.stdout.contains("`labels`"), "{output:?}");
 }
 
 #[test]
@@ -54,9 +55,9 @@ fn a_value_that_is_not_utf8_keeps_the_group() {
         assert_eq!(answer.status, 202);
         world.age(gateway);
     }
-    let ran = sweep(&world, &["--orphans-after", "1m"]);
-    assert_eq!((ran.code, world.counts()), (1, vec![1, 1]));
-    assert!(ran.stdout.contains("not UTF-8"), "{ran:?}");
+    let output = sweep(&world, &["--orphans-after", "1m"]);
+    assert_eq!((output.code, world.counts()), (1, vec![1, 1]));
+    assert!(output.stdout.contains("not UTF-8"), "{output:?}");
 }
 
 #[test]
@@ -74,9 +75,9 @@ fn two_addresses_of_one_process_are_left_alone() {
     for number in 0..10 {
         assert_eq!(client.put(&format!("/metrics/job/j{number}"), "a 1\n").unwrap().status, 200);
     }
-    let ran = sweep(&world, &["--orphans-after", "0s"]);
-    assert_eq!(ran.code, 1);
-    assert!(ran.stdout.contains("are one process"), "{ran:?}");
+    let output = sweep(&world, &["--orphans-after", "0s"]);
+    assert_eq!(output.code, 1);
+    assert!(output.stdout.contains("are one process"), "{output:?}");
     let held = client.get("/api/v1/metrics").unwrap().json().unwrap();
     assert_eq!(held["data"].as_array().unwrap().len(), 10);
 }
@@ -86,9 +87,9 @@ fn a_group_by_path_has_no_one_owner() {
     let (mut world, _) = doubled(2);
     world.age(1);
     world.configure(json!({"route_by": "path"}));
-    let ran = sweep(&world, &[]);
-    assert_eq!((ran.code, world.counts()), (2, vec![1, 1]));
-    assert!(ran.stderr.contains("route_by: found \"path\", allowed \"group\" or \"job\""), "{ran:?}");
+    let output = sweep(&world, &[]);
+    assert_eq!((output.code, world.counts()), (2, vec![1, 1]));
+    assert!(output.stderr.contains("route_by: found \"path\", allowed \"group\" or \"job\""), "{output:?}");
 }
 
 #[test]
@@ -116,9 +117,9 @@ fn a_gateway_whose_api_is_something_else_is_told_and_left_alone() {
     world.addresses[0] = prefixed.address;
     world.gateways[0] = prefixed;
     world.configure(json!({}));
-    let ran = sweep(&world, &["--orphans-after", "0s"]);
-    assert_eq!(ran.code, 1);
-    let reason = ran.json().unwrap()["unreadable"][0]["reason"].to_string();
+    let output = sweep(&world, &["--orphans-after", "0s"]);
+    assert_eq!(output.code, 1);
+    let reason = output.json().unwrap()["unreadable"][0]["reason"].to_string();
     assert!(reason.contains("/api/v1/status: answers 404"), "{reason}");
     assert_eq!(world.gateways[1].groups().unwrap().len(), 1);
 }
@@ -136,29 +137,23 @@ fn a_label_that_the_gateways_may_unescape_keeps_the_group() {
     }
     world.put(1, &path(number, "a"), "b 1\n");
     world.age(1);
-    let ran = sweep(&world, &[]);
-    assert_eq!((ran.code, world.counts()), (1, vec![1, 2]));
-    assert!(world.gateways[1].metrics().unwrap().contains("b{"), "{ran:?}");
+    let output = sweep(&world, &[]);
+    assert_eq!((output.code, world.counts()), (1, vec![1, 2]));
+    assert!(world.gateways[1].metrics().unwrap().contains("b{"), "{output:?}");
 }
 
 #[test]
 fn where_a_redirect_leads_is_another_gateway() {
     let (mut world, _) = doubled(2);
     world.age(1);
-    let (listener, elsewhere) = (TcpListener::bind("127.0.0.1:0").unwrap(), world.addresses[1]);
-    world.addresses[1] = listener.local_addr().unwrap();
+    let elsewhere = world.addresses[1];
+    world.addresses[1] = serve(move |request| {
+        let location = format!("http://{elsewhere}{}", request.path).parse()?;
+        Ok(Response { status: 307, headers: [(LOCATION, location)].into_iter().collect(), body: "".into() })
+    })
+    .unwrap();
     world.configure(json!({}));
-    thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
-            let first = lines.next().unwrap_or_default();
-            let path = first.split(' ').nth(1).unwrap_or_default();
-            lines.take_while(|line| !line.is_empty()).for_each(drop);
-            let head = "HTTP/1.1 307 -\r\nconnection: close\r\ncontent-length: 0";
-            let _ = write!(stream, "{head}\r\nlocation: http://{elsewhere}{path}\r\n\r\n");
-        }
-    });
-    let ran = sweep(&world, &[]);
-    assert_eq!((ran.code, world.counts()), (1, vec![1, 1]));
-    assert!(ran.stdout.contains("answers 307"), "{ran:?}");
+    let output = sweep(&world, &[]);
+    assert_eq!((output.code, world.counts()), (1, vec![1, 1]));
+    assert!(output.stdout.contains("answers 307"), "{output:?}");
 }

@@ -1,8 +1,8 @@
 //! What supersedes a copy: every family of it at the owner, each newer.
 
-use pushring_harness::World;
+use pushring_harness::{Shift, World};
 
-use crate::report::{margin, misplaced, sweep};
+use crate::report::{misplaced, sweep};
 
 /// Adds to a group of a gateway, which must take it.
 fn post(world: &World, gateway: usize, path: &str, body: &str) {
@@ -14,28 +14,28 @@ fn post(world: &World, gateway: usize, path: &str, body: &str) {
 fn a_copy_goes_when_the_owner_has_all_of_it_newer() {
     let mut world = World::start(3);
     let path = world.path_of(0, 0);
+    world.put(0, &path, "a 2\nb 2\nc 2\n");
     world.put(1, &path, "a 1\nb 1\n");
     world.put(2, &path, "a 1\n");
-    world.put(0, &path, "a 2\nb 2\nc 2\n");
     let in_place = world.path_of(1, 0);
     world.put(1, &in_place, "x 1\n");
 
-    // Pushed at about the same time: not certainly newer.
-    let ran = sweep(&world, &[]);
-    assert_eq!(ran.code, 1, "{ran:?}");
+    // The copies are the newer ones, by a moment or more.
+    let output = sweep(&world, &[]);
+    assert_eq!(output.code, 1, "{output:?}");
     assert_eq!(world.counts(), [1, 2, 1]);
-    assert_eq!(misplaced(&ran)["g1"].1, "the owner's is not certainly newer: a, b");
+    assert_eq!(misplaced(&output)["g1"].1, "the owner's is not certainly newer: a, b");
 
     world.age(1);
     world.age(2);
-    let ran = sweep(&world, &["--dry-run"]);
-    assert_eq!((ran.code, world.counts()), (1, vec![1, 2, 1]));
-    assert_eq!(ran.json().unwrap()["dry_run"], true);
-    assert_eq!(misplaced(&ran)["g2"].0, "deleted");
-    let ran = sweep(&world, &[]);
-    assert_eq!(ran.code, 0, "{ran:?}");
+    let output = sweep(&world, &["--dry-run"]);
+    assert_eq!((output.code, world.counts()), (1, vec![1, 2, 1]));
+    assert_eq!(output.json().unwrap()["dry_run"], true);
+    assert_eq!(misplaced(&output)["g2"].0, "deleted");
+    let output = sweep(&world, &[]);
+    assert_eq!(output.code, 0, "{output:?}");
     assert_eq!(world.counts(), [1, 1, 0]);
-    assert_eq!(ran.json().unwrap()["in_place"], 2);
+    assert_eq!(output.json().unwrap()["in_place"], 2);
     assert!(world.gateways[1].metrics().unwrap().contains("x{"));
     assert_eq!(sweep(&world, &[]).code, 0, "nothing is left to do");
 }
@@ -48,9 +48,9 @@ fn a_family_that_the_owner_lacks_keeps_the_copy() {
     post(&world, 1, &path, "b 1\n");
     post(&world, 0, &path, "a 2\n");
     world.age(1);
-    let ran = sweep(&world, &[]);
-    assert_eq!((ran.code, world.counts()), (1, vec![1, 1]));
-    assert_eq!(misplaced(&ran)["g1"], ("kept".to_owned(), "the owner lacks b".to_owned()));
+    let output = sweep(&world, &[]);
+    assert_eq!((output.code, world.counts()), (1, vec![1, 1]));
+    assert_eq!(misplaced(&output)["g1"], ("kept".to_owned(), "the owner lacks b".to_owned()));
 
     post(&world, 0, &path, "b 2\n");
     assert_eq!(sweep(&world, &[]).code, 0);
@@ -59,18 +59,16 @@ fn a_family_that_the_owner_lacks_keeps_the_copy() {
 
 #[test]
 fn a_family_that_is_older_at_the_owner_keeps_the_copy() {
-    // The group as a whole is newer at its owner, but not its `a`.
-    let world = World::start(2);
+    // The owner has the group as a whole newer, but not its `a`.
+    let mut world = World::start(2);
     let path = world.path_of(0, 0);
-    post(&world, 0, &path, "a 1\n");
-    margin();
-    post(&world, 1, &path, "b 1\n");
-    post(&world, 1, &path, "a 2\n");
-    margin();
-    post(&world, 0, &path, "b 2\n");
-    let ran = sweep(&world, &[]);
-    assert_eq!((ran.code, world.counts()), (1, vec![1, 1]));
-    assert_eq!(misplaced(&ran)["g1"].1, "the owner's is not certainly newer: a");
+    post(&world, 1, &path, "a 1\nb 1\n");
+    post(&world, 0, &path, "a 2\nb 2\n");
+    world.age(1);
+    world.proxy(0, Shift { family_age: Some(("a", 7200)), ..Shift::default() }, |_| ());
+    let output = sweep(&world, &[]);
+    assert_eq!((output.code, world.counts()), (1, vec![1, 1]));
+    assert_eq!(misplaced(&output)["g1"].1, "the owner's is not certainly newer: a");
 }
 
 #[test]
@@ -79,11 +77,11 @@ fn what_the_owner_does_not_have_stays_unless_it_is_an_orphan() {
     let path = world.path_of(0, 0);
     world.put(1, &path, "a 1\n");
     world.age(1);
-    let ran = sweep(&world, &["--orphans-after", "2h"]);
-    assert_eq!((ran.code, world.counts()), (1, vec![0, 1]));
-    assert_eq!(misplaced(&ran)["g1"].1, "the owner has no copy");
-    let ran = sweep(&world, &["--orphans-after", "59m"]);
-    assert_eq!((ran.code, world.counts()), (0, vec![0, 0]), "{ran:?}");
+    let output = sweep(&world, &["--orphans-after", "2h"]);
+    assert_eq!((output.code, world.counts()), (1, vec![0, 1]));
+    assert_eq!(misplaced(&output)["g1"].1, "the owner has no copy");
+    let output = sweep(&world, &["--orphans-after", "59m"]);
+    assert_eq!((output.code, world.counts()), (0, vec![0, 0]), "{output:?}");
 }
 
 #[test]

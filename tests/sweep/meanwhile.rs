@@ -7,17 +7,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use pushring_harness::http::Client;
-use pushring_harness::tap::{Passing, Shift};
+use pushring_harness::server::Request;
 use pushring_harness::world::HOUR_OLD;
-use pushring_harness::{Pushgateway, Tap, World, poll_until};
+use pushring_harness::{DelayingProxy, Pushgateway, Shift, World, poll_until};
 
 use crate::report::{doubled, misplaced, sweep};
 
 /// A hook that does something when the API is read the second time: after the survey, before the deletion.
-fn at_second_read(what: impl Fn() + Send + Sync) -> impl Fn(&Passing) + Send + Sync {
+fn at_second_read(what: impl Fn() + Send + Sync) -> impl Fn(&Request) + Send + Sync {
     let reads = AtomicUsize::new(0);
-    move |passing| {
-        if passing.path == "/api/v1/metrics" && reads.fetch_add(1, Ordering::Relaxed) == 1 {
+    move |request| {
+        if request.path == "/api/v1/metrics" && reads.fetch_add(1, Ordering::Relaxed) == 1 {
             what();
         }
     }
@@ -28,14 +28,14 @@ fn a_push_to_the_copy_after_it_was_read_keeps_it() {
     let (mut world, path) = doubled(2);
     let client = Mutex::new(world.client(1));
     let pushed = path.clone();
-    world.tap(
+    world.proxy(
         1,
         HOUR_OLD,
         at_second_read(move || drop(client.lock().unwrap().post(&pushed, "a 3\n").unwrap())),
     );
-    let ran = sweep(&world, &[]);
-    assert_eq!((ran.code, world.counts()), (1, vec![1, 1]));
-    assert!(misplaced(&ran)["g1"].1.contains("changed meanwhile"), "{ran:?}");
+    let output = sweep(&world, &[]);
+    assert_eq!((output.code, world.counts()), (1, vec![1, 1]));
+    assert!(misplaced(&output)["g1"].1.contains("changed meanwhile"), "{output:?}");
     assert!(world.gateways[1].metrics().unwrap().contains(" 3\n"));
 }
 
@@ -45,7 +45,7 @@ fn a_delete_at_the_owner_after_it_was_read_keeps_the_copy() {
     world.age(1);
     let gateway = world.gateways[0].address;
     let deleted = path.clone();
-    world.tap(
+    world.proxy(
         0,
         Shift::default(),
         at_second_read(move || {
@@ -58,9 +58,9 @@ fn a_delete_at_the_owner_after_it_was_read_keeps_the_copy() {
             poll_until("the group to be gone", empty).unwrap();
         }),
     );
-    let ran = sweep(&world, &[]);
-    assert_eq!((ran.code, world.counts()), (1, vec![0, 1]));
-    assert_eq!(misplaced(&ran)["g1"].1, "the owner has no copy");
+    let output = sweep(&world, &[]);
+    assert_eq!((output.code, world.counts()), (1, vec![0, 1]));
+    assert_eq!(misplaced(&output)["g1"].1, "the owner has no copy");
 }
 
 #[test]
@@ -73,10 +73,10 @@ fn a_put_at_the_owner_that_drops_a_family_keeps_the_copy() {
     let client = Mutex::new(world.client(0));
     let pushed = path.clone();
     let put = move || drop(client.lock().unwrap().put(&pushed, "a 3\n").unwrap());
-    world.tap(0, Shift::default(), at_second_read(put));
-    let ran = sweep(&world, &[]);
-    assert_eq!((ran.code, world.counts()), (1, vec![1, 1]));
-    assert_eq!(misplaced(&ran)["g1"].1, "the owner lacks b");
+    world.proxy(0, Shift::default(), at_second_read(put));
+    let output = sweep(&world, &[]);
+    assert_eq!((output.code, world.counts()), (1, vec![1, 1]));
+    assert_eq!(misplaced(&output)["g1"].1, "the owner lacks b");
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn a_group_that_is_pushed_all_the_time_is_swept_all_the_same() {
     world.age(1);
     let client = Mutex::new(world.client(0));
     // A push to the owner before every single read of it.
-    world.tap(0, Shift::default(), move |_| drop(client.lock().unwrap().put(&path, "a 4\n").unwrap()));
+    world.proxy(0, Shift::default(), move |_| drop(client.lock().unwrap().put(&path, "a 4\n").unwrap()));
     assert_eq!((sweep(&world, &[]).code, world.counts()), (0, vec![1, 0]));
 }
 
@@ -99,21 +99,21 @@ fn a_gateway_that_was_started_anew_meanwhile_keeps_what_it_owns_elsewhere() {
     let again: Arc<Mutex<Option<Pushgateway>>> = Arc::default();
     let (keep, dir) = (Arc::clone(&again), world.dir.path().to_owned());
     let reads = AtomicUsize::new(0);
-    let restart = move |passing: &Passing| {
-        if passing.path == "/api/v1/status" && reads.fetch_add(1, Ordering::Relaxed) == 1 {
+    let restart = move |request: &Request| {
+        if request.path == "/api/v1/status" && reads.fetch_add(1, Ordering::Relaxed) == 1 {
             drop(first.lock().unwrap().take());
             *keep.lock().unwrap() = Some(Pushgateway::start_at(&dir, address, &[]).unwrap());
         }
     };
-    let tap = Tap::start(address, Shift::default(), restart).unwrap();
+    let tap = DelayingProxy::start(address, Shift::default(), restart).unwrap();
     world.addresses[0] = tap.address;
     world.configure(serde_json::json!({}));
     assert_eq!(world.owner(&path), 0);
-    let ran = sweep(&world, &[]);
-    assert_eq!((ran.code, world.counts()), (1, vec![1]));
+    let output = sweep(&world, &[]);
+    assert_eq!((output.code, world.counts()), (1, vec![1]));
     assert!(
-        misplaced(&ran)["g1"].1.contains("g0 cannot be read again: it was started anew meanwhile"),
-        "{ran:?}"
+        misplaced(&output)["g1"].1.contains("g0 cannot be read again: it was started anew meanwhile"),
+        "{output:?}"
     );
 }
 
@@ -126,16 +126,16 @@ fn a_deletion_is_sent_within_a_second_of_the_reading_or_not_at_all() {
         world.put(1, &path, "a 1\n");
         world.age(1);
         // The owner's answer takes longer than a decision may be old: there is no safe moment.
-        world.tap(0, Shift::default(), move |passing| {
-            log.lock().unwrap().push((passing.method.clone(), Instant::now()));
-            if passing.path == "/metrics" || passing.path == "/api/v1/metrics" {
+        world.proxy(0, Shift::default(), move |request| {
+            log.lock().unwrap().push((request.method.clone(), Instant::now()));
+            if request.path == "/metrics" || request.path == "/api/v1/metrics" {
                 thread::sleep(pause);
             }
         });
-        let ran = sweep(&world, &["--gateway-timeout", "30s"]);
-        assert_eq!((ran.code, world.counts()[1]), (expected, expected as usize), "{ran:?}");
+        let output = sweep(&world, &["--gateway-timeout", "30s"]);
+        assert_eq!((output.code, world.counts()[1]), (expected, expected as usize), "{output:?}");
         if expected == 1 {
-            assert!(misplaced(&ran)["g1"].1.contains("longer than a second"), "{ran:?}");
+            assert!(misplaced(&output)["g1"].1.contains("longer than a second"), "{output:?}");
         }
         assert!(seen.lock().unwrap().len() >= 4, "status and groups, twice");
     }
@@ -146,21 +146,21 @@ fn a_deletion_that_is_not_answered_is_given_up() {
     let (mut world, _) = doubled(2);
     let (waiting, ended) = mpsc::channel::<()>();
     let ended = Mutex::new(ended);
-    world.tap(1, HOUR_OLD, move |passing| {
-        if passing.method == "DELETE" {
+    world.proxy(1, HOUR_OLD, move |request| {
+        if request.method == "DELETE" {
             let _ = ended.lock().unwrap().recv_timeout(Duration::from_secs(10));
         }
     });
-    let ran = sweep(&world, &["--gateway-timeout", "1h"]);
-    let (result, reason) = &misplaced(&ran)["g1"];
-    assert_eq!((ran.code, result.as_str()), (1, "failed"));
+    let output = sweep(&world, &["--gateway-timeout", "1h"]);
+    let (result, reason) = &misplaced(&output)["g1"];
+    assert_eq!((output.code, result.as_str()), (1, "failed"));
     assert!(reason.contains("no answer in time"), "{reason}");
     drop(waiting);
 }
 
 /// What a gateway is slow in is read again by its exposition.
-fn slow_api(passing: &Passing) {
-    if passing.path == "/api/v1/metrics" {
+fn slow_api(request: &Request) {
+    if request.path == "/api/v1/metrics" {
         thread::sleep(Duration::from_millis(400));
     }
 }
@@ -174,8 +174,8 @@ fn gateways_with_a_slow_api_are_read_again_by_their_exposition() {
         world.put(1, path, "a 1\n");
         world.put(0, path, "a 2\n");
     }
-    world.tap(0, Shift::default(), slow_api);
-    world.tap(1, HOUR_OLD, slow_api);
+    world.proxy(0, Shift::default(), slow_api);
+    world.proxy(1, HOUR_OLD, slow_api);
     assert_eq!((sweep(&world, &[]).code, world.counts()), (0, vec![moved.len(), 0]));
 }
 
@@ -183,18 +183,18 @@ fn gateways_with_a_slow_api_are_read_again_by_their_exposition() {
 fn a_change_is_seen_in_the_exposition_too() {
     for gateway in [0, 1] {
         let (mut world, path) = doubled(2);
-        world.tap(0, Shift::default(), slow_api);
-        world.tap(1, HOUR_OLD, slow_api);
+        world.proxy(0, Shift::default(), slow_api);
+        world.proxy(1, HOUR_OLD, slow_api);
         let client = Mutex::new(world.client(gateway));
         let shift = if gateway == 1 { HOUR_OLD } else { Shift::default() };
-        world.tap(gateway, shift, move |passing| {
-            slow_api(passing);
-            if passing.path == "/metrics" {
+        world.proxy(gateway, shift, move |request| {
+            slow_api(request);
+            if request.path == "/metrics" {
                 client.lock().unwrap().post(&path, "a 3\n").unwrap();
             }
         });
-        let ran = sweep(&world, &[]);
-        assert_eq!((ran.code, world.counts()), (1, vec![1, 1]));
-        assert!(misplaced(&ran)["g1"].1.contains("meanwhile: left to the next run"), "{ran:?}");
+        let output = sweep(&world, &[]);
+        assert_eq!((output.code, world.counts()), (1, vec![1, 1]));
+        assert!(misplaced(&output)["g1"].1.contains("meanwhile: left to the next run"), "{output:?}");
     }
 }

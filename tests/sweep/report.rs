@@ -1,10 +1,9 @@
 //! What is swept, a sweep, and what its report says.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
 
-use pushring_harness::command::Ran;
-use pushring_harness::{World, poll_until};
+use pushring_harness::World;
+use pushring_harness::command::CommandOutput;
 use serde_json::Value;
 
 /// So many gateways; the group of the path belongs to the first and lies on the second too, pushed there before.
@@ -17,21 +16,14 @@ pub(crate) fn doubled(gateways: usize) -> (World, String) {
 }
 
 /// `pushring sweep`, without waiting for the members to settle.
-pub(crate) fn sweep(world: &World, args: &[&str]) -> Ran {
+pub(crate) fn sweep(world: &World, args: &[&str]) -> CommandOutput {
     world.run("sweep", &[&["--settle", "0s", "--output", "json"], args].concat())
 }
 
 /// The misplaced copies of a report: gateway -> (result, reason), for reports with one copy a gateway.
-pub(crate) fn misplaced(ran: &Ran) -> BTreeMap<String, (String, String)> {
-    let json = ran.json().unwrap();
+pub(crate) fn misplaced(output: &CommandOutput) -> BTreeMap<String, (String, String)> {
+    let json = output.json().unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let copies = json["misplaced"].as_array().unwrap().iter();
     copies.map(|copy| (text(&copy["on"]), (text(&copy["result"]), text(&copy["reason"])))).collect()
-}
-
-/// Lets more time pass than the margin within which two pushes count as simultaneous.
-pub(crate) fn margin() {
-    let since = Instant::now();
-    let passed = || (since.elapsed() > Duration::from_millis(2500)).then_some(());
-    poll_until("the margin between two pushes to pass", passed).unwrap();
 }

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use pushring_harness::command::pushring;
 use pushring_harness::http::Client;
-use pushring_harness::{Envoy, Layout, Member, Mode, Ports, Pushgateway, live};
+use pushring_harness::{Envoy, Layout, Member, Mode, Ports, Pushgateway, live, poll_until};
 use pushring_router::Router;
 use serde_json::Value;
 
-use crate::report::margin;
 use crate::watcher::Watcher;
 
 const GROUPS: usize = 2000;
@@ -82,12 +82,15 @@ fn three_gateways_become_four() {
         layout.publish(&config, Some(envoy.admin)).unwrap();
         let names: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
         envoy.wait_members(&names).unwrap();
-        margin();
+        // The next push of each group must be later than the last one by more than the margin for two clocks.
+        let moved = Instant::now();
+        let later = || (moved.elapsed() > Duration::from_millis(2500)).then_some(());
+        poll_until("the margin between two pushes to pass", later).unwrap();
 
-        // Before their next push, what moved lies on the former owner alone. All of it stays.
-        let ran = sweep(&layout, &envoy);
-        assert_eq!(ran.0, 1, "{}", ran.1);
-        let left_behind = ran.1["misplaced"].as_array().unwrap().len();
+        // Until its next push, a moved group is stored on its former owner only. All of them stay.
+        let output = sweep(&layout, &envoy);
+        assert_eq!(output.0, 1, "{}", output.1);
+        let left_behind = output.1["misplaced"].as_array().unwrap().len();
         assert!(left_behind > GROUPS / 10, "only {left_behind} groups moved");
 
         for number in 0..GROUPS {
@@ -122,8 +125,8 @@ impl Drop for Stopper<'_> {
 fn sweep(layout: &Layout, envoy: &Envoy) -> (i32, Value) {
     let (ring, envoy) = (layout.live().join("ring.yaml"), format!("http://{}", envoy.push));
     let args = ["sweep", "--config", ring.to_str().unwrap(), "--envoy", &envoy];
-    let ran = pushring(args.iter().chain(&["--settle", "1s", "--output", "json"])).unwrap();
-    (ran.code, ran.json().unwrap())
+    let output = pushring(args.iter().chain(&["--settle", "1s", "--output", "json"])).unwrap();
+    (output.code, output.json().unwrap())
 }
 
 fn assert_each_on_its_owner(router: &Router, gateways: &[Pushgateway]) {

@@ -96,8 +96,8 @@ fn one_that_stands_by_stops() {
 fn a_session_that_was_ended_stops_the_batch() {
     static CONSUL: OnceLock<SocketAddr> = OnceLock::new();
     let reads = AtomicUsize::new(0);
-    let world = World::with_hook(move |passing| {
-        if passing.path == "/api/v1/metrics" && reads.fetch_add(1, Ordering::Relaxed) == 0 {
+    let world = World::with_hook(move |request| {
+        if request.path == "/api/v1/metrics" && reads.fetch_add(1, Ordering::Relaxed) == 0 {
             let consul = *CONSUL.get().unwrap();
             let destroy = format!("/v1/session/destroy/{}", session(consul).unwrap());
             assert_eq!(Client::new(consul).unwrap().put(&destroy, "").unwrap().status, 200);

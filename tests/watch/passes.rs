@@ -1,9 +1,10 @@
 //! What passes do and tell.
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pushring_harness::command::pushring;
-use pushring_harness::{Consul, poll_until};
+use pushring_harness::{Consul, DelayingProxy, Shift, poll_until};
 use serde_json::json;
 
 use crate::world::{Sweeper, World};
@@ -89,7 +90,7 @@ fn the_metrics_tell_what_the_passes_found() {
 fn nothing_is_touched_while_members_settle() {
     let world = World::start();
     world.configure(1);
-    let mut sweeper = world.watch("sweeper", &["--settle", "2s", "--single"]);
+    let mut sweeper = world.watch("sweeper", &["--settle", "10s", "--single"]);
     // Long since as it is now.
     sweeper.wait("safe again", 1);
     // With the second member the copy there is one that may go.
@@ -112,9 +113,14 @@ fn members_that_went_and_came_back_between_two_passes_settle_too() {
     let world = World::start();
     let consul = Consul::start(world.dir.path()).unwrap();
     world.register(&consul);
-    let url = format!("http://{}", consul.address);
-    let args = ["--settle", "3s", "--consul", &url, "--single"];
-    let mut sweeper = world.watch_every("4s", "sweeper", &args);
+    let reads = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&reads);
+    let front = DelayingProxy::start(consul.address, Shift::default(), move |_| {
+        counter.fetch_add(1, Ordering::Relaxed);
+    });
+    let url = format!("http://{}", front.unwrap().address);
+    let args = ["--settle", "15s", "--consul", &url, "--single"];
+    let mut sweeper = world.watch_every("6s", "sweeper", &args);
     sweeper.wait("safe again", 1);
     let held =
         |sweeper: &Sweeper| sweeper.told("pass").iter().filter(|pass| pass["result"] == "held").count();
@@ -122,8 +128,10 @@ fn members_that_went_and_came_back_between_two_passes_settle_too() {
     let address = world.addresses()[1];
     let gone = json!({"Node": "far", "ServiceID": address.to_string()});
     consul.put("/v1/catalog/deregister", &gone).unwrap();
-    let went = Instant::now();
-    poll_until("some looks at the members", || (went.elapsed().as_millis() > 1500).then_some(())).unwrap();
+    // The first of two further reads was answered.
+    let before_read = reads.load(Ordering::Relaxed);
+    let read_again = || (reads.load(Ordering::Relaxed) >= before_read + 2).then_some(());
+    poll_until("the sweeper to read the members", read_again).unwrap();
     world.register(&consul);
     let again = sweeper.wait("nothing is touched for now", 2).pop().unwrap();
     assert!(again["reason"].as_str().unwrap().contains("--settle"), "{again}");
@@ -163,8 +171,8 @@ fn what_cannot_work_is_told_at_once() {
     let world = World::start();
     let config = world.config();
     let run = |args: &[&str]| {
-        let ran = pushring(["sweep", "--config", config.to_str().unwrap()].iter().chain(args)).unwrap();
-        (ran.code, ran.stderr)
+        let output = pushring(["sweep", "--config", config.to_str().unwrap()].iter().chain(args)).unwrap();
+        (output.code, output.stderr)
     };
     let (code, error) = run(&["--watch", "15s"]);
     assert_eq!(code, 2);

@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use pushring_harness::http::Client;
-use pushring_harness::tap::{Passing, Shift};
-use pushring_harness::{Consul, Process, Pushgateway, Tap, process, tools};
+use pushring_harness::server::Request;
+use pushring_harness::{Consul, DelayingProxy, Process, Pushgateway, Shift, process, tools};
 use pushring_router::Router;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ use tempfile::TempDir;
 pub(crate) struct World {
     pub(crate) gateways: [Pushgateway; 2],
     /// What stands in front of the second one, so that everything there seems pushed an hour earlier.
-    pub(crate) front: Tap,
+    pub(crate) front: DelayingProxy,
     pub(crate) dir: TempDir,
 }
 
@@ -32,11 +32,11 @@ impl World {
     }
 
     /// `before` is called before each request that reaches the second gateway from a sweeper.
-    pub(crate) fn with_hook(before: impl Fn(&Passing) + Send + Sync + 'static) -> Self {
+    pub(crate) fn with_hook(before: impl Fn(&Request) + Send + Sync + 'static) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let gateways = [(); 2].map(|()| Pushgateway::start(dir.path(), &[]).unwrap());
-        let aged = Shift { age: 3600, ..Shift::default() };
-        let front = Tap::start(gateways[1].address, aged, before).unwrap();
+        let aged = Shift::age(3600);
+        let front = DelayingProxy::start(gateways[1].address, aged, before).unwrap();
         let world = Self { gateways, front, dir };
         world.configure(2);
         world
