@@ -1,11 +1,11 @@
 //! `pushring owner` is what Envoy does: 10,000 paths, spelled in every way, in each mode and placement.
 
 use std::fs::File;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use arbitrary::Unstructured;
 use pushring_harness::http::Client;
-use pushring_harness::{Mode, command, tools};
+use pushring_harness::{Mode, command};
 use serde_json::{Value, json};
 
 use crate::fleet::{Fleet, Group};
@@ -113,10 +113,9 @@ fn ask(fleet: &Fleet, paths: &[String]) -> Vec<Value> {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     std::io::Write::write_all(&mut file, paths.join("\n").as_bytes()).unwrap();
     for output in ["json", "table"] {
-        let mut command = Command::new(tools::pushring().unwrap());
+        let mut command = command::command().unwrap();
         command.args(["owner", "--config", config, "--output", output]);
-        let ran =
-            command.stdin(File::open(file.path()).unwrap()).stderr(Stdio::inherit()).output().unwrap();
+        let ran = command.stdin(File::open(file.path()).unwrap()).stderr(Stdio::inherit()).output().unwrap();
         assert_eq!(ran.status.code(), Some(1));
         let text = String::from_utf8(ran.stdout).unwrap();
         let lines: Vec<&str> = text.lines().collect();

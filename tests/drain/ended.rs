@@ -1,10 +1,10 @@
 //! What ends a drain in its middle: Ctrl-C, members that change, a gateway that restarts.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use pushring_harness::{Pushgateway, Shift, poll_until, tools};
+use pushring_harness::{Pushgateway, Shift, command, poll_until};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::meanwhile::{PATH, at, line};
@@ -93,7 +93,7 @@ fn ctrl_c_ends_after_the_request_under_way() {
         kill_process(pid, Signal::INT).unwrap();
     });
     world.proxy(owner, Shift::default(), hook);
-    let mut command = Command::new(tools::pushring().unwrap());
+    let mut command = command::command().unwrap();
     let child = command.args(world.args(&[])).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     pid.store(child.id() as i32, Ordering::Relaxed);
     let output = child.wait_with_output().unwrap();

@@ -1,12 +1,12 @@
 //! Killed at any point and run again, a drain finishes, and no family is missing at any moment.
 
 use std::collections::BTreeSet;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use pushring_harness::{Shift, poll_until, tools};
+use pushring_harness::{Shift, command, poll_until};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::world::{World, exposed, push};
@@ -43,7 +43,7 @@ fn anywhere(world: &World) -> BTreeSet<(String, Vec<u8>)> {
 fn drain_killed(world: &World, pid: &AtomicI32, left: &AtomicUsize, requests: usize) -> bool {
     left.store(requests, Ordering::SeqCst);
     pid.store(0, Ordering::SeqCst);
-    let mut command = Command::new(tools::pushring().unwrap());
+    let mut command = command::command().unwrap();
     let mut child =
         command.args(world.args(&[])).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     pid.store(child.id() as i32, Ordering::SeqCst);

@@ -1,10 +1,10 @@
 //! When it is not safe to drain, or not wanted: nothing is touched.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
+use pushring_harness::Consul;
 use pushring_harness::command::{self, CommandOutput};
-use pushring_harness::{Consul, tools};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -143,7 +143,8 @@ fn nothing_is_touched_before_the_members_have_settled() {
     let before = exposed(&world.source);
     let config = world.config();
     let address = world.source.address.to_string();
-    let mut child = Command::new(tools::pushring().unwrap())
+    let mut child = command::command()
+        .unwrap()
         .args(["drain", &address, "--config", config.to_str().unwrap(), "--settle", "1h"])
         .stdin(Stdio::null())
         .stderr(Stdio::piped())

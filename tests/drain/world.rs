@@ -110,7 +110,11 @@ impl World {
 
     /// Drains; the reason why its one group was kept.
     pub(crate) fn kept(&self) -> String {
-        let output = self.drain(&[]);
+        self.kept_with(&[])
+    }
+
+    pub(crate) fn kept_with(&self, args: &[&str]) -> String {
+        let output = self.drain(args);
         assert_eq!(output.code, 1, "{} {}", output.stdout, output.stderr);
         let report = output.json().unwrap();
         assert_eq!(report["kept"].as_array().unwrap().len(), 1, "{report}");

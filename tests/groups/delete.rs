@@ -2,12 +2,12 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pushring_harness::world::HOUR_OLD;
-use pushring_harness::{World, tools};
+use pushring_harness::{World, command};
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::json;
@@ -70,7 +70,7 @@ fn asked(world: &World, answer: &str) -> (Option<i32>, String, String) {
     unlockpt(&master).unwrap();
     let path = ptsname(&master, Vec::new()).unwrap();
     let terminal = rustix::fs::open(path, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
-    let mut command = Command::new(tools::pushring().unwrap());
+    let mut command = command::command().unwrap();
     command.args(["delete", "--job", "ci", "--config"]).arg(world.config_file()).stdin(terminal);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // Only the question is an occasion to answer.

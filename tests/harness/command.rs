@@ -1,5 +1,6 @@
 //! The `pushring` command, run as a user runs it.
 
+use std::env;
 use std::ffi::OsStr;
 use std::process::{Command, Stdio};
 
@@ -8,7 +9,10 @@ use serde_json::Value;
 
 use crate::tools;
 
-/// What one run left.
+/// Time limits of single steps that no busy machine exceeds; tests of a limit set its flag.
+const LIMITS: [&str; 3] = ["PUSHRING_MAX_DECISION_AGE", "PUSHRING_SLOW_API", "PUSHRING_MAX_DELETE_TIME"];
+
+/// The result of one run.
 #[derive(Debug)]
 pub struct CommandOutput {
     /// The exit code.
@@ -19,19 +23,34 @@ pub struct CommandOutput {
     pub stderr: String,
 }
 
-/// Runs `pushring` with these arguments, without a terminal and without the variables that change what it does.
+/// Returns the command without the caller's variables that change what it does, and with time limits that do not depend
+/// on the speed of the machine.
 ///
 /// # Errors
-/// When it was not built yet, or a signal ended it.
-pub fn pushring<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Result<CommandOutput> {
-    let mut command = Command::new(tools::pushring()?);
-    for (name, _) in std::env::vars_os() {
+/// If the command was not built.
+pub fn command() -> Result<Command> {
+    Ok(prepare(Command::new(tools::pushring()?)))
+}
+
+/// Prepares a command that runs `pushring`, as [`command`] does.
+#[must_use]
+pub fn prepare(mut command: Command) -> Command {
+    for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
         if text.starts_with("CONSUL_") || text.starts_with("PUSHRING_") {
             command.env_remove(&name);
         }
     }
-    let output = command.args(args).stdin(Stdio::null()).output()?;
+    command.envs(LIMITS.map(|name| (name, "60s")));
+    command
+}
+
+/// Runs `pushring` with these arguments and without a terminal.
+///
+/// # Errors
+/// If the command was not built, or a signal ended it.
+pub fn pushring<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Result<CommandOutput> {
+    let output = command()?.args(args).stdin(Stdio::null()).output()?;
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
     let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
     let code = output.status.code().with_context(|| format!("ended by a signal: {stderr}"))?;
@@ -39,10 +58,10 @@ pub fn pushring<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Result<Co
 }
 
 impl CommandOutput {
-    /// Standard output as JSON.
+    /// Parses standard output as JSON.
     ///
     /// # Errors
-    /// When it is something else; with standard error.
+    /// If it is not JSON; with standard error.
     pub fn json(&self) -> Result<Value> {
         ensure!(!self.stdout.is_empty(), "exit code {}, nothing printed: {}", self.code, self.stderr);
         serde_json::from_str(&self.stdout).with_context(|| format!("not JSON: {}", self.stdout))

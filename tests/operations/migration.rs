@@ -3,9 +3,8 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::process::Command;
 
-use pushring_harness::{Consul, Envoy, Layout, Mode, Ports, Pushgateway, Templates, poll_until, tools};
+use pushring_harness::{Consul, Envoy, Layout, Mode, Ports, Pushgateway, Templates, command, poll_until};
 use pushring_router::Router;
 use serde_json::json;
 
@@ -126,7 +125,8 @@ fn take_over(consul: &Consul, address: SocketAddr) {
         address.ip()
     );
     fs::write(&file, text).unwrap();
-    let output = Command::new(tools::pushring().unwrap())
+    let output = command::command()
+        .unwrap()
         .args(["register", "--from-dynamic-sharding"])
         .arg(&file)
         .output()

@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use pushring_harness::{
-    Consul, ConsulTemplate, Envoy, Layout, Mode, Ports, Pushgateway, Templates, poll_until, tools,
+    Consul, ConsulTemplate, Envoy, Layout, Mode, Ports, Pushgateway, Templates, command, poll_until,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -74,7 +74,8 @@ impl Stack {
     }
 
     fn pushring(&self, command: &str, args: &[&str], addresses: &[SocketAddr]) -> Output {
-        let output = Command::new(tools::pushring().unwrap())
+        let output = command::command()
+            .unwrap()
             .arg(command)
             .arg(format!("--consul={}", self.consul.address))
             .args(args)

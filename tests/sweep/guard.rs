@@ -5,14 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use pushring_harness::command::pushring;
+use pushring_harness::command::{self, pushring};
 use pushring_harness::{Envoy, Layout, Member, Mode, Ports, Process, Shift, World, live, process, tools};
 use rustix::process::Signal;
 
 use crate::report::{doubled, sweep};
-
-/// The oldest that a decision may be.
-const DECISION_MAX: Duration = Duration::from_secs(1);
 
 /// A world in which one copy may go.
 fn sweepable(gateways: usize) -> (World, String) {
@@ -29,7 +26,7 @@ fn nothing_is_touched_before_the_members_have_settled() {
     // As if it had been written two hours ago and moved here just now.
     let file = fs::File::options().append(true).open(&config).unwrap();
     file.set_modified(SystemTime::now() - Duration::from_secs(7200)).unwrap();
-    let mut command = process::command(&tools::pushring().unwrap());
+    let mut command = command::prepare(process::command(&tools::pushring().unwrap()));
     command.args(args);
     let mut waiting = Process::start("sweep", command, world.dir.path()).unwrap();
     waiting.wait_until("waiting", |sweep| sweep.log().contains("waiting 3600 s").then_some(())).unwrap();
@@ -117,10 +114,10 @@ fn members_that_change_while_gateways_are_read_again_end_it() {
     world.proxy(0, Shift::default(), move |request| {
         if request.path == "/api/v1/metrics" && reads.fetch_add(1, Ordering::Relaxed) == 1 {
             fs::write(&config, changed.to_string()).unwrap();
-            thread::sleep(DECISION_MAX + Duration::from_millis(100));
+            thread::sleep(Duration::from_millis(60));
         }
     });
-    let output = sweep(&world, &["--gateway-concurrency", "1"]);
+    let output = sweep(&world, &["--gateway-concurrency", "1", "--max-decision-age", "50ms"]);
     assert_eq!((output.code, world.counts()), (1, vec![1, 2, 1]), "{output:?}");
     assert!(output.stdout.contains("changed while it ran"), "{output:?}");
 }

@@ -120,7 +120,7 @@ fn a_gateway_that_was_started_anew_meanwhile_keeps_what_it_owns_elsewhere() {
 #[test]
 fn a_deletion_is_sent_within_a_second_of_the_reading_or_not_at_all() {
     let (mut world, path) = doubled(2);
-    for (pause, expected) in [(Duration::from_millis(1100), 1), (Duration::ZERO, 0)] {
+    for (limit, pause, expected) in [("50ms", Duration::from_millis(60), 1), ("60s", Duration::ZERO, 0)] {
         let seen: Arc<Mutex<Vec<(String, Instant)>>> = Arc::default();
         let log = Arc::clone(&seen);
         world.put(1, &path, "a 1\n");
@@ -132,7 +132,7 @@ fn a_deletion_is_sent_within_a_second_of_the_reading_or_not_at_all() {
                 thread::sleep(pause);
             }
         });
-        let output = sweep(&world, &["--gateway-timeout", "30s"]);
+        let output = sweep(&world, &["--max-decision-age", limit]);
         assert_eq!((output.code, world.counts()[1]), (expected, expected as usize), "{output:?}");
         if expected == 1 {
             assert!(misplaced(&output)["g1"].1.contains("longer than a second"), "{output:?}");
@@ -148,22 +148,18 @@ fn a_deletion_that_is_not_answered_is_given_up() {
     let ended = Mutex::new(ended);
     world.proxy(1, HOUR_OLD, move |request| {
         if request.method == "DELETE" {
-            let _ = ended.lock().unwrap().recv_timeout(Duration::from_secs(10));
+            let _ = ended.lock().unwrap().recv_timeout(Duration::from_secs(600));
         }
     });
-    let output = sweep(&world, &["--gateway-timeout", "1h"]);
+    let output = sweep(&world, &["--gateway-timeout", "1h", "--max-delete-time", "1s"]);
     let (result, reason) = &misplaced(&output)["g1"];
     assert_eq!((output.code, result.as_str()), (1, "failed"));
     assert!(reason.contains("no answer in time"), "{reason}");
     drop(waiting);
 }
 
-/// What a gateway is slow in is read again by its exposition.
-fn slow_api(request: &Request) {
-    if request.path == "/api/v1/metrics" {
-        thread::sleep(Duration::from_millis(400));
-    }
-}
+/// Every API is slow by this limit.
+const SLOW_API: [&str; 2] = ["--slow-api", "0s"];
 
 #[test]
 fn gateways_with_a_slow_api_are_read_again_by_their_exposition() {
@@ -174,26 +170,23 @@ fn gateways_with_a_slow_api_are_read_again_by_their_exposition() {
         world.put(1, path, "a 1\n");
         world.put(0, path, "a 2\n");
     }
-    world.proxy(0, Shift::default(), slow_api);
-    world.proxy(1, HOUR_OLD, slow_api);
-    assert_eq!((sweep(&world, &[]).code, world.counts()), (0, vec![moved.len(), 0]));
+    world.age(1);
+    assert_eq!((sweep(&world, &SLOW_API).code, world.counts()), (0, vec![moved.len(), 0]));
 }
 
 #[test]
 fn a_change_is_seen_in_the_exposition_too() {
     for gateway in [0, 1] {
         let (mut world, path) = doubled(2);
-        world.proxy(0, Shift::default(), slow_api);
-        world.proxy(1, HOUR_OLD, slow_api);
+        world.age(1);
         let client = Mutex::new(world.client(gateway));
         let shift = if gateway == 1 { HOUR_OLD } else { Shift::default() };
         world.proxy(gateway, shift, move |request| {
-            slow_api(request);
             if request.path == "/metrics" {
                 client.lock().unwrap().post(&path, "a 3\n").unwrap();
             }
         });
-        let output = sweep(&world, &[]);
+        let output = sweep(&world, &SLOW_API);
         assert_eq!((output.code, world.counts()), (1, vec![1, 1]));
         assert!(misplaced(&output)["g1"].1.contains("meanwhile: left to the next run"), "{output:?}");
     }

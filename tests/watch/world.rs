@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use pushring_harness::http::Client;
 use pushring_harness::server::Request;
-use pushring_harness::{Consul, DelayingProxy, Process, Pushgateway, Shift, process, tools};
+use pushring_harness::{Consul, DelayingProxy, Process, Pushgateway, Shift, command, process, tools};
 use pushring_router::Router;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -118,16 +118,11 @@ impl World {
 
     /// The same with another interval.
     pub(crate) fn watch_every(&self, interval: &str, name: &str, args: &[&str]) -> Sweeper {
-        let mut command = process::command(&tools::pushring().unwrap());
+        let mut command = command::prepare(process::command(&tools::pushring().unwrap()));
         command
             .args(["sweep", "--watch", interval, "--listen", "127.0.0.1:0", "--config"])
             .arg(self.config());
         command.args(args);
-        for (variable, _) in std::env::vars_os() {
-            if variable.to_string_lossy().starts_with("CONSUL_") {
-                command.env_remove(&variable);
-            }
-        }
         Sweeper { process: Process::start(name, command, self.dir.path()).unwrap() }
     }
 

@@ -2,11 +2,11 @@
 //!
 //! A Pushgateway has no conditional delete: between surveyed a group and deleting it a push can come. What can be done is
 //! to keep that time short. So right before a batch is acted upon, it is asked whether acting is still safe and then all gateways that
-//! it rests on are read again, and a deletion is sent within [`MAX_DECISION_AGE`] of that answer. What changed since the
+//! it rests on are read again, and a deletion is sent within [`Limits::max_decision_age`](crate::gateway::limits::Limits) of that answer. What changed since the
 //! survey is left to the next run.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::ensure;
 use serde::de::IgnoredAny;
@@ -19,15 +19,8 @@ use crate::gateway::client::Gateway;
 use crate::gateway::pool::Gateways;
 use crate::gateway::push_times::{GatewayPushTimes, PushTimes};
 
-/// The oldest that a decision may be when the deletion is sent.
-pub(crate) const MAX_DECISION_AGE: Duration = Duration::from_secs(1);
-
-/// A gateway whose API takes longer than this is read again by its exposition, which is several times faster but tells
-/// only whether a group changed.
-const SLOW_API: Duration = Duration::from_millis(300);
-
 /// Gateways that removals are sorted by. A batch of two blocks, where every group may have moved from any of them to any
-/// other, is read in a fraction of [`MAX_DECISION_AGE`], and enough of it can be deleted in the rest.
+/// other, is read in a fraction of the maximum decision age, and enough of it can be deleted in the rest.
 const BLOCK: usize = 12;
 
 /// What a gateway tells when it is read again, or why it does not.
@@ -117,7 +110,7 @@ fn reread_gateway(gateway: &Gateway, before: &Groups, wanted: &HashSet<&Labels>)
     ensure!(status.start_time == before.status.start_time, "it was started anew meanwhile");
     // All comparisons and ages of the survey rest on it.
     ensure!(status.clock.goes_as(&before.status.clock), "its clock or this machine's was set meanwhile");
-    if before.took > SLOW_API {
+    if before.took > gateway.limits.slow_api {
         return Ok(Reread::PushTimes(read_push_times(gateway)?));
     }
     let groups = gateway.groups()?.into_iter();
@@ -135,10 +128,11 @@ fn decide(
     if let Err(reason) = recheck(survey, removal, read) {
         return Some(DeletionResult::kept(reason));
     }
-    if safe.elapsed() >= MAX_DECISION_AGE {
+    let gateway = &survey.gateways[removal.on].gateway;
+    if safe.elapsed() >= gateway.limits.max_decision_age {
         return None;
     }
-    Some(match survey.gateways[removal.on].gateway.delete(&removal.path) {
+    Some(match gateway.delete(&removal.path) {
         Ok(()) => DeletionResult::Deleted { why: removal.why },
         Err(error) => DeletionResult::Failed { reason: format!("{error:#}") },
     })

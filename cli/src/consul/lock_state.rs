@@ -14,7 +14,8 @@ use crate::error::NotSafe;
 /// How long a session lives without a renewal, at least; Consul takes twice this time.
 pub(crate) const TTL: Duration = Duration::from_secs(15);
 /// How long nobody gets the key after its holder's session ended otherwise than by a release. Longer than what may follow
-/// a check: a decision ([`crate::cleanup::delete_batch::MAX_DECISION_AGE`]) and a gateway's answer ([`crate::gateway::client::MAX_DELETE_TIME`]).
+/// a check: a decision and a gateway's answer
+/// ([`crate::gateway::limits`]).
 pub(crate) const LOCK_DELAY: Duration = Duration::from_secs(15);
 /// How long before the end of [`TTL`] the holder stops.
 pub(crate) const MARGIN: Duration = Duration::from_secs(5);

@@ -13,13 +13,11 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use crate::gateway::clock::Clock;
 
 use super::api::StoredGroup;
+use super::limits::Limits;
 
 /// All types of metrics, without loss; names beyond ASCII as they are.
 const PROTOBUF: &str = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;\
                         encoding=delimited;escaping=allow-utf-8";
-
-/// The longest that a deletion may take, connecting included: the reading on which it rests gets no younger.
-pub(crate) const MAX_DELETE_TIME: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub(crate) struct Gateway {
     pub(super) name: String,
@@ -30,6 +28,7 @@ pub(crate) struct Gateway {
     pub(super) path_prefix: String,
     pub(super) client: Client,
     pub(super) timeout: Duration,
+    pub(crate) limits: Limits,
     pub(super) auth: Auth,
 }
 
@@ -145,14 +144,16 @@ impl Gateway {
     }
 
     /// Deletes the group of a push path (with the prefix, as `labels_to_path` writes it). The gateway queues it
-    /// behind pushes that came before, and answers at once. Given up after [`MAX_DELETE_TIME`]: what has to wait for a
-    /// connection longer than that is not sent any more.
+    /// behind pushes that came before, and answers at once. Gives up after
+    /// [`Limits::max_delete_time`].
     ///
     /// # Errors
     /// It cannot be reached or refuses.
     pub(crate) fn delete(&self, path: &str) -> anyhow::Result<()> {
-        self.answer(self.client.delete(self.push_url(path)).timeout(self.timeout.min(MAX_DELETE_TIME)))
-            .map(drop)
+        self.answer(
+            self.client.delete(self.push_url(path)).timeout(self.timeout.min(self.limits.max_delete_time)),
+        )
+        .map(drop)
     }
 
     /// Adds families, in the delimited protobuf form, to the group of a push path.

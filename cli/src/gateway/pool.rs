@@ -12,6 +12,7 @@ use reqwest::blocking::Client;
 use reqwest::redirect::Policy;
 
 use super::client::{Auth, Gateway};
+use super::limits::Limits;
 use crate::error::BadInput;
 use crate::http::Tls;
 
@@ -49,6 +50,8 @@ pub(crate) struct GatewayArgs {
     /// Requests at the same time, over all gateways
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) gateway_concurrency: u16,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
 }
 
 /// What all gateways have in common: the HTTP client, scheme, credentials, path prefix.
@@ -60,6 +63,7 @@ pub(crate) struct Gateways {
     path_prefix: String,
     auth: Auth,
     threads: Arc<ThreadPool>,
+    limits: Limits,
 }
 
 impl Gateways {
@@ -96,6 +100,7 @@ impl Gateways {
             path_prefix: config.path_prefix.clone(),
             auth,
             threads: Arc::new(ThreadPoolBuilder::new().num_threads(args.gateway_concurrency.into()).build()?),
+            limits: args.limits,
         })
     }
 
@@ -109,6 +114,7 @@ impl Gateways {
             client: self.client.clone(),
             timeout: self.timeout,
             auth: self.auth.clone(),
+            limits: self.limits,
         }
     }
 
@@ -134,6 +140,7 @@ mod tests {
             gateway_key: None,
             gateway_timeout: timeout,
             gateway_concurrency: 2,
+            limits: Limits { max_decision_age: timeout, slow_api: timeout, max_delete_time: timeout },
         };
         Gateways::new(&args, &Config::parse(br#"{"members":["a:1"]}"#).unwrap())
     }

@@ -6,14 +6,13 @@
 
 use std::cell::Cell;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 
 use super::gateway_state::{GatewayState, Groups, ListedGroup};
 use super::next_step::{Step, next_step};
 use super::report::DrainResult;
-use crate::cleanup::delete_batch::MAX_DECISION_AGE;
 use crate::cleanup::safety_check::SafetyCheck;
 use crate::fleet::survey::read_push_times;
 use crate::gateway::client::{Gateway, Pushed};
@@ -56,13 +55,14 @@ pub(super) struct Task<'s> {
 struct Fresh {
     /// Before the first byte was asked for.
     began: Instant,
+    max_age: Duration,
     owner: GatewayState,
     push_times: GatewayPushTimes,
 }
 
 impl Fresh {
     fn is_old(&self) -> bool {
-        self.began.elapsed() > MAX_DECISION_AGE
+        self.began.elapsed() > self.max_age
     }
 }
 
@@ -123,7 +123,7 @@ pub(super) fn carry<'s>(
                 "reading both gateways takes {} ms, and a decision may be {} ms old; or its owner is pushed to all the \
                  time. Run again when they are less busy",
                 took.as_millis(),
-                MAX_DECISION_AGE.as_millis()
+                owner.limits.max_decision_age.as_millis()
             );
             over.extend(tasks.drain(..).map(|task| (task, DrainResult::Kept(reason.clone()))));
         }
@@ -145,7 +145,7 @@ fn read(run: &Run<'_>, owner: &Gateway, start_time: &str, told: Option<Groups>) 
     let Ok(push_times) = push_times else { bail!("reading the gateway that is drained failed") };
     let owner = owner_state?;
     ensure!(owner.start_time == start_time, "the owner was restarted; run again");
-    Ok(Fresh { began, owner, push_times: push_times? })
+    Ok(Fresh { began, max_age: run.gateway.limits.max_decision_age, owner, push_times: push_times? })
 }
 
 fn reread_source(gateway: &Gateway, source: &GatewayState) -> anyhow::Result<GatewayPushTimes> {
