@@ -1,111 +1,121 @@
-//! The proxy-wasm filter: Envoy's side of pushring. The only crate that makes host calls.
+//! The proxy-wasm filter. `pushring-router` makes the decision; this crate applies it in Envoy.
 //!
-//! What to do is decided in `pushring-router`; here Envoy is told. Header values are bytes: any of them may be no UTF-8.
+//! Two rules keep a worker alive and a push on its way to the owner:
+//!
+//! * Header values are bytes. The String getters of the SDK panic on bytes that are not UTF-8, so only the byte
+//!   getters are used.
+//! * The SDK panics when a host call fails, for example because the call is missing from
+//!   `allowed_capabilities`. The panic ends the VM, Envoy answers that request with 503 and starts a new VM
+//!   (`FAIL_RELOAD`). A request is never forwarded with a destination that the filter did not write.
 
-// A host's calls exist in a VM alone. For other targets, where the workspace is built and tested, the crate is empty.
-#![cfg(target_arch = "wasm32")]
+#![deny(clippy::indexing_slicing)] // a panic ends the VM of an Envoy worker
+#![allow(missing_docs)] // the SDK's macro makes the entry point; nothing else is public
 
-#[allow(unsafe_code)] // see Cargo.toml
-mod abi;
-mod contexts;
 mod metrics;
 
-use abi::{Action, Level};
-use pushring_router::{Decision, Reply, Request, Router};
+use std::rc::Rc;
 
-/// What the requests of one configuration share.
-struct Shared {
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::{Action, ContextType, LogLevel};
+use pushring_router::{Decision, Request, Router};
+
+proxy_wasm::main! {{
+    proxy_wasm::set_log_level(LogLevel::Info);
+    proxy_wasm::set_root_context(|_| Box::new(Plugin { settings: None }));
+}}
+
+/// One configuration of the filter. Envoy creates a new plugin for every new configuration.
+struct Plugin {
+    /// `None` until a configuration was accepted.
+    settings: Option<Rc<Settings>>,
+}
+
+/// The parts of a configuration that its requests share. A request that began under a configuration keeps it.
+struct Settings {
     router: Router,
     /// `<header>-mirror`
     mirror_header: String,
 }
 
-/// Takes in the configuration that the host holds out; `None` makes Envoy keep the one it has.
-fn configure() -> Option<Shared> {
-    let json = abi::configuration().ok().flatten().unwrap_or_default();
-    match Router::parse(&json) {
-        Ok(router) => {
-            let (members, points) = (router.config().members.len(), router.points());
-            metrics::accepted(members, points);
-            let version = env!("CARGO_PKG_VERSION");
-            let digest = router.digest();
-            abi::log(
-                Level::Info,
-                &format!("pushring {version}: {members} members, {points} points, digest {digest}"),
-            );
-            if let Some(previous) = contexts::latest() {
-                router.follow(&previous.router);
+impl Context for Plugin {}
+
+impl RootContext for Plugin {
+    /// Accepts or rejects a configuration. Envoy keeps the configuration in force if the new one is rejected.
+    fn on_configure(&mut self, _size: usize) -> bool {
+        let json = self.get_plugin_configuration().unwrap_or_default();
+        match Router::parse(&json) {
+            Ok(router) => {
+                let (members, points) = (router.config().members.len(), router.points());
+                metrics::accepted(members, points);
+                let (version, digest) = (env!("CARGO_PKG_VERSION"), router.digest());
+                log::info!("pushring {version}: {members} members, {points} points, digest {digest}");
+                let mirror_header = format!("{}-mirror", router.config().header);
+                self.settings = Some(Rc::new(Settings { router, mirror_header }));
+                true
             }
-            let mirror_header = format!("{}-mirror", router.config().header);
-            Some(Shared { router, mirror_header })
-        }
-        Err(reason) => {
-            metrics::rejected();
-            error(&format!("pushring configuration rejected, the one in force stays: {reason}"));
-            None
-        }
-    }
-}
-
-/// Decides on the request whose headers the host holds out.
-fn decide(shared: &Shared) -> Action {
-    let method = header(":method").unwrap_or_default();
-    let path = header(":path").unwrap_or_default();
-    // Asked for only where it matters: each header costs a call into Envoy.
-    let accept = if matches!(&*method, b"GET" | b"HEAD") { header("accept") } else { None };
-    match shared.router.decide(Request { method: &method, path: &path, accept: accept.as_deref() }) {
-        Decision::Route(route) => {
-            let action = send_on(shared, Some(route.destination.as_bytes()), route.mirror);
-            if route.malformed {
-                metrics::unparsable();
+            Err(reason) => {
+                metrics::rejected();
+                log::error!("pushring: configuration rejected, the current one stays in force: {reason}");
+                false
             }
-            action
         }
-        Decision::Bypass => send_on(shared, None, None),
-        Decision::Reply(reply) => answer(&reply),
+    }
+
+    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Stream { settings: self.settings.clone() }))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
     }
 }
 
-/// Sets the destination. Both headers are written or removed for every request, so that a client's own never count;
-/// a request for which that fails would go where its client says, and so is not sent on.
-fn send_on(shared: &Shared, destination: Option<&[u8]>, mirror: Option<&[u8]>) -> Action {
-    let set = set_header(&shared.router.config().header, destination);
-    if set && set_header(&shared.mirror_header, mirror) {
-        return Action::Continue;
+/// One request.
+struct Stream {
+    settings: Option<Rc<Settings>>,
+}
+
+impl Context for Stream {}
+
+impl HttpContext for Stream {
+    fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+        // Envoy sends no request to a plugin whose configuration was rejected; without one there is no owner.
+        let Some(settings) = &self.settings else {
+            return self.reply(503, &[], b"pushring: no configuration in force; see the Envoy log\n");
+        };
+        let method = self.get_http_request_header_bytes(":method").unwrap_or_default();
+        let path = self.get_http_request_header_bytes(":path").unwrap_or_default();
+        // Each header costs a call into Envoy, so `accept` is read only where it matters.
+        let reads = matches!(&*method, b"GET" | b"HEAD");
+        let accept = if reads { self.get_http_request_header_bytes("accept") } else { None };
+        match settings.router.decide(Request { method: &method, path: &path, accept: accept.as_deref() }) {
+            Decision::Route(route) => {
+                if route.malformed {
+                    metrics::unparsable();
+                }
+                self.forward(settings, Some(route.destination.as_bytes()), route.mirror)
+            }
+            Decision::Bypass => self.forward(settings, None, None),
+            Decision::Reply(reply) => {
+                metrics::replied(reply.kind);
+                self.reply(reply.status, &reply.headers, &reply.body)
+            }
+        }
     }
-    respond(500, &[], b"pushring: Envoy refused to set the destination, its log says why\n")
 }
 
-fn answer(reply: &Reply) -> Action {
-    metrics::replied(reply.kind);
-    respond(reply.status, &reply.headers, &reply.body)
-}
-
-/// Answers the request here. If Envoy refuses, it waits for a time limit: sent on it must not be.
-fn respond(status: u16, headers: &[(&'static str, String)], body: &[u8]) -> Action {
-    if let Err(refused) = abi::respond(status, headers, body) {
-        error(&format!("pushring: Envoy refused a local reply of status {status}: {refused}"));
+impl Stream {
+    /// Writes or removes both destination headers, so that a client's own values never count.
+    fn forward(&self, settings: &Settings, destination: Option<&[u8]>, mirror: Option<&[u8]>) -> Action {
+        self.set_http_request_header_bytes(&settings.router.config().header, destination);
+        self.set_http_request_header_bytes(&settings.mirror_header, mirror);
+        Action::Continue
     }
-    Action::Pause
-}
 
-/// First value of a request header.
-fn header(name: &str) -> Option<Vec<u8>> {
-    abi::header(name).unwrap_or_else(|refused| {
-        error(&format!("pushring: Envoy refused to give header {name}: {refused}"));
-        None
-    })
-}
-
-/// Replaces all copies of a request header, or removes them. Answers whether that was done.
-fn set_header(name: &str, value: Option<&[u8]>) -> bool {
-    let done = value.map_or_else(|| abi::remove_header(name), |value| abi::replace_header(name, value));
-    if let Err(refused) = done {
-        error(&format!("pushring: Envoy refused to set header {name}: {refused}"));
+    /// Answers the request. It stays paused, because it must not be forwarded as well.
+    fn reply(&self, status: u16, headers: &[(&str, String)], body: &[u8]) -> Action {
+        let headers = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        self.send_http_response(status.into(), headers, Some(body));
+        Action::Pause
     }
-    done.is_ok()
-}
-
-fn error(text: &str) {
-    abi::log(Level::Error, text);
 }

@@ -1,14 +1,15 @@
 //! The filter's metrics, in Envoy's stats as `wasmcustom.<name>`.
 //!
-//! Defined once per VM: Envoy gives a new id to each definition, even of a known name. Envoy configures
-//! every worker, the main thread and a trial VM, so one new configuration counts workers + 2 times.
-//! Nothing here is touched by a push that is routed plainly, and a metric that fails never fails a request.
+//! Each is defined once per VM, because Envoy returns a new id for every definition, even of a known name. Envoy
+//! configures every worker, the main thread and a validation VM, so one new configuration counts workers + 2 times.
+//! A push that is routed without a problem touches no metric. A metric that fails never fails a request: the first
+//! configuration already uses every call, so a missing capability rejects the configuration.
 
 use std::cell::OnceCell;
 
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::MetricType;
 use pushring_router::ReplyKind;
-
-use crate::abi::{self, MetricKind};
 
 const MEMBERS: &str = "pushring_members";
 const POINTS: &str = "pushring_points";
@@ -18,7 +19,7 @@ const POISON_REFUSED: &str = "pushring_poison_refused";
 const UNPARSABLE_PATHS: &str = "pushring_unparsable_paths";
 const REPLIES: &str = "pushring_replies_";
 
-/// Ids given by Envoy; `None` where it refused.
+/// Ids that Envoy returned; `None` for a metric that it rejected.
 struct Ids {
     members: Option<u32>,
     points: Option<u32>,
@@ -31,11 +32,11 @@ struct Ids {
 
 impl Ids {
     fn define() -> Self {
-        let define = |kind, name: &str| abi::define_metric(kind, name).ok();
-        let counter = |name: &str| define(MetricKind::Counter, name);
+        let define = |kind, name: &str| hostcalls::define_metric(kind, name).ok();
+        let counter = |name: &str| define(MetricType::Counter, name);
         Self {
-            members: define(MetricKind::Gauge, MEMBERS),
-            points: define(MetricKind::Gauge, POINTS),
+            members: define(MetricType::Gauge, MEMBERS),
+            points: define(MetricType::Gauge, POINTS),
             config_accepted: counter(CONFIG_ACCEPTED),
             config_rejected: counter(CONFIG_REJECTED),
             poison_refused: counter(POISON_REFUSED),
@@ -49,28 +50,30 @@ thread_local! {
     static IDS: OnceCell<Ids> = const { OnceCell::new() };
 }
 
-/// A configuration was taken in: the gauges now show it.
+/// Counts an accepted configuration and shows it in the gauges.
 pub(crate) fn accepted(members: usize, points: usize) {
-    with(|ids| {
+    IDS.with(|ids| {
+        let ids = ids.get_or_init(Ids::define);
         increment(ids.config_accepted);
         record(ids.members, members);
         record(ids.points, points);
     });
 }
 
-/// A configuration was refused: the gauges go on showing the one in force.
+/// Counts a rejected configuration. The gauges still show the configuration in force.
 pub(crate) fn rejected() {
-    with(|ids| increment(ids.config_rejected));
+    IDS.with(|ids| increment(ids.get_or_init(Ids::define).config_rejected));
 }
 
-/// A push path that its Pushgateway will refuse.
+/// Counts a push path that its Pushgateway will reject.
 pub(crate) fn unparsable() {
-    with(|ids| increment(ids.unparsable_paths));
+    IDS.with(|ids| increment(ids.get_or_init(Ids::define).unparsable_paths));
 }
 
-/// A request was answered here.
+/// Counts a request that the filter answered.
 pub(crate) fn replied(kind: ReplyKind) {
-    with(|ids| {
+    IDS.with(|ids| {
+        let ids = ids.get_or_init(Ids::define);
         if kind == ReplyKind::Poison {
             increment(ids.poison_refused);
         }
@@ -78,15 +81,11 @@ pub(crate) fn replied(kind: ReplyKind) {
     });
 }
 
-fn with(act: impl FnOnce(&Ids)) {
-    IDS.with(|ids| act(ids.get_or_init(Ids::define)));
-}
-
-// The results are dropped on purpose: the only failure is an id that Envoy does not know.
+// The only error that the SDK returns here is an id that Envoy does not know; no request depends on a metric.
 fn increment(id: Option<u32>) {
-    let _ = id.map(|id| abi::increment_metric(id, 1));
+    let _ = id.map(|id| hostcalls::increment_metric(id, 1));
 }
 
 fn record(id: Option<u32>, value: usize) {
-    let _ = id.map(|id| abi::record_metric(id, value as u64));
+    let _ = id.map(|id| hostcalls::record_metric(id, value as u64));
 }

@@ -1,128 +1,155 @@
-//! From a set of members to a ring: the limits, and the order of names.
+//! Builds a ring from a set of members, within limits.
 
 use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
 use crate::points::{self, Points};
 use crate::{Member, Placement, Ring};
 
-/// Most members of one ring.
-pub const MEMBERS_MAX: usize = 1024;
-/// Largest weight of a member.
-pub const WEIGHT_MAX: u32 = 100;
-/// Most points per unit of weight of [`Placement::Ring`].
-pub const POINTS_PER_WEIGHT_MAX: u32 = 4096;
-/// Most points of one ring: 11 to 12 bytes each, so 50 MB in every Envoy worker, and as much again after a reload.
-pub const POINTS_MAX: usize = 4_194_304;
-/// Points of each member in [`Placement::DynamicSharding`].
+/// Maximum number of members of a ring.
+pub const MAX_MEMBERS: usize = 1024;
+/// Maximum weight of a member.
+pub const MAX_WEIGHT: u32 = 100;
+/// Maximum number of points per unit of weight in [`Placement::Ring`].
+pub const MAX_POINTS_PER_WEIGHT: u32 = 4096;
+/// Maximum number of points of a ring. A point takes 11 to 12 bytes, so the largest ring takes 50 MB in every Envoy
+/// worker, and twice as much while a reload replaces it.
+pub const MAX_POINTS: usize = 4_194_304;
+/// Number of points per member in [`Placement::DynamicSharding`].
 pub const DYNAMIC_SHARDING_POINTS: u32 = 500;
 
-const _: () = assert!(MEMBERS_MAX <= 1 << 16, "a member index is kept in 16 bits");
-const _: () = assert!(MEMBERS_MAX * DYNAMIC_SHARDING_POINTS as usize <= POINTS_MAX);
+const _: () = assert!(MAX_MEMBERS <= 1 << 16, "a member index must fit 16 bits");
+const _: () = assert!(MAX_MEMBERS * DYNAMIC_SHARDING_POINTS as usize <= MAX_POINTS);
 
-/// Why a ring could not be built. Indices are those of the slice given.
+/// The reason why a ring cannot be built. Indices refer to the given slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BuildError {
-    /// More than [`MEMBERS_MAX`] members.
+    /// More than [`MAX_MEMBERS`] members.
     Members {
-        /// How many were given.
+        /// The number of members.
         found: usize,
     },
-    /// A weight outside 1..=[`WEIGHT_MAX`], or not 1 where the placement knows no weights.
+    /// A weight outside 1 to [`MAX_WEIGHT`], or not 1 in a placement without weights.
     Weight {
-        /// Whose weight.
+        /// The member with this weight.
         index: usize,
-        /// The weight given.
+        /// The weight.
         found: u32,
-        /// The largest weight allowed.
+        /// The maximum in this placement.
         max: u32,
     },
-    /// Points per weight outside 1..=[`POINTS_PER_WEIGHT_MAX`].
+    /// A number of points per unit of weight outside 1 to [`MAX_POINTS_PER_WEIGHT`].
     PointsPerWeight {
-        /// What was given.
+        /// The number of points per unit of weight.
         found: u32,
     },
-    /// More than [`POINTS_MAX`] points over all members.
+    /// More than [`MAX_POINTS`] points over all members.
     Points {
-        /// How many it would have been.
+        /// The number of points.
         found: u64,
     },
-    /// Two members of one name.
+    /// Two members with the same name.
     DuplicateName {
-        /// The later of the two.
+        /// The later member.
         index: usize,
-        /// The earlier of the two.
+        /// The earlier member.
         first: usize,
     },
 }
 
-impl fmt::Display for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl BuildError {
+    /// Returns the field of the configuration, the value that was found, and the values that are allowed.
+    #[must_use]
+    pub fn parts(&self) -> [String; 3] {
         match *self {
             Self::Members { found } => {
-                write!(f, "members: found {found} members, allowed at most {MEMBERS_MAX}")
+                ["members".into(), format!("{found} members"), format!("at most {MAX_MEMBERS}")]
             }
-            Self::Weight { index, found, max: 1 } => write!(
-                f,
-                "members[{index}].weight: found {found}, allowed only 1: placement dynamic-sharding knows no weights"
-            ),
             Self::Weight { index, found, max } => {
-                write!(f, "members[{index}].weight: found {found}, allowed 1 to {max}")
+                let expected = if max == 1 {
+                    "only 1: placement dynamic-sharding has no weights".into()
+                } else {
+                    format!("1 to {max}")
+                };
+                [format!("members[{index}].weight"), found.to_string(), expected]
             }
             Self::PointsPerWeight { found } => {
-                write!(f, "placement.points: found {found}, allowed 1 to {POINTS_PER_WEIGHT_MAX}")
+                ["placement.points".into(), found.to_string(), format!("1 to {MAX_POINTS_PER_WEIGHT}")]
             }
-            Self::Points { found } => write!(
-                f,
-                "placement.points: found {found} points over all members (points x weight), \
-                 allowed at most {POINTS_MAX}; lower placement.points or the weights"
-            ),
-            Self::DuplicateName { index, first } => write!(
-                f,
-                "members[{index}].name: found the name of members[{first}] again; names must be unique"
-            ),
+            Self::Points { found } => [
+                "placement.points".into(),
+                format!("{found} points over all members (points x weight)"),
+                format!("at most {MAX_POINTS}; lower placement.points or the weights"),
+            ],
+            Self::DuplicateName { index, first } => [
+                format!("members[{index}].name"),
+                format!("the name of members[{first}] again"),
+                "each name once".into(),
+            ],
         }
+    }
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [field, found, expected] = self.parts();
+        write!(f, "{field}: found {found}, allowed {expected}")
     }
 }
 
 impl core::error::Error for BuildError {}
 
 impl Ring {
-    /// Builds the ring of a set of members. The order of `members` decides nothing but the indices that
-    /// lookups answer. No members give an empty ring that owns nothing.
+    /// Builds the ring of a set of members.
+    ///
+    /// The order of `members` influences only the indices that lookups return. Without members the ring is empty and its
+    /// lookups return `None`.
     ///
     /// # Errors
-    /// [`BuildError`], when a limit is broken or a name repeats.
+    /// [`BuildError`] if a limit is exceeded or a name occurs twice.
+    ///
+    /// # Examples
+    /// ```
+    /// use pushring_ring::{Member, Placement, Ring};
+    ///
+    /// let members = ["10.0.0.1:9091", "10.0.0.2:9091"].map(|name| Member { name, weight: 1 });
+    /// let ring = Ring::build(Placement::Ring { points: 4 }, &members)?;
+    /// assert_eq!(ring.points(), 8);
+    /// assert_eq!(ring.owner(b"job\xffbackup"), Some(1));
+    /// # Ok::<(), pushring_ring::BuildError>(())
+    /// ```
     pub fn build(placement: Placement, members: &[Member<'_>]) -> Result<Self, BuildError> {
-        limits(placement, members)?;
+        check_limits(placement, members)?;
         let by_name = sorted_by_name(members)?;
         let points = Points::new(placement, members, &by_name);
         Ok(Self { placement, members: members.len(), points })
     }
 
-    /// Whether [`Ring::build`] would succeed, without making a point. Answers how many points there are; of
-    /// [`Placement::DynamicSharding`] a few may turn out to be at one position, of which the ring keeps one.
+    /// Returns the number of points that [`Ring::build`] would create, without building the ring. A ring of
+    /// [`Placement::DynamicSharding`] may have slightly fewer, because it keeps one point per position.
     ///
     /// # Errors
-    /// As [`Ring::build`].
+    /// The same as [`Ring::build`].
     pub fn check(placement: Placement, members: &[Member<'_>]) -> Result<usize, BuildError> {
-        limits(placement, members)?;
+        check_limits(placement, members)?;
         sorted_by_name(members)?;
-        Ok(points::number(placement, members))
+        Ok(points::point_count(placement, members))
     }
 }
 
-/// Checks every limit before any point is made, so that a bad configuration costs no memory.
-pub(crate) fn limits(placement: Placement, members: &[Member<'_>]) -> Result<(), BuildError> {
-    if members.len() > MEMBERS_MAX {
+/// Checks every limit before any point is created, so that a bad configuration costs no memory.
+fn check_limits(placement: Placement, members: &[Member<'_>]) -> Result<(), BuildError> {
+    if members.len() > MAX_MEMBERS {
         return Err(BuildError::Members { found: members.len() });
     }
     let (per_weight, weight_max) = match placement {
-        Placement::Ring { points } => (points, WEIGHT_MAX),
+        Placement::Ring { points } => (points, MAX_WEIGHT),
         Placement::DynamicSharding => (DYNAMIC_SHARDING_POINTS, 1),
     };
-    if !(1..=POINTS_PER_WEIGHT_MAX).contains(&per_weight) {
+    if !(1..=MAX_POINTS_PER_WEIGHT).contains(&per_weight) {
         return Err(BuildError::PointsPerWeight { found: per_weight });
     }
     for (index, member) in members.iter().enumerate() {
@@ -131,14 +158,14 @@ pub(crate) fn limits(placement: Placement, members: &[Member<'_>]) -> Result<(),
         }
     }
     let found: u64 = members.iter().map(|m| u64::from(m.weight) * u64::from(per_weight)).sum();
-    if found > POINTS_MAX as u64 {
+    if found > MAX_POINTS as u64 {
         return Err(BuildError::Points { found });
     }
     Ok(())
 }
 
-/// Member indices in the byte order of their names: `by_name[rank]` is an index.
-pub(crate) fn sorted_by_name(members: &[Member<'_>]) -> Result<Box<[u16]>, BuildError> {
+/// Returns the member indices in the byte order of the names.
+fn sorted_by_name(members: &[Member<'_>]) -> Result<Box<[u16]>, BuildError> {
     let mut named: Vec<(&str, u16)> = (0u16..).zip(members).map(|(index, m)| (m.name, index)).collect();
     named.sort_unstable();
     for pair in named.windows(2) {

@@ -1,10 +1,10 @@
-//! The hash functions of both placements. Each is part of the wire format.
+//! The hash functions of both placements. Each is part of the wire format and must never change.
 
 use core::hash::Hasher;
 use fnv::FnvHasher;
 
-/// MurmurHash3's 64-bit finalizer: spreads every input bit over all output bits, which FNV-1a alone does
-/// not do for keys that differ in their last bytes.
+/// MurmurHash3's 64-bit finalizer. It spreads every input bit over all output bits; FNV-1a alone does not do so for keys
+/// that differ in their last bytes.
 #[must_use]
 pub const fn fmix64(mut h: u64) -> u64 {
     h ^= h >> 33;
@@ -14,9 +14,9 @@ pub const fn fmix64(mut h: u64) -> u64 {
     h ^ (h >> 33)
 }
 
-/// `fmix64(fnv1a64(bytes))`: the hash of keys and of member names in [`crate::Placement::Ring`].
+/// Returns `fmix64(fnv1a64(bytes))`, the hash of keys and of member names in [`crate::Placement::Ring`].
 #[must_use]
-pub fn h(bytes: &[u8]) -> u64 {
+pub fn key_hash(bytes: &[u8]) -> u64 {
     // `write` alone, never `Hash::hash`: that would add a length or terminator and depend on usize.
     let mut fnv = FnvHasher::default();
     fnv.write(bytes);
@@ -26,7 +26,7 @@ pub fn h(bytes: &[u8]) -> u64 {
 const C1: u32 = 0xcc9e_2d51;
 const C2: u32 = 0x1b87_3593;
 
-/// `MurmurHash3_x86_32` with seed 0, as spaolacci/murmur3's `Sum32`: the hash of
+/// Returns `MurmurHash3_x86_32` with seed 0, equal to `Sum32` of spaolacci/murmur3. It is the hash of
 /// [`crate::Placement::DynamicSharding`].
 #[must_use]
 pub fn murmur3_32(bytes: &[u8]) -> u32 {
@@ -35,11 +35,11 @@ pub fn murmur3_32(bytes: &[u8]) -> u32 {
     murmur.finish()
 }
 
-/// The same, for bytes that come in pieces.
+/// `MurmurHash3_x86_32` of bytes that come in pieces.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Murmur3 {
     h: u32,
-    /// The bytes that make no block of four yet, the first of them lowest.
+    /// The bytes of an incomplete block of four, the first in the lowest bits.
     tail: u32,
     length: u32,
 }
@@ -48,7 +48,7 @@ impl Murmur3 {
     pub(crate) fn write(&mut self, bytes: &[u8]) {
         for &b in bytes {
             self.tail |= u32::from(b) << (self.length % 4 * 8);
-            self.length = self.length.wrapping_add(1); // the algorithm takes it modulo 2^32
+            self.length = self.length.wrapping_add(1); // the algorithm uses it modulo 2^32
             if self.length.is_multiple_of(4) {
                 self.h =
                     (self.h ^ scramble(self.tail)).rotate_left(13).wrapping_mul(5).wrapping_add(0xe654_6b64);
@@ -58,7 +58,7 @@ impl Murmur3 {
     }
 
     pub(crate) fn finish(self) -> u32 {
-        // scramble(0) is 0: an empty tail changes nothing
+        // scramble(0) is 0, so an empty tail changes nothing.
         fmix32(self.h ^ scramble(self.tail) ^ self.length)
     }
 }
@@ -90,8 +90,8 @@ mod tests {
 
     /// FNV's published FNV-1a 64 test suite: "" is the offset basis, "foobar" is 85944171f73967e8.
     #[test]
-    fn h_is_fmix_of_fnv1a() {
-        assert_eq!(h(b""), fmix64(0xcbf2_9ce4_8422_2325));
-        assert_eq!(h(b"foobar"), fmix64(0x8594_4171_f739_67e8));
+    fn key_hash_is_fmix_of_fnv1a() {
+        assert_eq!(key_hash(b""), fmix64(0xcbf2_9ce4_8422_2325));
+        assert_eq!(key_hash(b"foobar"), fmix64(0x8594_4171_f739_67e8));
     }
 }

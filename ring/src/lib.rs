@@ -1,9 +1,9 @@
-//! Consistent-hash placements: which member owns a key, and who comes after it.
+//! Consistent-hash placements: the member that owns a key, and the members after it.
 //!
-//! A [`Ring`] is built once from a set of members and never changes; lookups read three arrays and allocate
-//! nothing. The crate is pure and `no_std`: the same set and the same key give the same owner in every
-//! Envoy, in the command, on 32 and on 64 bits. The formulas are a wire format (docs/wire-format.md): a
-//! placement, once released, never changes; a new one gets a new [`Placement`] variant.
+//! A [`Ring`] is built once from a set of members and never changes. Lookups read three arrays and allocate nothing. The
+//! crate is pure and `no_std`: the same set and the same key give the same owner in every Envoy and in the command, on
+//! 32 and on 64 bits. The formulas are a wire format (docs/wire-format.md): a released placement never changes, and a new
+//! one gets a new [`Placement`] variant.
 //!
 //! ```
 //! use pushring_ring::{Member, Placement, Ring};
@@ -14,6 +14,8 @@
 //! assert_eq!(ring.clockwise(b"job\xffbackup").next(), Some(owner));
 //! ```
 #![no_std]
+// A panic in the filter ends the VM of an Envoy worker.
+#![deny(clippy::indexing_slicing)]
 
 extern crate alloc;
 
@@ -21,51 +23,48 @@ mod build;
 pub mod hash;
 mod lookup;
 mod points;
-mod rebuild;
 mod share;
 
 pub use build::{
-    BuildError, DYNAMIC_SHARDING_POINTS, MEMBERS_MAX, POINTS_MAX, POINTS_PER_WEIGHT_MAX, WEIGHT_MAX,
+    BuildError, DYNAMIC_SHARDING_POINTS, MAX_MEMBERS, MAX_POINTS, MAX_POINTS_PER_WEIGHT, MAX_WEIGHT,
 };
 pub use lookup::{Clockwise, KeyHasher};
 
 use points::Points;
 
-/// How keys and members are laid on the circle.
+/// The rule that places keys and members on the circle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placement {
-    /// `points` per unit of weight (1..=[`POINTS_PER_WEIGHT_MAX`]); 64-bit hash; the first point at or after
-    /// the key owns it; equal points go to the byte-wise smaller name.
+    /// 64-bit hash. The first point at or after a key owns it; of equal points the byte-wise smaller name wins.
     Ring {
-        /// Points per unit of weight.
+        /// Points per unit of weight, 1 to [`MAX_POINTS_PER_WEIGHT`].
         points: u32,
     },
-    /// Byte-exact as ning1875/dynamic-sharding: MurmurHash3 32-bit, [`DYNAMIC_SHARDING_POINTS`] points a
-    /// member, the first point *strictly* after the key, equal points go to the byte-wise greatest name.
-    /// It knows no weights.
+    /// The placement of ning1875/dynamic-sharding, byte for byte: 32-bit MurmurHash3 and
+    /// [`DYNAMIC_SHARDING_POINTS`] points per member. The first point *strictly* after a key owns it; of equal points the
+    /// byte-wise greatest name wins. Every weight must be 1.
     DynamicSharding,
 }
 
-/// One member as the ring sees it.
+/// A member of the ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member<'a> {
-    /// Identity on the ring; unique in a set.
+    /// Identity on the ring. Unique within a set.
     pub name: &'a str,
-    /// 1..=[`WEIGHT_MAX`]; a member of weight 2 gets about twice the keys of one of weight 1.
+    /// 1 to [`MAX_WEIGHT`]. A member of weight 2 owns about twice as many keys as one of weight 1.
     pub weight: u32,
 }
 
-/// An immutable ring. Members are named by their index in the slice it was built from.
+/// An immutable ring. Lookups return members as indices into the slice from which the ring was built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ring {
     placement: Placement,
-    /// Number of members it was built from.
     members: usize,
     points: Points,
 }
 
 impl Default for Ring {
-    /// A ring without members, which owns nothing.
+    /// Returns a ring without members.
     fn default() -> Self {
         Self { placement: Placement::DynamicSharding, members: 0, points: Points::default() }
     }

@@ -1,13 +1,13 @@
-//! Lookups: the owner of a key and the members after it. Nothing here allocates.
+//! Lookups: the owner of a key and the members after it. Lookups never allocate.
 
 use core::hash::Hasher;
 
 use fnv::FnvHasher;
 
-use crate::hash::{Murmur3, fmix64, h, murmur3_32};
-use crate::{MEMBERS_MAX, Placement, Ring};
+use crate::hash::{Murmur3, fmix64, key_hash, murmur3_32};
+use crate::{MAX_MEMBERS, Placement, Ring};
 
-/// A key on its way to its owner, piece by piece: no copy of the whole is needed.
+/// Hashes a key piece by piece, so that the caller needs no copy of the whole key. Created by [`Ring::hasher`].
 pub struct KeyHasher(Hash);
 
 enum Hash {
@@ -16,7 +16,7 @@ enum Hash {
 }
 
 impl KeyHasher {
-    /// Takes the next bytes of the key.
+    /// Appends the next bytes of the key.
     pub fn write(&mut self, piece: &[u8]) {
         match &mut self.0 {
             Hash::Ring(hash) => hash.write(piece),
@@ -24,19 +24,19 @@ impl KeyHasher {
         }
     }
 
-    /// The position whose owner owns the key: for [`Ring::owner_at`] and [`Ring::clockwise_at`].
+    /// Returns the position of the key, for [`Ring::owner_at`] and [`Ring::clockwise_at`].
     #[must_use]
     pub fn finish(&self) -> u64 {
         match &self.0 {
             Hash::Ring(hash) => fmix64(hash.finish()),
-            // Points have 32 zero bits at the end: "strictly greater" is "at or after the next number".
+            // The low 32 bits of every point are 0, so "at or after" an odd number means "strictly after" the hash.
             Hash::DynamicSharding(hash) => u64::from(hash.finish()) << 32 | 1,
         }
     }
 }
 
 impl Ring {
-    /// For a key in pieces.
+    /// Returns a hasher for a key that comes in pieces.
     #[must_use]
     pub fn hasher(&self) -> KeyHasher {
         KeyHasher(match self.placement {
@@ -45,70 +45,71 @@ impl Ring {
         })
     }
 
-    /// The index of the member that owns `key`; `None` only when the ring has no members.
+    /// Returns the index of the member that owns `key`, or `None` if the ring has no members.
     #[must_use]
     pub fn owner(&self, key: &[u8]) -> Option<usize> {
-        self.owner_at(self.sought(key))
+        self.owner_at(self.key_position(key))
     }
 
-    /// The owner of `key`, then its successors: the next *distinct* members clockwise, each once.
+    /// Iterates over the owner of `key` and its successors, the next distinct members clockwise. Each member occurs once.
     #[must_use]
     pub fn clockwise(&self, key: &[u8]) -> Clockwise<'_> {
-        self.clockwise_at(self.sought(key))
+        self.clockwise_at(self.key_position(key))
     }
 
-    /// The member of the first point at or after `position`, else of the first of all; `None` only when the ring
-    /// has no members.
+    /// Returns the member of the first point at or after `position`, and that of the very first point if there is none.
+    /// Returns `None` if the ring has no members.
     #[must_use]
     pub fn owner_at(&self, position: u64) -> Option<usize> {
         self.points.owners.get(self.points.at_or_after(position)).copied().map(usize::from)
     }
 
-    /// The member that [`Ring::owner_at`] names, then the next distinct members clockwise, each once.
+    /// Iterates over the member that [`Ring::owner_at`] returns and the next distinct members clockwise. Each member
+    /// occurs once.
     #[must_use]
     pub fn clockwise_at(&self, position: u64) -> Clockwise<'_> {
         let first = self.points.at_or_after(position);
         let (before, after) = self.points.owners.split_at_checked(first).unwrap_or_default();
-        Clockwise { points: after.iter().chain(before), left: self.members, seen: [0; MEMBERS_MAX / 64] }
+        Clockwise { points: after.iter().chain(before), left: self.members, seen: [0; MAX_MEMBERS / 64] }
     }
 
-    /// Where `key` lies on the circle. Of [`Placement::DynamicSharding`], whose hash has 32 bits, these are the upper
-    /// ones.
+    /// Returns the position of `key` on the circle of 2^64 positions. The hash of [`Placement::DynamicSharding`] has 32
+    /// bits, which are the upper half.
     #[must_use]
     pub fn position(&self, key: &[u8]) -> u64 {
         match self.placement {
-            Placement::Ring { .. } => h(key),
+            Placement::Ring { .. } => key_hash(key),
             Placement::DynamicSharding => u64::from(murmur3_32(key)) << 32,
         }
     }
 
-    /// Number of members it was built from.
+    /// Returns the number of members.
     #[must_use]
     pub fn members(&self) -> usize {
         self.members
     }
 
-    /// Number of points on the circle.
+    /// Returns the number of points on the circle.
     #[must_use]
     pub fn points(&self) -> usize {
         self.points.positions.len()
     }
 
-    fn sought(&self, key: &[u8]) -> u64 {
+    fn key_position(&self, key: &[u8]) -> u64 {
         let mut hasher = self.hasher();
         hasher.write(key);
         hasher.finish()
     }
 }
 
-/// Iterator over distinct members clockwise, by [`Ring::clockwise_at`].
+/// Iterates over distinct members clockwise. Created by [`Ring::clockwise`] and [`Ring::clockwise_at`].
 #[derive(Clone, Debug)]
 pub struct Clockwise<'r> {
     points: core::iter::Chain<core::slice::Iter<'r, u16>, core::slice::Iter<'r, u16>>,
-    /// Members not answered yet: ends the walk without a full turn.
+    /// Members that were not returned yet. The walk ends at 0, usually long before a full turn.
     left: usize,
-    /// One bit a member.
-    seen: [u64; MEMBERS_MAX / 64],
+    /// One bit per member.
+    seen: [u64; MAX_MEMBERS / 64],
 }
 
 impl Iterator for Clockwise<'_> {

@@ -1,6 +1,6 @@
-//! What part of the circle belongs to whom, and what part changes hands between two rings.
+//! The share of the circle that each member owns, and the share that moves between two rings.
 //!
-//! Parts of the circle are the expected parts of the groups: hashes are spread evenly.
+//! Hashes are spread evenly, so a share of the circle is the expected share of the groups.
 
 use alloc::collections::BTreeMap;
 use alloc::vec;
@@ -12,8 +12,8 @@ use crate::Ring;
 const CIRCLE: f64 = 18_446_744_073_709_551_616.0;
 
 impl Ring {
-    /// The share of the circle of each member, by index; they sum to 1 (or there are none). Looks at every
-    /// point once.
+    /// Returns the share of each member, by index. Shares are fractions of 1 and sum to 1; an empty ring has none. Reads
+    /// every point once.
     #[must_use]
     pub fn shares(&self) -> Vec<f64> {
         let mut arcs = vec![0u128; self.members];
@@ -25,9 +25,9 @@ impl Ring {
         arcs.into_iter().map(share).collect()
     }
 
-    /// The share of the circle whose owner differs between `self` and `other`, which must be of one
-    /// placement. `same(i, j)` tells whether member `i` of `self` is member `j` of `other`. 1 when exactly
-    /// one of them is empty.
+    /// Returns the share of the circle whose owner differs between `self` and `other`, from 0 to 1. Both must have the
+    /// same placement. `same(i, j)` returns whether member `i` of `self` is member `j` of `other`. The result is 1 if
+    /// exactly one ring is empty.
     #[must_use]
     pub fn moved(&self, other: &Self, same: impl Fn(usize, usize) -> bool) -> f64 {
         if self.points.positions.is_empty() || other.points.positions.is_empty() {
@@ -36,12 +36,12 @@ impl Ring {
         self.flows(other).into_iter().filter(|&(i, j, _)| !same(i, j)).map(|(_, _, share)| share).sum()
     }
 
-    /// The share of the circle that member `i` of `self` and member `j` of `other` own, as `(i, j, share)` in
-    /// ascending order, none of them 0; they sum to 1. Nothing when one of the rings is empty. Both must be of
-    /// one placement, or their positions mean different keys.
+    /// Returns `(i, j, share)` for the shares that member `i` of `self` and member `j` of `other` both own, sorted by
+    /// `(i, j)`. Shares of 0 are left out; the others sum to 1. The result is empty if one ring is empty. Both must have
+    /// the same placement, because a position stands for different keys in different placements.
     #[must_use]
     pub fn flows(&self, other: &Self) -> Vec<(usize, usize, f64)> {
-        // Between two neighbouring points of either ring the owners are constant: those of the later point.
+        // Between two neighboring points of either ring the owners are constant: the owners of the later point.
         let mut bounds: Vec<u64> =
             self.points.positions.iter().chain(other.points.positions.iter()).copied().collect();
         bounds.sort_unstable();
@@ -58,7 +58,7 @@ impl Ring {
         flows.into_iter().map(|((from, to), arc)| (from, to, share(arc))).collect()
     }
 
-    /// Each point's arc (the stretch it owns, up to and including it) and its member.
+    /// Iterates over the arc of each point, which ends at the point, and its member.
     fn arcs(&self) -> impl Iterator<Item = (u128, usize)> {
         let whole = self.points.positions.len() == 1;
         let mut previous = self.points.positions.last().copied().unwrap_or(0);
@@ -70,7 +70,7 @@ impl Ring {
     }
 }
 
-#[allow(clippy::cast_precision_loss)] // a share is for people and for balance, not for routing
+#[allow(clippy::cast_precision_loss)] // shares are shown to people and never route a push
 fn share(arc: u128) -> f64 {
     arc as f64 / CIRCLE
 }
@@ -108,8 +108,8 @@ mod tests {
         assert_eq!(ring(&[]).moved(&ring(&[]), |_, _| true), 0.0);
     }
 
-    /// Rows of the flows are the shares before, columns those after; a member that joins gets its own and nothing
-    /// else changes hands.
+    /// Flows out of a member sum to its share before, flows into a member to its share after. A member that joins takes
+    /// its own share, and nothing else moves.
     #[test]
     fn flows_are_the_shares_of_both_rings() {
         let (two, three) = (ring(&["a:1", "b:1"]), ring(&["a:1", "b:1", "c:1"]));

@@ -3,7 +3,7 @@
 
 use arbtest::arbtest;
 use pushring_model::ring as model;
-use pushring_ring::{BuildError, MEMBERS_MAX, Member, Placement, Ring};
+use pushring_ring::{BuildError, MAX_MEMBERS, Member, Placement, Ring};
 
 #[test]
 fn equals_a_naive_ring() {
@@ -13,11 +13,6 @@ fn equals_a_naive_ring() {
 #[test]
 fn input_order_does_not_matter() {
     arbtest(model::order_does_not_matter).budget_ms(500);
-}
-
-#[test]
-fn rebuilt_equals_built() {
-    arbtest(model::rebuilt_equals_built).budget_ms(1000);
 }
 
 #[test]
@@ -53,19 +48,19 @@ fn keys_follow_weights_within_ten_percent() {
 /// A ring of the most members that is allowed answers, and one member more is refused.
 #[test]
 fn limits_hold_to_the_member() {
-    let names: Vec<String> = (0..=MEMBERS_MAX).map(|i| format!("m{i}")).collect();
+    let names: Vec<String> = (0..=MAX_MEMBERS).map(|i| format!("m{i}")).collect();
     let members: Vec<Member<'_>> = names.iter().map(|name| Member { name, weight: 1 }).collect();
     let (placement, key) = (Placement::Ring { points: 4 }, b"key");
-    let ring = Ring::build(placement, &members[..MEMBERS_MAX]).expect("as many members as allowed");
-    assert_eq!((ring.members(), ring.points()), (MEMBERS_MAX, 4 * MEMBERS_MAX));
-    assert_eq!(ring.clockwise(key).count(), MEMBERS_MAX, "every member once");
-    assert_eq!(Ring::check(placement, &members[..MEMBERS_MAX]), Ok(ring.points()));
+    let ring = Ring::build(placement, &members[..MAX_MEMBERS]).expect("as many members as allowed");
+    assert_eq!((ring.members(), ring.points()), (MAX_MEMBERS, 4 * MAX_MEMBERS));
+    assert_eq!(ring.clockwise(key).count(), MAX_MEMBERS, "every member once");
+    assert_eq!(Ring::check(placement, &members[..MAX_MEMBERS]), Ok(ring.points()));
     let refused = |placement, members: &[Member<'_>]| {
         let reason = Ring::build(placement, members).expect_err("more than allowed");
         assert_eq!(Ring::check(placement, members), Err(reason), "the check says what building says");
         reason
     };
-    assert_eq!(refused(placement, &members), BuildError::Members { found: MEMBERS_MAX + 1 });
+    assert_eq!(refused(placement, &members), BuildError::Members { found: MAX_MEMBERS + 1 });
     let twice = [members[0], members[1], members[0]];
     assert_eq!(refused(placement, &twice), BuildError::DuplicateName { index: 2, first: 0 });
     let heavy = [Member { weight: 2, ..members[0] }];

@@ -1,58 +1,58 @@
-//! The decision: what happens to one request.
+//! The decision on one request.
 
 use smallvec::SmallVec;
 
 use crate::config::{Member, Mode};
-use crate::push::{Decoded, Labels, PushPath, Target};
+use crate::push::{self, Decoded, Labels, PushPath, Target};
 use crate::reply::{Reply, ReplyKind};
 use crate::router::Router;
 
-/// A request, as bytes: header values need not be UTF-8.
+/// The parts of a request that decide its fate, as bytes, because header values need not be UTF-8.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'r> {
     /// `:method`
     pub method: &'r [u8],
-    /// `:path`, with the query.
+    /// `:path`, including the query.
     pub path: &'r [u8],
-    /// `accept`; looked at for GET and HEAD only.
+    /// `accept`; only GET and HEAD need it.
     pub accept: Option<&'r [u8]>,
 }
 
-/// What to do with a request.
+/// The action for a request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Decision<'r> {
-    /// Set the destination header(s) and go on.
+    /// Set the destination headers and forward the request.
     Route(Route<'r>),
-    /// Not a push: remove the destination headers and leave it to Envoy's next route.
+    /// Remove the destination headers and forward the request to Envoy's next route: it is not a push.
     Bypass,
-    /// Answer here.
+    /// Send this reply to the client.
     Reply(Reply),
 }
 
-/// Where a push goes.
+/// The route of a push.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Route<'r> {
     /// The member that owns the group.
     pub owner: &'r Member,
     /// Value of the destination header.
     pub destination: Destination<'r>,
-    /// Value of the mirror header: set for a DELETE with `mirror_deletes`, when there is a successor.
+    /// Value of the mirror header. Present for a DELETE with `mirror_deletes` if there is a successor.
     pub mirror: Option<&'r [u8]>,
-    /// The Pushgateway will refuse this path by its own 400; it went by the decoded path.
+    /// The Pushgateway answers this path with 400. The decoded path determined the owner.
     pub malformed: bool,
 }
 
 /// Value of the destination header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination<'r> {
-    /// Name of a cluster.
+    /// The name of a cluster.
     Cluster(&'r [u8]),
-    /// Addresses, owner first, separated by commas; three IPv6 addresses fit without an allocation.
+    /// Addresses separated by commas, owner first. Three IPv6 addresses fit without an allocation.
     Endpoints(SmallVec<[u8; 144]>),
 }
 
 impl Destination<'_> {
-    /// The header value.
+    /// Returns the header value.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         match self {
@@ -63,22 +63,37 @@ impl Destination<'_> {
 }
 
 impl Router {
-    /// Decides. Total: any bytes get an answer. Allocates nothing for a push whose path has no percent sign,
-    /// no base64 and no more than 8 labels.
+    /// Decides on a request. Every request gets an answer, whatever its bytes.
+    ///
+    /// Allocates nothing for a push whose path has no percent sign, no base64 and at most 8 labels, `job` included.
+    ///
+    /// # Examples
+    /// ```
+    /// use pushring_router::{Decision, Request, Router};
+    ///
+    /// let router = Router::parse(br#"{"members": ["10.0.0.1:9091"]}"#)?;
+    /// let push = Request { method: b"PUT", path: b"/metrics/job/backup", accept: None };
+    /// let Decision::Route(route) = router.decide(push) else { panic!("a push is routed") };
+    /// assert_eq!(route.destination.as_bytes(), b"pushgateway-10.0.0.1:9091");
+    ///
+    /// let page = Request { method: b"GET", path: b"/metrics", accept: None };
+    /// assert_eq!(router.decide(page), Decision::Bypass);
+    /// # Ok::<(), pushring_router::ConfigError>(())
+    /// ```
     #[must_use]
     pub fn decide(&self, request: Request<'_>) -> Decision<'_> {
         let target = Target::split(request.path);
-        let decoded = target.decode();
-        // Go refuses a broken escape before it cleans a path: a redirect would mend what must be refused.
-        if let Some(clean) = target.cleaned().filter(|_| !decoded.broken) {
+        let decoded = push::decode(target.raw);
+        // Go rejects a broken escape before it cleans a path, so such a path must not be redirected.
+        if let Some(clean) = push::cleaned(target.raw).filter(|_| !decoded.broken) {
             if !self.is_push(&clean) {
-                return self.decide_other(request.method, target.raw);
+                return self.decide_non_push(request.method, target.raw);
             }
             return Decision::Reply(Reply::redirect(ReplyKind::CleanPath, [&clean, target.query].concat()));
         }
         match self.push_path(target.raw, &decoded) {
             Some(push) => self.decide_push(request, &decoded, push),
-            None => self.decide_other(request.method, target.raw),
+            None => self.decide_non_push(request.method, target.raw),
         }
     }
 
@@ -89,9 +104,9 @@ impl Router {
         push: PushPath<'d>,
     ) -> Decision<'_> {
         let labels = self.labels(decoded, push);
-        let position = self.position(decoded, labels.as_ref());
+        let position = self.key_position(decoded, labels.as_ref());
         let reads = matches!(request.method, b"GET" | b"HEAD");
-        // Only these two store anything; a DELETE is how a poisoned gateway is healed.
+        // Only PUT and POST store anything. A DELETE heals a poisoned gateway, so it must pass.
         if let (b"PUT" | b"POST", Some(poison)) = (request.method, labels.as_ref().and_then(Labels::poison)) {
             return Decision::Reply(Reply::poison(poison));
         }
@@ -112,7 +127,7 @@ impl Router {
         Decision::Route(Route { owner, destination, mirror, malformed: labels.is_none() })
     }
 
-    fn decide_other(&self, method: &[u8], path: &[u8]) -> Decision<'_> {
+    fn decide_non_push(&self, method: &[u8], path: &[u8]) -> Decision<'_> {
         let reads = matches!(method, b"GET" | b"HEAD");
         if reads && !path.is_empty() && path == self.config.status_path.as_bytes() {
             return Decision::Reply(Reply::status(&self.config, &self.digest(), &self.ring().shares()));
@@ -141,12 +156,12 @@ impl Router {
         position: u64,
         labels: Option<&Labels<'_>>,
     ) -> Reply {
-        let json = request.accept.is_some_and(names_json);
+        let json = request.accept.is_some_and(accepts_json);
         let successors: Vec<&str> = self.members_from(position).skip(1).map(|m| m.name.as_str()).collect();
         Reply::lookup(&self.url(owner, request.path), owner, &successors, labels, json)
     }
 
-    /// The owner and its `successors`, clockwise.
+    /// Iterates over the owner and its `successors`, clockwise.
     fn members_from(&self, position: u64) -> impl Iterator<Item = &Member> {
         let wanted = self.config.successors.saturating_add(1);
         self.ring().clockwise_at(position).filter_map(|index| self.config.members.get(index)).take(wanted)
@@ -163,7 +178,7 @@ impl Router {
         list
     }
 
-    /// What reaches the first successor, in the form of the mode.
+    /// Returns the destination of the first successor, in the form of the mode.
     fn mirror(&self, position: u64) -> Option<&[u8]> {
         let index = self.ring().clockwise_at(position).nth(1)?;
         match self.config.mode {
@@ -172,13 +187,13 @@ impl Router {
         }
     }
 
-    /// `<scheme>://<address><path and query as received>`
+    /// Returns `<scheme>://<address><path and query as received>`.
     fn url(&self, owner: &Member, path: &[u8]) -> Vec<u8> {
         [self.config.redirect_scheme.as_bytes(), b"://", owner.address.as_bytes(), path].concat()
     }
 }
 
-fn names_json(accept: &[u8]) -> bool {
+fn accepts_json(accept: &[u8]) -> bool {
     const JSON: &[u8] = b"application/json";
     accept.windows(JSON.len()).any(|window| window.eq_ignore_ascii_case(JSON))
 }

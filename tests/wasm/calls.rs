@@ -163,7 +163,7 @@ fn give(c: &mut Caller<'_, State>, bytes: &[u8], data: u32, size: u32) {
     let at = if len == 0 {
         0
     } else {
-        let allocate = c.get_export("proxy_on_memory_allocate").and_then(wasmtime::Extern::into_func);
+        let allocate = c.get_export("malloc").and_then(wasmtime::Extern::into_func);
         let allocate = allocate.expect("the export").typed::<u32, u32>(&*c).expect("it takes a size");
         allocate.call(&mut *c, len).expect("memory")
     };

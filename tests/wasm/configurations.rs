@@ -134,7 +134,7 @@ fn a_thousand_members() {
     check_owners(&mut vm, &json, 1000);
 }
 
-/// Pushes go where a router says that was never anything else.
+/// Sends pushes and compares their owners with a router that has this configuration only.
 #[track_caller]
 fn check_owners(vm: &mut Vm, json: &str, pushes: usize) {
     let router = pushring_router::Router::parse(json.as_bytes()).expect("a valid configuration");
@@ -147,10 +147,9 @@ fn check_owners(vm: &mut Vm, json: &str, pushes: usize) {
     }
 }
 
-/// A ring is made out of the one before, where there is one: members that come, go and get another weight, two
-/// configurations without a push in between, another placement, no members at all.
+/// Members join, leave and get another weight, the placement changes, and some configurations receive no push.
 #[test]
-fn a_ring_follows_the_one_before() {
+fn each_reload_uses_its_own_ring() {
     let ring = |members: &str| format!(r#"{{"members": [{members}], "min_members": 0}}"#);
     let sharding = |members: &str| {
         format!(

@@ -1,7 +1,9 @@
-//! A host for the compiled filter: as much of proxy-wasm 0.2.1 as it needs, and a record of what it asked for.
+//! A host for the compiled filter that behaves as Envoy does with the shipped capability list, and records every host
+//! call.
 //!
-//! A filter that imports any other function does not start.
+//! A host call that is missing from the list returns an error; a callback that is missing is never called.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use pushring_harness::tools;
@@ -10,7 +12,7 @@ use wasmtime::{
     Config, Engine, Instance, Linker, Memory, Module, Result, Store, WasmParams, WasmResults, ensure,
 };
 
-use crate::calls;
+use crate::{calls, capabilities};
 
 /// Header names and values, in order; a name may repeat.
 pub(crate) type Headers = Vec<(Vec<u8>, Vec<u8>)>;
@@ -19,7 +21,7 @@ pub(crate) type Headers = Vec<(Vec<u8>, Vec<u8>)>;
 pub(crate) const ERROR: u32 = 4;
 
 /// What the filter did with a request.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub(crate) struct Outcome {
     /// The request's headers when the filter returned.
     pub(crate) headers: Headers,
@@ -61,6 +63,7 @@ pub(crate) struct Vm {
     last_context: u32,
     /// The root context of the configuration in force.
     root: Option<u32>,
+    allowed: BTreeSet<String>,
 }
 
 /// Compiled once for all tests.
@@ -72,25 +75,27 @@ static MODULE: LazyLock<(Engine, Module)> = LazyLock::new(|| {
 });
 
 impl Vm {
+    /// Starts a VM with the shipped capability list.
     pub(crate) fn start() -> Result<Self> {
         Self::without(&[])
     }
 
-    /// In a host that refuses these calls, as Envoy does with those that are not among the allowed capabilities.
-    pub(crate) fn without(refused: &[&str]) -> Result<Self> {
+    /// Starts a VM whose capability list lacks these entries.
+    pub(crate) fn without(missing: &[&str]) -> Result<Self> {
         let (engine, module) = &*MODULE;
+        let mut allowed = capabilities::shipped();
+        allowed.retain(|name| !missing.contains(&name.as_str()));
         let mut linker = Linker::new(engine);
         calls::define(&mut linker)?;
-        for import in module.imports().filter(|import| refused.contains(&import.name())) {
+        for import in module.imports().filter(|import| !allowed.contains(import.name())) {
             calls::refuse(&mut linker, &import)?;
         }
         let mut store = Store::new(engine, State::default());
         store.set_fuel(u64::MAX)?;
         let instance = linker.instantiate(&mut store, module)?;
         store.data_mut().memory = instance.get_memory(&mut store, "memory");
-        let mut vm = Self { store, instance, last_context: 0, root: None };
-        vm.call::<(), ()>("_initialize", ())?;
-        Ok(vm)
+        instance.get_typed_func::<(), ()>(&mut store, "_initialize")?.call(&mut store, ())?;
+        Ok(Self { store, instance, last_context: 0, root: None, allowed })
     }
 
     /// Hands over a configuration as Envoy does: to a new root context. Answers whether it was taken; if so it is
@@ -99,7 +104,7 @@ impl Vm {
         let before = self.root;
         let taken = self.configure_beside(json)?;
         if let (true, Some(before)) = (taken, before) {
-            self.delete_root(before)?;
+            self.delete(before)?;
         }
         Ok(taken)
     }
@@ -108,20 +113,15 @@ impl Vm {
     pub(crate) fn configure_beside(&mut self, json: &[u8]) -> Result<bool> {
         self.store.data_mut().configuration = json.to_vec();
         let root = self.new_context(0)?;
-        ensure!(self.call::<_, u32>("proxy_on_vm_start", (root, 0u32))? == 1, "on_vm_start refused");
+        ensure!(self.call("proxy_on_vm_start", (root, 0u32), 1)? == 1, "on_vm_start refused");
         let size = u32::try_from(json.len())?;
-        let taken = self.call::<_, u32>("proxy_on_configure", (root, size))? == 1;
+        let taken = self.call("proxy_on_configure", (root, size), 1)? == 1;
         if taken {
             self.root = Some(root);
         } else {
-            self.delete_root(root)?;
+            self.delete(root)?;
         }
         Ok(taken)
-    }
-
-    fn delete_root(&mut self, root: u32) -> Result<()> {
-        ensure!(self.call::<_, u32>("proxy_on_done", root)? == 1, "a root is done at once");
-        self.delete(root)
     }
 
     /// The root context of the configuration in force.
@@ -141,7 +141,7 @@ impl Vm {
 
     /// The end of a context, and nothing before it: the least that a host may call.
     pub(crate) fn delete(&mut self, context: u32) -> Result<()> {
-        self.call("proxy_on_delete", context)
+        self.call("proxy_on_delete", context, ())
     }
 
     /// Gives the headers of a request to the filter and ends it.
@@ -149,13 +149,10 @@ impl Vm {
         let count = u32::try_from(headers.len())?;
         let before = self.instructions()?;
         self.store.data_mut().current = Outcome { headers, ..Outcome::default() };
-        let action: u32 = self.call("proxy_on_request_headers", (context, count, 1u32))?;
+        let action: u32 = self.call("proxy_on_request_headers", (context, count, 1u32), 0)?;
         let mut outcome = std::mem::take(&mut self.store.data_mut().current);
         outcome.instructions = self.instructions()? - before;
-        let answers = outcome.reply.is_some() || outcome.calls.contains(&"proxy_send_local_response");
-        ensure!((action == 1) == answers, "pauses (1) exactly when it answers: {action}");
-        self.call::<_, u32>("proxy_on_done", context)?;
-        self.call::<_, ()>("proxy_on_log", context)?;
+        ensure!((action == 1) == outcome.reply.is_some(), "pauses (1) exactly when it answers: {action}");
         let before = self.instructions()?;
         self.delete(context)?;
         outcome.instructions += self.instructions()? - before;
@@ -205,12 +202,16 @@ impl Vm {
     fn new_context(&mut self, root: u32) -> Result<u32> {
         self.last_context += 1;
         let context = self.last_context;
-        self.call::<_, ()>("proxy_on_context_create", (context, root))?;
+        self.call("proxy_on_context_create", (context, root), ())?;
         Ok(context)
     }
 
-    /// A call that must not trap: a trap is a dead worker.
-    fn call<P: WasmParams, R: WasmResults>(&mut self, name: &str, arguments: P) -> Result<R> {
+    /// Calls the filter. A trap, which ends the VM in Envoy, is an error. Returns `absent` if the callback is missing
+    /// from the capability list.
+    fn call<P: WasmParams, R: WasmResults>(&mut self, name: &str, arguments: P, absent: R) -> Result<R> {
+        if !self.allowed.contains(name) {
+            return Ok(absent);
+        }
         let function = self.instance.get_typed_func::<P, R>(&mut self.store, name)?;
         let result = function.call(&mut self.store, arguments);
         result.with_context(|| format!("{name} trapped, log: {:?}", self.store.data().log))

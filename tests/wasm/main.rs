@@ -2,12 +2,12 @@
 
 mod any_bytes;
 mod calls;
+mod capabilities;
 mod configurations;
 mod contexts;
 mod costs;
 mod golden;
 mod host;
-mod refusals;
 mod requests;
 use pushring_model::spelling;
 use pushring_vectors as vectors;

@@ -2,16 +2,15 @@
 
 use std::net::{Ipv6Addr, SocketAddr};
 
-/// Longest name of a member, in bytes: that of a DNS name.
-const NAME_BYTES_MAX: usize = 253;
+/// Length limit of a DNS name.
+const MAX_NAME_BYTES: usize = 253;
 
-/// Whether `name` can be a member's identity: 1 to 253 visible ASCII bytes, no comma (lists of
-/// destinations are separated by commas).
+/// Whether `name` can be the identity of a member. Commas separate the destinations in a header.
 pub(crate) fn is_name(name: &str) -> bool {
-    (1..=NAME_BYTES_MAX).contains(&name.len()) && is_visible(name) && !name.contains(',')
+    (1..=MAX_NAME_BYTES).contains(&name.len()) && is_visible(name) && !name.contains(',')
 }
 
-/// Whether every byte is visible ASCII: safe inside a header value.
+/// Whether every byte is visible ASCII, and so safe in a header value.
 pub(crate) fn is_visible(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_graphic())
 }
@@ -24,15 +23,15 @@ pub(crate) fn is_host_port(address: &str) -> bool {
     let host_ok = match host.strip_prefix('[') {
         Some(rest) => rest.strip_suffix(']').is_some_and(|ip| ip.parse::<Ipv6Addr>().is_ok()),
         None => {
-            (1..=NAME_BYTES_MAX).contains(&host.len())
+            (1..=MAX_NAME_BYTES).contains(&host.len())
                 && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b))
         }
     };
     port_ok && host_ok
 }
 
-/// The canonical text of an address whose host is an IP literal; `None` when it is a name. Envoy's
-/// `override_host` compares this text (IPv6 as RFC 5952 writes it).
+/// Returns the canonical text (RFC 5952) of an address whose host is an IP literal, and `None` for a host name. Envoy's
+/// `override_host` compares this text.
 pub(crate) fn canonical_ip(address: &str) -> Option<String> {
     address.parse::<SocketAddr>().ok().map(|a| a.to_string())
 }

@@ -1,25 +1,40 @@
 //! The members of a configuration.
 
-use pushring_ring::{MEMBERS_MAX, WEIGHT_MAX};
+use pushring_ring::{MAX_MEMBERS, MAX_WEIGHT};
 use serde::Serialize;
 
 use super::address;
 use super::error::ConfigError;
-use super::json::{At, Fields, Json};
+use super::json::{Fields, Json, Location};
 use super::settings::{Mode, Placement};
 
 /// One Pushgateway.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Member {
-    /// Its identity on the ring.
+    /// Identity on the ring: 1 to 253 visible ASCII bytes without a comma.
     pub name: String,
-    /// `host:port` where it listens.
+    /// `host:port` of the Pushgateway.
     pub address: String,
-    /// 1..=100; its part of the groups is in proportion.
+    /// 1 to 100. A member of weight 2 owns about twice as many groups as one of weight 1.
     pub weight: u32,
 }
 
-/// Reads the list; the result is sorted by name.
+impl Member {
+    /// Creates a member of weight 1. Endpoint mode requires an IP address in canonical form.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for the field `name` or `address`.
+    pub fn new(name: String, address: String, mode: Mode) -> Result<Self, ConfigError> {
+        if !address::is_name(&name) {
+            let expected = "1 to 253 visible ASCII bytes without a comma";
+            return Err(ConfigError::new("name", format!("{name:?}"), expected));
+        }
+        check_address(&address, mode)?;
+        Ok(Self { name, address, weight: 1 })
+    }
+}
+
+/// Reads the list and sorts it by name.
 pub(crate) fn read(
     json: Option<Json>,
     min: usize,
@@ -29,17 +44,19 @@ pub(crate) fn read(
     let list = match json {
         Some(Json::List(list)) => list,
         Some(other) => return Err(ConfigError::new("members", other, "a list")),
-        None => return Err(ConfigError::new("members", "no such field", "a list: it is required")),
+        None => return Err(ConfigError::missing("members", "a list")),
     };
     let count = format!("{} members", list.len());
-    if list.len() > MEMBERS_MAX {
-        return Err(ConfigError::new("members", count, &format!("at most {MEMBERS_MAX}")));
+    if list.len() > MAX_MEMBERS {
+        return Err(ConfigError::new("members", count, format!("at most {MAX_MEMBERS}")));
     }
     if list.len() < min {
-        return Err(ConfigError::new("members", count, &format!("at least {min} (min_members)")));
+        return Err(ConfigError::new("members", count, format!("at least {min} (min_members)")));
     }
-    let read = |(index, json)| Ok((read_member(At::Member(index), json, mode, placement)?, index));
-    let mut members = list.into_iter().enumerate().map(read).collect::<Result<Vec<_>, _>>()?;
+    let mut members = Vec::with_capacity(list.len());
+    for (index, json) in list.into_iter().enumerate() {
+        members.push((read_member(Location::Member(index), json, mode, placement)?, index));
+    }
     members.sort_unstable_by(|(a, i), (b, j)| (&a.name, i).cmp(&(&b.name, j)));
     check_unique("name", members.iter().map(|(member, index)| (&*member.name, *index)))?;
     if members.iter().any(|(member, _)| member.address != member.name) {
@@ -51,38 +68,43 @@ pub(crate) fn read(
     Ok(members.into_iter().map(|(member, _)| member).collect())
 }
 
-/// `"host:port"`, or an object with `name` and, if wanted, `address` and `weight`.
-fn read_member(at: At, json: Json, mode: Mode, placement: Placement) -> Result<Member, ConfigError> {
+/// Reads `"host:port"`, or an object with `name` and optionally `address` and `weight`.
+fn read_member(
+    location: Location,
+    json: Json,
+    mode: Mode,
+    placement: Placement,
+) -> Result<Member, ConfigError> {
     let (name, address, weight) = match json {
         Json::Text(name) => (name, None, 1),
         Json::Object(_) => {
-            let mut fields = Fields::of(at, json)?;
+            let mut fields = Fields::of(location, json)?;
             let Some(name) = fields.text("name")? else {
-                return Err(ConfigError::new(at.path("name"), "no such field", "a string: it is required"));
+                return Err(ConfigError::missing(location.path("name"), "a string"));
             };
-            let (address, weight) = (fields.text("address")?, fields.number_or("weight", 1, 1..=WEIGHT_MAX)?);
+            let (address, weight) = (fields.text("address")?, fields.number_or("weight", 1, 1..=MAX_WEIGHT)?);
             fields.finish()?;
             (name, address, weight)
         }
         other => {
-            return Err(ConfigError::new(at, other, "\"host:port\" or {\"name\", \"address\", \"weight\"}"));
+            return Err(ConfigError::new(
+                location,
+                other,
+                "\"host:port\" or {\"name\", \"address\", \"weight\"}",
+            ));
         }
     };
-    if !address::is_name(&name) {
-        let allowed = "1 to 253 visible ASCII bytes without a comma";
-        return Err(ConfigError::new(at.path("name"), format!("{name:?}"), allowed));
-    }
     let address = address.unwrap_or_else(|| name.clone());
-    check_address(at, &address, mode)?;
+    let member = Member::new(name, address, mode).map_err(|error| error.within(location))?;
     if placement == Placement::DynamicSharding && weight != 1 {
-        let allowed = "only 1: placement dynamic-sharding knows no weights";
-        return Err(ConfigError::new(at.path("weight"), weight, allowed));
+        let expected = "only 1: placement dynamic-sharding has no weights";
+        return Err(ConfigError::new(location.path("weight"), weight, expected));
     }
-    Ok(Member { name, address, weight })
+    Ok(Member { weight, ..member })
 }
 
-fn check_address(at: At, address: &str, mode: Mode) -> Result<(), ConfigError> {
-    let allowed = if !address::is_host_port(address) {
+fn check_address(address: &str, mode: Mode) -> Result<(), ConfigError> {
+    let expected = if !address::is_host_port(address) {
         "host:port with a port of 1 to 65535 (an IPv6 host in brackets)".to_owned()
     } else if mode != Mode::Endpoint {
         return Ok(());
@@ -90,14 +112,14 @@ fn check_address(at: At, address: &str, mode: Mode) -> Result<(), ConfigError> {
         match address::canonical_ip(address) {
             Some(canonical) if canonical == address => return Ok(()),
             Some(canonical) => format!("its canonical form {canonical:?}: endpoint mode compares text"),
-            None => "an IP address and a port: endpoint mode knows no host names".to_owned(),
+            None => "an IP address and a port: endpoint mode supports no host names".to_owned(),
         }
     };
-    Err(ConfigError::new(at.path("address"), format!("{address:?}"), &allowed))
+    Err(ConfigError::new("address", format!("{address:?}"), expected))
 }
 
-/// Refuses the first value, in the order of the text, that was there before. `values` come with their indices in the
-/// text, sorted.
+/// Rejects the first value, in the order of the configuration, that occurs a second time. `values` are sorted and come
+/// with their indices in the configuration.
 fn check_unique<'m>(field: &str, values: impl Iterator<Item = (&'m str, usize)>) -> Result<(), ConfigError> {
     let mut before = None;
     let mut again: Option<(usize, usize, &str)> = None;
@@ -111,5 +133,5 @@ fn check_unique<'m>(field: &str, values: impl Iterator<Item = (&'m str, usize)>)
     }
     let Some((index, earlier, value)) = again else { return Ok(()) };
     let found = format!("{value:?}, which is members[{earlier}].{field} too");
-    Err(ConfigError::new(At::Member(index).path(field), found, "each only once"))
+    Err(ConfigError::new(Location::Member(index).path(field), found, "each only once"))
 }

@@ -1,7 +1,11 @@
-//! The filter's configuration: its values, and the order in which they are read.
+//! The configuration of the filter.
 //!
-//! What a [`Config`] holds came through every check, so that the rest of the crate needs none. The checks of
-//! single values are in `validate.rs`, the members' in `members.rs`.
+//! [`Config::parse`] checks every value, so the rest of the crate checks none.
+//!
+//! * `settings`: the settings that are a choice between a few
+//! * `members`, `address`: the list of members
+//! * `validate`: single settings that are text
+//! * `json`, `error`: strict reading, and the reason of a rejection
 
 mod address;
 mod error;
@@ -10,69 +14,68 @@ mod members;
 mod settings;
 mod validate;
 
-use pushring_ring::POINTS_PER_WEIGHT_MAX;
+use pushring_ring::MAX_POINTS_PER_WEIGHT;
 
-use json::{At, Fields, Json};
+use json::{Fields, Json, Location};
 
 pub use error::ConfigError;
 pub use members::Member;
-pub use pushring_ring::MEMBERS_MAX;
+pub use pushring_ring::MAX_MEMBERS;
 pub use settings::{Mode, Placement, RouteBy};
 
-/// A checked configuration.
+/// A checked configuration. README.md lists the fields with their defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Sorted by name; at most [`MEMBERS_MAX`]; names and addresses unique.
+    /// Sorted by name; at most [`MAX_MEMBERS`]; names and addresses unique.
     pub members: Vec<Member>,
-    /// Key of a push.
+    /// The labels that form the key of a push.
     pub route_by: RouteBy,
-    /// Layout of the ring.
+    /// Placement of the members on the ring.
     pub placement: Placement,
-    /// What is done with the owner.
+    /// How a push reaches its owner.
     pub mode: Mode,
-    /// The destination header, lower-case.
+    /// Name of the destination header, in lower case.
     pub header: String,
-    /// Cluster mode: the destination is this and the member's name.
+    /// Cluster mode: prefix of a member's name in the destination.
     pub cluster_prefix: String,
-    /// Endpoint mode: further members listed after the owner.
+    /// Endpoint mode: number of members listed after the owner.
     pub successors: usize,
-    /// Whether a DELETE also names the first successor in `<header>-mirror`.
+    /// Whether `<header>-mirror` names the first successor for a DELETE.
     pub mirror_deletes: bool,
-    /// The Pushgateways' `--web.route-prefix`: empty, or `/…` without a slash at the end.
+    /// The Pushgateways' `--web.route-prefix`: empty, or with a leading and without a trailing slash.
     pub path_prefix: String,
     /// Whether the Pushgateways run with `--push.enable-utf8-names`.
     pub utf8_names: bool,
-    /// Whether GET and HEAD on a push path answer the owner.
+    /// Whether GET and HEAD on a push path return the owner.
     pub lookup: bool,
     /// Whether `/-/healthy` and `/-/ready` are answered.
     pub health: bool,
-    /// Path that answers the ring as JSON; empty: none.
+    /// Path that returns the ring as JSON; empty to disable it.
     pub status_path: String,
-    /// Scheme of redirects and of `nextUrl`.
+    /// Scheme of redirects and of `nextUrl`: `http` or `https`.
     pub redirect_scheme: &'static str,
 }
 
-/// Largest index of a member.
-const MEMBER_LAST: u32 = MEMBERS_MAX as u32 - 1;
+const MAX_SUCCESSORS: u32 = MAX_MEMBERS as u32 - 1;
 
 impl Config {
     /// Parses and checks a configuration.
     ///
     /// # Errors
-    /// The first thing that is wrong, with its field, what was found and what is allowed. One limit is left to
-    /// [`crate::Router::new`]: the number of points over all members.
+    /// [`ConfigError`] for the first problem. [`crate::Router::new`] checks one more limit: the number of points over all
+    /// members.
     pub fn parse(json: &[u8]) -> Result<Self, ConfigError> {
-        let mut fields = Fields::of(At::Whole, Json::parse(json)?)?;
+        let mut fields = Fields::of(Location::Root, Json::parse(json)?)?;
         let placement = placement(&mut fields)?;
-        let mode = fields.word(
+        let mode = fields.one_of(
             "mode",
             &[("cluster", Mode::Cluster), ("endpoint", Mode::Endpoint), ("redirect", Mode::Redirect)],
         )?;
-        let min_members = fields.number_or("min_members", 1, 0..=MEMBER_LAST + 1)? as usize;
+        let min_members = fields.number_or("min_members", 1, 0..=MAX_SUCCESSORS + 1)? as usize;
         let path_prefix = validate::path_prefix(&fields.text_or("path_prefix", "")?)?;
         let config = Self {
             members: members::read(fields.take("members"), min_members, mode, placement)?,
-            route_by: fields.word(
+            route_by: fields.one_of(
                 "route_by",
                 &[("group", RouteBy::Group), ("job", RouteBy::Job), ("path", RouteBy::Path)],
             )?,
@@ -80,13 +83,13 @@ impl Config {
             mode,
             header: validate::header(fields.text_or("header", "x-pushring-destination")?)?,
             cluster_prefix: validate::cluster_prefix(fields.text_or("cluster_prefix", "pushgateway-")?)?,
-            successors: fields.number_or("successors", 2, 0..=MEMBER_LAST)? as usize,
+            successors: fields.number_or("successors", 2, 0..=MAX_SUCCESSORS)? as usize,
             mirror_deletes: fields.bool_or("mirror_deletes", false)?,
             utf8_names: fields.bool_or("utf8_names", false)?,
             lookup: fields.bool_or("lookup", true)?,
             health: fields.bool_or("health", false)?,
             status_path: validate::status_path(fields.text_or("status_path", "")?, &path_prefix)?,
-            redirect_scheme: fields.word("redirect_scheme", &[("http", "http"), ("https", "https")])?,
+            redirect_scheme: fields.one_of("redirect_scheme", &[("http", "http"), ("https", "https")])?,
             path_prefix,
         };
         fields.finish()?;
@@ -97,10 +100,10 @@ impl Config {
 fn placement(fields: &mut Fields) -> Result<Placement, ConfigError> {
     const POINTS_DEFAULT: u32 = 1024;
     let Some(json) = fields.take("placement") else { return Ok(Placement::Ring { points: POINTS_DEFAULT }) };
-    let mut fields = Fields::of(At::Placement, json)?;
-    let ring = fields.word("type", &[("ring", true), ("dynamic-sharding", false)])?;
+    let mut fields = Fields::of(Location::Placement, json)?;
+    let ring = fields.one_of("type", &[("ring", true), ("dynamic-sharding", false)])?;
     let placement = if ring {
-        Placement::Ring { points: fields.number_or("points", POINTS_DEFAULT, 1..=POINTS_PER_WEIGHT_MAX)? }
+        Placement::Ring { points: fields.number_or("points", POINTS_DEFAULT, 1..=MAX_POINTS_PER_WEIGHT)? }
     } else {
         Placement::DynamicSharding
     };

@@ -1,40 +1,40 @@
-//! The settings that are a choice between a few.
+//! The settings that are a choice between a few values.
 
 use serde::Serialize;
 
-/// What the key of a push is made of.
+/// The part of a push that determines its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RouteBy {
-    /// All grouping labels: the group as the Pushgateway knows it.
+    /// All grouping labels, so that each group of the Pushgateway has one owner.
     Group,
-    /// The job alone: all groups of a job on one member.
+    /// The job, so that all groups of a job have one owner.
     Job,
-    /// The decoded path, as dynamic-sharding does.
+    /// The decoded path, as dynamic-sharding uses it.
     Path,
 }
 
-/// How members are laid on the ring.
+/// How members are placed on the ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Placement {
-    /// pushring's own.
+    /// pushring's own placement.
     Ring {
         /// Points per unit of weight, 1..=4096.
         points: u32,
     },
-    /// That of ning1875/dynamic-sharding, byte for byte.
+    /// The placement of ning1875/dynamic-sharding, byte for byte.
     DynamicSharding,
 }
 
-/// What the filter does with the owner.
+/// How a push reaches its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// The destination header names a cluster.
     Cluster,
-    /// The destination header lists addresses: the owner's, then its successors'.
+    /// The destination header lists the addresses of the owner and its successors.
     Endpoint,
-    /// The client is sent to the owner by a 307.
+    /// The filter answers 307 with the address of the owner.
     Redirect,
 }

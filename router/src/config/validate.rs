@@ -1,10 +1,10 @@
-//! Checks of single settings.
+//! Checks of settings that are text.
 
 use super::address;
 use super::error::ConfigError;
 use crate::push::PushPath;
 
-/// The token characters of RFC 9110 without upper case: what HTTP/2 allows in a header name.
+/// Accepts the token characters of RFC 9110 without upper case, as HTTP/2 requires for a header name.
 pub(crate) fn header(header: String) -> Result<String, ConfigError> {
     let token = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&b);
     if header.is_empty() || header.len() > 128 || !header.bytes().all(token) || header == "host" {
@@ -22,7 +22,7 @@ pub(crate) fn cluster_prefix(prefix: String) -> Result<String, ConfigError> {
     Ok(prefix)
 }
 
-/// Slashes around it are trimmed as the Pushgateway trims its flag, so that its value can be copied.
+/// Trims slashes at both ends, as the Pushgateway does with its flag, so that the value can be copied.
 pub(crate) fn path_prefix(prefix: &str) -> Result<String, ConfigError> {
     let trimmed = prefix.trim_matches('/');
     let segments_ok = trimmed.is_empty() || trimmed.split('/').all(|s| !matches!(s, "" | "." | ".."));
@@ -33,7 +33,7 @@ pub(crate) fn path_prefix(prefix: &str) -> Result<String, ConfigError> {
     Ok(if trimmed.is_empty() { String::new() } else { format!("/{trimmed}") })
 }
 
-/// A push path would never be answered: pushes are looked for first.
+/// Rejects a push path, because a push is recognized before the status path and would hide it.
 pub(crate) fn status_path(path: String, path_prefix: &str) -> Result<String, ConfigError> {
     let ok = path.starts_with('/') && address::is_visible(&path) && !path.contains(['?', '#']);
     if !path.is_empty() && (!ok || PushPath::is(path.as_bytes(), path_prefix)) {

@@ -1,20 +1,18 @@
 //! The labels of a push path, exactly as the Pushgateway groups by them.
 //!
-//! Rules: `handler/push.go` of prometheus/pushgateway 1.11.3 (`splitLabels`, `decodeBase64`).
+//! The rules come from `handler/push.go` of prometheus/pushgateway 1.11.3 (`splitLabels`, `decodeBase64`).
 
 use std::borrow::Cow;
-use std::cmp::Ordering;
 
 use base64::Engine;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use smallvec::SmallVec;
 
-use super::component::{Component, HIGH, NO_NAME, kinds};
 use super::path::PushPath;
 use super::utf8_name;
 
-/// As Go's `base64.RawURLEncoding`: no padding, spare trailing bits ignored.
+/// Go's `base64.RawURLEncoding`: no padding, spare trailing bits are ignored.
 pub(crate) const BASE64: GeneralPurpose = GeneralPurpose::new(
     &URL_SAFE,
     GeneralPurposeConfig::new()
@@ -24,91 +22,55 @@ pub(crate) const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 const BASE64_SUFFIX: &[u8] = b"@base64";
-/// Prefix of label names that Prometheus keeps for itself.
+/// Prometheus reserves label names with this prefix.
 const RESERVED: &[u8] = b"__";
 
 pub(crate) type Label<'d> = (Cow<'d, [u8]>, Cow<'d, [u8]>);
 
-/// Labels that are kept without an allocation, `job` among them.
-const INLINE: usize = 8;
-
-/// A grouping key: labels sorted by name, each name once, `job` among them. Up to [`INLINE`] labels are kept inline,
-/// so that an ordinary push allocates nothing.
+/// A grouping key: labels sorted by name, each name once, `job` among them. Up to 8 labels are stored inline, so that
+/// an ordinary push allocates nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Labels<'d> {
-    pub(crate) list: SmallVec<[Label<'d>; INLINE]>,
-    /// A name or value may poison: not all of it is plain ASCII as it stands in the path.
-    doubtful: bool,
+    pub(crate) list: SmallVec<[Label<'d>; 8]>,
 }
 
 impl<'d> Labels<'d> {
-    /// The labels of a push path; `None` when the Pushgateway would refuse the path by its own 400.
+    /// Parses the labels of a push path. Returns `None` if the Pushgateway answers this path with 400.
     pub(crate) fn parse(path: PushPath<'d>, utf8_names: bool) -> Option<Self> {
-        let job =
-            if path.job_base64 { decode_base64(path.job.bytes)? } else { Cow::Borrowed(path.job.bytes) };
+        let job = if path.job_base64 { decode_base64(path.job)? } else { Cow::Borrowed(path.job) };
         if job.is_empty() {
             return None;
         }
-        let doubtful = utf8_names || path.job_base64 || path.job.kinds & HIGH != 0;
-        let mut labels = Self { list: SmallVec::new(), doubtful };
-        let mut components = path.labels;
-        // Nothing, or one slash, is no label at all; a slash at the end of more is an empty last component.
-        if components.rest != Some(&[]) {
+        let mut list: SmallVec<[Label<'d>; 8]> = SmallVec::new();
+        if !path.labels.is_empty() {
+            let mut components = path.labels.split(|&b| b == b'/');
             while let Some(name) = components.next() {
-                let value = components.next()?;
-                labels.doubtful |= (name.kinds & NO_NAME) | (value.kinds & HIGH) != 0;
-                labels.insert(parse_label(name, value, utf8_names)?);
+                list.push(parse_label(name, components.next()?, utf8_names)?);
             }
         }
-        labels.insert((Cow::Borrowed(b"job".as_slice()), job));
-        labels.finish();
-        Some(labels)
-    }
-
-    /// In order, in place of one of the same name. Only while they are few: beyond, the order is made at the end, for
-    /// this takes a square of their number.
-    fn insert(&mut self, label: Label<'d>) {
-        if self.list.len() >= INLINE {
-            return self.list.push(label);
-        }
-        let mut at = self.list.len();
-        for (index, other) in self.list.iter_mut().enumerate().rev() {
-            match label.0.cmp(&other.0) {
-                Ordering::Greater => break,
-                Ordering::Equal => return *other = label,
-                Ordering::Less => at = index,
-            }
-        }
-        self.list.insert(at, label);
-    }
-
-    /// The order of many; of a repeated name the last stays.
-    fn finish(&mut self) {
-        if self.list.len() <= INLINE {
-            return;
-        }
-        // Stable, so that the last of a name comes last.
-        self.list.sort_by(|(a, _), (b, _)| a.cmp(b));
-        // `dedup_by` removes its first argument, the later one: swap to keep that one.
-        self.list.dedup_by(|later, earlier| {
+        list.push((Cow::Borrowed(b"job".as_slice()), job));
+        // The sort is stable, and up to 20 labels it does not allocate.
+        list.sort_by(|(a, _), (b, _)| a.cmp(b));
+        // The last value of a name wins. `dedup_by` removes the later label, so it must swap the two first.
+        list.dedup_by(|later, earlier| {
             let same = later.0 == earlier.0;
             if same {
                 std::mem::swap(later, earlier);
             }
             same
         });
+        Some(Self { list })
     }
 
-    /// The value of `job`.
+    /// Returns the value of `job`.
     pub(crate) fn job(&self) -> &[u8] {
         self.list.iter().find(|(name, _)| **name == *b"job").map_or(&[], |(_, value)| value)
     }
 
-    /// Whether a push to this group would make its gateway refuse every later push: a value that is not
-    /// UTF-8, or a reserved name (which only UTF-8 escaping can smuggle in). Both run on Pushgateway 1.11.3.
+    /// Returns the reason why a push to this group makes its gateway reject every later push: a value that is not
+    /// UTF-8, or a reserved name, which only UTF-8 escaping can hide. Both were observed on Pushgateway 1.11.3.
     pub(crate) fn poison(&self) -> Option<Poison<'_>> {
-        let doubtful = if self.doubtful { self.list.as_slice() } else { &[] };
-        doubtful.iter().find_map(|(name, value)| {
+        self.list.iter().find_map(|(name, value)| {
             if name.starts_with(RESERVED) {
                 Some(Poison::ReservedName(name))
             } else if std::str::from_utf8(value).is_err() {
@@ -120,47 +82,40 @@ impl<'d> Labels<'d> {
     }
 }
 
-/// What about a group poisons a gateway, with the label's name.
+/// The reason why a group poisons a gateway, with the name of the label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Poison<'a> {
     NotUtf8(&'a [u8]),
     ReservedName(&'a [u8]),
 }
 
-fn parse_label<'d>(name: Component<'d>, value: Component<'d>, utf8_names: bool) -> Option<Label<'d>> {
-    // Letters, digits and underscores alone: nothing to decode.
-    let plain = name.kinds & NO_NAME == 0;
-    let base64 = if plain { None } else { name.bytes.strip_suffix(BASE64_SUFFIX) };
-    let (trimmed, value) = match base64 {
-        Some(trimmed) => (trimmed, decode_base64(value.bytes)?),
-        None => (name.bytes, Cow::Borrowed(value.bytes)),
+fn parse_label<'d>(name: &'d [u8], value: &'d [u8], utf8_names: bool) -> Option<Label<'d>> {
+    let (name, value) = match name.strip_suffix(BASE64_SUFFIX) {
+        Some(name) => (name, decode_base64(value)?),
+        None => (name, Cow::Borrowed(value)),
     };
-    // The reserved prefix is looked for in the name as written, before it is unescaped.
-    if trimmed.starts_with(RESERVED) {
+    // The Pushgateway checks for the reserved prefix before it unescapes the name.
+    if name.starts_with(RESERVED) {
         return None;
     }
-    let name = if utf8_names { utf8_name::unescape(trimmed) } else { Cow::Borrowed(trimmed) };
-    let valid = if utf8_names {
-        !name.is_empty() && std::str::from_utf8(&name).is_ok()
-    } else if plain {
-        begins_a_name(&name)
+    let (name, valid) = if utf8_names {
+        let name = utf8_name::unescape(name);
+        let valid = !name.is_empty() && std::str::from_utf8(&name).is_ok();
+        (name, valid)
     } else {
-        is_legacy_name(&name)
+        (Cow::Borrowed(name), is_legacy_name(name))
     };
     valid.then_some((name, value))
 }
 
-/// `[a-zA-Z_][a-zA-Z0-9_]*`
-pub(crate) fn is_legacy_name(name: &[u8]) -> bool {
-    begins_a_name(name) && name.iter().all(|&byte| kinds(byte) & NO_NAME == 0)
+/// Whether a label name matches `[a-zA-Z_][a-zA-Z0-9_]*`, which every Pushgateway accepts.
+#[must_use]
+pub fn is_legacy_name(name: &[u8]) -> bool {
+    let first_ok = name.first().is_some_and(|first| !first.is_ascii_digit());
+    first_ok && name.iter().all(|&b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
-/// Not empty, and no digit first.
-fn begins_a_name(name: &[u8]) -> bool {
-    name.first().is_some_and(|first| !first.is_ascii_digit())
-}
-
-/// All padding at the end goes first, then CR and LF anywhere, as Go does it.
+/// Removes all padding at the end, then CR and LF anywhere, as Go does, and decodes the rest.
 fn decode_base64(text: &[u8]) -> Option<Cow<'static, [u8]>> {
     let padding = text.iter().rev().take_while(|&&b| b == b'=').count();
     let (text, _) = text.split_at_checked(text.len().checked_sub(padding)?)?;
@@ -198,10 +153,10 @@ mod tests {
         check("/metrics/job/x/a@base64/Y\r\nQ", &[("a", "a"), ("job", "x")]);
     }
 
-    /// Beyond those that are kept inline the order is made otherwise; `job` is the ninth and more.
+    /// Inline storage ends at 8 labels, and sorting without allocation ends at 20.
     #[test]
     fn many_labels() {
-        for number in [7, 8, 9, 30] {
+        for number in [7, 8, 9, 20, 30] {
             let names: Vec<_> = (0..number).map(|i| format!("l{i:02}")).collect();
             let path = |names: &mut dyn Iterator<Item = &String>| {
                 names.fold("/metrics/job/x".to_owned(), |path, name| format!("{path}/{name}/1/{name}/{name}"))
@@ -215,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_by_the_gateway() {
+    fn rejected_by_the_gateway() {
         for path in [
             "/metrics/job/x/a",
             "/metrics/job/x/a/b/",

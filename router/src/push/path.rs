@@ -1,60 +1,24 @@
-//! Request paths as Go's net/http and the Pushgateway's router see them.
+//! Request paths as Go's net/http and the Pushgateway's router read them.
 //!
-//! Rules read in Go 1.26 (net/url, net/http `ServeMux`) and httprouter 1.3, and held by a real Pushgateway
-//! as referee in the end-to-end tests.
+//! The rules come from Go 1.26 (net/url, net/http `ServeMux`) and httprouter 1.3. The end-to-end tests check them
+//! against a real Pushgateway.
 
 use std::borrow::Cow;
 
-use super::component::{Component, Components, DOT, ESCAPE, QUERY, SLASH, kinds};
-
-/// A request target split at the query, looked through once.
+/// A request target, split at the query.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Target<'p> {
     /// Path as received, still encoded.
     pub(crate) raw: &'p [u8],
-    /// The query with its `?`; empty when there is none.
+    /// The query with its `?`; empty if there is none.
     pub(crate) query: &'p [u8],
-    /// The path has a `%`.
-    escaped: bool,
-    /// The path has a slash or a dot after a slash: without, it is clean.
-    suspect: bool,
 }
 
 impl<'p> Target<'p> {
     pub(crate) fn split(target: &'p [u8]) -> Self {
-        let (mut cut, mut escaped, mut suspect, mut after_slash) = (target.len(), false, false, 0);
-        for (index, &byte) in target.iter().enumerate() {
-            let kinds = kinds(byte);
-            // Most bytes are none of these: one comparison for all of them.
-            if kinds & (QUERY | ESCAPE | SLASH | DOT) == 0 {
-                continue;
-            }
-            if kinds & QUERY != 0 {
-                cut = index;
-                break;
-            }
-            escaped |= kinds & ESCAPE != 0;
-            suspect |= kinds & (SLASH | DOT) != 0 && index > 0 && index == after_slash;
-            if kinds & SLASH != 0 {
-                after_slash = index + 1;
-            }
-        }
-        let (raw, query) = target.split_at_checked(cut).unwrap_or((target, &[]));
-        Self { raw, query, escaped, suspect }
-    }
-
-    /// [`decode`]
-    pub(crate) fn decode(&self) -> Decoded<'p> {
-        if self.escaped {
-            decode(self.raw)
-        } else {
-            Decoded { bytes: Cow::Borrowed(self.raw), broken: false }
-        }
-    }
-
-    /// [`cleaned`]
-    pub(crate) fn cleaned(&self) -> Option<Vec<u8>> {
-        if self.escaped || self.suspect { cleaned(self.raw) } else { None }
+        let end = target.iter().position(|&b| b == b'?').unwrap_or(target.len());
+        let (raw, query) = target.split_at_checked(end).unwrap_or((target, &[]));
+        Self { raw, query }
     }
 }
 
@@ -62,12 +26,11 @@ impl<'p> Target<'p> {
 #[derive(Clone, Debug)]
 pub(crate) struct Decoded<'p> {
     pub(crate) bytes: Cow<'p, [u8]>,
-    /// Has a `%` that two hex digits do not follow: Go refuses the whole request.
+    /// The path has a `%` without two hex digits after it. Go rejects such a request.
     pub(crate) broken: bool,
 }
 
-/// Percent-decodes once, as Go's `URL.Path`: `+` stays, a broken `%` stays. Allocates only when there is a
-/// `%`.
+/// Percent-decodes once, as Go's `URL.Path` does: `+` and a broken `%` stay. Allocates only if there is a `%`.
 pub(crate) fn decode(raw: &[u8]) -> Decoded<'_> {
     if !raw.contains(&b'%') {
         return Decoded { bytes: Cow::Borrowed(raw), broken: false };
@@ -92,28 +55,30 @@ fn hex(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|d| u8::try_from(d).ok())
 }
 
-/// The parts of a decoded push path `<path_prefix>/metrics/job[@base64]/<job>[<labels>]`.
+/// The parts of a decoded push path `<path_prefix>/metrics/job[@base64]/<job>[/<labels>]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PushPath<'d> {
     /// The job component as written, up to the next slash.
-    pub(crate) job: Component<'d>,
+    pub(crate) job: &'d [u8],
     /// Whether the job is base64.
     pub(crate) job_base64: bool,
-    /// What comes after the slash that ends the job; nothing when there is none.
-    pub(crate) labels: Components<'d>,
+    /// Everything after the slash that ends the job; empty if there are no labels.
+    pub(crate) labels: &'d [u8],
 }
 
 impl<'d> PushPath<'d> {
-    /// Recognises a push path. `/metrics/job/` with nothing after it is none: the Pushgateway answers 404.
+    /// Splits a push path. Returns `None` for other paths, and for `/metrics/job/` with nothing after it, which the
+    /// Pushgateway answers with 404.
     pub(crate) fn split(decoded: &'d [u8], path_prefix: &str) -> Option<Self> {
         let rest = decoded.strip_prefix(path_prefix.as_bytes())?.strip_prefix(b"/metrics/job")?;
         let (rest, job_base64) = match rest.strip_prefix(b"@base64") {
             Some(rest) => (rest, true),
             None => (rest, false),
         };
-        let mut labels = Components::of(rest.strip_prefix(b"/").filter(|rest| !rest.is_empty())?);
-        let job = labels.next()?;
-        Some(Self { job, job_base64, labels })
+        let rest = rest.strip_prefix(b"/").filter(|rest| !rest.is_empty())?;
+        let mut parts = rest.splitn(2, |&b| b == b'/');
+        let job = parts.next()?;
+        Some(Self { job, job_base64, labels: parts.next().unwrap_or_default() })
     }
 
     /// Whether a path as received is a push path.
@@ -122,9 +87,9 @@ impl<'d> PushPath<'d> {
     }
 }
 
-/// The path that Go's `ServeMux` would redirect to before any handler sees the request; `None` when the
-/// path is clean already. Encoded dots and slashes are no dots and slashes to it, except in a path with
-/// characters that must not be in a path unencoded: Go then cleans its own encoding of the decoded path.
+/// Returns the path that Go's `ServeMux` redirects to before any handler sees the request, or `None` if the path is
+/// clean. `ServeMux` leaves encoded dots and slashes alone, unless the path contains bytes that must be encoded in a
+/// path: then it cleans its own encoding of the decoded path.
 pub(crate) fn cleaned(raw: &[u8]) -> Option<Vec<u8>> {
     if raw.contains(&b'%') && !raw.iter().all(|&b| is_path_byte(b) || b == b'%') {
         let decoded = decode(raw).bytes;
@@ -133,22 +98,28 @@ pub(crate) fn cleaned(raw: &[u8]) -> Option<Vec<u8>> {
     clean(raw)
 }
 
-/// The path and query that [`crate::Router::decide`] would redirect a push to because Go's `ServeMux` cleans its path;
-/// the same as given when it is clean. Allocates only when it is not.
+/// Returns the path and query to which [`crate::Router::decide`] redirects a push that Go's `ServeMux` would redirect.
+///
+/// A clean path comes back as it is. Allocates only if the path is not clean.
+///
+/// ```
+/// let clean = pushring_router::clean_path(b"/metrics//job/a?x=1");
+/// assert_eq!(&*clean, b"/metrics/job/a?x=1");
+/// ```
 #[must_use]
 pub fn clean_path(path: &[u8]) -> Cow<'_, [u8]> {
     let target = Target::split(path);
-    match target.cleaned() {
-        Some(clean) if !target.decode().broken => Cow::Owned([&clean, target.query].concat()),
+    match cleaned(target.raw) {
+        Some(clean) if !decode(target.raw).broken => Cow::Owned([&clean, target.query].concat()),
         _ => Cow::Borrowed(path),
     }
 }
 
-/// Go's `cleanPath` for a path that begins with a slash: resolves empty, `.` and `..` segments and keeps a
-/// slash at the end.
+/// Go's `cleanPath` for a path that starts with a slash: resolves empty, `.` and `..` segments and keeps a slash at
+/// the end.
 fn clean(path: &[u8]) -> Option<Vec<u8>> {
-    // The hot path ends here: only a slash or a dot after a slash can be unclean.
-    if !path.windows(2).any(|pair| matches!(pair, [b'/', b'/' | b'.'])) {
+    let may_need_cleaning = path.windows(2).any(|pair| matches!(pair, [b'/', b'/' | b'.']));
+    if !may_need_cleaning {
         return None;
     }
     let mut segments: Vec<&[u8]> = Vec::new();
@@ -175,7 +146,7 @@ fn is_path_byte(b: u8) -> bool {
     b.is_ascii_alphanumeric() || b"-_.~!$&'()*+,;=:@/[]".contains(&b)
 }
 
-/// Percent-encodes what is not a path byte, in upper-case hex.
+/// Percent-encodes every byte that is not a path byte, in upper-case hex.
 pub(crate) fn encode(path: &[u8]) -> Vec<u8> {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     let mut out = Vec::with_capacity(path.len());
@@ -211,12 +182,13 @@ mod tests {
     #[test]
     fn splits_push_paths() {
         let split = |p: &'static str| PushPath::split(p.as_bytes(), "");
-        let path = |p: PushPath<'static>| (p.job.bytes, p.job_base64, p.labels.rest);
-        let parts = |p: &'static str| split(p).map(path);
-        assert_eq!(parts("/metrics/job/a"), Some((&b"a"[..], false, None)));
-        assert_eq!(parts("/metrics/job/a/"), Some((&b"a"[..], false, Some(&b""[..]))));
-        assert_eq!(parts("/metrics/job@base64/YQ/b/c"), Some((&b"YQ"[..], true, Some(&b"b/c"[..]))));
-        assert_eq!(parts("/metrics/job//x"), Some((&b""[..], false, Some(&b"x"[..]))));
+        let push = |job: &'static str, job_base64, labels: &'static str| {
+            Some(PushPath { job: job.as_bytes(), job_base64, labels: labels.as_bytes() })
+        };
+        assert_eq!(split("/metrics/job/a"), push("a", false, ""));
+        assert_eq!(split("/metrics/job/a/"), push("a", false, ""));
+        assert_eq!(split("/metrics/job@base64/YQ/b/c"), push("YQ", true, "b/c"));
+        assert_eq!(split("/metrics/job//x"), push("", false, "x"));
         for none in [
             "/metrics",
             "/metrics/job",

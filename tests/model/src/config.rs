@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use arbitrary::{Result, Unstructured};
-use pushring_router::{Config, MEMBERS_MAX, Mode, Placement, Router};
+use pushring_router::{Config, MAX_MEMBERS, Mode, Placement, Router};
 use serde_json::{Value, json};
 
 /// No bytes make the parser panic; a refusal says why on one line; what is taken keeps every limit, and does
@@ -118,7 +118,7 @@ fn member(u: &mut Unstructured<'_>, i: usize) -> Result<Value> {
 
 /// The documented limits.
 fn check_limits(config: &Config) {
-    assert!(config.members.len() <= MEMBERS_MAX);
+    assert!(config.members.len() <= MAX_MEMBERS);
     assert!(config.members.is_sorted_by(|a, b| a.name < b.name), "names are sorted and unique");
     let addresses: BTreeSet<&str> = config.members.iter().map(|m| m.address.as_str()).collect();
     assert_eq!(addresses.len(), config.members.len(), "addresses are unique");

@@ -3,7 +3,9 @@
 use std::sync::LazyLock;
 
 use arbitrary::{Result, Unstructured};
-use pushring_router::{Decision, Mode, Owned, Reply, ReplyKind, Request, Router, clean_path, labels_to_path};
+use pushring_router::{
+    Decision, Mode, PushOwner, Reply, ReplyKind, Request, Router, clean_path, labels_to_path,
+};
 
 use crate::spelling::{self, Labels};
 
@@ -97,7 +99,8 @@ fn check_decision(router: &Router, request: Request<'_>) {
             let group = group.expect("only push paths are routed");
             assert_eq!(route.malformed, group.labels.is_none());
             assert_eq!(router.owner(&group.key), Some(route.owner));
-            let owned = Owned { owner: Some(route.owner), malformed: route.malformed, poison: group.poison };
+            let owned =
+                PushOwner { owner: Some(route.owner), malformed: route.malformed, poison: group.poison };
             assert_eq!(router.owner_of(request.path), Some(owned));
             assert_eq!(clean_path(request.path), request.path, "what is routed is clean");
             assert!(!(group.poison && matches!(request.method, b"PUT" | b"POST")), "poison went through");

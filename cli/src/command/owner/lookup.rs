@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 
 use anyhow::Context;
-use pushring_router::{Group, Member, Owned, Router, clean_path};
+use pushring_router::{Member, ParsedGroup, PushOwner, Router, clean_path};
 use serde::Serialize;
 
 /// What becomes of a push to a path.
@@ -26,7 +26,7 @@ pub(crate) enum PushStatus {
 }
 
 impl PushStatus {
-    pub(crate) fn of(owned: Option<Owned<'_>>, clean: bool) -> Self {
+    pub(crate) fn of(owned: Option<PushOwner<'_>>, clean: bool) -> Self {
         match owned {
             None => Self::NoPush,
             Some(owned) if owned.malformed => Self::Malformed,
@@ -111,7 +111,7 @@ pub(crate) fn answer(router: &Router, path: &[u8]) -> Answer {
     }
 }
 
-fn labels(group: &Group) -> Option<BTreeMap<String, String>> {
+fn labels(group: &ParsedGroup) -> Option<BTreeMap<String, String>> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let labels = group.labels.as_ref()?;
     Some(labels.iter().map(|(name, value)| (text(name), text(value))).collect())
