@@ -23,7 +23,7 @@ CONSUL_WANTED := $(filter-out 0 no,$(CONSUL))
 # `make test` runs these one after another and prints how long each took.
 PHASES := lint unit doc wasm-tests fuzz e2e
 
-.PHONY: help run check test lint doc fmt e2e bench bench-against bench-placement bench-sweep fuzz chaos wasm tools clean unit wasm-tests
+.PHONY: help run check test lint doc fmt snapshots e2e bench bench-against bench-placement bench-sweep fuzz chaos wasm tools clean unit wasm-tests
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -59,6 +59,9 @@ fmt: $(RUST) ## format the Rust code
 unit: $(RUST) ## run unit and property tests of the crates that ship, and check the golden vectors
 	testdata/generate.py --check
 	cargo test --quiet
+
+snapshots: $(RUST) ## accept changed help texts, errors and tables of the command; review the difference
+	TRYCMD=overwrite cargo test --quiet -p pushring --test snapshots
 
 wasm-tests: $(BIN)/.wasm-bindgen-$(WASM_BINDGEN) ## run the vector tests of ring and router as Wasm in Node.js
 	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=$(abspath $(BIN))/wasm-bindgen-test-runner \
