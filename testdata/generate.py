@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the vector files beside this script; with --check compares them and exits 1 when any differs.
+"""Writes the vector files next to this script; with --check, compares them and exits 1 if one differs.
 
 Needs Python 3.9 or newer and nothing else.
 """
@@ -8,7 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
-sys.dont_write_bytecode = True  # nothing is left beside the sources
+sys.dont_write_bytecode = True  # no byte code next to the sources
 
 from reference import cases, hashes, key
 from reference.placement import DynamicSharding, Ring
@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--check", action="store_true", help="write nothing; exit 1 when a file differs")
+    arguments.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file differs")
     check = arguments.parse_args().check
     hashes.self_test()
     sets = cases.member_sets()

@@ -1,6 +1,6 @@
-"""From the path of a push, as it stands in the request, to the canonical key of its group.
+"""From the path of a push, as received in a request, to the canonical key of its group.
 
-Follows what Pushgateway 1.11.3 does with a path, step by step, with its own steps' names.
+Follows Pushgateway 1.11.3 step by step and uses its names.
 """
 
 import base64

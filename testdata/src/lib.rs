@@ -37,7 +37,7 @@ pub struct Push {
     pub route_by: &'static str,
     /// The path as it appears in a request.
     pub path: &'static str,
-    /// What a Pushgateway does with the path: `group`, `malformed`, `poison` or `other`.
+    /// Reaction of a Pushgateway to the path: `group`, `malformed`, `poison` or `other`.
     pub outcome: &'static str,
     /// The key that is hashed; empty for `poison` and `other`.
     pub key: Vec<u8>,
