@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// An error in what the caller gave: a file, a flag, a setting. Anything else that fails (Consul, Envoy, the
-/// disk) may pass by itself.
+/// An error in the caller's input: a file, a flag, a setting. Other errors (Consul, Envoy, the disk) may be
+/// temporary.
 #[derive(Debug)]
 pub struct BadInput(pub String);
 
@@ -21,7 +21,7 @@ impl fmt::Display for BadInput {
 
 impl std::error::Error for BadInput {}
 
-/// The state of the fleet in which acting could lose something; nothing was done. Exit code 2, as [`BadInput`].
+/// A state of the fleet in which the command could lose data; nothing was done. Exit code 2, as [`BadInput`].
 #[derive(Debug)]
 pub struct NotSafe(pub String);
 
@@ -33,12 +33,12 @@ impl fmt::Display for NotSafe {
 
 impl std::error::Error for NotSafe {}
 
-/// How a command that did not fail ended.
+/// Exit status of a command that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ExitStatus {
     /// Nothing is left to do: exit code 0.
     Done,
-    /// Something was found, kept or failed, and the output says what: exit code 1.
+    /// Something was found, kept or failed; the output names it: exit code 1.
     Found,
 }
 

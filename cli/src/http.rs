@@ -8,28 +8,24 @@ use anyhow::Context;
 use reqwest::blocking::{Client, ClientBuilder};
 use reqwest::{Certificate, Identity};
 
-/// A client that gives up after `timeout` and goes through no proxy: agents and admin interfaces are local.
+/// Returns a client with a timeout for each request and without a proxy: agents and admin interfaces are local.
 pub(crate) fn client(timeout: Duration) -> ClientBuilder {
-    // Fails only where a provider is installed already, which is as good.
+    // Fails only if a provider is installed already, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder().timeout(timeout).no_proxy()
 }
 
-/// Whom to trust, and who one is, for https.
+/// TLS settings: trusted CAs and client certificate.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tls<'a> {
-    /// Certificates (PEM) besides the system's.
+    /// CA certificates (PEM), in addition to the system's.
     pub(crate) ca_file: Option<&'a Path>,
-    /// The client's certificate (PEM); with `key`.
+    /// Client certificate (PEM); requires `key`.
     pub(crate) cert: Option<&'a Path>,
     pub(crate) key: Option<&'a Path>,
 }
 
 impl Tls<'_> {
-    /// Reads the files.
-    ///
-    /// # Errors
-    /// Names the file that cannot be read or used.
     pub(crate) fn add_to(self, mut client: ClientBuilder) -> anyhow::Result<ClientBuilder> {
         if let Some(path) = self.ca_file {
             let trusted =
@@ -46,7 +42,6 @@ impl Tls<'_> {
     }
 }
 
-/// A file that a flag names.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     fs::read(path).with_context(|| path.display().to_string())
 }

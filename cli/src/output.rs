@@ -9,29 +9,29 @@ use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-/// The form of what goes to standard output; warnings and errors go to standard error in both.
+/// Format of standard output; warnings and errors always go to standard error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
-    /// For people.
+    /// Text for people
     #[default]
     Table,
-    /// One JSON document.
+    /// One JSON document
     Json,
 }
 
-/// What a duration of milliseconds is called in reports; saturates after 584 million years.
+/// Milliseconds for a report; saturates after 584 million years.
 pub(crate) fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A progress bar on standard error; nothing where that is no terminal.
-pub(crate) fn progress(what: &'static str) -> ProgressBar {
+/// Shows a progress bar on standard error if that is a terminal.
+pub(crate) fn progress(label: &'static str) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} {eta}");
-    let bar = ProgressBar::no_length().with_message(what);
+    let bar = ProgressBar::no_length().with_message(label);
     style.map_or(bar.clone(), |style| bar.with_style(style.progress_chars("=> ")))
 }
 
-/// What moves a bar: told how many are done, of how many.
+/// Returns the callback that moves a bar; its arguments are the finished and the total number of items.
 pub(crate) fn advance(bar: &ProgressBar) -> impl Fn(usize, usize) {
     |done, all| {
         bar.set_length(all as u64);
@@ -39,7 +39,7 @@ pub(crate) fn advance(bar: &ProgressBar) -> impl Fn(usize, usize) {
     }
 }
 
-/// A group as people write it: `{job="a",instance="b"}`, `job` first.
+/// Formats the labels of a group as `{job="a",instance="b"}`, `job` first.
 pub(crate) fn group(labels: &BTreeMap<String, String>) -> String {
     let job = labels.get_key_value("job");
     let rest = labels.iter().filter(|(name, _)| *name != "job");
@@ -48,14 +48,14 @@ pub(crate) fn group(labels: &BTreeMap<String, String>) -> String {
     format!("{{{}}}", all.join(","))
 }
 
-/// A time in seconds as people say it, by its two largest units: `3days 4h`.
+/// Formats seconds in their two largest units: `3days 4h`.
 pub(crate) fn age(seconds: i64) -> String {
     let whole = std::time::Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
     let text = humantime::format_duration(whole).to_string();
     text.split(' ').take(2).collect::<Vec<_>>().join(" ")
 }
 
-/// A table without lines, as all commands print them; on a terminal as wide as that.
+/// Returns an empty table without lines, as wide as the terminal.
 pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
@@ -65,15 +65,12 @@ pub(crate) fn table(header: &[&str]) -> Table {
     table
 }
 
-/// Says on standard error why nothing happens for a while.
+/// Explains on standard error why the command waits.
 pub(crate) fn settling(left: std::time::Duration) {
-    eprintln!("pushring: waiting {} s: the members may have changed just now (--settle)", left.as_secs() + 1);
+    eprintln!("pushring: waiting {} s in case the members changed just now (--settle)", left.as_secs() + 1);
 }
 
-/// Prints a result. A reader that has gone, as with `| head`, has enough: no error.
-///
-/// # Errors
-/// Standard output cannot be written.
+/// Prints a result. A closed pipe, as with `| head`, is no error.
 pub(crate) fn print(result: impl fmt::Display) -> io::Result<()> {
     match writeln!(io::stdout().lock(), "{result}") {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -81,10 +78,7 @@ pub(crate) fn print(result: impl fmt::Display) -> io::Result<()> {
     }
 }
 
-/// Prints a report: as `text` lays it out, or as JSON.
-///
-/// # Errors
-/// As [`print`].
+/// Prints a report: formatted by `text`, or as JSON.
 pub(crate) fn show<R: Serialize>(
     output: Output,
     report: &R,

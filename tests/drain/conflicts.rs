@@ -95,7 +95,7 @@ fn a_poisoned_gateway_gives_and_gets_nothing() {
     push(&world.source, "PUT", PATH, "m 1\n");
     poison(&world.owners[0]);
     let reason = world.kept();
-    assert!(reason.contains("the owner: its exposition") && reason.contains("answers 500"), "{reason}");
+    assert!(reason.contains("the owner: its exposition") && reason.contains("HTTP 500"), "{reason}");
     assert!(has(&world.source, "m{instance=\"\",job=\"moved\"} 1"));
     let world = World::start(1, CHECKS[1]);
     poison(&world.source);

@@ -120,7 +120,7 @@ fn a_gateway_whose_api_is_something_else_is_told_and_left_alone() {
     let output = sweep(&world, &["--orphans-after", "0s"]);
     assert_eq!(output.code, 1);
     let reason = output.json().unwrap()["unreadable"][0]["reason"].to_string();
-    assert!(reason.contains("/api/v1/status: answers 404"), "{reason}");
+    assert!(reason.contains("/api/v1/status: HTTP 404"), "{reason}");
     assert_eq!(world.gateways[1].groups().unwrap().len(), 1);
 }
 
@@ -155,5 +155,5 @@ fn where_a_redirect_leads_is_another_gateway() {
     world.configure(json!({}));
     let output = sweep(&world, &[]);
     assert_eq!((output.code, world.counts()), (1, vec![1, 1]));
-    assert!(output.stdout.contains("answers 307"), "{output:?}");
+    assert!(output.stdout.contains("HTTP 307"), "{output:?}");
 }

@@ -159,7 +159,7 @@ fn a_token_needs_what_the_guide_says() {
         world.watch(name, &["--settle", "0s", "--consul", &url, "--consul-token", secret])
     };
     let mut sweeper = watch("reader", r#"session_prefix "" { policy = "read" }"#);
-    let told = sweeper.wait("the lock cannot be kept or taken", 1).remove(0);
+    let told = sweeper.wait("cannot renew or acquire the lock", 1).remove(0);
     assert!(told["error"].as_str().unwrap().contains("needs session:write"), "{told}");
     assert!(!sweeper.is_active());
 

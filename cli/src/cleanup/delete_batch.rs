@@ -109,7 +109,7 @@ fn reread_gateway(gateway: &Gateway, before: &Groups, wanted: &HashSet<&Labels>)
     let status = gateway.status()?;
     ensure!(status.start_time == before.status.start_time, "it was started anew meanwhile");
     // All comparisons and ages of the survey rest on it.
-    ensure!(status.clock.goes_as(&before.status.clock), "its clock or this machine's was set meanwhile");
+    ensure!(status.clock.agrees_with(&before.status.clock), "its clock or this machine's was set meanwhile");
     if before.took > gateway.limits.slow_api {
         return Ok(Reread::PushTimes(read_push_times(gateway)?));
     }

@@ -1,4 +1,4 @@
-//! The few calls of the Consul agent's HTTP API that registering Pushgateways and finding them needs.
+//! A client for the few calls of the Consul agent's HTTP API that the command needs.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,34 +13,33 @@ use serde_json::Value;
 use crate::error::BadInput;
 use crate::http::{Tls, read};
 
-/// An agent that has not answered by then has hung, or the address is wrong.
+/// An agent without a response by then hangs, or the address is wrong.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// What a token must allow to change a registration.
+/// Permissions that the token needs to change a registration.
 const WRITE: &str = "service:write on the service";
 
-/// How to be let in by Consul: the flags and variables of the `consul` command. Its address is the
-/// flag `--consul` of each command.
+/// Flags and variables for access to Consul, as those of the `consul` command. Each command has its own flag `--consul`
+/// for the address.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Consul")]
 pub(crate) struct ConsulArgs {
-    /// ACL token: to find Pushgateways it needs service:read and node:read, to register them service:write
+    /// ACL token; needs service:read and node:read to find Pushgateways, service:write to register them
     #[arg(long, env = "CONSUL_HTTP_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     pub(crate) consul_token: Option<String>,
-    /// File with the ACL token; goes before the token itself
+    /// File with the ACL token; takes precedence over --consul-token
     #[arg(long, env = "CONSUL_HTTP_TOKEN_FILE", value_name = "FILE")]
     pub(crate) consul_token_file: Option<PathBuf>,
-    /// File with the certificates (PEM) to trust for https besides the system's
+    /// CA certificates (PEM file) for https, in addition to the system's
     #[arg(long, env = "CONSUL_CACERT", value_name = "FILE")]
     pub(crate) consul_ca_file: Option<PathBuf>,
-    /// File with the client's certificate (PEM)
+    /// Client certificate (PEM file)
     #[arg(long, env = "CONSUL_CLIENT_CERT", value_name = "FILE", requires = "consul_key")]
     pub(crate) consul_cert: Option<PathBuf>,
-    /// File with the key of the client's certificate (PEM)
+    /// Key of the client certificate (PEM file)
     #[arg(long, env = "CONSUL_CLIENT_KEY", value_name = "FILE", requires = "consul_cert")]
     pub(crate) consul_key: Option<PathBuf>,
 }
 
-/// A client of one agent.
 #[derive(Clone, Debug)]
 pub(crate) struct Consul {
     pub(super) client: Client,
@@ -61,10 +60,8 @@ pub(crate) struct Service {
 }
 
 impl Consul {
-    /// Prepares a client; asks nothing yet. `address` is `host:port` or a URL; `CONSUL_HTTP_SSL` makes the former https.
-    ///
-    /// # Errors
-    /// [`BadInput`] when the address or a file is unusable.
+    /// Creates a client without sending a request. `address` is a URL or `host:port`; `CONSUL_HTTP_SSL` selects https for
+    /// the latter. An address or file that is unusable is a [`BadInput`].
     pub(crate) fn new(address: &str, args: &ConsulArgs) -> anyhow::Result<Self> {
         let mut client = crate::http::client(TIMEOUT);
         let base = match address.split_once("://") {
@@ -101,28 +98,19 @@ impl Consul {
         &self.base
     }
 
-    /// The services that are registered at this agent, by ID; with an ACL token only those it may read.
-    ///
-    /// # Errors
-    /// The agent cannot be reached or refuses.
+    /// Returns the services that are registered at this agent and readable by the token, by ID.
     pub(crate) fn services(&self) -> anyhow::Result<BTreeMap<String, Service>> {
         let response = self.send(self.client.get(self.url("/v1/agent/services")), WRITE)?;
-        response.json().with_context(|| format!("{} does not answer as a Consul agent does", self.base))
+        response.json().with_context(|| format!("{} does not respond like a Consul agent", self.base))
     }
 
-    /// Registers a service, or changes the one with this ID and all its checks.
-    ///
-    /// # Errors
-    /// The agent cannot be reached or refuses.
+    /// Registers a service, or replaces the one with this ID and all its checks.
     pub(crate) fn register(&self, definition: &Value) -> anyhow::Result<()> {
         let url = self.url("/v1/agent/service/register?replace-existing-checks=true");
         self.send(self.client.put(url).json(definition), WRITE).map(drop)
     }
 
-    /// Removes a service and its checks.
-    ///
-    /// # Errors
-    /// The agent cannot be reached or refuses, also when it does not know the ID.
+    /// Removes a service and its checks. An ID that the agent does not know is an error.
     pub(crate) fn deregister(&self, id: &str) -> anyhow::Result<()> {
         let url = self.url(&format!("/v1/agent/service/deregister/{id}"));
         self.send(self.client.put(url), WRITE).map(drop)
@@ -132,27 +120,29 @@ impl Consul {
         format!("{}{path}", self.base)
     }
 
-    /// The URL of a path whose segments may hold anything.
+    /// Returns the URL of a path, with its segments percent-encoded.
     pub(super) fn path(&self, segments: &[&str]) -> anyhow::Result<Url> {
         let bad = |error: &dyn std::fmt::Display| BadInput(format!("--consul: {}: {error}", self.base));
         let mut url = Url::parse(&self.base).map_err(|error| bad(&error))?;
-        url.path_segments_mut().map_err(|()| bad(&"it cannot be a base"))?.pop_if_empty().extend(segments);
+        url.path_segments_mut().map_err(|()| bad(&"not a base URL"))?.pop_if_empty().extend(segments);
         Ok(url)
     }
 
-    /// Sends a request; `needs` is what the token must allow, for the advice when it is refused.
+    /// Sends a request and requires success; `needs` names the required permissions for the error message.
     pub(super) fn send(&self, request: RequestBuilder, needs: &str) -> anyhow::Result<Response> {
         self.accept(self.ask(request)?, needs)
     }
 
-    /// Sends a request, whatever the answer.
+    /// Sends a request and accepts any status.
     pub(super) fn ask(&self, mut request: RequestBuilder) -> anyhow::Result<Response> {
         if let Some(token) = &self.token {
             request = request.header("X-Consul-Token", token);
         }
         request.send().with_context(|| {
             let base = &self.base;
-            format!("Consul's agent at {base} cannot be reached; check --consul, for https --consul-ca-file")
+            format!(
+                "Consul's agent at {base} cannot be reached; check --consul (for https also --consul-ca-file)"
+            )
         })
     }
 
@@ -167,7 +157,7 @@ impl Consul {
             _ => String::new(),
         };
         bail!(
-            "Consul's agent at {} refuses ({}): {}{advice}",
+            "Consul's agent at {} rejected the request ({}): {}{advice}",
             self.base,
             status.as_u16(),
             response.text().unwrap_or_default().trim()
@@ -175,7 +165,7 @@ impl Consul {
     }
 }
 
-/// The address that `--consul` gives, else that of a file, else `CONSUL_HTTP_ADDR`, else the agent on this machine.
+/// Returns the agent's address: from `--consul`, a file, `CONSUL_HTTP_ADDR` or the default, in this order.
 pub(crate) fn address(flag: Option<&str>, from_file: Option<&str>) -> String {
     let given = [flag, from_file].into_iter().flatten().find(|address| !address.is_empty());
     let given = given.map(str::to_owned).or_else(|| variable("CONSUL_HTTP_ADDR"));

@@ -1,4 +1,4 @@
-//! What is registered as a service, and how it is: Consul's health endpoint, read as the templates read it.
+//! The registrations of a service with their health: Consul's health endpoint, read as consul-template reads it.
 
 use std::collections::BTreeMap;
 
@@ -8,15 +8,15 @@ use serde::Deserialize;
 use super::client::Consul;
 use super::registration::Registration;
 
-/// What a token must allow to see all registrations.
+/// Permissions that the token needs to read all registrations.
 const READ: &str = "service:read on the service and node:read on its nodes";
 
 impl Consul {
-    /// All registrations of a service that have all of `tags`, whatever their health, in one datacenter (none: that
-    /// of the agent): what the templates' query `service "<name>|any"` finds.
+    /// Returns all registrations of a service that have all of `tags`, whatever their health, in one datacenter (default:
+    /// the agent's). The result equals that of the templates' query `service "<name>|any"`.
     ///
     /// # Errors
-    /// The agent cannot be reached or refuses, or the token may not read all of them: never fewer than there are.
+    /// The agent cannot be reached or rejects the request, or the token cannot read all registrations.
     pub(crate) fn registrations(
         &self,
         service: &str,
@@ -35,9 +35,8 @@ impl Consul {
              it needs {READ}",
             self.base
         );
-        let found: Vec<Instance> = response
-            .json()
-            .with_context(|| format!("{} does not answer as a Consul agent does", self.base))?;
+        let found: Vec<Instance> =
+            response.json().with_context(|| format!("{} does not respond like a Consul agent", self.base))?;
         let has = |instance: &Instance, tag| instance.service.tags.iter().flatten().any(|found| found == tag);
         let wanted = |instance: &Instance| tags.iter().all(|tag| has(instance, tag));
         Ok(found.into_iter().filter(wanted).map(Registration::from).collect())
@@ -66,10 +65,10 @@ struct InstanceService {
     id: String,
     #[serde(rename = "Address")]
     address: String,
-    /// Left out by Consul where it is 0.
+    /// Omitted by Consul if it is 0.
     #[serde(rename = "Port", default)]
     port: u32,
-    /// Null, where the catalog was given none; so is Meta.
+    /// Null if the catalog has none, as is Meta.
     #[serde(rename = "Tags")]
     tags: Option<Vec<String>>,
     #[serde(rename = "Meta")]
@@ -93,7 +92,7 @@ struct CheckStatus {
 impl From<Instance> for Registration {
     fn from(found: Instance) -> Self {
         let Instance { node, service, checks } = found;
-        // Only `passing` is on the ring; which of the others it is makes no difference. Maintenance is critical.
+        // Only `passing` is on the ring; the other statuses are all equal. Maintenance counts as critical.
         let worst = checks.into_iter().map(|check| check.status).find(|status| status != "passing");
         Self {
             address: if service.address.is_empty() { node.address } else { service.address },

@@ -1,4 +1,4 @@
-//! The thread that keeps a lock or stands by for it.
+//! The thread that renews a lock or stands by for it.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -14,55 +14,55 @@ use tracing::{info, warn};
 
 use super::lock_state::{Held, Hold, LOCK_DELAY, NEEDS, TTL};
 
-/// From one renewal to the next.
+/// Interval between renewals.
 const RENEWAL: Duration = Duration::from_secs(5);
-/// After an error, or when the key is free but cannot be had before the lock delay is over.
+/// Pause after an error, or while the key is free but the lock delay is not over.
 const RETRY: Duration = Duration::from_secs(1);
 
 pub(super) struct Keeper {
     held: Arc<Held>,
     session: Option<String>,
-    /// The error, or the session of the one who has the lock, that was logged last: told once.
-    told: Option<String>,
+    /// The error, or the session of the current holder, that was logged last. Each is logged once.
+    logged: Option<String>,
 }
 
 impl Keeper {
     pub(super) fn new(held: Arc<Held>) -> Self {
-        Self { held, session: None, told: None }
+        Self { held, session: None, logged: None }
     }
 
-    /// Goes on until it is told to end.
+    /// Runs until `ended` receives a message.
     pub(super) fn run(mut self, ended: &Receiver<()>) {
         loop {
-            let pause = self.turn().unwrap_or_else(|error| {
+            let pause = self.renew_and_check().unwrap_or_else(|error| {
                 if !self.held.is_likely() {
                     self.held.lose("its session could not be renewed in time");
                 }
                 let error = format!("{error:#}");
-                if self.told.as_ref() != Some(&error) {
-                    warn!(error, "the lock cannot be kept or taken");
+                if self.logged.as_ref() != Some(&error) {
+                    warn!(error, "cannot renew or acquire the lock");
                 }
-                self.told = Some(error);
+                self.logged = Some(error);
                 RETRY
             });
             if !matches!(ended.recv_timeout(pause), Err(RecvTimeoutError::Timeout)) {
                 break;
             }
         }
-        if let Err(error) = self.give_up() {
-            warn!(error = format!("{error:#}"), "the lock was not released: it ends with its session");
+        if let Err(error) = self.release() {
+            warn!(error = format!("{error:#}"), "lock not released; it ends with its session");
         }
     }
 
-    /// Renews the session and looks at the key once. Returns how long to wait until the next time.
-    fn turn(&mut self) -> anyhow::Result<Duration> {
+    /// Renews the session and checks the key once. Returns the pause until the next check.
+    fn renew_and_check(&mut self) -> anyhow::Result<Duration> {
         let renewed = Instant::now();
         let session = self.renew()?;
         let entry = self.held.entry(None)?;
         match &entry.session {
             Some(holder) if *holder == session => {}
             Some(holder) => {
-                self.held.lose("another sweeper has it");
+                self.held.lose("another sweeper holds it");
                 self.stand_by(holder, &entry.index)?;
                 return Ok(Duration::ZERO);
             }
@@ -73,7 +73,7 @@ impl Keeper {
                 }
             }
         }
-        self.told = None;
+        self.logged = None;
         let new = self.held.hold().replace(Hold { session, renewed }).is_none();
         if new {
             info!(key = self.held.name(), "lock gained");
@@ -81,7 +81,7 @@ impl Keeper {
         Ok(RENEWAL)
     }
 
-    /// The session, renewed; a new one where there was none or Consul has given it up.
+    /// Renews the session; creates a new one if there is none or Consul has invalidated it.
     fn renew(&mut self) -> anyhow::Result<String> {
         let consul = &self.held.consul;
         if let Some(session) = &self.session {
@@ -104,32 +104,32 @@ impl Keeper {
         });
         let url = consul.path(&["v1", "session", "create"])?;
         let response = consul.send(consul.client.put(url).json(&definition), NEEDS)?;
-        let created: Created = response.json().context("a new session: not what Consul answers")?;
+        let created: Created = response.json().context("a new session: not the response of Consul")?;
         self.session = Some(created.id.clone());
         Ok(created.id)
     }
 
     fn acquire(&self, session: &str) -> anyhow::Result<bool> {
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        let who = json!({"host": host, "pid": std::process::id(), "since": Timestamp::now()});
+        let holder = json!({"host": host, "pid": std::process::id(), "since": Timestamp::now()});
         let mut url = self.held.key.clone();
         url.query_pairs_mut().append_pair("acquire", session);
-        Ok(self.request(self.held.consul.client.put(url).json(&who))?.trim() == "true")
+        Ok(self.request(self.held.consul.client.put(url).json(&holder))?.trim() == "true")
     }
 
-    /// Says once who holds the key, and waits a little for it to become free.
+    /// Logs the holder of the key once, and waits up to 2 s for the key to become free.
     fn stand_by(&mut self, session: &str, index: &str) -> anyhow::Result<()> {
-        if self.told.as_deref() != Some(session) {
+        if self.logged.as_deref() != Some(session) {
             let mut url = self.held.key.clone();
             url.set_query(Some("raw"));
             let holder = self.request(self.held.consul.client.get(url))?;
             info!(key = self.held.name(), holder, "standing by");
-            self.told = Some(session.to_owned());
+            self.logged = Some(session.to_owned());
         }
         self.held.entry(Some(index)).map(drop)
     }
 
-    fn give_up(&self) -> anyhow::Result<()> {
+    fn release(&self) -> anyhow::Result<()> {
         let Some(session) = &self.session else { return Ok(()) };
         let consul = &self.held.consul;
         if self.held.hold().take().is_some() {

@@ -1,12 +1,16 @@
-//! One of several processes at a time: a lock that Consul keeps.
+//! Leader election by a lock in Consul: one of several processes works at a time.
 //!
-//! A session that has to be renewed holds a key. Whoever does not get the key stands by and takes it as soon as it is
-//! free: at once after [`Lock::release`], and after a crash when Consul has given the session up (twice [`super::lock_state::TTL`] after
-//! its last renewal) and [`super::lock_state::LOCK_DELAY`] is over. The value of the key says, for people, who holds it.
+//! The leader's session, which it must renew, holds a key. The other processes stand by and acquire the key when it is
+//! free: at once after [`Lock::release`]; after a crash, once Consul has invalidated the session (twice [`TTL`] after the
+//! last renewal) and [`LOCK_DELAY`] is over. The value of the key names the holder, for people.
 //!
-//! Consul gives a session up no sooner than [`super::lock_state::TTL`] after its last renewal; the holder stops trusting it [`super::lock_state::MARGIN`]
-//! earlier. A session can end sooner by other means (its agent's node fails, somebody destroys it): [`Held::check`] asks
-//! Consul, and for what was under way at that moment there is [`super::lock_state::LOCK_DELAY`].
+//! Consul invalidates a session no sooner than [`TTL`] after its last renewal; the holder stops [`MARGIN`] earlier. A
+//! session can end sooner for other reasons (the agent's node fails, an operator destroys it). [`Held::check`] detects
+//! that, and [`LOCK_DELAY`] covers requests in flight at that moment.
+//!
+//! [`TTL`]: super::lock_state::TTL
+//! [`MARGIN`]: super::lock_state::MARGIN
+//! [`LOCK_DELAY`]: super::lock_state::LOCK_DELAY
 
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
@@ -16,7 +20,7 @@ use super::client::Consul;
 use super::keeper::Keeper;
 use super::lock_state::Held;
 
-/// Takes part in the contest for a lock; a thread of its own renews the session or stands by.
+/// A candidate for a lock; a separate thread renews the session or stands by.
 #[derive(Debug)]
 pub(crate) struct Lock {
     held: Arc<Held>,
@@ -25,10 +29,7 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    /// Joins the contest for `pushring/<name>…/sweep`; returns at once.
-    ///
-    /// # Errors
-    /// [`crate::error::BadInput`] when the agent's address is unusable, or the system gives no thread.
+    /// Starts to compete for the key `pushring/<name>…/sweep`; returns at once.
     pub(crate) fn join(consul: Consul, name: &[String]) -> anyhow::Result<Self> {
         let name = name.iter().map(String::as_str);
         let path: Vec<&str> = ["v1", "kv", "pushring"].into_iter().chain(name).chain(["sweep"]).collect();
@@ -40,13 +41,11 @@ impl Lock {
         Ok(Self { held, end, keeper })
     }
 
-    /// To ask whether it is held.
     pub(crate) fn held(&self) -> Arc<Held> {
         Arc::clone(&self.held)
     }
 
-    /// Gives it back, so that one that stands by takes over at once; returns when that is done or Consul was asked in
-    /// vain.
+    /// Releases the lock, so that a standby takes over at once. Returns when Consul has confirmed or the request failed.
     pub(crate) fn release(self) {
         let _ = self.end.send(());
         let _ = self.keeper.join();

@@ -1,4 +1,4 @@
-//! What is known of a lock, shared by those who ask and the thread that keeps it.
+//! The state of a lock, shared by the sweeper and the thread that renews the lock.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,20 +11,18 @@ use tracing::warn;
 use super::client::Consul;
 use crate::error::NotSafe;
 
-/// How long a session lives without a renewal, at least; Consul takes twice this time.
+/// Minimum lifetime of a session without a renewal; Consul waits twice this time.
 pub(crate) const TTL: Duration = Duration::from_secs(15);
-/// How long nobody gets the key after its holder's session ended otherwise than by a release. Longer than what may follow
-/// a check: a decision and a gateway's answer
-/// ([`crate::gateway::limits`]).
+/// Time for which Consul blocks the key after the holder's session ended without a release. Longer than the work that may
+/// follow a check: a decision and a gateway's response ([`crate::gateway::limits`]).
 pub(crate) const LOCK_DELAY: Duration = Duration::from_secs(15);
-/// How long before the end of [`TTL`] the holder stops.
+/// Time before the end of [`TTL`] at which the holder stops.
 pub(crate) const MARGIN: Duration = Duration::from_secs(5);
-/// How long Consul may take to answer that the key is still another's.
+/// Longest time for which Consul may block a query while the key is still held by another sweeper.
 const STANDBY: &str = "2s";
-/// What a token must allow.
+/// Permissions that the token needs.
 pub(super) const NEEDS: &str = "session:write on the agent's node and key:write on pushring/";
 
-/// What is known of the lock.
 #[derive(Debug)]
 pub(crate) struct Held {
     pub(super) consul: Consul,
@@ -32,41 +30,40 @@ pub(crate) struct Held {
     pub(super) hold: Mutex<Option<Hold>>,
 }
 
-/// Kept only while the key is ours.
+/// Exists only while this process holds the key.
 #[derive(Clone, Debug)]
 pub(super) struct Hold {
     pub(super) session: String,
-    /// When the last renewal that succeeded was asked for.
+    /// Time at which the last successful renewal was requested.
     pub(super) renewed: Instant,
 }
 
-/// The key, as far as it matters.
 pub(super) struct Entry {
     pub(super) session: Option<String>,
-    /// By which Consul tells whether it changed.
+    /// Consul's index of the last change, for a blocking query.
     pub(super) index: String,
 }
 
 impl Held {
-    /// Whether it is held as far as one can tell without asking.
+    /// Whether the lock is held, judged without a request.
     pub(crate) fn is_likely(&self) -> bool {
         self.hold().as_ref().is_some_and(Hold::is_fresh)
     }
 
-    /// Asks Consul whether it is held.
+    /// Asks Consul whether the lock is held.
     ///
     /// # Errors
-    /// [`NotSafe`] when it is not, or that cannot be told.
+    /// [`NotSafe`] if it is not held, or if that is unknown.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         let Some(hold) = self.hold().clone() else {
-            bail!(NotSafe("another sweeper has the lock, or Consul was not reached yet".to_owned()));
+            bail!(NotSafe("another sweeper holds the lock, or Consul has not responded yet".to_owned()));
         };
         let entry = self.entry(None).context(NotSafe("the lock cannot be checked".to_owned()))?;
         if entry.session.as_ref() != Some(&hold.session) {
             self.lose("its session was ended");
             bail!(NotSafe("the lock was lost: its session was ended".to_owned()));
         }
-        // Last: to ask may have taken long.
+        // Last, because the request may have been slow.
         if !self.is_likely() {
             bail!(NotSafe("the lock's session could not be renewed in time".to_owned()));
         }
@@ -87,7 +84,7 @@ impl Held {
         self.key.path().trim_start_matches("/v1/kv/")
     }
 
-    /// Reads the key as all servers agree on it; after `since` it waits a little for a change.
+    /// Reads the key with a consistent read; with `since`, waits up to [`STANDBY`] for a change.
     pub(super) fn entry(&self, since: Option<&str>) -> anyhow::Result<Entry> {
         #[derive(Deserialize)]
         #[serde(rename_all = "PascalCase")]
@@ -106,7 +103,7 @@ impl Held {
         let response = self.consul.accept(response, NEEDS)?;
         let index = response.headers().get("X-Consul-Index").and_then(|index| index.to_str().ok());
         let index = index.unwrap_or_default().to_owned();
-        let pairs: Vec<Pair> = response.json().context("the lock's key: not what Consul answers")?;
+        let pairs: Vec<Pair> = response.json().context("the lock's key: not the response of Consul")?;
         let session = pairs.into_iter().next().and_then(|pair| pair.session);
         Ok(Entry { session: session.filter(|session| !session.is_empty()), index })
     }

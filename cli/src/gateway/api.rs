@@ -1,8 +1,8 @@
-//! The groups of a gateway as `/api/v1/metrics` tells them.
+//! The groups of a gateway, as `/api/v1/metrics` lists them.
 //!
-//! That answer is a list of groups, each an object of families beside two fields of its own, `labels` and
-//! `last_push_successful`, which a family of the same name replaces. So what is read here is checked, and a group
-//! that cannot be told for sure has a [`StoredGroup::ambiguity`].
+//! The response is a list of groups. Each is an object with the fields `labels` and `last_push_successful` and one field
+//! for each family; a family with either name replaces the field. Such a response is ambiguous, so it is checked here:
+//! see [`StoredGroup::ambiguity`].
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,79 +13,78 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
-/// The gateway's own family of the time of the last push that it took.
+/// The gateway's own metric for the time of the last accepted push.
 pub(crate) const PUSH_TIME: &str = "push_time_seconds";
-/// The gateway's own family of the time of the last push that it refused; 0 when there was none.
+/// The gateway's own metric for the time of the last rejected push; 0 if there was none.
 pub(crate) const PUSH_FAILED: &str = "push_failure_time_seconds";
 
-/// What stands for bytes that are not UTF-8: what was there cannot be told.
+/// Replaces bytes that are not UTF-8 in the response; the original bytes are lost.
 const REPLACED: char = '\u{FFFD}';
 
 /// Names and values of the labels of a group or a series.
 pub(crate) type Labels = BTreeMap<String, String>;
 
-/// One group on one gateway; `M` is what is kept of the metrics of a family.
+/// One group on one gateway; `M` is the form in which the metrics of a family are kept.
 #[derive(Clone, Debug)]
 pub(crate) struct StoredGroup<M> {
-    /// Its labels, `job` among them; empty when they could not be read.
+    /// The group's labels, including `job`; empty if they could not be read.
     pub(crate) labels: Labels,
-    /// The families that clients pushed, by name: without the gateway's own two.
+    /// The families that clients pushed, by name, without the gateway's own two.
     pub(crate) families: BTreeMap<String, Family<M>>,
-    /// The last push that was taken. `None` when the gateway does not tell.
+    /// The last accepted push. `None` if the gateway does not report it.
     pub(crate) pushed: Option<Push>,
-    /// The last push that was refused.
+    /// The last rejected push.
     pub(crate) refused: Option<Push>,
-    /// Why nothing may be concluded from what stands here.
+    /// The reason why this entry cannot be trusted.
     pub(crate) ambiguity: Option<String>,
 }
 
 /// A family of metrics within a group.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) struct Family<M> {
-    /// When it was pushed last, by the gateway's clock.
+    /// Time of its last push, by the gateway's clock.
     pub(crate) time_stamp: Timestamp,
     #[serde(rename = "type")]
     pub(crate) kind: String,
-    /// The text beside it, as this group's last push had it; the exposition has one for all groups.
+    /// The `# HELP` text of this group's last push; the exposition has one for all groups.
     #[serde(default)]
     pub(crate) help: Option<String>,
-    /// As `M` reads them.
     pub(crate) metrics: M,
 }
 
 /// One of the gateway's own two gauges.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Push {
-    /// When the gateway set it, by its clock.
+    /// Time at which the gateway set the gauge, by its clock.
     pub(crate) time_stamp: Timestamp,
-    /// Seconds since 1970; 0: never.
+    /// Value of the gauge: seconds since 1970, 0 for never.
     pub(crate) seconds: f64,
 }
 
 impl<M> StoredGroup<M> {
-    /// Whether no push to it was ever taken: the gateway keeps a group for a push that it refused.
+    /// Whether no push to the group was ever accepted. A gateway keeps a group even for a rejected push.
     pub(crate) fn is_stub(&self) -> bool {
         self.families.is_empty() && self.pushed.is_some_and(|push| push.seconds == 0.0)
     }
 
-    /// When it was pushed last, by the gateway's clock; `None` when that cannot be told, or never.
+    /// Time of the last accepted push, by the gateway's clock; `None` if it is unknown or there was none.
     pub(crate) fn last_push(&self) -> Option<Timestamp> {
         self.pushed.filter(|push| push.seconds > 0.0).map(|push| push.time_stamp)
     }
 
-    /// When a push to it was refused last.
+    /// Time of the last rejected push, by the gateway's clock.
     pub(crate) fn last_refusal(&self) -> Option<Timestamp> {
         self.refused.filter(|push| push.seconds > 0.0).map(|push| push.time_stamp)
     }
 }
 
-/// A client can push a family of that name and another type.
+/// The value is optional: a client can push a family with this name and another type.
 #[derive(Deserialize)]
 struct Gauge {
     value: Option<String>,
 }
 
-/// `last_push_successful`: the API's own field, or a family of that name.
+/// `last_push_successful`: the API's own field, or a family with this name.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Successful<M> {
@@ -130,7 +129,7 @@ impl<'de, M: Deserialize<'de>> Visitor<'de> for GroupVisitor<M> {
                 _ => {
                     let family = map.next_value()?;
                     if name.contains(REPLACED) {
-                        group.ambiguity = Some(format!("the name of its family {name:?} is not UTF-8"));
+                        group.ambiguity = Some(format!("the family name {name:?} is not UTF-8"));
                     }
                     group.families.insert(name, family);
                 }
@@ -139,7 +138,7 @@ impl<'de, M: Deserialize<'de>> Visitor<'de> for GroupVisitor<M> {
         match labels {
             Some(labels) => group.labels = labels,
             None => {
-                group.ambiguity = Some("its labels cannot be told: it has a family named `labels`".to_owned())
+                group.ambiguity = Some("its labels are unknown: it has a family named `labels`".to_owned())
             }
         }
         if !group.labels.contains_key("job") && group.ambiguity.is_none() {
@@ -152,7 +151,7 @@ impl<'de, M: Deserialize<'de>> Visitor<'de> for GroupVisitor<M> {
     }
 }
 
-/// A plain object of strings; anything else is the family of that name.
+/// Accepts a plain object of strings; anything else is a family named `labels`.
 fn plain(labels: Value) -> Option<Labels> {
     let Value::Object(labels) = labels else { return None };
     labels.into_iter().map(|(name, value)| Some((name, value.as_str()?.to_owned()))).collect()
@@ -177,7 +176,7 @@ mod tests {
         "push_failure_time_seconds":{"time_stamp":"2026-11-21T14:34:28.554921684Z","type":"GAUGE","metrics":[{"labels":{},"value":"0"}]}"#;
 
     #[test]
-    fn an_ordinary_group() {
+    fn reads_an_ordinary_group() {
         let group = group(&format!(
             r#"{{"labels":{{"job":"j"}},"last_push_successful":true,"m":{{"time_stamp":"2026-11-21T15:34:28.5+01:00","type":"COUNTER","help":"h","metrics":[{{"value":"1"}}]}},{OWN}}}"#
         ));
@@ -190,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn families_named_as_the_fields_of_the_api() {
+    fn detects_families_named_like_fields_of_the_api() {
         let family = r#"{"time_stamp":"2026-11-21T14:34:28Z","type":"GAUGE","metrics":[{"labels":{"job":"j"},"value":"1"}]}"#;
         let labels = group(&format!(r#"{{"labels":{family},"last_push_successful":true,{OWN}}}"#));
         assert!(labels.ambiguity.unwrap().contains("`labels`"));
@@ -201,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_utf8_is_a_doubt() {
+    fn rejects_labels_that_are_not_utf8() {
         let value =
             group(&format!(r#"{{"labels":{{"job":"j","a":"\ufffd"}},"last_push_successful":true,{OWN}}}"#));
         assert!(value.ambiguity.unwrap().contains("not UTF-8"));

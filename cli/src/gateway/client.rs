@@ -1,4 +1,4 @@
-//! Pushgateways, asked one by one and directly: through Envoy one would reach only the owner of a group.
+//! A client for one Pushgateway. It bypasses Envoy, which would route every request to the owner of the group.
 
 use std::fmt;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::gateway::clock::Clock;
 use super::api::StoredGroup;
 use super::limits::Limits;
 
-/// All types of metrics, without loss; names beyond ASCII as they are.
+/// Lossless for all types of metrics; names that are not ASCII stay unescaped.
 const PROTOBUF: &str = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;\
                         encoding=delimited;escaping=allow-utf-8";
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ pub(crate) struct Gateway {
     pub(super) address: String,
     /// Scheme, host and port.
     pub(super) origin: String,
-    /// `--web.route-prefix`, which push paths begin with already.
+    /// `--web.route-prefix`; push paths already start with it.
     pub(super) path_prefix: String,
     pub(super) client: Client,
     pub(super) timeout: Duration,
@@ -39,7 +39,7 @@ pub(super) enum Auth {
     Bearer(String),
 }
 
-/// Secrets stay out of logs.
+/// Keeps secrets out of logs.
 impl fmt::Debug for Auth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -50,20 +50,20 @@ impl fmt::Debug for Auth {
     }
 }
 
-/// What `/api/v1/status` tells of the process behind an address.
+/// The process behind an address, as `/api/v1/status` reports it.
 #[derive(Clone, Debug)]
 pub(crate) struct Status {
-    /// When it started, to the nanosecond: two addresses with the same one are the same process.
+    /// Start time in nanoseconds: two addresses with the same start time are one process.
     pub(crate) start_time: String,
     pub(crate) clock: Clock,
 }
 
-/// The answer to a push.
+/// The response to a push.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Pushed {
-    Taken,
-    /// 400, with the gateway's own words.
-    Refused(String),
+pub(crate) enum PushResponse {
+    Accepted,
+    /// 400, with the gateway's message.
+    Rejected(String),
 }
 
 #[derive(Deserialize)]
@@ -85,70 +85,51 @@ impl Gateway {
         &self.address
     }
 
-    /// Which process it is, and its clock.
-    ///
-    /// # Errors
-    /// It cannot be reached, answers something else, or without a date.
     pub(crate) fn status(&self) -> anyhow::Result<Status> {
         let sent = Timestamp::now();
         let response = self.get("/api/v1/status", "application/json")?;
         let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
-        let clock = Clock::new(date.context("its answers have no date")?, sent, Timestamp::now())?;
+        let clock = Clock::new(date.context("no Date header in the response")?, sent, Timestamp::now())?;
         let status: Data<StatusData> = read(response)?;
         Ok(Status { start_time: status.data.start_time, clock })
     }
 
-    /// Every group that it holds, by the JSON API: names and time stamps of the families, not their values.
-    ///
-    /// # Errors
-    /// It cannot be reached, or its API cannot be read.
+    /// Lists all groups by the JSON API: names and timestamps of the families, not their values.
     pub(crate) fn groups(&self) -> anyhow::Result<Vec<StoredGroup<IgnoredAny>>> {
         self.groups_with()
     }
 
-    /// The same with `metrics` of each family as `M` reads them.
-    ///
-    /// # Errors
-    /// As [`Gateway::groups`].
+    /// Lists all groups, with the metrics of each family parsed as `M`.
     pub(crate) fn groups_with<M: DeserializeOwned>(&self) -> anyhow::Result<Vec<StoredGroup<M>>> {
         let all: Data<Vec<StoredGroup<M>>> = read(self.get("/api/v1/metrics", "application/json")?)?;
         Ok(all.data)
     }
 
-    /// What Prometheus would scrape, as delimited protobuf. A gateway that is poisoned answers 500.
-    ///
-    /// # Errors
-    /// It cannot be reached, or does not answer 200.
+    /// Scrapes the metrics as delimited protobuf. A poisoned gateway responds with 500, which is an error.
     pub(crate) fn exposition(&self) -> anyhow::Result<Response> {
         let response = self.get("/metrics", PROTOBUF)?;
         let form = response.headers().get(CONTENT_TYPE).and_then(|form| form.to_str().ok()).unwrap_or("");
         ensure!(
             form.starts_with("application/vnd.google.protobuf"),
-            "/metrics: found the form {form:?}, wanted delimited protobuf (a Pushgateway of 1.0 or later)"
+            "/metrics: found content type {form:?}, expected delimited protobuf (Pushgateway 1.0 or later)"
         );
         Ok(response)
     }
 
-    /// What `/metrics` answers with 500, in full: the gateway is poisoned. `None` where it answers metrics.
-    ///
-    /// # Errors
-    /// It cannot be reached, or answers something else.
+    /// Returns the whole body if `/metrics` responds with 500: the gateway is poisoned. `None` if the scrape succeeds.
     pub(crate) fn scrape_error(&self) -> anyhow::Result<Option<String>> {
         let request = self.client.get(self.url("/metrics"));
         let response = self.with_auth(request).send().map_err(unreachable)?;
         match response.status().as_u16() {
             200 => Ok(None),
             500 => Ok(Some(response.text()?)),
-            status => bail!("answers {status}"),
+            status => bail!("HTTP {status}"),
         }
     }
 
-    /// Deletes the group of a push path (with the prefix, as `labels_to_path` writes it). The gateway queues it
-    /// behind pushes that came before, and answers at once. Gives up after
-    /// [`Limits::max_delete_time`].
-    ///
-    /// # Errors
-    /// It cannot be reached or refuses.
+    /// Deletes the group of a push path (with the prefix, as `labels_to_path` writes it). The gateway queues the deletion
+    /// behind earlier pushes and responds at once. The timeout, [`Limits::max_delete_time`], includes the wait for a
+    /// connection.
     pub(crate) fn delete(&self, path: &str) -> anyhow::Result<()> {
         self.answer(
             self.client.delete(self.push_url(path)).timeout(self.timeout.min(self.limits.max_delete_time)),
@@ -156,28 +137,25 @@ impl Gateway {
         .map(drop)
     }
 
-    /// Adds families, in the delimited protobuf form, to the group of a push path.
-    ///
-    /// # Errors
-    /// It cannot be reached, or answers neither 2xx nor 400.
-    pub(crate) fn post(&self, path: &str, body: Vec<u8>) -> anyhow::Result<Pushed> {
+    /// Pushes families (delimited protobuf) with POST. A response other than 2xx and 400 is an error.
+    pub(crate) fn post(&self, path: &str, body: Vec<u8>) -> anyhow::Result<PushResponse> {
         const FORM: &str =
             "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
         let request = self.client.post(self.push_url(path)).header(CONTENT_TYPE, FORM).body(body);
         let response = self.with_auth(request).send().map_err(unreachable)?;
         match response.status().as_u16() {
-            200..=299 => Ok(Pushed::Taken),
-            400 => Ok(Pushed::Refused(response.text().unwrap_or_default().trim().to_owned())),
-            status => bail!("answers {status} to a push: {}", first_line(response)),
+            200..=299 => Ok(PushResponse::Accepted),
+            400 => Ok(PushResponse::Rejected(response.text().unwrap_or_default().trim().to_owned())),
+            status => bail!("HTTP {status} for a push: {}", first_line(response)),
         }
     }
 
-    /// The URL of a push path, straight at this gateway.
+    /// URL of a push path on this gateway.
     pub(crate) fn push_url(&self, path: &str) -> String {
         format!("{}{path}", self.origin)
     }
 
-    /// The URL of one of its own pages, below the prefix.
+    /// URL of one of the gateway's own pages, below the prefix.
     fn url(&self, page: &str) -> String {
         format!("{}{}{page}", self.origin, self.path_prefix)
     }
@@ -192,8 +170,8 @@ impl Gateway {
         let status = response.status();
         match status.as_u16() {
             200..=299 => Ok(response),
-            401 | 403 => bail!("answers {status}; give --gateway-user or PUSHRING_GATEWAY_TOKEN"),
-            _ => bail!("answers {}: {}", status.as_u16(), first_line(response)),
+            401 | 403 => bail!("HTTP {status}; set --gateway-user or PUSHRING_GATEWAY_TOKEN"),
+            _ => bail!("HTTP {}: {}", status.as_u16(), first_line(response)),
         }
     }
 
@@ -206,7 +184,7 @@ impl Gateway {
     }
 }
 
-/// reqwest's own text names the URL, and the cause only below it.
+/// Returns the root cause; reqwest's own text names only the URL.
 fn unreachable(error: reqwest::Error) -> anyhow::Error {
     let timeout = error.is_timeout();
     let mut cause: &dyn std::error::Error = &error;
@@ -214,13 +192,13 @@ fn unreachable(error: reqwest::Error) -> anyhow::Error {
         cause = deeper;
     }
     if timeout {
-        anyhow::anyhow!("no answer in time (a deletion: a second; else --gateway-timeout)")
+        anyhow::anyhow!("no answer in time (a deletion: 1 s; otherwise --gateway-timeout)")
     } else {
         anyhow::anyhow!("{cause}")
     }
 }
 
-/// Gateways answer a whole stack of reasons to a poisoned scrape; the first says it.
+/// Returns the first error of the response: a poisoned gateway lists all of them.
 fn first_line(response: Response) -> String {
     let text = response.text().unwrap_or_default();
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
@@ -232,9 +210,9 @@ fn first_line(response: Response) -> String {
     }
 }
 
-/// Reads as it comes: a gateway's answer can be tens of megabytes.
+/// Parses the body as a stream: it can be tens of megabytes.
 fn read<T: DeserializeOwned>(response: Response) -> anyhow::Result<T> {
     let url = response.url().path().to_owned();
     serde_json::from_reader(std::io::BufReader::with_capacity(1 << 16, response))
-        .with_context(|| format!("{url}: not what a Pushgateway answers"))
+        .with_context(|| format!("{url}: not the response of a Pushgateway"))
 }

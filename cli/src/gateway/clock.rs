@@ -1,66 +1,62 @@
-//! The clock of a gateway against ours, from the `Date` of its answers, which tells whole seconds.
+//! The clock of a gateway relative to ours, from the `Date` header of its responses, which has whole seconds.
 
 use anyhow::Context;
 use jiff::{SignedDuration, Timestamp};
 
-/// Time stamps of two gateways that are closer than this are not told apart. More than what `Date` leaves open for
-/// two gateways together (a second, and half of each round trip).
+/// Timestamps of two gateways that are closer than this count as equal. More than the uncertainty of `Date` for two
+/// gateways together (one second, plus half of each round trip).
 pub(crate) const MARGIN: SignedDuration = SignedDuration::from_secs(2);
 
 /// How far a gateway's clock is ahead of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Clock {
     ahead: SignedDuration,
-    /// The most that `ahead` can be wrong by.
+    /// Maximum error of `ahead`.
     error: SignedDuration,
 }
 
 impl Clock {
-    /// From a `Date` header, and when by our clock the request was sent and the answer came.
-    ///
-    /// # Errors
-    /// The date cannot be read.
+    /// Derives the clock from a `Date` header and from the times, by our clock, of the request and the response.
     pub(crate) fn new(date: &str, sent: Timestamp, answered: Timestamp) -> anyhow::Result<Self> {
         let date = jiff::fmt::rfc2822::DateTimeParser::new()
             .parse_timestamp(date)
-            .with_context(|| format!("its date {date:?}"))?;
+            .with_context(|| format!("Date header {date:?}"))?;
         let round_trip = answered.duration_since(sent).max(SignedDuration::ZERO);
-        // It said `date` somewhere in that second, and somewhere between the two.
+        // The gateway read its clock at some point in that second, and between request and response.
         let half_a_second = SignedDuration::from_millis(500);
         let ahead = date.duration_since(sent) + half_a_second - round_trip / 2;
         Ok(Self { ahead, error: half_a_second + round_trip / 2 })
     }
 
-    /// Its time of day when ours is `now`.
+    /// Converts a time by our clock to the gateway's clock.
     pub(crate) fn theirs(&self, now: Timestamp) -> Timestamp {
         now.checked_add(self.ahead).unwrap_or(now)
     }
 
-    /// A time stamp of its, by our clock.
+    /// Converts a timestamp of the gateway to our clock.
     pub(crate) fn ours(&self, stamp: Timestamp) -> Timestamp {
         stamp.checked_sub(self.ahead).unwrap_or(stamp)
     }
 
-    /// How long ago a time stamp of its was; negative when it lies in its future.
+    /// Age of a timestamp of the gateway; negative if it is in the gateway's future.
     pub(crate) fn age(&self, stamp: Timestamp) -> SignedDuration {
         self.theirs(Timestamp::now()).duration_since(stamp)
     }
 
-    /// Whether a time stamp of its certainly lies in its future: its clock was set back since, and by how much its other
-    /// time stamps are wrong, nobody knows.
+    /// Whether a timestamp of the gateway is certainly in its future. Then its clock was set back, and the error of its
+    /// other timestamps is unknown.
     pub(crate) fn is_future(&self, stamp: Timestamp) -> bool {
         self.age(stamp) < -(MARGIN + self.error)
     }
 
-    /// Whether it goes as it did `before`, as far as one can tell: neither it nor ours was set in between, nor stood
-    /// still.
-    pub(crate) fn goes_as(&self, before: &Self) -> bool {
+    /// Whether neither this clock nor ours was set or stopped since `before`, within the error of both.
+    pub(crate) fn agrees_with(&self, before: &Self) -> bool {
         (self.ahead - before.ahead).abs() <= self.error + before.error
     }
 }
 
-/// Whether `a` by one gateway's clock is certainly later than `b` by another's. `None` when their clocks are not known
-/// well enough: answers took too long.
+/// Whether `a` by one gateway's clock is certainly later than `b` by another's. `None` if the responses were too slow to
+/// determine the clocks.
 pub(crate) fn is_later((a, a_clock): (Timestamp, &Clock), (b, b_clock): (Timestamp, &Clock)) -> Option<bool> {
     if a_clock.error + b_clock.error > MARGIN {
         return None;
@@ -81,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_minutes_ahead_is_seen_within_its_error() {
+    fn measures_a_clock_that_is_minutes_ahead() {
         let clock =
             clock("Sat, 21 Nov 2026 10:05:00 GMT", "2026-11-21T10:00:00.2Z", "2026-11-21T10:00:00.4Z");
         assert_eq!(clock.ahead, SignedDuration::from_millis(300_200));
@@ -91,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn later_means_later_by_more_than_the_margin() {
+    fn is_later_only_beyond_the_margin() {
         let even = clock("Sat, 21 Nov 2026 10:00:00 GMT", "2026-11-21T10:00:00.5Z", "2026-11-21T10:00:00.5Z");
         let ahead =
             clock("Sat, 21 Nov 2026 10:01:00 GMT", "2026-11-21T10:00:00.5Z", "2026-11-21T10:00:00.5Z");
@@ -99,7 +95,7 @@ mod tests {
         assert_eq!(is_later((later, &even), (ten, &even)), Some(true));
         assert_eq!(is_later((at("2026-11-21T10:00:02Z"), &even), (ten, &even)), Some(false));
         assert_eq!(is_later((ten, &even), (later, &even)), Some(false));
-        // 10:01:00 of the one is 10:00:00 of the other.
+        // 10:01:00 by one clock is 10:00:00 by the other.
         assert_eq!(
             is_later((at("2026-11-21T10:00:30Z"), &even), (at("2026-11-21T10:01:00Z"), &ahead)),
             Some(true)
@@ -108,18 +104,18 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_is_noticed() {
+    fn detects_a_clock_that_was_set() {
         let before =
             clock("Sat, 21 Nov 2026 10:00:00 GMT", "2026-11-21T10:00:00.9Z", "2026-11-21T10:00:00.9Z");
         let later = |date: &str| clock(date, "2026-11-21T10:01:00.1Z", "2026-11-21T10:01:00.1Z");
-        assert!(later("Sat, 21 Nov 2026 10:01:00 GMT").goes_as(&before));
-        assert!(!later("Sat, 21 Nov 2026 10:01:02 GMT").goes_as(&before));
-        assert!(!later("Sat, 21 Nov 2026 10:00:57 GMT").goes_as(&before));
-        assert!(!later("Mon, 01 Jan 0001 00:00:00 GMT").goes_as(&before));
+        assert!(later("Sat, 21 Nov 2026 10:01:00 GMT").agrees_with(&before));
+        assert!(!later("Sat, 21 Nov 2026 10:01:02 GMT").agrees_with(&before));
+        assert!(!later("Sat, 21 Nov 2026 10:00:57 GMT").agrees_with(&before));
+        assert!(!later("Mon, 01 Jan 0001 00:00:00 GMT").agrees_with(&before));
     }
 
     #[test]
-    fn what_lies_in_the_future_of_its_own_gateway() {
+    fn detects_timestamps_in_the_future_of_their_gateway() {
         let now = Timestamp::now();
         let clock = Clock { ahead: SignedDuration::from_secs(600), error: SignedDuration::from_secs(1) };
         assert!(clock.is_future(now + SignedDuration::from_secs(660)));
@@ -129,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_answer_leaves_the_clock_unknown() {
+    fn a_slow_response_leaves_the_clock_unknown() {
         let slow = clock("Sat, 21 Nov 2026 10:00:00 GMT", "2026-11-21T10:00:00Z", "2026-11-21T10:00:02.5Z");
         assert_eq!(is_later((at("2026-11-21T11:00:00Z"), &slow), (at("2026-11-21T10:00:00Z"), &slow)), None);
         assert!(Clock::new("yesterday", at("2026-11-21T10:00:00Z"), at("2026-11-21T10:00:00Z")).is_err());

@@ -1,9 +1,8 @@
-//! What Prometheus scrapes from a Pushgateway, in the delimited protobuf form: read family by family, with every
-//! metric kept as the bytes that came, and written the same way for a push.
+//! Reads the metrics of a Pushgateway in the delimited protobuf format, family by family, and writes them for a push.
 //!
-//! Only this form has everything (native histograms, exemplars, created time stamps), and only raw bytes pass on what
-//! this version does not know yet: an embedded message and a byte string look the same on the wire, so no metric is
-//! taken apart and put together again. Messages: `io.prometheus.client` of prometheus/client_model.
+//! Only this format has everything (native histograms, exemplars, created timestamps). Each metric is kept as the raw
+//! bytes, because a decoded metric would lose fields that this version does not know: an embedded message and a byte
+//! string look the same on the wire. Messages: `io.prometheus.client` of prometheus/client_model.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
@@ -12,7 +11,7 @@ use anyhow::{Context, bail, ensure};
 use prost::bytes::Bytes;
 use prost::{Message, decode_length_delimiter};
 
-/// Largest family that is read, in bytes: a million series. A length beyond it is no family.
+/// Largest accepted family, in bytes: a million series. A greater length is corrupt data.
 const MAX_FAMILY_BYTES: usize = 1 << 28;
 
 /// All metrics of one name.
@@ -21,24 +20,24 @@ pub(crate) struct Family(MetricFamily);
 
 #[derive(Clone, PartialEq, Message)]
 struct MetricFamily {
-    /// Bytes, because the Pushgateway does not check that it is UTF-8.
+    /// Bytes, because the Pushgateway does not check that the name is UTF-8.
     #[prost(bytes = "bytes", optional, tag = "1")]
     name: Option<Bytes>,
     #[prost(bytes = "bytes", optional, tag = "2")]
     help: Option<Bytes>,
     #[prost(int32, optional, tag = "3")]
     kind: Option<i32>,
-    /// One `Metric` each, as it came.
+    /// The encoded `Metric` messages.
     #[prost(bytes = "bytes", repeated, tag = "4")]
     metrics: Vec<Bytes>,
 }
 
-/// One metric, and what has to be known of it to say whose it is.
+/// One metric, decoded as far as needed to find its group.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Metric {
-    /// All its labels, those of its group among them.
+    /// All labels, including those of the group.
     pub(crate) labels: BTreeMap<String, String>,
-    /// Its value, if it is a gauge.
+    /// Value, if it is a gauge.
     pub(crate) gauge: Option<f64>,
     pub(crate) raw: Bytes,
 }
@@ -70,18 +69,18 @@ struct Gauge {
 const TYPES: [&str; 6] = ["COUNTER", "GAUGE", "SUMMARY", "UNTYPED", "HISTOGRAM", "GAUGE_HISTOGRAM"];
 
 impl Family {
-    /// Its name; empty when that is not UTF-8.
+    /// Name; empty if it is not UTF-8.
     pub(crate) fn name(&self) -> &str {
         self.0.name.as_deref().and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default()
     }
 
-    /// The name of its type, as in the gateway's API; empty when the number is unknown.
+    /// Name of the type, as in the gateway's API; empty if the number is unknown.
     pub(crate) fn kind(&self) -> &'static str {
         let number = usize::try_from(self.0.kind.unwrap_or_default());
         number.ok().and_then(|number| TYPES.get(number).copied()).unwrap_or_default()
     }
 
-    /// Its metrics, one by one; an item is an error where labels are not UTF-8 or the bytes are no metric.
+    /// Decodes the metrics one by one; an item is an error if its labels are not UTF-8 or its bytes are no metric.
     pub(crate) fn metrics(&self) -> impl Iterator<Item = anyhow::Result<Metric>> {
         self.0.metrics.iter().map(|raw| {
             let head = Head::decode(raw.clone()).with_context(|| format!("a metric of {:?}", self.name()))?;
@@ -90,7 +89,7 @@ impl Family {
         })
     }
 
-    /// A family for a push. `None` where the type is none of [`Family::kind`]'s names.
+    /// Creates a family for a push. `None` if [`Family::kind`] does not know the type.
     pub(crate) fn new(name: &str, kind: &str, help: Option<&str>, metrics: Vec<Bytes>) -> Option<Self> {
         let bytes = |text: &str| Bytes::copy_from_slice(text.as_bytes());
         let kind = TYPES.iter().position(|known| *known == kind).and_then(|kind| i32::try_from(kind).ok())?;
@@ -98,7 +97,7 @@ impl Family {
     }
 }
 
-/// Reads families until the end. After an error there is no more.
+/// Reads families until the end or the first error.
 pub(crate) fn families(reader: impl Read) -> impl Iterator<Item = anyhow::Result<Family>> {
     let mut reader = BufReader::with_capacity(1 << 16, reader);
     let mut failed = false;
@@ -112,22 +111,21 @@ pub(crate) fn families(reader: impl Read) -> impl Iterator<Item = anyhow::Result
     })
 }
 
-/// `None` at the end.
 fn read(reader: &mut impl BufRead) -> anyhow::Result<Option<Family>> {
     let Some(length) = read_length(reader)? else { return Ok(None) };
     if length > MAX_FAMILY_BYTES {
-        bail!("found a family of {length} bytes, allowed are {MAX_FAMILY_BYTES}");
+        bail!("found a family of {length} bytes, allowed up to {MAX_FAMILY_BYTES}");
     }
-    // Grows as bytes come: a length that lies takes no memory.
+    // The buffer grows with the data, so a wrong length allocates no memory.
     let mut bytes = Vec::new();
     let read = reader.take(length as u64).read_to_end(&mut bytes)?;
     if read != length {
-        bail!("it ends within a family, after {read} of {length} bytes");
+        bail!("truncated within a family, after {read} of {length} bytes");
     }
     Ok(Some(Family(MetricFamily::decode(Bytes::from(bytes))?)))
 }
 
-/// `None` when there is nothing more.
+/// Returns `None` at the end of the input.
 fn read_length(reader: &mut impl BufRead) -> anyhow::Result<Option<usize>> {
     let mut varint = Vec::new();
     for byte in reader.bytes().take(10) {
@@ -136,11 +134,11 @@ fn read_length(reader: &mut impl BufRead) -> anyhow::Result<Option<usize>> {
             return Ok(Some(decode_length_delimiter(varint.as_slice())?));
         }
     }
-    ensure!(varint.is_empty(), "it ends within a length, or that has more than 10 bytes");
+    ensure!(varint.is_empty(), "truncated length, or a length of more than 10 bytes");
     Ok(None)
 }
 
-/// The body of a push: each family behind its length.
+/// Encodes the body of a push: each family after its length.
 pub(crate) fn write(families: &[Family]) -> Vec<u8> {
     families.iter().flat_map(|family| family.0.encode_length_delimited_to_vec()).collect()
 }
@@ -158,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn metrics_come_back_as_they_were() {
+    fn keeps_metrics_byte_for_byte() {
         let written = [family("one", &[RAW, b""]), family("none", &[])];
         let read: Vec<_> = families(write(&written).as_slice()).map(Result::unwrap).collect();
         assert_eq!(read, written);
@@ -171,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_or_too_long_is_an_error_and_the_end() {
+    fn ends_with_an_error_if_truncated_or_too_long() {
         let whole = write(&[family("one", &[RAW])]);
         for end in 1..whole.len() {
             let mut read = families(&whole[..end]);
@@ -184,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_that_are_not_utf8_are_an_error_and_no_more() {
+    fn reports_labels_that_are_not_utf8_and_reads_on() {
         let family = family("one", &[b"\x0a\x06\x0a\x01a\x12\x01\xff", RAW]);
         let metrics: Vec<_> = family.metrics().collect();
         assert!(metrics[0].is_err());
@@ -194,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_type_is_none() {
+    fn rejects_unknown_types() {
         assert_eq!(Family::new("a", "", None, Vec::new()), None);
         assert_eq!(Family(MetricFamily { kind: Some(-1), ..MetricFamily::default() }).kind(), "");
     }

@@ -1,4 +1,4 @@
-//! What all Pushgateways of a fleet have in common: how to reach them, and how many at the same time.
+//! Settings that all Pushgateways of a fleet share: access, timeout and concurrency.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,45 +16,45 @@ use super::limits::Limits;
 use crate::error::BadInput;
 use crate::http::Tls;
 
-/// The longest `--gateway-timeout`; time arithmetic ends somewhere beyond.
+/// Longest `--gateway-timeout`, far below the overflow of time arithmetic.
 const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
 
-/// How to reach the Pushgateways.
+/// Flags for access to the Pushgateways.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Pushgateways")]
 pub(crate) struct GatewayArgs {
-    /// http or https [default: redirect_scheme of the configuration]
+    /// Scheme, http or https [default: redirect_scheme of the configuration]
     #[arg(long, value_name = "SCHEME", value_parser = ["http", "https"])]
     pub(crate) gateway_scheme: Option<String>,
     /// User for basic authentication
     #[arg(long, value_name = "USER", conflicts_with = "gateway_token")]
     pub(crate) gateway_user: Option<String>,
-    /// Its password; better in the variable than among the arguments
+    /// Password for basic authentication; prefer the variable, because arguments are visible to other users
     #[arg(long, env = "PUSHRING_GATEWAY_PASSWORD", hide_env_values = true, value_name = "PASSWORD")]
     pub(crate) gateway_password: Option<String>,
     /// Bearer token
     #[arg(long, env = "PUSHRING_GATEWAY_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     pub(crate) gateway_token: Option<String>,
-    /// File with the certificates (PEM) to trust for https besides the system's
+    /// CA certificates (PEM file) for https, in addition to the system's
     #[arg(long, value_name = "FILE")]
     pub(crate) gateway_ca_file: Option<PathBuf>,
-    /// File with the client's certificate (PEM)
+    /// Client certificate (PEM file)
     #[arg(long, value_name = "FILE", requires = "gateway_key")]
     pub(crate) gateway_cert: Option<PathBuf>,
-    /// File with the key of the client's certificate (PEM)
+    /// Key of the client certificate (PEM file)
     #[arg(long, value_name = "FILE", requires = "gateway_cert")]
     pub(crate) gateway_key: Option<PathBuf>,
-    /// A gateway that takes longer for an answer is unreachable
+    /// Timeout for each request to a gateway
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
     pub(crate) gateway_timeout: Duration,
-    /// Requests at the same time, over all gateways
+    /// Maximum number of concurrent requests to all gateways together
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) gateway_concurrency: u16,
     #[command(flatten)]
     pub(crate) limits: Limits,
 }
 
-/// What all gateways have in common: the HTTP client, scheme, credentials, path prefix.
+/// The HTTP client, credentials and other settings that all gateways share.
 #[derive(Clone, Debug)]
 pub(crate) struct Gateways {
     client: Client,
@@ -67,10 +67,7 @@ pub(crate) struct Gateways {
 }
 
 impl Gateways {
-    /// Prepares the client; asks nothing yet.
-    ///
-    /// # Errors
-    /// [`BadInput`] when a flag or a file is unusable.
+    /// Creates the client without sending a request. A flag or file that is unusable is a [`BadInput`].
     pub(crate) fn new(args: &GatewayArgs, config: &Config) -> anyhow::Result<Self> {
         let auth = match (&args.gateway_user, &args.gateway_token) {
             (Some(user), _) => Auth::Basic(user.clone(), args.gateway_password.clone()),
@@ -89,7 +86,7 @@ impl Gateways {
                 "--gateway-timeout: found {timeout:?}, allowed above 0 and up to {MAX_TIMEOUT:?}"
             ))
         );
-        // A redirect would lead to another gateway than the one that was asked.
+        // A redirect could lead to another gateway.
         let client = tls
             .add_to(crate::http::client(timeout).redirect(Policy::none()))
             .map_err(BadInput::from_error)?;
@@ -104,7 +101,6 @@ impl Gateways {
         })
     }
 
-    /// The gateway of a member.
     pub(crate) fn gateway(&self, name: &str, address: &str) -> Gateway {
         Gateway {
             name: name.to_owned(),
@@ -118,8 +114,8 @@ impl Gateways {
         }
     }
 
-    /// `f` of every item, in the order of the items, at most `--gateway-concurrency` at the same time. A panic in `f`
-    /// goes on here.
+    /// Applies `f` to every item, at most `--gateway-concurrency` at once, and returns the results in the order of the
+    /// items. A panic in `f` propagates.
     pub(crate) fn each<T: Sync, R: Send>(&self, items: &[T], f: impl Fn(&T) -> R + Sync) -> Vec<R> {
         self.threads.install(|| items.par_iter().with_max_len(1).map(&f).collect())
     }
@@ -153,12 +149,12 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "the second")]
-    fn a_result_that_is_missing_is_not_made_up_for_by_the_next() {
+    fn propagates_a_panic() {
         gateways(Duration::from_secs(1)).unwrap().each(&[1, 2, 3], |item| assert!(*item != 2, "the second"));
     }
 
     #[test]
-    fn no_timeout_is_none() {
+    fn rejects_timeouts_out_of_range() {
         for timeout in [Duration::ZERO, Duration::from_secs(3601), Duration::MAX] {
             assert!(gateways(timeout).unwrap_err().is::<BadInput>());
         }

@@ -1,8 +1,8 @@
-//! When each group of a gateway was pushed last: enough to see that nothing changed since it was read in full.
+//! The time of the last push to each group of a gateway. It shows whether a group changed since it was last read in full.
 //!
-//! The API has no read of one group, and a full answer costs seconds where a gateway holds hundreds of thousands of
-//! series. Every push sets one of the gateway's own two gauges to its time, and the exposition has them at a quarter
-//! of the cost. A gateway that is poisoned has no exposition; then the API is read.
+//! The API cannot return a single group, and a full response takes seconds if a gateway holds hundreds of thousands of
+//! series. Every push sets one of the gateway's own two gauges, and the exposition, which has both, costs a quarter of
+//! that. A poisoned gateway has no exposition; then the API is read.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -11,19 +11,19 @@ use super::api::{Labels, PUSH_FAILED, PUSH_TIME, StoredGroup};
 use super::clock::Clock;
 use super::exposition;
 
-/// The times of the last push that was taken and of the last that was refused, to the bit.
+/// The times of the last accepted and the last rejected push, bit for bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PushTimes {
     pushed: u64,
     refused: u64,
 }
 
-/// The times of all groups of a gateway at one moment.
+/// The push times of all groups of a gateway, from one read.
 #[derive(Clone, Debug)]
 pub(crate) struct GatewayPushTimes {
-    /// Whether they are filed under the labels as the exposition has them, in which every group has an `instance`.
+    /// Whether the keys are the labels of the exposition, in which every group has an `instance`.
     exposed: bool,
-    /// `None`: two groups that look the same there.
+    /// `None` if two groups have the same labels there.
     groups: HashMap<Labels, Option<PushTimes>>,
 }
 
@@ -32,7 +32,7 @@ impl PushTimes {
         Self { pushed: pushed.to_bits(), refused: refused.to_bits() }
     }
 
-    /// Of a group as the API tells it. `None` when the gateway does not tell.
+    /// Returns the times that the API reports for a group. `None` if the gateway does not report them.
     pub(crate) fn of<M>(group: &StoredGroup<M>) -> Option<Self> {
         let (pushed, refused) = (group.pushed?, group.refused?);
         Some(Self::new(pushed.seconds, refused.seconds))
@@ -40,7 +40,7 @@ impl PushTimes {
 }
 
 impl GatewayPushTimes {
-    /// The times of a group; `None` when it is not there, or cannot be told.
+    /// Returns the times of a group. `None` if it does not exist or is ambiguous.
     pub(crate) fn get(&self, labels: &Labels) -> Option<PushTimes> {
         if !self.exposed || labels.contains_key("instance") {
             return self.groups.get(labels).copied().flatten();
@@ -58,7 +58,6 @@ impl GatewayPushTimes {
         }
     }
 
-    /// From all families of an exposition.
     pub(crate) fn from_exposition(
         families: impl Iterator<Item = anyhow::Result<exposition::Family>>,
     ) -> anyhow::Result<Self> {
@@ -73,8 +72,8 @@ impl GatewayPushTimes {
     }
 }
 
-/// The gateway's own two gauges, [`PUSH_TIME`] and [`PUSH_FAILED`], by the labels of the exposition. `None`: without a
-/// value, or two metrics that look the same.
+/// Returns the gateway's own two gauges, [`PUSH_TIME`] and [`PUSH_FAILED`], by the labels of the exposition. `None` if a
+/// gauge has no value or two metrics have the same labels.
 pub(crate) fn own_gauges(
     families: impl Iterator<Item = anyhow::Result<exposition::Family>>,
 ) -> anyhow::Result<[HashMap<Labels, Option<f64>>; 2]> {
@@ -95,7 +94,8 @@ pub(crate) fn own_gauges(
     Ok(gauges)
 }
 
-/// A clock that was ahead and set back since left time stamps that look newer than they are.
+/// Marks groups with timestamps in the future as ambiguous: a clock that was ahead and then set back leaves timestamps
+/// that look newer than they are.
 pub(crate) fn reject_future_timestamps<'g, M: 'g>(
     groups: impl IntoIterator<Item = &'g mut StoredGroup<M>>,
     clock: &Clock,

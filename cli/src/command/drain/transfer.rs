@@ -15,7 +15,7 @@ use super::next_step::{Step, next_step};
 use super::report::DrainResult;
 use crate::cleanup::safety_check::SafetyCheck;
 use crate::fleet::survey::read_push_times;
-use crate::gateway::client::{Gateway, Pushed};
+use crate::gateway::client::{Gateway, PushResponse};
 use crate::gateway::exposition;
 use crate::gateway::push_times::{GatewayPushTimes, PushTimes};
 
@@ -152,7 +152,7 @@ fn reread_source(gateway: &Gateway, source: &GatewayState) -> anyhow::Result<Gat
     let now = gateway.status()?;
     ensure!(now.start_time == source.start_time, "the gateway that is drained was restarted; run again");
     ensure!(
-        now.clock.goes_as(&source.clock),
+        now.clock.agrees_with(&source.clock),
         "the clock of the gateway that is drained, or of this machine, was set; run again"
     );
     read_push_times(gateway)
@@ -216,8 +216,8 @@ fn push(run: &Run<'_>, owner: &Gateway, fresh: &Fresh, task: &mut Task<'_>, name
     }
     task.pushes += 1;
     match owner.post(&task.path, body) {
-        Ok(Pushed::Taken) => RoundResult::Pushed,
-        Ok(Pushed::Refused(words)) => {
+        Ok(PushResponse::Accepted) => RoundResult::Pushed,
+        Ok(PushResponse::Rejected(words)) => {
             let stub = if fresh.owner.groups.contains_key(&task.group.labels) {
                 Ok(())
             } else {
