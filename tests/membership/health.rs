@@ -1,6 +1,7 @@
 //! Which health makes which ring: the last one stays when nobody, or hardly anybody, is healthy.
 
 use pushring_harness::{Mode, poll_until};
+use rustix::process::{Pid, Signal, getpgid, kill_process_group};
 use serde_json::Value;
 
 use crate::world::World;
@@ -94,8 +95,13 @@ fn a_publication_killed_with_consul_template_is_finished_after_a_restart() {
         world.templates.edit("pushring.hcl", &[("pushring publish", &paused)]).unwrap();
         world.daemon = world.templates.start(&world.consul).unwrap();
         let marker = world.layout.live().join(".publish/paused");
-        poll_until("publish to pause", || marker.exists().then_some(())).unwrap();
+        let publish = poll_until("publish to pause", || {
+            Pid::from_raw(std::fs::read_to_string(&marker).ok()?.parse().ok()?)
+        })
+        .unwrap();
         world.daemon.process.kill();
+        // consul-template starts it in a process group of its own, together with the shell that would start it again.
+        kill_process_group(getpgid(Some(publish)).unwrap(), Signal::KILL).unwrap();
         std::fs::remove_file(&marker).unwrap();
         world.wait_members(&all[..number]);
 

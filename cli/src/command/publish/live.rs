@@ -14,8 +14,8 @@ use crate::fleet::ring_file::RingFile;
 /// filesystem, and a folder of its own, because Envoy watches for renames into the live folder itself.
 const WORK: &str = ".publish";
 
-/// Names a point at which a publication stops until the file `.publish/paused` is removed. The tests kill it there, so
-/// that they do not depend on how fast a machine is. Not for users.
+/// Names a point at which a publication stops until the file `.publish/paused`, which has its process ID, is removed. The
+/// tests kill it there, so that they do not depend on how fast a machine is. Not for users.
 const PAUSE_AT: &str = "PUSHRING_PAUSE_AT";
 
 /// The live folder, locked until dropped or until the process ends, however it ends.
@@ -94,7 +94,7 @@ impl Live {
             return;
         }
         let marker = self.note("paused");
-        if fs::write(&marker, point).is_ok() {
+        if fs::write(&marker, std::process::id().to_string()).is_ok() {
             while marker.exists() {
                 std::thread::sleep(Duration::from_millis(1));
             }
