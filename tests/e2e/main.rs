@@ -3,6 +3,7 @@
 
 mod agreement;
 mod bodies;
+mod capabilities;
 mod clients;
 mod deletes;
 mod failover;
