@@ -1,4 +1,4 @@
-//! Any bytes as a configuration, and as the source of nearly valid ones.
+//! Parses arbitrary bytes as a configuration, and nearly valid configurations generated from them.
 #![no_main]
 
 use arbitrary::{Result, Unstructured};
@@ -7,11 +7,11 @@ use libfuzzer_sys::fuzz_target;
 use pushring_model::config;
 
 fuzz_target!(|data: &[u8]| {
-    // An error says that the input was too short for a whole case.
+    // An error means that the input was too short for a whole case.
     let _ = check(data);
 });
 
-/// Text that begins as JSON does is a configuration itself.
+/// Uses text that starts like JSON as a configuration, and other bytes as the input of the generator.
 fn check(data: &[u8]) -> Result<()> {
     if data.starts_with(b"{") {
         config::parser_is_total(data);

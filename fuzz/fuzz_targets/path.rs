@@ -1,4 +1,4 @@
-//! Any bytes as the path of a request, and as the source of whole requests and of groups with two spellings.
+//! Decides on requests with arbitrary paths, and checks the properties of generated requests and groups.
 #![no_main]
 
 use arbitrary::{Result, Unstructured};
@@ -7,11 +7,11 @@ use libfuzzer_sys::fuzz_target;
 use pushring_model::router as model;
 
 fuzz_target!(|data: &[u8]| {
-    // An error says that the input was too short for a whole case.
+    // An error means that the input was too short for a whole case.
     let _ = check(data);
 });
 
-/// The last byte chooses the property, the others are its input.
+/// The last byte selects the property; the other bytes are its input.
 fn check(data: &[u8]) -> Result<()> {
     let Some((&property, data)) = data.split_last() else { return Ok(()) };
     let u = &mut Unstructured::new(data);

@@ -1,4 +1,4 @@
-//! What must hold of a ring for any input, on random inputs; a failure prints the seed that repeats it.
+//! Checks the properties of a ring on random inputs. A failure prints the seed that repeats it.
 #![cfg(not(target_arch = "wasm32"))] // arbtest asks for the time
 
 use arbtest::arbtest;
@@ -16,7 +16,7 @@ fn input_order_does_not_matter() {
 }
 
 #[test]
-fn a_member_more_or_less_moves_only_its_own_keys() {
+fn only_keys_of_the_changed_member_move() {
     arbtest(model::only_its_keys_move).budget_ms(1500);
 }
 
@@ -25,7 +25,7 @@ fn shares_follow_weights() {
     arbtest(model::shares_follow_weights).budget_ms(1000);
 }
 
-/// With the default 1024 points: every member within 10 % of its weight, counted in keys.
+/// With the default of 1024 points, the number of keys of every member is within 10 % of its weight.
 #[test]
 fn keys_follow_weights_within_ten_percent() {
     let weights = [1, 1, 2, 3, 5, 8];
@@ -45,9 +45,9 @@ fn keys_follow_weights_within_ten_percent() {
     }
 }
 
-/// A ring of the most members that is allowed answers, and one member more is refused.
+/// A ring with the maximum number of members works, and one more member is rejected.
 #[test]
-fn limits_hold_to_the_member() {
+fn enforces_limits() {
     let names: Vec<String> = (0..=MAX_MEMBERS).map(|i| format!("m{i}")).collect();
     let members: Vec<Member<'_>> = names.iter().map(|name| Member { name, weight: 1 }).collect();
     let (placement, key) = (Placement::Ring { points: 4 }, b"key");
@@ -55,23 +55,23 @@ fn limits_hold_to_the_member() {
     assert_eq!((ring.members(), ring.points()), (MAX_MEMBERS, 4 * MAX_MEMBERS));
     assert_eq!(ring.clockwise(key).count(), MAX_MEMBERS, "every member once");
     assert_eq!(Ring::check(placement, &members[..MAX_MEMBERS]), Ok(ring.points()));
-    let refused = |placement, members: &[Member<'_>]| {
+    let rejected = |placement, members: &[Member<'_>]| {
         let reason = Ring::build(placement, members).expect_err("more than allowed");
-        assert_eq!(Ring::check(placement, members), Err(reason), "the check says what building says");
+        assert_eq!(Ring::check(placement, members), Err(reason), "check and build report the same error");
         reason
     };
-    assert_eq!(refused(placement, &members), BuildError::Members { found: MAX_MEMBERS + 1 });
+    assert_eq!(rejected(placement, &members), BuildError::Members { found: MAX_MEMBERS + 1 });
     let twice = [members[0], members[1], members[0]];
-    assert_eq!(refused(placement, &twice), BuildError::DuplicateName { index: 2, first: 0 });
+    assert_eq!(rejected(placement, &twice), BuildError::DuplicateName { index: 2, first: 0 });
     let heavy = [Member { weight: 2, ..members[0] }];
     assert_eq!(Ring::check(placement, &heavy), Ok(8));
     let unknown = BuildError::Weight { index: 0, found: 2, max: 1 };
-    assert_eq!(refused(Placement::DynamicSharding, &heavy), unknown);
+    assert_eq!(rejected(Placement::DynamicSharding, &heavy), unknown);
 }
 
-/// The empty ring owns nothing, and says so.
+/// Lookups in an empty ring return `None`.
 #[test]
-fn an_empty_ring_owns_nothing() {
+fn empty_ring_has_no_owner() {
     for placement in [Placement::Ring { points: 1024 }, Placement::DynamicSharding] {
         let ring = Ring::build(placement, &[]).expect("no members is a ring");
         assert_eq!((ring.owner(b"key"), ring.clockwise(b"key").count(), ring.points()), (None, 0, 0));

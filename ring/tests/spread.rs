@@ -1,6 +1,6 @@
-//! How evenly the ring spreads, and that nothing moves needlessly: the goals, over the fleets of testdata/.
+//! Checks over the fleets of testdata/ that the ring spreads keys evenly and moves none needlessly.
 //!
-//! Both are exact: shares are arcs of the circle, and what changes hands is read from the two rings.
+//! Both checks are exact: shares are arcs of the circle, and moves are computed from the two rings.
 #![cfg(not(target_arch = "wasm32"))] // a thousand rings; the vectors show that wasm32 builds the same
 #![allow(clippy::expect_used)] // a panic is how a test fails
 
@@ -17,7 +17,7 @@ fn members<'n>(names: &[&'n str]) -> Vec<Member<'n>> {
     names.iter().map(|&name| Member { name, weight: 1 }).collect()
 }
 
-/// The largest share of a member relative to the mean, averaged over the fleets of that many members.
+/// Returns the largest share of a member divided by the mean share, averaged over the fleets of `size` members.
 fn max_to_mean(size: usize) -> f64 {
     let fleets = vectors::fleets();
     assert_eq!(fleets.len(), 40);
@@ -38,7 +38,8 @@ fn a_hundred_members_are_within_ten_percent() {
     assert!(found <= 1.10, "max/mean {found}");
 }
 
-/// What changes hands between members that are in both rings with the same weight, and what changes hands at all.
+/// Returns the share that moves between members that are in both rings with the same weight, and the share that moves at
+/// all.
 fn moved(before: &[Member<'_>], after: &[Member<'_>]) -> (f64, f64) {
     let (mut needless, mut all) = (0.0, 0.0);
     for (from, to, share) in build(before).flows(&build(after)) {
@@ -53,7 +54,7 @@ fn moved(before: &[Member<'_>], after: &[Member<'_>]) -> (f64, f64) {
 }
 
 #[test]
-fn no_change_of_members_moves_anything_needlessly() {
+fn membership_changes_move_nothing_needlessly() {
     for names in vectors::fleets() {
         let members = members(&names[..14]);
         let mut heavier = members[..10].to_vec();
@@ -65,7 +66,7 @@ fn no_change_of_members_moves_anything_needlessly() {
             members[2..5].to_vec(),                    // one is replaced
             members[..10].to_vec(),                    // several join
             heavier,                                   // one gets a greater weight
-            members[..10].to_vec(),                    // and loses it
+            members[..10].to_vec(),                    // and loses it again
             [&members[3..8], &members[11..]].concat(), // several leave, several join
         ];
         for step in series.windows(2) {

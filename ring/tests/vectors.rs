@@ -1,4 +1,4 @@
-//! The golden vectors of testdata/, natively and in wasm32, where `usize` has 32 bits.
+//! Checks the ring against the golden vectors of testdata/, natively and in wasm32, where `usize` has 32 bits.
 
 #![allow(clippy::expect_used)] // a panic is how a test fails
 
@@ -18,7 +18,7 @@ fn build(set: &vectors::Set, members: &[Member<'_>]) -> Ring {
 }
 
 #[test]
-fn hash_owner_and_successors_are_those_of_the_vectors() {
+fn hashes_owners_and_successors_match_the_vectors() {
     let mut checked = 0;
     for set in vectors::sets() {
         let ring = build(&set, &members(&set));

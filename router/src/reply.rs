@@ -1,4 +1,4 @@
-//! The answers that need no Pushgateway.
+//! Replies that need no Pushgateway.
 
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -6,22 +6,22 @@ use serde::ser::{SerializeMap, Serializer};
 use crate::config::{Config, Member, Mode, Placement, RouteBy};
 use crate::push::{Labels, Poison};
 
-/// Why a reply is sent; one counter of the filter each.
+/// The reason for a reply. The filter has a counter for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplyKind {
-    /// Redirect mode: 307 to the owner.
+    /// 307 to the owner, in redirect mode.
     Redirect,
-    /// 307 to the same path without `//`, `/./`, `/../`.
+    /// 307 to the same path without `//`, `/./` and `/../`.
     CleanPath,
-    /// Who owns this group.
+    /// 200: the owner of a group.
     Lookup,
-    /// 400: the push would make its gateway refuse every later push.
+    /// 400: the push would make its gateway reject every later push.
     Poison,
-    /// 503: no pushgateway is known.
+    /// 503: the ring has no members.
     NoMembers,
-    /// `/-/healthy` or `/-/ready`.
+    /// 200 or 503: `/-/healthy` or `/-/ready`.
     Health,
-    /// The ring as JSON.
+    /// 200: the ring as JSON.
     Status,
 }
 
@@ -37,7 +37,7 @@ impl ReplyKind {
         Self::Status,
     ];
 
-    /// Its name in metrics.
+    /// Returns the name that the metrics use.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -52,10 +52,10 @@ impl ReplyKind {
     }
 }
 
-/// A complete answer to the client.
+/// A complete reply to the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// Why.
+    /// The reason for the reply.
     pub kind: ReplyKind,
     /// HTTP status.
     pub status: u16,
@@ -79,9 +79,8 @@ impl Reply {
         self
     }
 
-    /// 307, so that the client repeats method and body. The location is that given, byte for byte; one that
-    /// is not UTF-8 (no proxy-wasm header can be) has its bytes beyond ASCII percent-encoded, which names the
-    /// same path.
+    /// Answers 307, so that the client repeats method and body. The location is sent byte for byte. If it is not UTF-8,
+    /// which no proxy-wasm header can hold, its bytes beyond ASCII are percent-encoded; the path stays the same.
     pub(crate) fn redirect(kind: ReplyKind, location: Vec<u8>) -> Self {
         let location = String::from_utf8(location).unwrap_or_else(|error| {
             let encode = |&b: &u8| if b.is_ascii() { char::from(b).to_string() } else { format!("%{b:02X}") };
@@ -93,11 +92,11 @@ impl Reply {
     pub(crate) fn poison(poison: Poison<'_>) -> Self {
         let text = match poison {
             Poison::NotUtf8(name) => format!(
-                "label {:?}: the value is not UTF-8. The pushgateway would store it and then refuse every later push.\n",
+                "label {:?}: the value is not UTF-8. The pushgateway would store it and then reject every later push.\n",
                 String::from_utf8_lossy(name)
             ),
             Poison::ReservedName(name) => format!(
-                "label {:?}: names that begin with __ are reserved. The pushgateway would store it and then refuse \
+                "label {:?}: names that begin with __ are reserved. The pushgateway would store it and then reject \
                  every later push.\n",
                 String::from_utf8_lossy(name)
             ),
@@ -118,7 +117,7 @@ impl Reply {
         Self { kind: ReplyKind::Health, ..Self::no_members() }
     }
 
-    /// `nextUrl:<url>`, the answer of dynamic-sharding, or JSON.
+    /// Answers with `nextUrl:<url>`, as dynamic-sharding does, or with JSON.
     pub(crate) fn lookup(
         url: &[u8],
         owner: &Member,
@@ -127,7 +126,7 @@ impl Reply {
         json: bool,
     ) -> Self {
         if !json {
-            // `text/plain` alone, and no newline: scripts that know dynamic-sharding read it so.
+            // `text/plain` without a charset and no newline, because scripts for dynamic-sharding expect that.
             return Self::new(ReplyKind::Lookup, 200, "text/plain", [b"nextUrl:", url].concat());
         }
         let url = String::from_utf8_lossy(url);
@@ -152,7 +151,7 @@ impl Reply {
     }
 
     fn json(kind: ReplyKind, body: &impl Serialize) -> Self {
-        // These bodies are maps of strings and numbers, which always serialise.
+        // These bodies are maps of strings and numbers, which always serialize.
         Self::new(kind, 200, JSON, serde_json::to_vec(body).unwrap_or_default())
     }
 }
@@ -171,7 +170,7 @@ struct Owner<'a> {
     address: &'a str,
 }
 
-/// `job` first, as people read a group; the rest sorted. Bytes that are not UTF-8 show as U+FFFD.
+/// Serializes `job` first, as people read a group, and the rest sorted. Bytes that are not UTF-8 become U+FFFD.
 struct LabelMap<'a, 'd>(&'a Labels<'d>);
 
 impl Serialize for LabelMap<'_, '_> {

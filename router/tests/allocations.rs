@@ -1,4 +1,4 @@
-//! A plain push is decided without an allocation, in both proxying modes (invariant of ARCHITECTURE.md).
+//! The decision on a plain push allocates nothing, in both proxying modes (an invariant of ARCHITECTURE.md).
 #![cfg(not(target_arch = "wasm32"))] // the counter needs threads
 #![allow(clippy::unwrap_used)] // in a test a panic is the failure
 
@@ -12,7 +12,7 @@ fn router(mode: &str, placement: &str) -> Router {
         r#"{{"members":[{members}],"mode":"{mode}","mirror_deletes":true,"placement":{{"type":"{placement}"}}}}"#
     );
     let router = Router::parse(json.as_bytes()).unwrap();
-    // The ring is made when it is first asked, once for all pushes.
+    // The first call builds the ring, which allocates.
     assert_eq!(router.ring().members(), 100);
     router
 }
@@ -35,7 +35,7 @@ fn a_plain_push_allocates_nothing() {
     }
 }
 
-/// Without this the test above could not fail.
+/// Proves that the counter counts, so that the other test can fail.
 #[test]
 fn the_counter_counts() {
     assert!(allocations(&router("cluster", "ring"), "PUT", "/metrics/job/a%20b") > 0);

@@ -1,4 +1,4 @@
-//! What must hold of the router for any input, on random inputs; a failure prints the seed that repeats it.
+//! Checks the properties of the router on random inputs. A failure prints the seed that repeats it.
 #![cfg(not(target_arch = "wasm32"))] // arbtest asks for the time
 
 use arbtest::arbtest;
@@ -10,7 +10,7 @@ fn spellings_of_one_group_have_one_key() {
 }
 
 #[test]
-fn labels_to_a_path_and_back() {
+fn labels_survive_the_way_to_a_path_and_back() {
     arbtest(model::labels_round_trip).budget_ms(1000);
 }
 
@@ -20,7 +20,7 @@ fn any_request_gets_an_answer() {
 }
 
 #[test]
-fn any_configuration_gets_an_answer_and_keeps_the_limits() {
+fn any_configuration_is_rejected_or_keeps_the_limits() {
     arbtest(|u| {
         config::parser_is_total(&config::arbitrary(u)?);
         Ok(())
@@ -28,9 +28,9 @@ fn any_configuration_gets_an_answer_and_keeps_the_limits() {
     .budget_ms(2000);
 }
 
-/// The generator is of use only while a good part of what it makes is accepted.
+/// The generator is useful only while it produces both valid and invalid configurations in quantity.
 #[test]
-fn generated_configurations_are_good_and_bad() {
+fn generated_configurations_are_valid_and_invalid() {
     let (mut good, mut bad) = (0, 0);
     arbtest(|u| {
         let accepted = pushring_router::Router::parse(&config::arbitrary(u)?).is_ok();

@@ -1,4 +1,4 @@
-//! The golden vectors of testdata/ through the router, natively and in wasm32, where `usize` has 32 bits.
+//! Checks the router against the golden vectors of testdata/, natively and in wasm32, where `usize` has 32 bits.
 
 #![allow(clippy::expect_used, clippy::panic)] // a panic is how a test fails
 
@@ -10,7 +10,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 fn router(set: &vectors::Set, prefix: &str, route_by: &str, utf8_names: bool) -> Router {
     let member = |(i, &(name, weight)): (usize, &(&str, u32))| {
-        // Names need not be addresses.
+        // The names of the vectors are not always addresses.
         json!({"name": name, "address": format!("10.9.{}.{}:9091", i / 250, i % 250), "weight": weight})
     };
     let members: Vec<_> = set.members.iter().enumerate().map(member).collect();
@@ -26,7 +26,7 @@ fn router(set: &vectors::Set, prefix: &str, route_by: &str, utf8_names: bool) ->
 }
 
 #[test]
-fn keys_have_the_owners_of_the_vectors() {
+fn owners_of_keys_match_the_vectors() {
     let mut checked = 0;
     for set in vectors::sets() {
         let router = router(&set, "", "group", false);
@@ -40,7 +40,7 @@ fn keys_have_the_owners_of_the_vectors() {
 }
 
 #[test]
-fn paths_have_the_keys_and_owners_of_the_vectors() {
+fn keys_and_owners_of_paths_match_the_vectors() {
     let (ten, three) = (vectors::set("ten"), vectors::set("ds-three"));
     let mut of_settings: Vec<((&str, &str, bool), Router)> = Vec::new();
     let mut checked = 0;

@@ -1,4 +1,4 @@
-//! Requests of arbitrary bytes: the module does what the router says, and never traps.
+//! Requests of arbitrary bytes: the module applies the decision of the router, and never traps.
 
 use arbitrary::{Result, Unstructured};
 use pushring_router::{Decision, Request, Router};
@@ -16,7 +16,7 @@ const SETTINGS: &[&str] = &[
 const REQUESTS: u64 = 3000;
 
 #[test]
-fn any_request_is_decided_as_by_the_router() {
+fn module_and_router_agree_on_any_request() {
     for settings in SETTINGS {
         let json = format!("{{{MEMBERS}, {settings}}}");
         let (mut vm, router) = (vm(&json), Router::parse(json.as_bytes()).expect("valid"));
@@ -66,7 +66,7 @@ fn check(outcome: &Outcome, status: u32, headers: &[(&'static str, String)], bod
     assert_eq!(outcome.reply, Some((status, headers, body.to_vec())));
 }
 
-/// Any method, path and accept, each of which may be missing, twice, or no UTF-8; and a forged destination.
+/// Generates any method, path and accept, each of which may be missing or not UTF-8, and forged destinations.
 fn headers(u: &mut Unstructured<'_>) -> Result<Headers> {
     let mut headers: Headers =
         vec![(DESTINATION.into(), b"evil".to_vec()), (MIRROR.into(), b"\xff".to_vec())];
@@ -95,13 +95,13 @@ fn bytes(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     Ok(u.bytes(size)?.to_vec())
 }
 
-/// Enough bytes for one request, the same for every run.
+/// Returns enough pseudo-random bytes for one request. A seed always gives the same bytes.
 fn random(seed: u64) -> Vec<u8> {
     let word = |i: u64| pushring_ring::hash::fmix64((seed << 16 | i).wrapping_mul(0x9E37_79B9_7F4A_7C15));
     (1..128).flat_map(|i| word(i).to_le_bytes()).collect()
 }
 
-/// A path of a megabyte, of every kind, is an ordinary request.
+/// A path of one megabyte is an ordinary request, whatever it consists of.
 #[test]
 fn long_paths() {
     let mut vm = vm(&format!("{{{MEMBERS}}}"));

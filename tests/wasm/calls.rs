@@ -1,4 +1,4 @@
-//! The host calls of proxy-wasm 0.2.1 that the filter makes, as Envoy answers them.
+//! The host calls of proxy-wasm 0.2.1 that the filter makes, implemented as in Envoy.
 
 use wasmtime::error::Context;
 use wasmtime::{Caller, ImportType, Linker, Memory, Result, Val};
@@ -7,7 +7,7 @@ use crate::host::{Headers, Metric, State};
 
 const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
-/// What Envoy answers to a call that is not allowed.
+/// The status that Envoy returns for a call that is not among the allowed capabilities.
 const INTERNAL_FAILURE: i32 = 10;
 const REQUEST_HEADERS: u32 = 0;
 const PLUGIN_CONFIGURATION: u32 = 7;
@@ -65,7 +65,7 @@ pub(crate) fn define(linker: &mut Linker<State>) -> Result<()> {
     define_metrics(linker)
 }
 
-/// Puts a call that is refused in the place of one.
+/// Replaces a host call by one that fails, as Envoy does for a missing capability.
 pub(crate) fn refuse(linker: &mut Linker<State>, import: &ImportType<'static>) -> Result<()> {
     let (name, function) = (import.name(), import.ty().func().cloned().context("imports functions only")?);
     linker.allow_shadowing(true).func_new("env", name, function, move |mut c, _, results| {
@@ -122,7 +122,7 @@ fn local_response(
     OK
 }
 
-/// Count; sizes of each name and value; then both, each with a zero byte after it.
+/// Decodes headers: their number, the sizes of each name and value, then names and values with a zero byte after each.
 fn pairs(bytes: &[u8]) -> Headers {
     let number = |at: usize| {
         let four: [u8; 4] = bytes[at..at + 4].try_into().expect("four bytes");
@@ -157,7 +157,7 @@ fn write(c: &mut Caller<'_, State>, at: u32, bytes: &[u8]) {
     memory(c).write(c, at as usize, bytes).expect("within the memory");
 }
 
-/// Puts bytes into memory that the filter allocates, and tells where.
+/// Stores bytes in memory that the filter allocates, and writes their address and size to `data` and `size`.
 fn give(c: &mut Caller<'_, State>, bytes: &[u8], data: u32, size: u32) {
     let len = u32::try_from(bytes.len()).expect("32 bits");
     let at = if len == 0 {

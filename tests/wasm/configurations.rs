@@ -1,9 +1,9 @@
-//! Configurations: bad ones with their messages, large ones, and one after the other.
+//! Configurations: invalid ones with their errors, large ones, and reloads.
 
 use crate::host::{ERROR, Vm};
 use crate::{DESTINATION, forged, vm};
 
-/// Settings that are refused, with what the message must say: the field, what was found, what is allowed.
+/// Rejected configurations, with parts of the error: the field, the value that was found, the values that are allowed.
 const BAD: &[(&str, &[&str])] = &[
     ("", &["configuration"]),
     ("{", &["configuration"]),
@@ -76,7 +76,7 @@ const BAD: &[(&str, &[&str])] = &[
 ];
 
 #[test]
-fn bad_configurations_are_refused_with_field_found_and_allowed() {
+fn errors_name_field_found_and_allowed_values() {
     let mut vm = Vm::start().expect("the filter starts");
     for (json, parts) in BAD {
         assert!(!vm.configure(json.as_bytes()).expect("no trap"), "accepted: {json}");
@@ -91,7 +91,7 @@ fn bad_configurations_are_refused_with_field_found_and_allowed() {
 }
 
 #[test]
-fn too_much_is_refused() {
+fn too_many_members_or_points_are_rejected() {
     let mut vm = Vm::start().expect("the filter starts");
     let members = |count: usize| {
         let names: Vec<String> =
@@ -112,9 +112,9 @@ fn too_much_is_refused() {
     assert!(log.contains("4198400") && log.contains("4194304"), "{log}");
 }
 
-/// The stack is small (filter/build.rs): JSON as deep as the parser goes, and deeper, lists and objects, is refused.
+/// The stack is small (filter/build.rs), so JSON at the depth limit of the parser, and beyond, must not overflow it.
 #[test]
-fn deep_json_is_refused() {
+fn deep_json_is_rejected() {
     let mut vm = Vm::start().expect("the filter starts");
     for depth in [126, 127, 128, 100_000] {
         let lists = format!(r#"{{"members": {}{}}}"#, "[".repeat(depth), "]".repeat(depth));
@@ -184,8 +184,8 @@ fn destination(vm: &mut Vm) -> String {
     String::from_utf8_lossy(outcome.values(DESTINATION)[0]).into_owned()
 }
 
-/// A new configuration serves new requests, a refused one changes nothing, and requests that began under the
-/// old one end under it.
+/// A new configuration serves new requests, a rejected one changes nothing, and a request keeps the configuration under
+/// which it began.
 #[test]
 fn reload() {
     let first = r#"{"members": ["10.0.0.1:1"]}"#;
@@ -204,12 +204,12 @@ fn reload() {
     assert!(["10.0.0.2:1", "z"].contains(&now.as_str()), "{now}");
 
     assert!(!vm.configure(b"{}").expect("no trap"));
-    assert_eq!((vm.metric("pushring_members"), vm.metric("pushring_points")), (2, 20), "those in force");
+    assert_eq!((vm.metric("pushring_members"), vm.metric("pushring_points")), (2, 20), "the values in force");
     assert_eq!(destination(&mut vm), now);
     assert_eq!((vm.metric("pushring_config_accepted"), vm.metric("pushring_config_rejected")), (2, 1));
 }
 
-/// Envoy gives a new id to each definition and forgets none.
+/// Envoy returns a new id for each definition and frees none.
 #[test]
 fn metrics_are_defined_once_per_vm() {
     let mut vm = vm(r#"{"members": ["10.0.0.1:1"]}"#);

@@ -1,9 +1,9 @@
-//! Several configurations and many requests in one VM: each request goes by its own, and nothing of either stays.
+//! Several configurations and many requests in one VM: each request uses its own configuration, and no memory leaks.
 
 use crate::host::Vm;
 use crate::{DESTINATION, forged, vm};
 
-/// A ring of one member, whose name tells them apart.
+/// Returns a configuration with one member, whose name identifies the configuration.
 fn config(member: usize) -> String {
     format!(r#"{{"members": ["10.0.0.{member}:1"]}}"#)
 }
@@ -14,9 +14,9 @@ fn check(vm: &mut Vm, request: u32, member: usize) {
     assert_eq!(outcome.values(DESTINATION), [format!("pushgateway-10.0.0.{member}:1").as_bytes()]);
 }
 
-/// As while requests of an old configuration are under way, and when plugins share the id of the VM.
+/// Envoy keeps several root contexts while requests of an old configuration are in flight, and when plugins share a VM.
 #[test]
-fn a_request_goes_by_the_configuration_that_it_began_under() {
+fn a_request_uses_the_configuration_under_which_it_began() {
     let mut vm = vm(&config(0));
     let mut roots = vec![vm.root().expect("in force")];
     for member in 1..4 {
@@ -29,14 +29,14 @@ fn a_request_goes_by_the_configuration_that_it_began_under() {
         for i in 0..12 {
             requests.push((vm.begin_under(roots[i % 4]).expect("no trap"), i % 4));
         }
-        // Asked neither in the order in which they began nor in the opposite one.
+        // Neither in the order in which they began nor in reverse.
         for i in [5, 0, 11, 3, 6, 1, 10, 2, 9, 4, 8, 7] {
             check(&mut vm, requests[i].0, requests[i].1);
         }
     }
 }
 
-/// The roots of old configurations go while requests wait that began under them, in any order.
+/// Envoy deletes the roots of old configurations while their requests are still in flight, in any order.
 #[test]
 fn a_request_outlives_its_configuration() {
     let mut vm = vm(&config(0));
@@ -54,9 +54,9 @@ fn a_request_outlives_its_configuration() {
     check(&mut vm, last, 4);
 }
 
-/// As one that an earlier filter answered: it is created and deleted, and never comes as far as here.
+/// An earlier filter may answer a request: its context is created and deleted, but its headers never arrive.
 #[test]
-fn a_request_that_is_never_asked_about_is_forgotten() {
+fn a_request_without_headers_leaks_nothing() {
     let mut vm = vm(&config(0));
     let mut run = |requests: u32| {
         for _ in 0..requests {
@@ -71,11 +71,11 @@ fn a_request_that_is_never_asked_about_is_forgotten() {
     let (_, thousand) = run(1000);
     let (after, end) = run(100_000);
     assert_eq!(memory, after);
-    // A list that grows is searched for longer as well.
+    // A table that grows would also take longer to search.
     assert!(end - thousand < (thousand - start) * 101, "{} after {}", end - thousand, thousand - start);
 }
 
-/// A ring is freed with the last that needs it: its root, or a request that was under way, asked about or not.
+/// A ring is freed together with its root or with the last request that was in flight.
 #[test]
 fn a_ring_is_freed() {
     let members: Vec<String> = (0..200).map(|i| format!("\"10.0.0.{i}:9091\"")).collect();

@@ -1,6 +1,6 @@
-//! What a push and a configuration cost, counted and not timed: instructions, host calls, bytes of memory and of the
-//! module. Budgets are in `costs.tsv`. A change that costs more fails here and says by how much; one that
-//! costs less fails too, so that the budget follows and the gain cannot be lost again.
+//! The cost of a push and of a configuration, counted and not timed: instructions, host calls, bytes of memory and of the
+//! module. `costs.tsv` has the budgets. The test reports every cost that differs from its budget. A lower cost fails too,
+//! so that the budget follows and the gain is not lost again.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -10,12 +10,12 @@ use pushring_harness::tools;
 use crate::host::{Headers, Vm};
 use crate::vm;
 
-/// Part of a budget by which a count may differ: another compiler of the same version may order code differently.
+/// Allowed relative difference, because compilers of the same version may order code differently on other machines.
 const TOLERANCE: f64 = 0.02;
-/// Different pushes for each case, so that no single hash decides.
+/// Number of different pushes per case, so that no single hash dominates the result.
 const PUSHES: usize = 500;
 
-/// Name, settings beside the members, method, path. Each `#` of a path becomes the number of the push.
+/// Name, settings in addition to the members, method, path. Each `#` of a path becomes the number of the push.
 const REQUESTS: &[(&str, &str, &str, &str)] = &[
     ("job alone", "", "PUT", "/metrics/job/job-#"),
     ("labels", "", "PUT", LABELS),
@@ -52,12 +52,12 @@ fn costs_are_within_their_budgets() {
     compare(&costs);
 }
 
-/// Case, unit, count; or the host calls by name.
+/// Case, unit, and count. For host calls, their names take the place of the count.
 type Cost = (String, &'static str, String);
 
 fn requests(costs: &mut Vec<Cost>, name: &str, config: &str, method: &str, path: &str) {
     let mut vm = vm(config);
-    // The first push builds the ring, once.
+    // The first push builds the ring.
     vm.request(headers("PUT", LABELS)).expect("no trap");
     let mut instructions = 0;
     let mut calls = Vec::new();
@@ -72,8 +72,8 @@ fn requests(costs: &mut Vec<Cost>, name: &str, config: &str, method: &str, path:
     costs.push((name.to_owned(), "host calls", calls.join(" ")));
 }
 
-/// Of a new VM, then of a reload by which one member joins, each with its first push, for which the ring is made. The
-/// configuration before lives until the new one is in force.
+/// Measures the configuration of a new VM, then a reload in which one member joins, each with its first push, which builds
+/// the ring. The previous configuration stays in memory until the new one is in force.
 fn configure(costs: &mut Vec<Cost>, members: usize) {
     let mut vm = Vm::start().expect("a VM");
     let mut take = |name: String, members| {
@@ -90,7 +90,7 @@ fn configure(costs: &mut Vec<Cost>, members: usize) {
     take(format!("one joins {members} members"), members + 1);
 }
 
-/// Each cost against its budget.
+/// Compares each cost with its budget.
 fn compare(costs: &[Cost]) {
     let budgets = include_str!("costs.tsv");
     let mut now = "case\tunit\tbudget\n".to_owned();
@@ -105,15 +105,18 @@ fn compare(costs: &[Cost]) {
         }
     }
     if budgets.lines().count() != now.lines().count() {
-        wrong.push_str("  it has lines that nothing measures, or lacks some\n");
+        wrong.push_str("  costs.tsv has lines that no case measures, or lacks lines\n");
     }
-    assert!(wrong.is_empty(), "costs.tsv does not hold:\n{wrong}If it is meant, it is now:\n{now}");
+    assert!(
+        wrong.is_empty(),
+        "costs.tsv is exceeded or out of date:\n{wrong}If the change is intended, replace the file by:\n{now}"
+    );
 }
 
 fn difference(cost: &str, budget: Option<&str>) -> Option<String> {
-    let Some(budget) = budget else { return Some("not known".to_owned()) };
+    let Some(budget) = budget else { return Some("no such case".to_owned()) };
     let (Ok(cost), Ok(budget)) = (cost.parse::<f64>(), budget.parse::<f64>()) else {
-        return (cost != budget).then(|| "other calls".to_owned());
+        return (cost != budget).then(|| "different calls".to_owned());
     };
     let part = cost / budget - 1.0;
     (part.abs() > TOLERANCE).then(|| format!("{:+.1} %", part * 100.0))
@@ -124,7 +127,7 @@ fn config(members: usize, settings: &str) -> String {
     format!(r#"{{"members":[{}]{settings}}}"#, names.join(","))
 }
 
-/// What Envoy shows of a push after the client's own destination headers were removed.
+/// Returns the headers of a push as the filter sees them, without destination headers of the client.
 fn headers(method: &str, path: &str) -> Headers {
     let pairs =
         [(":authority", "push.example.org"), (":method", method), (":path", path), ("content-length", "90")];

@@ -1,4 +1,4 @@
-//! The golden vectors through the compiled filter.
+//! Checks the compiled filter against the golden vectors.
 
 use pushring_router::{Router, labels_to_path};
 use serde_json::json;
@@ -8,7 +8,7 @@ use crate::{DESTINATION, forged, vectors, vm};
 
 fn configured(set: &vectors::Set, prefix: &str, route_by: &str, utf8_names: bool) -> Vm {
     let member = |(i, &(name, weight)): (usize, &(&str, u32))| {
-        // Names need not be addresses.
+        // The names of the vectors are not always addresses.
         json!({"name": name, "address": format!("10.9.{}.{}:9091", i / 250, i % 250), "weight": weight})
     };
     let members: Vec<_> = set.members.iter().enumerate().map(member).collect();
@@ -28,9 +28,9 @@ fn push(vm: &mut Vm, path: &[u8]) -> crate::host::Outcome {
     vm.request(forged("PUT", path)).expect("no trap")
 }
 
-/// The keys that a push can have, each as a push.
+/// Pushes every key that a push path can have.
 #[test]
-fn keys_have_the_owners_of_the_vectors() {
+fn owners_of_keys_match_the_vectors() {
     let mut checked = 0;
     for set in vectors::sets() {
         let mut vm = configured(&set, "", if set.points.is_some() { "group" } else { "path" }, false);
@@ -50,7 +50,7 @@ fn keys_have_the_owners_of_the_vectors() {
     assert!(checked > 300, "only {checked} rows checked");
 }
 
-/// A path with this key: labels with 0xFF between them, or the decoded path itself.
+/// Returns a path with this key, which consists of labels separated by 0xFF or is the decoded path.
 fn path_of(key: &[u8], labels: bool) -> Option<Vec<u8>> {
     if !labels {
         let encode = |b: &u8| if b.is_ascii_graphic() { vec![*b] } else { format!("%{b:02X}").into_bytes() };
@@ -60,13 +60,13 @@ fn path_of(key: &[u8], labels: bool) -> Option<Vec<u8>> {
     let pairs: Vec<(&[u8], &[u8])> = parts.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
     let mut sorted = pairs.clone();
     sorted.sort();
-    // Others are keys only by hand: labels out of order, odd numbers of parts, no job.
+    // No push has the other keys: their labels are out of order, lack a value, or have no job.
     let canonical = sorted.iter().flat_map(|&(name, value)| [name, value]).collect::<Vec<_>>() == parts;
     labels_to_path("", false, pairs).filter(|_| canonical).map(String::into_bytes)
 }
 
 #[test]
-fn paths_have_the_owners_of_the_vectors() {
+fn owners_of_paths_match_the_vectors() {
     let (ten, three) = (vectors::set("ten"), vectors::set("ds-three"));
     let mut vms: Vec<((&str, &str, bool), Vm)> = Vec::new();
     for row in vectors::pushes() {

@@ -1,4 +1,4 @@
-//! The compiled filter, exactly the file that ships, under wasmtime with a small host of our own.
+//! Runs the compiled filter, exactly the file that ships, under wasmtime with a small host.
 
 mod any_bytes;
 mod calls;
@@ -14,11 +14,11 @@ use pushring_vectors as vectors;
 
 use host::{Headers, Vm};
 
-/// The destination header by its default name.
+/// The default name of the destination header.
 const DESTINATION: &str = "x-pushring-destination";
 const MIRROR: &str = "x-pushring-destination-mirror";
 
-/// The headers of a request, with a forged destination: it must never come through.
+/// Returns the headers of a request with forged destinations, which must never be forwarded.
 fn forged(method: &str, path: &[u8]) -> Headers {
     let header = |name: &str, value: &[u8]| (name.as_bytes().to_vec(), value.to_vec());
     vec![
@@ -31,7 +31,7 @@ fn forged(method: &str, path: &[u8]) -> Headers {
     ]
 }
 
-/// A VM with this configuration in force.
+/// Starts a VM with this configuration in force.
 fn vm(json: &str) -> Vm {
     let mut vm = Vm::start().expect("the filter starts");
     assert!(vm.configure(json.as_bytes()).expect("no trap"), "rejected: {:?}", vm.take_log(0));

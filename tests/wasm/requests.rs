@@ -1,14 +1,14 @@
-//! Every row of the request table, in every mode.
+//! Every kind of request, in every mode.
 
 use crate::host::{Outcome, Vm};
 use crate::{DESTINATION, MIRROR, forged, vm};
 
 const MEMBERS: &str =
     r#""members": ["10.0.0.1:9091", "10.0.0.2:9091", {"name": "gw-3", "address": "10.0.0.3:9091"}]"#;
-/// The owner of job "a" with these members: its cluster and its address.
+/// Cluster and address of the owner of job "a" with these members.
 const CLUSTER: &str = "pushgateway-gw-3";
 const ADDRESS: &str = "10.0.0.3:9091";
-/// The first successor, which has its address for a name.
+/// Name and address of the first successor.
 const SUCCESSOR: &str = "10.0.0.2:9091";
 
 const PUSHES: &[&str] = &["PUT", "POST", "DELETE", "PATCH", "OPTIONS"];
@@ -36,7 +36,7 @@ fn check_bypassed(outcome: &Outcome) {
     assert_eq!(outcome.values("x-other"), [b"\xff kept"], "other headers stay");
 }
 
-/// Checks status and a header of the answer; gives its body.
+/// Checks the status and a header of the reply, and returns its body.
 #[track_caller]
 fn check_reply(outcome: &Outcome, status: u32, header: (&str, &str)) -> String {
     let (found, headers, body) = outcome.reply.as_ref().expect("an answer");
@@ -85,7 +85,7 @@ fn a_push_is_redirected_in_redirect_mode() {
     assert_eq!(vm.metric("pushring_replies_redirect"), PUSHES.len() as u64);
 }
 
-/// What does not depend on the mode.
+/// Runs a check that does not depend on the mode.
 fn in_all_modes(settings: &str, check: impl Fn(&mut Vm, &str)) {
     for mode in ["cluster", "endpoint", "redirect"] {
         let members = MEMBERS;
@@ -140,7 +140,7 @@ fn unclean_paths_are_redirected_on_the_same_host() {
 }
 
 #[test]
-fn what_a_gateway_refuses_itself_reaches_one() {
+fn malformed_pushes_reach_a_gateway() {
     in_all_modes("", |vm, mode| {
         for (sent, path) in [
             "/metrics/job/a/x",
@@ -166,7 +166,7 @@ fn what_a_gateway_refuses_itself_reaches_one() {
 }
 
 #[test]
-fn poison_is_refused_with_the_reason() {
+fn poison_is_rejected_with_the_reason() {
     in_all_modes(r#", "utf8_names": true"#, |vm, _| {
         for (path, reason) in [
             ("/metrics/job/a%ff", "not UTF-8"),
@@ -181,7 +181,7 @@ fn poison_is_refused_with_the_reason() {
         }
         assert_eq!(vm.metric("pushring_poison_refused"), 6);
         assert_eq!(vm.metric("pushring_replies_poison"), 6);
-        // How a gateway that was poisoned past the ring is healed.
+        // A DELETE heals a gateway that was poisoned without pushring.
         let healed = send(vm, "DELETE", "/metrics/job/a%ff");
         assert!(healed.reply.is_none_or(|(status, ..)| status == 307));
     });
@@ -210,7 +210,7 @@ fn health_and_status_answer_as_configured() {
 }
 
 #[test]
-fn what_is_no_push_is_left_alone() {
+fn requests_that_are_no_push_are_bypassed() {
     in_all_modes("", |vm, _| {
         for path in [
             "/metrics",
@@ -246,8 +246,8 @@ fn no_members_is_a_clear_503() {
     }
 }
 
-/// Each host call costs a switch between Envoy and the VM: a push makes four, whatever its path, and
-/// touches no metric and no log.
+/// Each host call costs a switch between Envoy and the VM. A push makes four, whatever its path, and touches no metric
+/// and no log.
 #[test]
 fn a_routed_push_makes_four_host_calls() {
     for mode in ["cluster", "endpoint"] {
@@ -259,7 +259,7 @@ fn a_routed_push_makes_four_host_calls() {
     }
 }
 
-/// A destination header of another name is guarded as well, and so is its mirror.
+/// A destination header with another name is protected as well, and so is its mirror header.
 #[test]
 fn a_header_of_another_name() {
     let mut vm = vm(&config(r#""header": "x-other""#));

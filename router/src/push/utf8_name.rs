@@ -1,13 +1,14 @@
-//! Label names under `--push.enable-utf8-names`: the `U__` escaping of Prometheus.
+//! The `U__` escaping of Prometheus, for label names under `--push.enable-utf8-names`.
 //!
-//! As `model.UnescapeName` with `ValueEncodingEscaping` of prometheus/common, which the Pushgateway calls.
+//! The rules are those of `model.UnescapeName` with `ValueEncodingEscaping` in prometheus/common, which the Pushgateway
+//! calls.
 
 use std::borrow::Cow;
 
-/// Longest hexadecimal code between two underscores; a longer one leaves the name as it is.
-const CODE_DIGITS_MAX: usize = 5;
+/// Maximum length of a hexadecimal code between two underscores. A name with a longer code is not unescaped.
+const MAX_CODE_DIGITS: usize = 5;
 
-/// Undoes the escaping. A name without the prefix `U__`, or with one invalid code, stays whole as it is.
+/// Undoes the escaping. Returns a name without the prefix `U__`, or with an invalid code, as it is.
 pub(crate) fn unescape(name: &[u8]) -> Cow<'_, [u8]> {
     match name.strip_prefix(b"U__").and_then(unescape_rest) {
         Some(unescaped) => Cow::Owned(unescaped),
@@ -25,7 +26,7 @@ fn unescape_rest(mut rest: &[u8]) -> Option<Vec<u8>> {
                 rest = after;
             }
             [b'_', after @ ..] => {
-                let end = after.iter().position(|&b| b == b'_').filter(|&end| end <= CODE_DIGITS_MAX)?;
+                let end = after.iter().position(|&b| b == b'_').filter(|&end| end <= MAX_CODE_DIGITS)?;
                 let (digits, tail) = after.split_at_checked(end)?;
                 let code =
                     digits.iter().try_fold(0u32, |code, &d| Some(code << 4 | char::from(d).to_digit(16)?))?;
@@ -40,13 +41,13 @@ fn unescape_rest(mut rest: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// A spelling of `name` that a path component can hold and [`unescape`] turns back into it.
+/// Returns a spelling of `name` that fits into a path component and that [`unescape`] turns back into `name`.
 pub(crate) fn escape(name: &[u8]) -> Vec<u8> {
     let mut out = b"U__".to_vec();
     for &b in name {
         match b {
             b'_' => out.extend_from_slice(b"__"),
-            // Left for percent-encoding: a code cannot name every character, bytes can.
+            // Percent-encoding covers the bytes beyond ASCII, because a code cannot express every character.
             b if b.is_ascii_alphanumeric() || !b.is_ascii() => out.push(b),
             b => out.extend_from_slice(format!("_{b:x}_").as_bytes()),
         }

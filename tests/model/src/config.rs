@@ -1,4 +1,4 @@
-//! Configurations, good and bad, and what must hold of the ones that are taken.
+//! Generates valid and invalid configurations, and checks the accepted ones.
 
 use std::collections::BTreeSet;
 
@@ -6,15 +6,15 @@ use arbitrary::{Result, Unstructured};
 use pushring_router::{Config, MAX_MEMBERS, Mode, Placement, Router};
 use serde_json::{Value, json};
 
-/// No bytes make the parser panic; a refusal says why on one line; what is taken keeps every limit, and does
-/// not depend on the order of members.
+/// Checks that no bytes make the parser panic, that an error has one line, and that an accepted configuration keeps every
+/// limit and does not depend on the order of members.
 pub fn parser_is_total(json: &[u8]) {
     match Router::parse(json) {
         Ok(router) => {
             check_limits(router.config());
             let points = router.ring().points();
             assert!(points <= 4_194_304, "{points} points");
-            // Only dynamic-sharding may have two at one position.
+            // Only dynamic-sharding may have two points at one position.
             let exact = !matches!(router.config().placement, Placement::DynamicSharding);
             assert!(points <= router.points() && (!exact || points == router.points()), "{points} points");
             let mut reversed: Value = serde_json::from_slice(json).expect("was parsed before");
@@ -30,7 +30,7 @@ pub fn parser_is_total(json: &[u8]) {
     }
 }
 
-/// A configuration of which about every field may be odd, as text that may be damaged.
+/// Generates a configuration in which any field may be invalid, as text that may be damaged.
 pub fn arbitrary(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     let count = *u.choose(&[0, 1, 2, 3, 3, 3, 20])?;
     let members: Result<Vec<Value>> = (0..count).map(|i| member(u, i)).collect();
@@ -116,7 +116,7 @@ fn member(u: &mut Unstructured<'_>, i: usize) -> Result<Value> {
     })
 }
 
-/// The documented limits.
+/// Checks the documented limits.
 fn check_limits(config: &Config) {
     assert!(config.members.len() <= MAX_MEMBERS);
     assert!(config.members.is_sorted_by(|a, b| a.name < b.name), "names are sorted and unique");

@@ -1,5 +1,4 @@
-//! A naive ring, and what must hold of the real one against it, for any input. The fuzz targets run the same
-//! functions.
+//! A naive ring, and the properties that must hold for the real ring on any input.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +14,7 @@ struct Fleet {
 }
 
 impl Fleet {
-    /// One to twelve members; few points, so that keys often meet the ends of the circle.
+    /// Generates one to twelve members with few points, so that keys often lie beyond the last point.
     fn arbitrary(u: &mut Unstructured<'_>) -> Result<Self> {
         let placement = match u.int_in_range(0..=3)? {
             0 => Placement::DynamicSharding,
@@ -43,13 +42,13 @@ impl Fleet {
         self.members.iter().map(|(name, weight)| Member { name, weight: *weight }).collect()
     }
 
-    /// Names in the order of [`Ring::clockwise`].
+    /// Returns the names in the order of [`Ring::clockwise`].
     fn names<'f>(&'f self, ring: &Ring, key: &[u8]) -> Vec<&'f str> {
         ring.clockwise(key).map(|index| self.members[index].0.as_str()).collect()
     }
 
-    /// The same by definition: each member stands where its nearest point stands, going clockwise from the
-    /// key. No sorting of points, no search, no wrap-around but that of subtraction.
+    /// Returns the same order by definition: members sorted by the distance from the key to their nearest point,
+    /// clockwise. Needs no sorted points and no search, and wrapping subtraction handles the end of the circle.
     fn naive(&self, key: &[u8]) -> Vec<&str> {
         let mut order: Vec<(u64, &str)> = match self.placement {
             Placement::Ring { points } => {
@@ -64,7 +63,7 @@ impl Fleet {
             Placement::DynamicSharding => {
                 let mut names: Vec<&str> = self.members.iter().map(|(name, _)| name.as_str()).collect();
                 names.sort_unstable();
-                // A point of two members belongs to the greater name, which comes last.
+                // A point that two members share belongs to the greater name, which comes last.
                 let points =
                     names.iter().flat_map(|name| (0..500).map(move |i| (format!("{i}{name}"), *name)));
                 let owners: BTreeMap<u32, &str> =
@@ -82,7 +81,7 @@ impl Fleet {
     }
 }
 
-/// Owner and successors are those of the naive ring: distinct, all of them, starting with the owner.
+/// Checks that owner and successors equal those of the naive ring and contain every member once.
 pub fn equals_naive(u: &mut Unstructured<'_>) -> Result<()> {
     let fleet = Fleet::arbitrary(u)?;
     let ring = fleet.ring();
@@ -95,7 +94,7 @@ pub fn equals_naive(u: &mut Unstructured<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The order in which members are given decides nothing.
+/// Checks that the order of the members in the input has no influence.
 pub fn order_does_not_matter(u: &mut Unstructured<'_>) -> Result<()> {
     let fleet = Fleet::arbitrary(u)?;
     let mut shuffled = fleet.clone();
@@ -109,8 +108,8 @@ pub fn order_does_not_matter(u: &mut Unstructured<'_>) -> Result<()> {
     Ok(())
 }
 
-/// One member more or less moves only keys to or from it: exactly 0 others. A member that joins takes keys
-/// only from the members that then are their first successors, and no other order of successors changes.
+/// Checks that a member that joins or leaves moves only its own keys. A member that joins takes each key from the member
+/// that is then the first successor of the key, and the order of the other successors does not change.
 pub fn only_its_keys_move(u: &mut Unstructured<'_>) -> Result<()> {
     let with = Fleet::arbitrary(u)?;
     let mut without = with.clone();
@@ -122,7 +121,7 @@ pub fn only_its_keys_move(u: &mut Unstructured<'_>) -> Result<()> {
         if after[0] != changed {
             assert_eq!(before.first(), after.first(), "key {key:?} moved between others: {with:?}");
         }
-        // Where dynamic-sharding gives a shared point to one of two members, the other one loses its place.
+        // In dynamic-sharding only one of two members keeps a shared point, so the order may change.
         if with.placement != Placement::DynamicSharding {
             after.retain(|name| *name != changed);
             assert_eq!(before, after, "key {key:?}, {changed} joins {without:?}");
@@ -131,7 +130,7 @@ pub fn only_its_keys_move(u: &mut Unstructured<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Shares sum to 1 and follow the weights; the share that moves when a member joins is its own.
+/// Checks that shares sum to 1 and follow the weights, and that a member that joins moves exactly its own share.
 pub fn shares_follow_weights(u: &mut Unstructured<'_>) -> Result<()> {
     let mut fleet = Fleet::arbitrary(u)?;
     if let Placement::Ring { points } = &mut fleet.placement {
@@ -147,7 +146,7 @@ pub fn shares_follow_weights(u: &mut Unstructured<'_>) -> Result<()> {
             Placement::DynamicSharding => 500,
         };
         let ratio = share * f64::from(total) / f64::from(*weight);
-        // The standard deviation of the ratio is below 1 / sqrt(points): nine of them never happen.
+        // The standard deviation of the ratio is below 1 / sqrt(points); nine of them never occur.
         assert!((ratio - 1.0).abs() < 9.0 / f64::from(points).sqrt(), "{name}: {ratio} in {fleet:?}");
     }
     let mut without = fleet.clone();
@@ -158,7 +157,7 @@ pub fn shares_follow_weights(u: &mut Unstructured<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Up to eight keys of any bytes.
+/// Generates up to eight keys of arbitrary bytes.
 fn keys(u: &mut Unstructured<'_>) -> Result<Vec<Vec<u8>>> {
     (0..u.int_in_range(1..=8)?)
         .map(|_| {

@@ -1,4 +1,4 @@
-//! What must hold of the router for any input. The fuzz targets run the same functions.
+//! The properties that must hold for the router on any input.
 
 use std::sync::LazyLock;
 
@@ -9,7 +9,7 @@ use pushring_router::{
 
 use crate::spelling::{self, Labels};
 
-/// One router for each way in which a path can be read, and each mode.
+/// Routers for every way to read a path, and for every mode.
 static ROUTERS: LazyLock<Vec<Router>> = LazyLock::new(|| {
     let settings = [
         r#""utf8_names": false"#,
@@ -25,7 +25,7 @@ static ROUTERS: LazyLock<Vec<Router>> = LazyLock::new(|| {
     settings.into_iter().map(|settings| build(settings).expect("a valid configuration")).collect()
 });
 
-/// Two spellings of one group have one key, one destination and exactly its labels.
+/// Checks that two spellings of a group have one key, one destination and exactly its labels.
 pub fn spellings_agree(u: &mut Unstructured<'_>) -> Result<()> {
     let router = &ROUTERS[u.int_in_range(0..=3)?];
     let config = router.config();
@@ -47,8 +47,7 @@ pub fn spellings_agree(u: &mut Unstructured<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The path that is made of labels is a path of exactly these labels, whatever their values; it needs no
-/// encoding and nothing in it is cleaned away.
+/// Checks that [`labels_to_path`] returns a path of exactly these labels, which needs neither encoding nor cleaning.
 pub fn labels_round_trip(u: &mut Unstructured<'_>) -> Result<()> {
     let router = &ROUTERS[u.int_in_range(0..=3)?];
     let config = router.config();
@@ -68,7 +67,7 @@ pub fn labels_round_trip(u: &mut Unstructured<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Any request gets an answer, and the answer keeps its promises.
+/// Checks the decision on any request.
 pub fn decide_is_total(u: &mut Unstructured<'_>) -> Result<()> {
     let router = &ROUTERS[u.choose_index(ROUTERS.len())?];
     let method: &[u8] = match u.int_in_range(0..=7)? {
@@ -82,7 +81,7 @@ pub fn decide_is_total(u: &mut Unstructured<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The same for a request of which only the path is free.
+/// Checks the decisions on requests with this path.
 pub fn decide_path_is_total(path: &[u8]) {
     for router in ROUTERS.iter() {
         for method in [b"PUT".as_slice(), b"GET", b"DELETE"] {
@@ -102,8 +101,8 @@ fn check_decision(router: &Router, request: Request<'_>) {
             let owned =
                 PushOwner { owner: Some(route.owner), malformed: route.malformed, poison: group.poison };
             assert_eq!(router.owner_of(request.path), Some(owned));
-            assert_eq!(clean_path(request.path), request.path, "what is routed is clean");
-            assert!(!(group.poison && matches!(request.method, b"PUT" | b"POST")), "poison went through");
+            assert_eq!(clean_path(request.path), request.path, "only clean paths are routed");
+            assert!(!(group.poison && matches!(request.method, b"PUT" | b"POST")), "poison was routed");
             assert!(config.mode != Mode::Redirect, "redirect mode routes nothing");
             assert!(route.destination.as_bytes().iter().all(u8::is_ascii_graphic));
             let own = if config.mode == Mode::Endpoint { &route.owner.address } else { &route.owner.name };
@@ -111,8 +110,8 @@ fn check_decision(router: &Router, request: Request<'_>) {
             assert_eq!(route.mirror.is_some(), config.mirror_deletes && request.method == b"DELETE");
         }
         Decision::Bypass => {
-            // Go cleans such paths before anything else looks at them; encoded slashes and dots where other
-            // bytes of the path should have been encoded too.
+            // Go cleans such paths before any handler sees them. It also cleans encoded slashes and dots if other bytes
+            // of the path lack their encoding.
             let unclean = ["//", "/.", "%2"].iter().any(|part| contains(request.path, part.as_bytes()));
             assert!(group.is_none() || unclean, "a push is not routed");
             assert_eq!(router.owner_of(&clean_path(request.path)), None, "a push is not routed");

@@ -1,10 +1,10 @@
-//! Groups, the many paths that all mean the same group, and paths that mean nothing.
+//! Generates groups, the many paths that spell the same group, and paths that are no push.
 
 use arbitrary::{Result, Unstructured};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// What paths are made of, whole and broken.
+/// Parts of paths, valid and broken.
 const PIECES: &[&str] = &[
     "/",
     "/",
@@ -80,7 +80,7 @@ const PIECES: &[&str] = &[
     "\\",
 ];
 
-/// A path nobody would send still reaches every part of the parser: pieces that mean something, and bytes.
+/// Generates a path from meaningful pieces and random bytes, so that it reaches every part of the parser.
 pub fn odd_path(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     let starts = ["/metrics/job/", "/metrics/job/a/", "/metrics/job@base64/", "/metrics/job", ""];
     let mut path = u.choose(&starts)?.as_bytes().to_vec();
@@ -120,19 +120,19 @@ impl Labels {
         sorted
     }
 
-    /// The canonical key, by its definition.
+    /// Returns the canonical key, by its definition.
     pub fn key(&self) -> Vec<u8> {
         let parts: Vec<Vec<u8>> = self.sorted().into_iter().flat_map(|(name, value)| [name, value]).collect();
         parts.join(&0xFF)
     }
 
-    /// One of the paths of this group.
+    /// Generates one of the paths of this group.
     pub fn spell(&self, u: &mut Unstructured<'_>, prefix: &str, utf8_names: bool) -> Result<Vec<u8>> {
         let mut pairs = self.0[1..].to_vec();
         for i in (1..pairs.len()).rev() {
             pairs.swap(i, u.int_in_range(0..=i)?);
         }
-        // An earlier value of a name loses against a later one, and any `job` against the leading one.
+        // The last value of a name wins, and the leading `job` wins over any other.
         for _ in 0..u.int_in_range(0..=2)? {
             let at = u.int_in_range(0..=pairs.len())?;
             match pairs.get(at) {
@@ -141,7 +141,7 @@ impl Labels {
                 None => {}
             }
         }
-        // Raw bytes that must not be in a path make Go clean the decoded path, dots and slashes included.
+        // Raw bytes that must be encoded in a path make Go clean the decoded path, dots and slashes included.
         let raw = u.ratio(1, 6)?;
         let mut path = letters(u, &format!("{prefix}/metrics/"), raw)?;
         let last = pairs.len();
@@ -162,7 +162,7 @@ impl Labels {
     }
 }
 
-/// `name/value`. Base64 where a plain value cannot say it, or by chance.
+/// Writes `name/value`, with base64 if the value has no plain spelling, and otherwise by chance.
 fn spell_label(
     u: &mut Unstructured<'_>,
     path: &mut Vec<u8>,
@@ -187,7 +187,7 @@ fn spell_label(
     Ok(())
 }
 
-/// Base64 with anything in the bits that count for nothing, and line ends anywhere.
+/// Returns base64 with random spare bits and line ends anywhere.
 fn base64(u: &mut Unstructured<'_>, value: &[u8]) -> Result<Vec<u8>> {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut text = URL_SAFE_NO_PAD.encode(value).into_bytes();
@@ -203,7 +203,7 @@ fn base64(u: &mut Unstructured<'_>, value: &[u8]) -> Result<Vec<u8>> {
     Ok(text)
 }
 
-/// Under UTF-8 names, the `U__` form where the plain one would mean something else, or by chance.
+/// Escapes a name with `U__` if its plain form has another meaning, and otherwise by chance. Only with UTF-8 names.
 fn escape_name(u: &mut Unstructured<'_>, name: &[u8], utf8_names: bool, raw: bool) -> Result<Vec<u8>> {
     let dots = raw && matches!(name, b"." | b"..");
     let impossible = name.starts_with(b"U__") || name.ends_with(b"@base64") || name.contains(&b'/') || dots;
@@ -223,10 +223,10 @@ fn escape_name(u: &mut Unstructured<'_>, name: &[u8], utf8_names: bool, raw: boo
     Ok(out)
 }
 
-/// Percent-encodes what must be, and more by chance, in both cases.
+/// Percent-encodes the bytes that need it, and others by chance, in upper or lower case.
 fn bytes(u: &mut Unstructured<'_>, text: &[u8], raw: bool) -> Result<Vec<u8>> {
     let mut out = Vec::new();
-    // A component of dots is one only while it is encoded.
+    // Go cleans a component of dots unless it is encoded.
     let dots = matches!(text, b"." | b"..");
     for &b in text {
         let free = b.is_ascii_alphanumeric() || b"-_.~!$&'()*+,;=:@[]".contains(&b);
@@ -242,7 +242,7 @@ fn bytes(u: &mut Unstructured<'_>, text: &[u8], raw: bool) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-/// The fixed part of a path, with letters percent-encoded by chance.
+/// Returns the fixed part of a path, with letters percent-encoded by chance.
 fn letters(u: &mut Unstructured<'_>, text: &str, raw: bool) -> Result<Vec<u8>> {
     if u.ratio(7, 8)? {
         return Ok(text.as_bytes().to_vec());
@@ -251,7 +251,7 @@ fn letters(u: &mut Unstructured<'_>, text: &str, raw: bool) -> Result<Vec<u8>> {
     Ok(parts?.join(&b'/'))
 }
 
-/// A value: often short, so that two labels often have the same one.
+/// Generates a value. Values are often short, so that two labels often have the same value.
 fn text(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     const PARTS: &[&str] = &[
         "a",
@@ -295,7 +295,7 @@ fn text(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-/// A name that can be stored.
+/// Generates a name that a Pushgateway stores.
 fn name(u: &mut Unstructured<'_>, utf8_names: bool) -> Result<Vec<u8>> {
     const LEGACY: &[&str] = &["instance", "zone", "a", "A1", "_x", "U__a", "x_", "le", "JOB", "_"];
     const UTF8: &[&str] =
