@@ -8,8 +8,8 @@ use pushring_harness::http::Client;
 use pushring_harness::{Mode, command};
 use serde_json::{Value, json};
 
-use crate::fleet::{Fleet, Group};
 use crate::spelling::{Labels, odd_path};
+use pushring_harness::envoy_fixture::{EnvoyFixture, Group};
 
 /// Paths asked for in each fleet; six fleets make it 10,200.
 const PATHS: usize = 1700;
@@ -47,7 +47,7 @@ fn redirect_by_path() {
 }
 
 fn agrees(mode: Mode, settings: &Value) {
-    let fleet = Fleet::with(mode, 5, |config| {
+    let fleet = EnvoyFixture::with(mode, 5, |config| {
         config.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
     });
     let utf8_names = fleet.config["utf8_names"] == true;
@@ -101,7 +101,7 @@ fn paths(seed: u64, utf8_names: bool) -> Vec<String> {
 }
 
 /// The command's answers to arguments; those to lines of standard input, in both forms, must be the same.
-fn ask(fleet: &Fleet, paths: &[String]) -> Vec<Value> {
+fn ask(fleet: &EnvoyFixture, paths: &[String]) -> Vec<Value> {
     let config = fleet.layout.live().join("ring.yaml");
     let config = config.to_str().unwrap();
     let output = command::pushring(
@@ -148,7 +148,7 @@ fn envoy(client: &Client, path: &str) -> Option<Value> {
 }
 
 /// Where pushes really land: at the owner that the command named, and nowhere when it said so.
-fn lands(fleet: &Fleet, client: &Client, paths: &[String], answers: &[Value]) {
+fn lands(fleet: &EnvoyFixture, client: &Client, paths: &[String], answers: &[Value]) {
     let stored = answers.iter().enumerate().filter(|(_, answer)| answer["verdict"] == "push");
     let mut expected: Vec<(Group, String)> = Vec::new();
     for (index, answer) in stored.take(PUSHED) {

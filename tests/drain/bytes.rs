@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
+use crate::fixture::{DrainFixture, exposed, push, push_protobuf};
 use crate::wire::{
     COUNTER, GAUGE, GAUGE_HISTOGRAM, HISTOGRAM, SUMMARY, UNTYPED, bytes, double, family, label, message,
     metric, number, signed,
 };
-use crate::world::{World, exposed, push, push_protobuf};
 
 /// A time stamp message.
 fn time(tag: u64) -> Vec<u8> {
@@ -75,7 +75,7 @@ fn all_types() -> Vec<Vec<u8>> {
 
 #[test]
 fn every_type_arrives_as_it_was() {
-    let world = World::start(2, &[]);
+    let world = DrainFixture::start(2, &[]);
     let paths =
         ["/metrics/job/a/instance/1", "/metrics/job/a/instance/2", "/metrics/job/b", "/metrics/job/c/x/1"];
     for path in paths {
@@ -100,7 +100,7 @@ fn every_type_arrives_as_it_was() {
 
 #[test]
 fn every_spelling_of_a_group_arrives() {
-    let world = World::start(2, &[]);
+    let world = DrainFixture::start(2, &[]);
     for path in [
         "/metrics/job/plain",
         "/metrics/job/empty/instance@base64/=",
@@ -125,7 +125,7 @@ fn every_spelling_of_a_group_arrives() {
 #[test]
 fn names_in_utf8_and_another_path_prefix() {
     let flags = ["--push.enable-utf8-names", "--web.route-prefix=/push"];
-    let world = World::start(1, &flags);
+    let world = DrainFixture::start(1, &flags);
     push_protobuf(
         &world.source,
         "/push/metrics/job/a/U__l_2e_x/1",
@@ -151,7 +151,7 @@ fn names_in_utf8_and_another_path_prefix() {
 
 #[test]
 fn help_is_that_of_the_group_and_a_family_without_metrics_is_one() {
-    let world = World::start(1, &[]);
+    let world = DrainFixture::start(1, &[]);
     push(&world.source, "PUT", "/metrics/job/a", "# HELP m One.\nm 1\n");
     let empty = [bytes(1, b"none"), number(3, COUNTER)].concat();
     push_protobuf(&world.source, "/metrics/job/b", &[[vec![empty.len() as u8], empty].concat()]);

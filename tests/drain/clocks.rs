@@ -2,13 +2,13 @@
 
 use pushring_harness::Shift;
 
-use crate::world::{World, has, push, within_a_second};
+use crate::fixture::{DrainFixture, has, push, within_a_second};
 
 const PATH: &str = "/metrics/job/j";
 
 /// `m 1` on the source and `m 2` on its owner, pushed within a second and shown with these shifts.
-fn world(source: Shift, owner: Shift) -> World {
-    let mut world = World::start(1, &[]);
+fn world(source: Shift, owner: Shift) -> DrainFixture {
+    let mut world = DrainFixture::start(1, &[]);
     within_a_second(|| {
         push(&world.source, "PUT", PATH, "m 1\n");
         push(&world.owners[0], "PUT", PATH, "m 2\n");
@@ -19,7 +19,7 @@ fn world(source: Shift, owner: Shift) -> World {
     world
 }
 
-fn value(world: &World) -> u32 {
+fn value(world: &DrainFixture) -> u32 {
     (1..=2).find(|value| has(&world.owners[0], &format!("m{{instance=\"\",job=\"j\"}} {value}"))).unwrap()
 }
 

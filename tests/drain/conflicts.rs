@@ -2,7 +2,7 @@
 
 use pushring_harness::{Pushgateway, Shift, poll_until};
 
-use crate::world::{World, exposed, has, push};
+use crate::fixture::{DrainFixture, exposed, has, push};
 
 const PATH: &str = "/metrics/job/moved";
 const OTHER: &str = "/metrics/job/other";
@@ -14,7 +14,7 @@ const CHECKS: [&[&str]; 2] = [&[], &["--push.disable-consistency-check"]];
 #[track_caller]
 fn conflict(at: [&str; 2], source: &str, owner: &str, why: &str) {
     for flags in CHECKS {
-        let world = World::start(1, flags);
+        let world = DrainFixture::start(1, flags);
         push(&world.source, "PUT", at[0], source);
         push(&world.owners[0], "PUT", at[1], owner);
         let before = loop {
@@ -68,7 +68,7 @@ fn groups_that_differ_in_an_empty_instance() {
 #[test]
 fn what_looks_like_a_conflict_but_is_none() {
     for flags in CHECKS {
-        let mut world = World::start(1, flags);
+        let mut world = DrainFixture::start(1, flags);
         push(&world.source, "PUT", PATH, "# TYPE m counter\nm 1\n# TYPE h_bucket gauge\nh_bucket 1\n");
         // Replaced by what is carried; and a summary has no buckets.
         push(&world.owners[0], "PUT", PATH, "# TYPE m gauge\nm 2\n");
@@ -91,13 +91,13 @@ fn poison(gateway: &Pushgateway) {
 
 #[test]
 fn a_poisoned_gateway_gives_and_gets_nothing() {
-    let world = World::start(1, CHECKS[1]);
+    let world = DrainFixture::start(1, CHECKS[1]);
     push(&world.source, "PUT", PATH, "m 1\n");
     poison(&world.owners[0]);
     let reason = world.kept();
     assert!(reason.contains("the owner: its exposition") && reason.contains("HTTP 500"), "{reason}");
     assert!(has(&world.source, "m{instance=\"\",job=\"moved\"} 1"));
-    let world = World::start(1, CHECKS[1]);
+    let world = DrainFixture::start(1, CHECKS[1]);
     poison(&world.source);
     let output = world.drain(&[]);
     assert_eq!((output.code, output.stdout.as_str()), (1, ""));
@@ -106,8 +106,8 @@ fn a_poisoned_gateway_gives_and_gets_nothing() {
 }
 
 /// A push at the owner between the last look at it and the copy, so that it refuses the copy.
-fn refused(there_before: bool) -> World {
-    let mut world = World::start(1, &[]);
+fn refused(there_before: bool) -> DrainFixture {
+    let mut world = DrainFixture::start(1, &[]);
     push(&world.source, "PUT", PATH, "# TYPE m counter\nm 1\n");
     if there_before {
         push(&world.owners[0], "PUT", PATH, "n 1\n");

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex};
 use pushring_harness::{Pushgateway, Shift, command, poll_until};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::fixture::{DrainFixture, exposed, has, push};
 use crate::meanwhile::{PATH, at, line};
-use crate::world::{World, exposed, has, push};
 
 #[test]
 fn an_owner_that_restarts_has_to_be_looked_at_anew() {
-    let mut world = World::start(1, &[]);
+    let mut world = DrainFixture::start(1, &[]);
     push(&world.source, "PUT", PATH, "a 1\n");
     let owner = world.owners[0].address;
     let dir = world.dir.path().to_owned();
@@ -38,7 +38,7 @@ fn an_owner_that_restarts_has_to_be_looked_at_anew() {
 fn a_source_that_restarts_has_to_be_looked_at_anew() {
     let dir = tempfile::tempdir().unwrap();
     let flag = format!("--persistence.file={}", dir.path().join("groups").display());
-    let mut world = World::start(1, &[]);
+    let mut world = DrainFixture::start(1, &[]);
     let source = Pushgateway::start(dir.path(), &[&flag]).unwrap();
     push(&source, "PUT", PATH, "a 1\n");
     let address = source.address;
@@ -63,7 +63,7 @@ fn a_source_that_restarts_has_to_be_looked_at_anew() {
 
 #[test]
 fn it_stops_when_the_members_change() {
-    let mut world = World::start(1, &[]);
+    let mut world = DrainFixture::start(1, &[]);
     push(&world.source, "PUT", PATH, "a 1\n");
     let (owner, source) = (world.owners[0].address, world.source.address);
     let config = world.config();
@@ -79,7 +79,7 @@ fn it_stops_when_the_members_change() {
 
 #[test]
 fn ctrl_c_ends_after_the_request_under_way() {
-    let mut world = World::start(1, &[]);
+    let mut world = DrainFixture::start(1, &[]);
     for index in 0..5 {
         push(&world.source, "PUT", &format!("/metrics/job/j{index}"), "a 1\n");
     }

@@ -3,7 +3,7 @@
 use pushring_harness::Shift;
 use serde_json::json;
 
-use crate::world::{World, exposed, has, push, send, within_a_second};
+use crate::fixture::{DrainFixture, exposed, has, push, send, within_a_second};
 
 const PATH: &str = "/metrics/job/j/instance/i";
 
@@ -12,14 +12,14 @@ fn line(name: &str, value: u32) -> String {
 }
 
 /// A world in which what lies on the source, or on its one owner, shows as pushed an hour ago.
-fn aged(source: bool) -> World {
-    let mut world = World::start(1, &[]);
+fn aged(source: bool) -> DrainFixture {
+    let mut world = DrainFixture::start(1, &[]);
     let old = if source { world.source.address } else { world.owners[0].address };
     world.proxy(old, Shift::age(3600), |_| {});
     world
 }
 
-fn counts(world: &World, report: &serde_json::Value) -> serde_json::Value {
+fn counts(world: &DrainFixture, report: &serde_json::Value) -> serde_json::Value {
     report["owners"][world.address(&world.owners[0])].clone()
 }
 
@@ -62,7 +62,7 @@ fn what_the_owner_has_older_is_replaced() {
 
 #[test]
 fn neither_newer_is_a_doubt_that_keeps_the_whole_group() {
-    let world = World::start(1, &[]);
+    let world = DrainFixture::start(1, &[]);
     within_a_second(|| {
         push(&world.source, "PUT", PATH, "a 1\nb 1\n");
         push(&world.owners[0], "PUT", PATH, "a 2\n");
@@ -82,7 +82,7 @@ fn neither_newer_is_a_doubt_that_keeps_the_whole_group() {
 
 #[test]
 fn groups_without_families() {
-    let world = World::start(1, &[]);
+    let world = DrainFixture::start(1, &[]);
     push(&world.source, "PUT", "/metrics/job/empty", "");
     push(&world.source, "PUT", "/metrics/job/empty/at/both", "");
     push(&world.owners[0], "PUT", "/metrics/job/empty/at/both", "");
@@ -104,7 +104,7 @@ fn groups_without_families() {
 
 #[test]
 fn a_group_whose_labels_cannot_be_told_stays() {
-    let world = World::start(1, &[]);
+    let world = DrainFixture::start(1, &[]);
     push(&world.source, "PUT", "/metrics/job/odd", "labels 1\n");
     push(&world.source, "PUT", "/metrics/job/even", "m 1\n");
     let reason = world.kept();
@@ -115,7 +115,7 @@ fn a_group_whose_labels_cannot_be_told_stays() {
 
 #[test]
 fn a_group_at_the_owner_whose_labels_cannot_be_told_may_be_any() {
-    let world = World::start(1, &[]);
+    let world = DrainFixture::start(1, &[]);
     push(&world.source, "PUT", PATH, "m 1\n");
     push(&world.owners[0], "PUT", PATH, "m 2\nlabels 1\n");
     let reason = world.kept();

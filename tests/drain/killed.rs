@@ -9,10 +9,10 @@ use std::thread;
 use pushring_harness::{Shift, command, poll_until};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::world::{World, exposed, push};
+use crate::fixture::{DrainFixture, exposed, push};
 
 /// Groups built by POST on the source, two of them already in part at their owners, and nothing else there.
-fn fill(world: &World) {
+fn fill(world: &DrainFixture) {
     let paths = [0, 1, 2, 3].map(|index| format!("/metrics/job/j{index}/instance/i"));
     for path in &paths {
         push(&world.source, "POST", path, "a 1\nb 1\n");
@@ -30,7 +30,7 @@ fn fill(world: &World) {
 }
 
 /// Every series that is exposed somewhere; the source is read first, because groups go from it to the others.
-fn anywhere(world: &World) -> BTreeSet<(String, Vec<u8>)> {
+fn anywhere(world: &DrainFixture) -> BTreeSet<(String, Vec<u8>)> {
     let all = std::iter::once(&world.source).chain(&world.owners).map(exposed);
     all.flat_map(|all| {
         all.into_iter()
@@ -40,7 +40,7 @@ fn anywhere(world: &World) -> BTreeSet<(String, Vec<u8>)> {
 }
 
 /// Kills the drain when it has made so many requests, before the next one; whether it came to that.
-fn drain_killed(world: &World, pid: &AtomicI32, left: &AtomicUsize, requests: usize) -> bool {
+fn drain_killed(world: &DrainFixture, pid: &AtomicI32, left: &AtomicUsize, requests: usize) -> bool {
     left.store(requests, Ordering::SeqCst);
     pid.store(0, Ordering::SeqCst);
     let mut command = command::command().unwrap();
@@ -54,7 +54,7 @@ fn drain_killed(world: &World, pid: &AtomicI32, left: &AtomicUsize, requests: us
 
 #[test]
 fn killed_after_any_number_of_requests_it_finishes_in_the_next_run() {
-    let mut world = World::start(2, &[]);
+    let mut world = DrainFixture::start(2, &[]);
     let (pid, left) = (Arc::new(AtomicI32::new(0)), Arc::new(AtomicUsize::new(0)));
     let all: Vec<_> =
         std::iter::once(&world.source).chain(&world.owners).map(|gateway| gateway.address).collect();

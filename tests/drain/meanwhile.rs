@@ -11,7 +11,7 @@ use pushring_harness::server::Request;
 use pushring_harness::{Pushgateway, Shift, poll_until};
 use serde_json::json;
 
-use crate::world::{World, exposed, has, push};
+use crate::fixture::{DrainFixture, exposed, has, push};
 
 pub(crate) const PATH: &str = "/metrics/job/j";
 
@@ -41,7 +41,7 @@ pub(crate) fn at(
 /// Reads of two paths come at the same time. Puts a proxy in front of `gateway` that pushes `text` between the two: after
 /// the gateway answered `first` and before it gets `second`.
 fn push_between(
-    world: &mut World,
+    world: &mut DrainFixture,
     gateway: SocketAddr,
     [first, second]: [&'static str; 2],
     text: &'static str,
@@ -68,7 +68,7 @@ const ORDERS: [[&str; 2]; 2] = [["/metrics", "/api/v1/metrics"], ["/api/v1/metri
 #[test]
 fn a_group_that_is_pushed_to_while_it_is_read_is_left_to_the_next_run() {
     for order in ORDERS {
-        let mut world = World::start(1, &[]);
+        let mut world = DrainFixture::start(1, &[]);
         push(&world.source, "PUT", PATH, "a 1\n");
         let source = world.source.address;
         push_between(&mut world, source, order, "a 2\n");
@@ -82,7 +82,7 @@ fn a_group_that_is_pushed_to_while_it_is_read_is_left_to_the_next_run() {
 #[test]
 fn an_owner_that_is_pushed_to_while_it_is_read_keeps_the_push() {
     for order in ORDERS {
-        let mut world = World::start(1, &[]);
+        let mut world = DrainFixture::start(1, &[]);
         push(&world.source, "PUT", PATH, "m{x=\"1\"} 1\n");
         let (owner, source) = (world.owners[0].address, world.source.address);
         world.proxy(source, Shift::age(60), |_| {});
@@ -95,8 +95,8 @@ fn an_owner_that_is_pushed_to_while_it_is_read_keeps_the_push() {
 /// What the source gets while the copy is on its way; the world, and what the first drain said.
 fn during_the_copy(
     act: impl Fn(&Client) + Send + Sync + 'static,
-) -> (World, pushring_harness::command::CommandOutput) {
-    let mut world = World::start(1, &[]);
+) -> (DrainFixture, pushring_harness::command::CommandOutput) {
+    let mut world = DrainFixture::start(1, &[]);
     push(&world.source, "PUT", PATH, "a 1\nb 1\n");
     let owner = world.owners[0].address;
     let hook = at(1, "POST", "/metrics", &world.source, act);
@@ -144,7 +144,7 @@ fn a_group_that_is_deleted_by_others_is_gone() {
 /// With a maximum decision age of two seconds, one reading allows five deletions of 400 ms each.
 #[test]
 fn what_rests_on_a_reading_is_done_within_a_second_of_it() {
-    let mut world = World::start(1, &[]);
+    let mut world = DrainFixture::start(1, &[]);
     for index in 0..12 {
         push(&world.source, "PUT", &format!("/metrics/job/j{index}"), "a 1\n");
         push(&world.owners[0], "PUT", &format!("/metrics/job/j{index}"), "a 1\n");
@@ -174,7 +174,7 @@ fn what_rests_on_a_reading_is_done_within_a_second_of_it() {
 
 #[test]
 fn an_owner_that_takes_too_long_to_read_gets_nothing() {
-    let mut world = World::start(1, &[]);
+    let mut world = DrainFixture::start(1, &[]);
     push(&world.source, "PUT", PATH, "a 1\n");
     let owner = world.owners[0].address;
     world.proxy(owner, Shift::default(), |request| {

@@ -8,18 +8,18 @@ use pushring_harness::command::{self, CommandOutput};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::world::{World, exposed, push};
+use crate::fixture::{DrainFixture, exposed, push};
 
 /// Two owners, and groups on the source; two of them with something at their owner.
-fn world() -> World {
-    let world = World::start(2, &[]);
+fn world() -> DrainFixture {
+    let world = DrainFixture::start(2, &[]);
     for index in 0..8 {
         push(&world.source, "PUT", &format!("/metrics/job/j{index}"), "m 1\n");
     }
     world
 }
 
-fn drain(world: &World, config: &Value, more: &[&str]) -> CommandOutput {
+fn drain(world: &DrainFixture, config: &Value, more: &[&str]) -> CommandOutput {
     let path = world.write(config);
     let address = world.source.address.to_string();
     let args = ["drain", &address, "--config", path.to_str().unwrap(), "--settle=0s", "--output=json"];
@@ -28,7 +28,7 @@ fn drain(world: &World, config: &Value, more: &[&str]) -> CommandOutput {
 
 /// Refused with exit code 2, for this reason, and everything is as it was.
 #[track_caller]
-fn refused(world: &World, config: &Value, more: &[&str], why: &str) {
+fn refused(world: &DrainFixture, config: &Value, more: &[&str], why: &str) {
     let before = (exposed(&world.source), world.owned());
     let output = drain(world, config, more);
     assert_eq!(output.code, 2, "{} {}", output.stdout, output.stderr);

@@ -2,12 +2,12 @@
 
 use pushring_harness::{Envoy, Layout, Mode, Ports, live};
 
-use crate::fleet::Fleet;
+use pushring_harness::EnvoyFixture;
 
 #[test]
 fn envoys_with_differently_ordered_members_agree() {
     for mode in Mode::ALL {
-        let first = Fleet::start(mode, 5);
+        let first = EnvoyFixture::start(mode, 5);
         let mut members = live::members(&first.config.to_string());
         members.reverse();
         members.swap(0, 2);

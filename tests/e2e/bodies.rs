@@ -7,8 +7,8 @@ use flate2::write::GzEncoder;
 use pushring_harness::http::{self, Client};
 use pushring_harness::{Mode, live};
 
-use crate::fleet::Fleet;
 use crate::recorder::Recorder;
+use pushring_harness::EnvoyFixture;
 
 const TEXT: &str = "# TYPE pushed gauge\n# HELP pushed Some value.\npushed{l=\"v\"} 42\n";
 const PATH: &str = "/metrics/job/a";
@@ -56,7 +56,7 @@ fn bodies() -> Vec<(Vec<u8>, Headers)> {
 #[test]
 fn a_gateway_understands_each_kind_of_body() {
     for mode in Mode::ROUTED {
-        let fleet = Fleet::start(mode, 2);
+        let fleet = EnvoyFixture::start(mode, 2);
         let owner = &fleet.gateways[fleet.owner(PATH)];
         for client in [fleet.envoy.client().unwrap(), Client::http2(fleet.envoy.push).unwrap()] {
             for (body, headers) in bodies() {
@@ -80,7 +80,7 @@ fn every_byte_arrives() {
     bodies.push(((0..=255).cycle().take(1_000_000).collect(), vec![("content-type", "text/plain")]));
     bodies.push((Vec::new(), vec![]));
     for mode in Mode::ROUTED {
-        let fleet = Fleet::start(mode, 0);
+        let fleet = EnvoyFixture::start(mode, 0);
         let recorder = Recorder::start();
         fleet.layout.write(&live::config(mode, &[recorder.address.into()]).unwrap()).unwrap();
         fleet.envoy.wait_members(&[&recorder.address.to_string()]).unwrap();

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use pushring_harness::{Mode, tools};
 use serde_json::{Value, json};
 
-use crate::fleet::{Fleet, Group};
+use pushring_harness::envoy_fixture::{EnvoyFixture, Group};
 
 const NAMES: [&str; 4] = ["instance", "zone", "team", "shard"];
 /// Values that all three clients can spell.
@@ -73,7 +73,7 @@ fn groups_of_real_clients_lie_on_exactly_one_gateway() {
     println!("seed {seed}"); // shown when the test fails
     let mut random = fastrand::Rng::with_seed(seed);
     for mode in Mode::ROUTED {
-        let fleet = Fleet::start(mode, 4);
+        let fleet = EnvoyFixture::start(mode, 4);
         let url = format!("http://{}", fleet.envoy.push);
         let plain = groups(&mut random, "plain-", &VALUES);
         let awkward = groups(&mut random, "awkward/", &[&VALUES[..], &AWKWARD].concat());

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use pushring_harness::{Mode, poll_until};
 
-use crate::fleet::Fleet;
+use pushring_harness::EnvoyFixture;
 
 #[test]
 fn a_delete_reaches_the_owner_and_its_first_successor_only() {
     for mode in Mode::ROUTED {
-        let fleet = Fleet::start(mode, 4);
+        let fleet = EnvoyFixture::start(mode, 4);
         let client = fleet.envoy.client().unwrap();
         for number in 0..8 {
             let path = format!("/metrics/job/j{number}");
@@ -37,7 +37,7 @@ fn a_delete_reaches_the_owner_and_its_first_successor_only() {
 #[test]
 fn only_deletes_are_copied() {
     for mode in Mode::ROUTED {
-        let fleet = Fleet::start(mode, 3);
+        let fleet = EnvoyFixture::start(mode, 3);
         let client = fleet.envoy.client().unwrap();
         let path = "/metrics/job/a";
         for method in ["PUT", "POST", "PATCH", "OPTIONS"] {
@@ -60,7 +60,7 @@ fn only_deletes_are_copied() {
 #[test]
 fn a_single_member_needs_no_copy() {
     for mode in Mode::ROUTED {
-        let fleet = Fleet::start(mode, 1);
+        let fleet = EnvoyFixture::start(mode, 1);
         let client = fleet.envoy.client().unwrap();
         assert_eq!(client.put("/metrics/job/a", "x 1\n").unwrap().status, 200);
         assert_eq!(client.delete("/metrics/job/a").unwrap().status, 202);

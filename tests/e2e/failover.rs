@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use pushring_harness::{Member, Mode, live};
 
-use crate::fleet::Fleet;
+use pushring_harness::EnvoyFixture;
 
 #[test]
 fn with_the_owner_killed_the_next_push_lands_on_the_rings_next_member() {
-    let mut fleet = Fleet::start(Mode::Endpoint, 4);
+    let mut fleet = EnvoyFixture::start(Mode::Endpoint, 4);
     let client = fleet.envoy.client().unwrap();
     let paths: Vec<String> = (0..40).map(|number| format!("/metrics/job/j{number}")).collect();
     // Envoy has a connection open to each when it dies.
@@ -34,7 +34,7 @@ fn with_the_owner_killed_the_next_push_lands_on_the_rings_next_member() {
 /// A retry needs the body that was already sent.
 #[test]
 fn a_push_of_5_mb_survives_its_owner() {
-    let mut fleet = Fleet::start(Mode::Endpoint, 3);
+    let mut fleet = EnvoyFixture::start(Mode::Endpoint, 3);
     let path = "/metrics/job/large";
     let ring = fleet.clockwise(path);
     let body: String = (0..100_000).map(|line| format!("large{{line=\"{line:0>40}\"}} 1\n")).collect();
@@ -51,7 +51,7 @@ fn a_push_of_5_mb_survives_its_owner() {
 /// The ring is ahead of the endpoints, or the other way round: such a push gets 503 or its owner, never another gateway.
 #[test]
 fn an_address_that_the_endpoints_do_not_have_never_lands_on_a_wrong_gateway() {
-    let fleet = Fleet::start(Mode::Endpoint, 3);
+    let fleet = EnvoyFixture::start(Mode::Endpoint, 3);
     let client = fleet.envoy.client().unwrap();
     let stranger = Member { name: "127.0.0.1:1".into(), address: "127.0.0.1:1".into(), weight: 1 };
     let mut config = live::config(Mode::Endpoint, std::slice::from_ref(&stranger)).unwrap();

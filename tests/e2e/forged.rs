@@ -3,8 +3,8 @@
 use pushring_harness::http::Client;
 use pushring_harness::{Mode, live};
 
-use crate::fleet::Fleet;
 use crate::recorder::Recorder;
+use pushring_harness::EnvoyFixture;
 
 const METHODS: [&str; 7] = ["PUT", "POST", "GET", "HEAD", "PATCH", "OPTIONS", "PROPFIND"];
 const PUSH: &str = "/metrics/job/a/instance/b";
@@ -16,7 +16,7 @@ const OTHERS: [&str; 6] =
 fn forged_headers_never_choose_the_upstream() {
     for mode in Mode::ALL {
         // Without `lookup` a GET goes to a gateway too.
-        let fleet = Fleet::with(mode, 3, |config| config["lookup"] = false.into());
+        let fleet = EnvoyFixture::with(mode, 3, |config| config["lookup"] = false.into());
         let owner = fleet.owner(PUSH);
         let clients = [fleet.envoy.client().unwrap(), Client::http2(fleet.envoy.push).unwrap()];
         let mut expected = vec![0; 3];
@@ -45,7 +45,7 @@ fn forged_headers_never_choose_the_upstream() {
 #[test]
 fn forged_headers_are_gone_before_the_filter_runs() {
     for mode in Mode::ROUTED {
-        let fleet = Fleet::with(mode, 3, |config| config["header"] = "x-another".into());
+        let fleet = EnvoyFixture::with(mode, 3, |config| config["header"] = "x-another".into());
         let client = fleet.envoy.client().unwrap();
         for path in OTHERS.into_iter().chain([PUSH]) {
             let forged = fleet.destination(0);
@@ -61,7 +61,7 @@ fn forged_headers_are_gone_before_the_filter_runs() {
 #[test]
 fn a_forged_mirror_never_receives_the_copy_of_a_delete() {
     for mode in Mode::ROUTED {
-        let fleet = Fleet::start(mode, 4);
+        let fleet = EnvoyFixture::start(mode, 4);
         let client = fleet.envoy.client().unwrap();
         let ring = fleet.clockwise(PUSH);
         for &victim in &ring[2..] {
@@ -82,7 +82,7 @@ fn a_forged_mirror_never_receives_the_copy_of_a_delete() {
 #[test]
 fn a_gateway_sees_no_destination_header() {
     for mode in Mode::ROUTED {
-        let fleet = Fleet::start(mode, 0);
+        let fleet = EnvoyFixture::start(mode, 0);
         let recorder = Recorder::start();
         let config = live::config(mode, &[recorder.address.into()]).unwrap();
         fleet.layout.write(&config).unwrap();

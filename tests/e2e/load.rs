@@ -2,20 +2,23 @@
 
 use std::collections::BTreeSet;
 
-use pushring_harness::load::while_pushing;
+use pushring_harness::load::Load;
 use pushring_harness::{Envoy, Member, Mode, live};
 
-use crate::fleet::Fleet;
+use pushring_harness::EnvoyFixture;
 
 const CHANGES: usize = 100;
 
 #[test]
 fn no_push_fails_over_100_membership_changes() {
-    let mut fleet = Fleet::start(Mode::Endpoint, 5);
+    let mut fleet = EnvoyFixture::start(Mode::Endpoint, 5);
     fleet.envoy.process.kill();
     fleet.envoy = Envoy::start(&fleet.layout, 2).unwrap();
-    let pushed = while_pushing(fleet.envoy.push, 3, || change_members(&fleet)).unwrap();
-    assert!(pushed.iter().sum::<usize>() > CHANGES, "{pushed:?} pushes are too few to prove anything");
+    let load = Load::start(fleet.envoy.push, 3);
+    change_members(&fleet);
+    let seen = load.stop();
+    seen.assert_none_failed();
+    assert!(seen.pushes > CHANGES, "{} pushes prove nothing", seen.pushes);
     assert_eq!(fleet.envoy.stat("cluster.pushgateway.upstream_rq_5xx").unwrap().unwrap_or(0), 0);
 
     // All gateways are back in the ring: each group goes to its owner again.
@@ -32,7 +35,7 @@ fn no_push_fails_over_100_membership_changes() {
 
 /// Each change takes another set of two to four of the gateways, published as in production: what leaves the ring stays
 /// known to Envoy for a moment, for pushes that were decided by the ring before.
-fn change_members(fleet: &Fleet) {
+fn change_members(fleet: &EnvoyFixture) {
     let all: Vec<Member> = fleet.gateways.iter().map(|gateway| gateway.address.into()).collect();
     for change in 1..=CHANGES {
         let size = if change == CHANGES { all.len() } else { 2 + change % 3 };

@@ -7,7 +7,6 @@ mod capabilities;
 mod clients;
 mod deletes;
 mod failover;
-mod fleet;
 mod forged;
 mod golden;
 mod load;

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use pushring_harness::Mode;
 use pushring_harness::http::Client;
 
-use crate::fleet::Fleet;
+use pushring_harness::EnvoyFixture;
 
 #[test]
 fn a_push_is_sent_to_its_owner_byte_for_byte() {
-    let fleet = Fleet::start(Mode::Redirect, 3);
+    let fleet = EnvoyFixture::start(Mode::Redirect, 3);
     let clients = [fleet.envoy.client().unwrap(), Client::http2(fleet.envoy.push).unwrap()];
     for (client, method) in
         clients.iter().flat_map(|client| ["PUT", "POST", "DELETE", "PATCH"].map(|m| (client, m)))
@@ -26,7 +26,7 @@ fn a_push_is_sent_to_its_owner_byte_for_byte() {
 
 #[test]
 fn following_the_answer_stores_the_group_on_its_owner_only() {
-    let fleet = Fleet::start(Mode::Redirect, 3);
+    let fleet = EnvoyFixture::start(Mode::Redirect, 3);
     let client = fleet.envoy.client().unwrap();
     for number in 0..20 {
         let answer = client.put(&format!("/metrics/job/j{number}"), "x 1\n").unwrap();

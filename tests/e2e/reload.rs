@@ -2,7 +2,7 @@
 
 use pushring_harness::{Envoy, Layout, Mode, Ports, Pushgateway, live, poll_until};
 
-use crate::fleet::Fleet;
+use pushring_harness::EnvoyFixture;
 
 const REJECTED: &str = "extension_config_discovery.http_filter.pushring.update_rejected";
 const FAILED: &str = "extension_config_discovery.http_filter.pushring.update_failure";
@@ -11,7 +11,7 @@ const PUSH: &str = "/metrics/job/a";
 #[test]
 fn a_bad_configuration_keeps_the_ring_and_shows_in_the_statistics() {
     for mode in Mode::ALL {
-        let fleet = Fleet::start(mode, 3);
+        let fleet = EnvoyFixture::start(mode, 3);
         let before = fleet.envoy.status().unwrap();
         let owner = fleet.gateways[fleet.owner(PUSH)].address.to_string();
         let bad = [

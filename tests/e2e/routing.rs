@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use pushring_harness::Mode;
 
-use crate::fleet::{Fleet, group};
+use pushring_harness::envoy_fixture::{EnvoyFixture, group};
 
 /// Spellings of one group.
 const SPELLINGS: [&str; 8] = [
@@ -21,7 +21,7 @@ const SPELLINGS: [&str; 8] = [
 #[test]
 fn every_group_is_on_its_owner_only() {
     for mode in Mode::ROUTED {
-        let fleet = Fleet::start(mode, 3);
+        let fleet = EnvoyFixture::start(mode, 3);
         let client = fleet.envoy.client().unwrap();
         for number in 0..60 {
             let path = format!("/metrics/job/j{number}/instance/i");
@@ -43,7 +43,7 @@ fn every_group_is_on_its_owner_only() {
 #[test]
 fn all_spellings_of_a_group_reach_one_gateway() {
     for mode in Mode::ROUTED {
-        let fleet = Fleet::start(mode, 5);
+        let fleet = EnvoyFixture::start(mode, 5);
         let client = fleet.envoy.client().unwrap();
         for path in SPELLINGS {
             assert_eq!(client.post(path, "x 1\n").unwrap().status, 200, "{mode} {path}");
@@ -58,7 +58,7 @@ fn all_spellings_of_a_group_reach_one_gateway() {
 #[test]
 fn lookup_names_the_owner() {
     for mode in Mode::ALL {
-        let fleet = Fleet::start(mode, 3);
+        let fleet = EnvoyFixture::start(mode, 3);
         let client = fleet.envoy.client().unwrap();
         for path in SPELLINGS {
             let owner = fleet.gateways[fleet.owner(path)].address;
@@ -76,7 +76,7 @@ fn lookup_names_the_owner() {
 #[test]
 fn refusals() {
     for mode in Mode::ROUTED {
-        let fleet = Fleet::start(mode, 3);
+        let fleet = EnvoyFixture::start(mode, 3);
         let client = fleet.envoy.client().unwrap();
         for path in ["/metrics/job/a/odd", "/metrics/job@base64/!!", "/metrics/job/a/0name/x"] {
             let answer = client.put(path, "x 1\n").unwrap();
@@ -99,7 +99,7 @@ fn refusals() {
 #[test]
 fn a_path_to_clean_is_redirected_to_the_same_host() {
     for mode in Mode::ALL {
-        let fleet = Fleet::start(mode, 2);
+        let fleet = EnvoyFixture::start(mode, 2);
         let client = fleet.envoy.client().unwrap();
         for path in
             ["/metrics//job/a?b=c", "/metrics/./job/a?b=c", "/metrics/x/../job/a?b=c", "//metrics/job//a?b=c"]

@@ -3,7 +3,7 @@
 use pushring_harness::http::{self, Client};
 use pushring_harness::{Envoy, Layout, Mode, Ports, tools};
 
-use crate::fleet::Fleet;
+use pushring_harness::EnvoyFixture;
 
 /// As a reader starts it: the bootstrap and the example live files, unchanged but for the folder and the ports.
 #[test]
@@ -28,7 +28,7 @@ fn bootstraps_and_examples_pass_envoys_validation() {
 #[test]
 fn what_is_not_a_push_gets_a_helpful_404() {
     for mode in Mode::ALL {
-        let fleet = Fleet::start(mode, 1);
+        let fleet = EnvoyFixture::start(mode, 1);
         for client in [fleet.envoy.client().unwrap(), Client::http2(fleet.envoy.push).unwrap()] {
             for path in
                 ["/", "/metrics", "/metrics/job", "/metrics/job/", "/api/v1/metrics", "/metrics/jobs/a"]
@@ -45,7 +45,7 @@ fn what_is_not_a_push_gets_a_helpful_404() {
 #[test]
 fn health_readiness_and_status() {
     for mode in Mode::ALL {
-        let fleet = Fleet::start(mode, 2);
+        let fleet = EnvoyFixture::start(mode, 2);
         let client = fleet.envoy.client().unwrap();
         assert_eq!(client.get("/-/healthy").unwrap().status, 200);
         assert_eq!(client.get("/-/ready").unwrap().status, 200);
@@ -61,7 +61,7 @@ fn health_readiness_and_status() {
 fn a_body_over_the_limit_gets_413_and_one_at_the_limit_is_stored() {
     const LIMIT: usize = 16 << 20;
     for mode in Mode::ROUTED {
-        let fleet = Fleet::start(mode, 1);
+        let fleet = EnvoyFixture::start(mode, 1);
         let body = |length: usize| {
             let mut body = b"x 1\n#".to_vec();
             body.resize(length - 1, b'.');
@@ -82,7 +82,7 @@ fn a_body_over_the_limit_gets_413_and_one_at_the_limit_is_stored() {
 #[test]
 fn the_operator_listener_reaches_each_gateways_own_pages() {
     for mode in Mode::ROUTED {
-        let fleet = Fleet::start(mode, 3);
+        let fleet = EnvoyFixture::start(mode, 3);
         for (index, gateway) in fleet.gateways.iter().enumerate() {
             gateway.client().unwrap().put(&format!("/metrics/job/only-on-{index}"), "x 1\n").unwrap();
         }

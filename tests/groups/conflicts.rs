@@ -1,11 +1,11 @@
 //! Families that have different types on different gateways.
 
-use pushring_harness::World;
+use pushring_harness::GatewayFixture;
 use serde_json::json;
 
 #[test]
 fn a_family_with_two_types_is_told_with_who_has_which() {
-    let world = World::start(2);
+    let world = GatewayFixture::start(2);
     world.put(0, "/metrics/job/a", "# TYPE m gauge\nm 1\n# TYPE same gauge\nsame 1\n");
     world.put(0, "/metrics/job/b", "# TYPE m gauge\nm 1\n");
     world.put(1, "/metrics/job/c", "# TYPE m counter\nm 1\n# TYPE same gauge\nsame 1\n");
@@ -31,7 +31,7 @@ fn a_family_with_two_types_is_told_with_who_has_which() {
 
 #[test]
 fn one_that_does_not_answer_does_not_hide_the_others() {
-    let mut world = World::start(2);
+    let mut world = GatewayFixture::start(2);
     world.gateways[1].process.kill();
     assert_eq!(world.send(0, "/metrics/job/a%ff", "m 1\n"), 400);
     let (code, report) = world.json("groups", &["--conflicts"]);

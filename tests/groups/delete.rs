@@ -6,8 +6,8 @@ use std::process::Stdio;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use pushring_harness::world::HOUR_OLD;
-use pushring_harness::{World, command};
+use pushring_harness::gateway_fixture::HOUR_OLD;
+use pushring_harness::{GatewayFixture, command};
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::json;
@@ -15,8 +15,8 @@ use serde_json::json;
 use crate::report::{jobs, told, wait_jobs};
 
 /// One group on both gateways, another job beside it, and one whose name only begins alike.
-fn world() -> World {
-    let world = World::start(2);
+fn world() -> GatewayFixture {
+    let world = GatewayFixture::start(2);
     for gateway in [0, 1] {
         world.put(gateway, "/metrics/job/ci/n/1", "a 1\n");
     }
@@ -64,7 +64,7 @@ fn it_is_refused_without_a_choice_and_without_somebody_to_ask() {
 }
 
 /// Runs it on a terminal where somebody types an answer: exit code, standard output, standard error.
-fn asked(world: &World, answer: &str) -> (Option<i32>, String, String) {
+fn asked(world: &GatewayFixture, answer: &str) -> (Option<i32>, String, String) {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&master).unwrap();
     unlockpt(&master).unwrap();

@@ -3,8 +3,8 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use pushring_harness::world::HOUR_OLD;
-use pushring_harness::{Consul, Shift, World};
+use pushring_harness::gateway_fixture::HOUR_OLD;
+use pushring_harness::{Consul, GatewayFixture, Shift};
 use serde_json::json;
 
 use crate::report::{jobs, told, wait_jobs};
@@ -16,8 +16,8 @@ fn args<'a>(more: &[&'a str]) -> Vec<&'a str> {
 }
 
 /// Three jobs on g0, where everything is an hour old; one on g1.
-fn world() -> World {
-    let mut world = World::start(2);
+fn world() -> GatewayFixture {
+    let mut world = GatewayFixture::start(2);
     for job in ["backup", "ci", "other"] {
         world.put(0, &format!("/metrics/job/{job}"), "a 1\n");
     }
@@ -82,7 +82,7 @@ fn a_push_between_reading_and_deleting_keeps_the_group() {
 
 #[test]
 fn clocks_that_are_off_do_not_age_a_group() {
-    let mut world = World::start(2);
+    let mut world = GatewayFixture::start(2);
     world.put(0, "/metrics/job/ahead", "a 1\n");
     world.put(1, "/metrics/job/behind", "a 1\n");
     world.proxy(0, Shift { clock: 7200, age: 1200, ..Shift::default() }, |_| ());

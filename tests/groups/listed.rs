@@ -1,13 +1,13 @@
 //! Which groups are listed, in which order, and how.
 
-use pushring_harness::World;
+use pushring_harness::GatewayFixture;
 use serde_json::json;
 
 use crate::report::told;
 
 /// Two jobs in place on g0, and one on g1 that is an hour old; one copy of a group of g1 on g0.
-fn world() -> World {
-    let mut world = World::start(2);
+fn world() -> GatewayFixture {
+    let mut world = GatewayFixture::start(2);
     let paths = [world.path_of(0, "backup"), world.path_of(0, "backup-db"), world.path_of(1, "nightly")];
     world.put(0, &paths[0], "a 1\n");
     world.put(0, &format!("{}/zone/a=b", paths[1]), "a 1\n");

@@ -2,14 +2,14 @@
 
 use std::process::Command;
 
-use pushring_harness::{World, poll_until};
+use pushring_harness::{GatewayFixture, poll_until};
 use serde_json::{Value, json};
 
 use crate::report::wait_jobs;
 
 const UNCHECKED: &[&str] = &["--push.disable-consistency-check"];
 
-fn poisoned(world: &World) -> Value {
+fn poisoned(world: &GatewayFixture) -> Value {
     let healthy = || (world.gateways[0].metrics().is_err()).then_some(());
     poll_until("the gateway to be poisoned", healthy).unwrap();
     let (code, report) = world.json("groups", &["--conflicts"]);
@@ -31,7 +31,7 @@ fn run(culprits: &[Value]) -> Vec<Value> {
 }
 
 /// The labels of the groups that are blamed. Runs the commands; then nothing is poisoned any more.
-fn mend(world: &World) -> Vec<Value> {
+fn mend(world: &GatewayFixture) -> Vec<Value> {
     let poisoned = poisoned(world);
     let mut blamed = run(poisoned["culprits"].as_array().unwrap());
     blamed.sort_by_key(Value::to_string);
@@ -43,7 +43,7 @@ fn mend(world: &World) -> Vec<Value> {
 
 #[test]
 fn values_that_are_not_utf8_to_the_byte() {
-    let world = World::start(2);
+    let world = GatewayFixture::start(2);
     world.put(0, "/metrics/job/good/x/1", "m 1\n");
     for path in [
         "/metrics/job/a%ff",
@@ -69,7 +69,7 @@ fn values_that_are_not_utf8_to_the_byte() {
 
 #[test]
 fn unchecked_values_that_are_not_utf8_with_their_metrics() {
-    let world = World::with_flags(2, UNCHECKED);
+    let world = GatewayFixture::with_flags(2, UNCHECKED);
     // The first has the same family, and even the same label within it.
     world.put(0, "/metrics/job/good", "m{x=\"1\"} 1\nm 1\n");
     world.put(0, "/metrics/job/good/x/%ff", "m 1\n");
@@ -80,7 +80,7 @@ fn unchecked_values_that_are_not_utf8_with_their_metrics() {
 
 #[test]
 fn names_that_only_utf8_mode_lets_in() {
-    let world = World::with_flags(2, &["--push.enable-utf8-names"]);
+    let world = GatewayFixture::with_flags(2, &["--push.enable-utf8-names"]);
     world.put(0, "/metrics/job/a", "m 1\n");
     assert_eq!(world.send(0, "/metrics/job/a/U______x/v", "m 1\n"), 400);
     assert_eq!(world.send(0, "/metrics/job/a/%C3%BC%20b/%ff", "m 1\n"), 400);
@@ -95,7 +95,7 @@ fn an_empty_instance_beside_none_the_stub_goes() {
         ("/metrics/job/a", "/metrics/job/a/instance/", json!({"job": "a", "instance": ""})),
         ("/metrics/job/a/instance/", "/metrics/job/a", json!({"job": "a"})),
     ] {
-        let world = World::start(2);
+        let world = GatewayFixture::start(2);
         world.put(0, first, "m 1\n");
         assert_eq!(world.send(0, second, "m 1\n"), 400);
         assert_eq!(world.send(0, "/metrics/job/a/instance/i", "m 1\n"), 400);
@@ -106,7 +106,7 @@ fn an_empty_instance_beside_none_the_stub_goes() {
 
 #[test]
 fn the_same_series_in_two_groups_the_older_goes() {
-    let world = World::with_flags(2, UNCHECKED);
+    let world = GatewayFixture::with_flags(2, UNCHECKED);
     world.put(0, "/metrics/job/a", "m{x=\"1\"} 1\n");
     wait_jobs(&world, [&["a"], &[]]);
     world.put(0, "/metrics/job/a/x/1", "m 2\n");
@@ -118,7 +118,7 @@ fn the_same_series_in_two_groups_the_older_goes() {
 
 #[test]
 fn the_same_series_twice_in_one_group() {
-    let world = World::with_flags(2, UNCHECKED);
+    let world = GatewayFixture::with_flags(2, UNCHECKED);
     world.put(0, "/metrics/job/good", "m 1\n");
     world.put(0, "/metrics/job/a/instance/i", "m 1\nm 2\n");
     assert_eq!(mend(&world), [json!({"job": "a", "instance": "i"})]);
@@ -127,7 +127,7 @@ fn the_same_series_twice_in_one_group() {
 
 #[test]
 fn of_a_family_with_two_types_the_rarer_one_goes() {
-    let world = World::with_flags(2, UNCHECKED);
+    let world = GatewayFixture::with_flags(2, UNCHECKED);
     for job in ["a", "b", "c"] {
         world.put(0, &format!("/metrics/job/{job}"), "# TYPE m gauge\nm 1\n");
     }
@@ -144,7 +144,7 @@ fn of_a_family_with_two_types_the_rarer_one_goes() {
 
 #[test]
 fn of_families_that_collide_the_rarer_one_goes() {
-    let world = World::with_flags(2, UNCHECKED);
+    let world = GatewayFixture::with_flags(2, UNCHECKED);
     for job in ["a", "b"] {
         let body = "# TYPE m histogram\nm_bucket{le=\"+Inf\"} 1\nm_sum 1\nm_count 1\n";
         world.put(0, &format!("/metrics/job/{job}"), body);
@@ -156,7 +156,7 @@ fn of_families_that_collide_the_rarer_one_goes() {
 
 #[test]
 fn a_family_that_collides_with_one_of_the_gateway() {
-    let world = World::with_flags(2, UNCHECKED);
+    let world = GatewayFixture::with_flags(2, UNCHECKED);
     world.put(0, "/metrics/job/good", "m 1\n");
     world.put(0, "/metrics/job/own", "# TYPE go_goroutines counter\ngo_goroutines 1\n");
     assert_eq!(mend(&world), [json!({"job": "own"})]);
@@ -164,7 +164,7 @@ fn a_family_that_collides_with_one_of_the_gateway() {
 
 #[test]
 fn a_gauge_of_the_gateway_as_another_type() {
-    let world = World::with_flags(2, UNCHECKED);
+    let world = GatewayFixture::with_flags(2, UNCHECKED);
     world.put(0, "/metrics/job/bad", "m 1\n");
     for job in 0..20 {
         world.put(0, &format!("/metrics/job/{job}"), "m 1\n");
@@ -177,7 +177,7 @@ fn a_gauge_of_the_gateway_as_another_type() {
 
 #[test]
 fn where_the_api_tells_nothing_the_complaints_have_to_do() {
-    let world = World::with_flags(2, UNCHECKED);
+    let world = GatewayFixture::with_flags(2, UNCHECKED);
     world.put(0, "/metrics/job/good/x/1", "m 1\n");
     // In the API, the family takes the place of the group's labels.
     world.put(0, "/metrics/job/hidden%ff/x/1", "labels 1\n");
@@ -190,7 +190,7 @@ fn where_the_api_tells_nothing_the_complaints_have_to_do() {
 
 #[test]
 fn a_group_that_silences_the_api() {
-    let world = World::start(2);
+    let world = GatewayFixture::start(2);
     world.put(0, "/metrics/job/good", "m 1\n");
     let client = world.client(0);
     // A family of the gateway's own, without a metric, in the delimited protobuf form.

@@ -1,10 +1,10 @@
 //! What a report says, and which jobs the gateways hold.
 
-use pushring_harness::{World, poll_until};
+use pushring_harness::{GatewayFixture, poll_until};
 use serde_json::Value;
 
 /// The jobs of the groups that each gateway holds.
-pub(crate) fn jobs(world: &World) -> Vec<Vec<String>> {
+pub(crate) fn jobs(world: &GatewayFixture) -> Vec<Vec<String>> {
     let jobs = world.gateways.iter().map(|gateway| {
         let groups = gateway.groups().unwrap();
         let mut jobs: Vec<String> = groups.iter().map(|labels| labels["job"].clone()).collect();
@@ -15,7 +15,7 @@ pub(crate) fn jobs(world: &World) -> Vec<Vec<String>> {
 }
 
 /// Waits until the gateways have worked off what they answered with 202.
-pub(crate) fn wait_jobs(world: &World, expected: [&[&str]; 2]) {
+pub(crate) fn wait_jobs(world: &GatewayFixture, expected: [&[&str]; 2]) {
     let found = || (jobs(world) == expected).then_some(());
     poll_until(&format!("the jobs {expected:?}"), found).unwrap();
 }

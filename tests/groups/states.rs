@@ -1,13 +1,13 @@
 //! What is said of each copy of a group.
 
-use pushring_harness::{Consul, Shift, World};
+use pushring_harness::{Consul, GatewayFixture, Shift};
 use serde_json::json;
 
 use crate::report::{column, told};
 
 #[test]
 fn every_state_a_copy_can_be_in() {
-    let mut world = World::start(2);
+    let mut world = GatewayFixture::start(2);
     // Everything on g1 is an hour old.
     let path = |job: &str, owner: usize| world.path_of(owner, job);
     let (young, old) = (path("young", 0), path("old", 1));
@@ -75,7 +75,7 @@ fn every_state_a_copy_can_be_in() {
 
 #[test]
 fn a_gateway_that_does_not_answer_is_told_and_the_rest_shown() {
-    let mut world = World::start(2);
+    let mut world = GatewayFixture::start(2);
     let (own, lost) = (world.path_of(0, "own"), world.path_of(1, "lost"));
     world.put(0, &own, "a 1\n");
     world.put(0, &lost, "a 1\n");
@@ -96,7 +96,7 @@ fn a_gateway_that_does_not_answer_is_told_and_the_rest_shown() {
 
 #[test]
 fn by_path_a_group_has_no_one_owner() {
-    let mut world = World::start(2);
+    let mut world = GatewayFixture::start(2);
     world.configure(json!({"route_by": "path"}));
     world.put(0, "/metrics/job/a", "a 1\n");
     let (code, report) = world.json("groups", &[]);
@@ -106,7 +106,7 @@ fn by_path_a_group_has_no_one_owner() {
 
 #[test]
 fn a_gateway_that_is_only_registered_is_looked_at_too() {
-    let world = World::start(2);
+    let world = GatewayFixture::start(2);
     let consul = Consul::start(world.dir.path()).unwrap();
     consul.register(world.addresses[0], "passing").unwrap();
     consul.register(world.addresses[1], "critical").unwrap();
@@ -120,7 +120,7 @@ fn a_gateway_that_is_only_registered_is_looked_at_too() {
     assert!(world.run("groups", &["--consul", &url]).stdout.contains(" (not on the ring) "));
     // As long as it tells nothing, there is nothing to be done about it.
     drop(world.gateways);
-    let other = World::start(2);
+    let other = GatewayFixture::start(2);
     consul.deregister(world.addresses[0]).unwrap();
     consul.register(other.addresses[0], "passing").unwrap();
     let (code, report) = other.json("groups", &["--consul", &url]);
@@ -129,7 +129,7 @@ fn a_gateway_that_is_only_registered_is_looked_at_too() {
 
 #[test]
 fn ages_are_by_the_clock_of_the_gateway() {
-    let mut world = World::start(2);
+    let mut world = GatewayFixture::start(2);
     let paths = [world.path_of(0, "ahead"), world.path_of(1, "behind")];
     world.put(0, &paths[0], "a 1\n");
     world.put(1, &paths[1], "a 1\n");

@@ -1,13 +1,16 @@
-//! Starts the real servers that pushring works with, each on free ports and below a folder of the caller, and stops
-//! them when dropped. The end-to-end tests, `make run` and `make chaos` are written with it.
+//! Starts the real servers that pushring works with, on free ports and in a folder of the caller, and stops them when
+//! dropped. The end-to-end suites, the demo, `make chaos` and the benchmarks use it.
 //!
-//! Blocking calls throughout; errors are `anyhow` texts for the person who output the test or the demo.
+//! All calls block. Errors are `anyhow` texts for the person who runs a test or the demo; fixtures panic instead.
 
 pub mod chaos;
 pub mod command;
 pub mod consul;
+pub mod consul_fixture;
 pub mod delaying_proxy;
 pub mod envoy;
+pub mod envoy_fixture;
+pub mod gateway_fixture;
 pub mod http;
 pub mod layout;
 pub mod live;
@@ -19,15 +22,16 @@ pub mod pushgateway;
 pub mod server;
 pub mod templates;
 pub mod tools;
-pub mod world;
 
 pub use consul::{Consul, ConsulTemplate};
+pub use consul_fixture::ConsulFixture;
 pub use delaying_proxy::{DelayingProxy, Shift};
 pub use envoy::Envoy;
+pub use envoy_fixture::EnvoyFixture;
+pub use gateway_fixture::GatewayFixture;
 pub use layout::{Layout, Ports};
 pub use live::{Member, Mode};
 pub use poll::poll_until;
 pub use process::Process;
 pub use pushgateway::Pushgateway;
 pub use templates::Templates;
-pub use world::World;

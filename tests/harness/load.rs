@@ -1,47 +1,97 @@
-//! Pushes that go on while something happens, none of which may fail.
+//! Continuous pushes during a change.
 
+use std::mem;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-
-use anyhow::{Result, anyhow, ensure};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
 
 use crate::http::Client;
+use crate::poll_until;
 
-/// How often each of so many clients pushed while `change` output, each over a connection that it keeps.
-///
-/// # Errors
-/// When any push had another answer than 200, once `change` is done.
-pub fn while_pushing(push: SocketAddr, clients: usize, change: impl FnOnce()) -> Result<Vec<usize>> {
-    let stop = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let stopper = Stopper(&stop);
-        let loads: Vec<_> =
-            (0..clients).map(|load| scope.spawn(move || keep_pushing(push, load, stopper.0))).collect();
-        change();
-        drop(stopper);
-        let ended = loads.into_iter().map(|load| load.join().map_err(|_| anyhow!("a client panicked"))?);
-        ended.collect()
-    })
+/// Groups of each client.
+const GROUPS: usize = 60;
+
+/// Clients that push all the time, each to its own groups over one connection; they stop when it is dropped.
+#[derive(Debug)]
+pub struct Load {
+    stop: Arc<AtomicBool>,
+    pushes: Arc<AtomicUsize>,
+    clients: Vec<JoinHandle<Seen>>,
 }
 
-/// Ends the load when dropped, by a panic too: the scope waits for its threads.
-struct Stopper<'s>(&'s AtomicBool);
+/// The answers to all pushes.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// Number of pushes.
+    pub pushes: usize,
+    /// Path and answer of each push that was not answered 200.
+    pub failed: Vec<(String, String)>,
+}
 
-impl Drop for Stopper<'_> {
+impl Load {
+    /// Starts the clients and waits until they have pushed every group.
+    #[must_use]
+    pub fn start(push: SocketAddr, clients: usize) -> Self {
+        let (stop, pushes) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let start = |client| {
+            let (stop, pushes) = (Arc::clone(&stop), Arc::clone(&pushes));
+            thread::spawn(move || keep_pushing(push, client, &stop, &pushes))
+        };
+        let clients = (0..clients).map(start).collect();
+        let load = Self { stop, pushes, clients };
+        load.wait_round();
+        load
+    }
+
+    /// Waits until about every group was pushed again, so that a push has seen what changed before.
+    fn wait_round(&self) {
+        let enough = self.pushes.load(Ordering::Relaxed) + self.clients.len() * GROUPS;
+        let pushed = || (self.pushes.load(Ordering::Relaxed) >= enough).then_some(());
+        poll_until("the load to push", pushed).unwrap();
+    }
+
+    /// Ends after one more round and returns what the clients saw.
+    #[must_use]
+    pub fn stop(mut self) -> Seen {
+        self.wait_round();
+        self.stop.store(true, Ordering::Relaxed);
+        let mut all = Seen::default();
+        for client in mem::take(&mut self.clients) {
+            let seen = client.join().unwrap();
+            all.pushes += seen.pushes;
+            all.failed.extend(seen.failed);
+        }
+        all
+    }
+}
+
+impl Drop for Load {
     fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.stop.store(true, Ordering::Relaxed);
     }
 }
 
-fn keep_pushing(push: SocketAddr, load: usize, stop: &AtomicBool) -> Result<usize> {
-    let client = Client::new(push)?;
-    let mut count = 0;
-    while !stop.load(Ordering::Relaxed) {
-        let path = format!("/metrics/job/load{load}/instance/i{}", count % 50);
-        let answer = client.post(&path, "x 1\n")?;
-        ensure!(answer.status == 200, "push {count} of {path}: {} {}", answer.status, answer.text());
-        count += 1;
+impl Seen {
+    /// Fails unless all pushes were answered 200.
+    #[track_caller]
+    pub fn assert_none_failed(&self) {
+        assert!(self.failed.is_empty(), "{} of {}: {:?}", self.failed.len(), self.pushes, self.failed);
     }
-    Ok(count)
+}
+
+fn keep_pushing(push: SocketAddr, client: usize, stop: &AtomicBool, pushes: &AtomicUsize) -> Seen {
+    let http = Client::new(push).unwrap();
+    let mut seen = Seen::default();
+    while !stop.load(Ordering::Relaxed) {
+        let path = format!("/metrics/job/load{client}/instance/{}", seen.pushes % GROUPS);
+        match http.post(&path, "load 1\n") {
+            Ok(answer) if answer.status == 200 => {}
+            Ok(answer) => seen.failed.push((path, format!("{} {}", answer.status, answer.text()))),
+            Err(error) => seen.failed.push((path, format!("{error:#}"))),
+        }
+        seen.pushes += 1;
+        pushes.fetch_add(1, Ordering::Relaxed);
+    }
+    seen
 }

@@ -1,115 +1,113 @@
 //! Which health makes which ring: the last one stays when nobody, or hardly anybody, is healthy.
 
-use pushring_harness::{Mode, poll_until};
+use pushring_harness::{ConsulFixture, Mode, poll_until};
 use rustix::process::{Pid, Signal, getpgid, kill_process_group};
 use serde_json::Value;
-
-use crate::world::World;
 
 #[test]
 fn empty_at_first_then_healed_then_all_critical_then_one_passing() {
     for mode in Mode::ROUTED {
-        let world = World::start(mode, &[]);
-        let client = world.envoy.client().unwrap();
+        let fixture = ConsulFixture::start(mode, 0, &[]);
+        let client = fixture.envoy.client().unwrap();
         let answer = client.put("/metrics/job/a", "x 1\n").unwrap();
         assert_eq!(answer.status, 503, "{mode}");
         assert!(answer.text().contains("no pushgateway is known"), "{mode}: {}", answer.text());
 
-        let gateways = [world.gateway(), world.gateway(), world.gateway()];
+        let gateways = [fixture.gateway(), fixture.gateway(), fixture.gateway()];
         let all = [0, 1, 2].map(|n: usize| gateways[n].address);
         for address in all {
-            world.consul.register(address, "passing").unwrap();
+            fixture.consul.register(address, "passing").unwrap();
         }
-        world.wait_members(&all);
+        fixture.wait_ring(&all);
         poll_until("a push to succeed", || {
             (client.put("/metrics/job/a", "x 1\n").ok()?.status == 200).then_some(())
         })
         .unwrap();
 
         // Their gateways live on: a push that reaches its owner proves that the ring stayed.
-        let before = world.daemon.process.log().len();
+        let before = fixture.consul_template.process.log().len();
         for address in all {
-            world.consul.set_status(address, "critical").unwrap();
+            fixture.consul.set_status(address, "critical").unwrap();
         }
-        world.wait_log(before, "members: found 0 members, allowed at least 1 (min_members)");
-        let stayed = world.members();
+        fixture.wait_log(before, "members: found 0 members, allowed at least 1 (min_members)");
+        let stayed = fixture.members();
         assert!(!stayed.is_empty(), "{mode}");
         assert_eq!(client.put("/metrics/job/a", "x 1\n").unwrap().status, 200, "{mode}");
 
         // Of three one is enough.
-        world.consul.set_status(all[1], "passing").unwrap();
-        world.wait_members(&all[1..2]);
+        fixture.consul.set_status(all[1], "passing").unwrap();
+        fixture.wait_ring(&all[1..2]);
         for address in all {
-            world.consul.set_status(address, "passing").unwrap();
+            fixture.consul.set_status(address, "passing").unwrap();
         }
-        world.wait_members(&all);
+        fixture.wait_ring(&all);
     }
 }
 
 /// The whole agent goes into maintenance, and with it all but one of the members in the same moment.
 #[test]
 fn most_critical_at_once_leaves_the_ring() {
-    let world = World::start(Mode::Cluster, &[]);
+    let fixture = ConsulFixture::start(Mode::Cluster, 0, &[]);
     let mut all: Vec<_> = (1..=4).map(|n| std::net::SocketAddr::from(([10, 0, 0, n], 9091))).collect();
     for address in &all {
-        world.consul.register(*address, "passing").unwrap();
+        fixture.consul.register(*address, "passing").unwrap();
     }
-    world.catalog("elsewhere", "10.0.0.5", 9091, "passing");
+    fixture.catalog("elsewhere", "10.0.0.5", 9091, "passing");
     all.push(([10, 0, 0, 5], 9091).into());
-    world.wait_members(&all);
+    fixture.wait_ring(&all);
 
-    let before = world.daemon.process.log().len();
-    world.consul.put("/v1/agent/maintenance?enable=true", &Value::Null).unwrap();
-    world.wait_log(before, "members: found 1 members, allowed at least 2 (min_members)");
-    world.wait_members(&all);
-    world.consul.put("/v1/agent/maintenance?enable=false", &Value::Null).unwrap();
-    world.consul.set_status(all[0], "critical").unwrap();
-    world.wait_members(&all[1..]);
+    let before = fixture.consul_template.process.log().len();
+    fixture.consul.put("/v1/agent/maintenance?enable=true", &Value::Null).unwrap();
+    fixture.wait_log(before, "members: found 1 members, allowed at least 2 (min_members)");
+    fixture.wait_ring(&all);
+    fixture.consul.put("/v1/agent/maintenance?enable=false", &Value::Null).unwrap();
+    fixture.consul.set_status(all[0], "critical").unwrap();
+    fixture.wait_ring(&all[1..]);
 }
 
 #[test]
 fn fifty_members() {
-    let world = World::start(Mode::Cluster, &[]);
+    let fixture = ConsulFixture::start(Mode::Cluster, 0, &[]);
     let all: Vec<_> = (1..=50).map(|n| std::net::SocketAddr::from(([10, 0, 1, n], 9091))).collect();
     for address in &all {
-        world.catalog("fifty", &address.ip().to_string(), 9091, "passing");
+        fixture.catalog("fifty", &address.ip().to_string(), 9091, "passing");
     }
-    world.wait_members(&all);
+    fixture.wait_ring(&all);
     let last = serde_json::json!({"Node": "fifty", "ServiceID": "10.0.1.50_9091"});
-    world.consul.put("/v1/catalog/deregister", &last).unwrap();
-    world.wait_members(&all[..49]);
+    fixture.consul.put("/v1/catalog/deregister", &last).unwrap();
+    fixture.wait_ring(&all[..49]);
 }
 
 /// consul-template and publish are killed, before or after the first file moved. Although no registration changes any
 /// more, consul-template finishes the publication when it starts again.
 #[test]
 fn a_publication_killed_with_consul_template_is_finished_after_a_restart() {
-    let mut world = World::start(Mode::Cluster, &[]);
+    let mut fixture = ConsulFixture::start(Mode::Cluster, 0, &[]);
     let mut all: Vec<_> = (1..=3).map(|n| std::net::SocketAddr::from(([10, 0, 0, n], 9091))).collect();
-    world.consul.register(all[0], "passing").unwrap();
-    world.wait_members(&all[..1]);
+    fixture.consul.register(all[0], "passing").unwrap();
+    fixture.wait_ring(&all[..1]);
     for (number, point) in [(1, "locked"), (2, "moved-clusters.yaml")] {
-        world.daemon.process.kill();
-        world.consul.register(all[number], "passing").unwrap();
+        fixture.consul_template.process.kill();
+        fixture.consul.register(all[number], "passing").unwrap();
         let paused = format!("PUSHRING_PAUSE_AT={point} pushring publish");
-        world.templates.edit("pushring.hcl", &[("pushring publish", &paused)]).unwrap();
-        world.daemon = world.templates.start(&world.consul).unwrap();
-        let marker = world.layout.live().join(".publish/paused");
+        fixture.templates.edit("pushring.hcl", &[("pushring publish", &paused)]).unwrap();
+        fixture.consul_template = fixture.templates.start(&fixture.consul).unwrap();
+        let marker = fixture.layout.live().join(".publish/paused");
         let publish = poll_until("publish to pause", || {
             Pid::from_raw(std::fs::read_to_string(&marker).ok()?.parse().ok()?)
         })
         .unwrap();
-        world.daemon.process.kill();
+        fixture.consul_template.process.kill();
         // consul-template starts it in a process group of its own, together with the shell that would start it again.
         kill_process_group(getpgid(Some(publish)).unwrap(), Signal::KILL).unwrap();
         std::fs::remove_file(&marker).unwrap();
-        world.wait_members(&all[..number]);
+        fixture.wait_ring(&all[..number]);
 
-        world.templates.edit("pushring.hcl", &[(&paused, "pushring publish")]).unwrap();
-        world.daemon = world.templates.start(&world.consul).unwrap();
-        world.wait_members(&all[..=number]);
+        fixture.templates.edit("pushring.hcl", &[(&paused, "pushring publish")]).unwrap();
+        fixture.consul_template = fixture.templates.start(&fixture.consul).unwrap();
+        fixture.wait_ring(&all[..=number]);
     }
     // From here on as ever.
-    world.consul.deregister(all.remove(0)).unwrap();
-    world.wait_members(&all);
+    fixture.consul.deregister(all.remove(0)).unwrap();
+    fixture.wait_ring(&all);
 }

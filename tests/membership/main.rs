@@ -9,4 +9,3 @@ mod publish;
 mod register;
 mod rendered;
 mod replay;
-mod world;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pushring::command::publish::{Options, Report, publish};
 use pushring::fleet::members::Members;
-use pushring_harness::load::while_pushing;
+use pushring_harness::load::Load;
 use pushring_harness::process::{self, Process};
 use pushring_harness::{Envoy, Layout, Mode, Ports, Pushgateway, live, poll_until, tools};
 use serde_json::json;
@@ -50,8 +50,11 @@ fn members(addresses: &[SocketAddr]) -> Members {
 #[test]
 fn no_push_fails_while_publish_is_killed_again_and_again() {
     let setup = Setup::start(4, 2);
-    let pushed = while_pushing(setup.envoy.push, 2, || change_members(&setup)).unwrap();
-    assert!(pushed.iter().all(|count| *count > 100), "too few pushes to prove anything: {pushed:?}");
+    let load = Load::start(setup.envoy.push, 2);
+    change_members(&setup);
+    let seen = load.stop();
+    seen.assert_none_failed();
+    assert!(seen.pushes > 200, "{} pushes prove nothing", seen.pushes);
 }
 
 fn change_members(setup: &Setup) {

@@ -6,8 +6,6 @@
 mod consul;
 mod crash;
 mod failure;
-mod load;
 mod migration;
 mod scale;
-mod stack;
 mod upgrade;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use pushring_harness::{DelayingProxy, Shift, World};
+use pushring_harness::{DelayingProxy, GatewayFixture, Shift};
 use serde_json::json;
 
 use crate::report::{doubled, misplaced, sweep};
@@ -12,8 +12,8 @@ fn clock(seconds: i64) -> Shift {
 }
 
 /// A group that was pushed to its owner first and to the second gateway afterwards.
-fn newer_copy() -> World {
-    let world = World::start(2);
+fn newer_copy() -> GatewayFixture {
+    let world = GatewayFixture::start(2);
     let path = world.path_of(0, 0);
     world.put(0, &path, "a 1\n");
     world.put(1, &path, "a 2\n");
@@ -46,7 +46,7 @@ fn what_is_older_goes_whatever_the_clocks_say() {
 
 #[test]
 fn the_age_of_an_orphan_is_told_by_its_own_gateway() {
-    let mut world = World::start(2);
+    let mut world = GatewayFixture::start(2);
     let path = world.path_of(0, 0);
     world.put(1, &path, "a 1\n");
     world.proxy(1, clock(-600), |_| ());
@@ -56,7 +56,7 @@ fn the_age_of_an_orphan_is_told_by_its_own_gateway() {
 }
 
 /// A gateway whose clock is set back right after its date was told; ours leaping ahead looks the same.
-fn set_back(world: &mut World, gateway: usize) {
+fn set_back(world: &mut GatewayFixture, gateway: usize) {
     let itself: Arc<OnceLock<DelayingProxy>> = Arc::default();
     let tap = DelayingProxy::start(world.gateways[gateway].address, clock(600), {
         let itself = Arc::clone(&itself);
@@ -82,7 +82,7 @@ fn a_clock_that_is_set_while_it_is_read_makes_no_copy_older() {
 
 #[test]
 fn a_clock_that_is_set_while_it_is_read_makes_no_orphan() {
-    let mut world = World::start(2);
+    let mut world = GatewayFixture::start(2);
     let path = world.path_of(0, 0);
     world.put(1, &path, "a 1\n");
     set_back(&mut world, 1);

@@ -5,14 +5,14 @@ use std::net::{Ipv6Addr, SocketAddr};
 use hyper::header::LOCATION;
 use pushring_harness::http::Response;
 use pushring_harness::server::serve;
-use pushring_harness::{Pushgateway, World};
+use pushring_harness::{GatewayFixture, Pushgateway};
 use serde_json::json;
 
 use crate::report::{doubled, sweep};
 
 #[test]
 fn an_owner_that_does_not_answer_keeps_what_it_owns_elsewhere() {
-    let mut world = World::start(3);
+    let mut world = GatewayFixture::start(3);
     let (gone, there) = (world.path_of(0, 0), world.path_of(1, 0));
     world.put(2, &gone, "a 1\n");
     world.put(2, &there, "a 1\n");
@@ -31,7 +31,7 @@ fn an_owner_that_does_not_answer_keeps_what_it_owns_elsewhere() {
 
 #[test]
 fn labels_that_cannot_be_told_keep_the_group() {
-    let mut world = World::start(2);
+    let mut world = GatewayFixture::start(2);
     let path = world.path_of(0, 0);
     let hidden = world.path_of(0, 1);
     for gateway in [1, 0] {
@@ -47,7 +47,7 @@ fn labels_that_cannot_be_told_keep_the_group() {
 
 #[test]
 fn a_value_that_is_not_utf8_keeps_the_group() {
-    let mut world = World::with_flags(2, &["--push.disable-consistency-check"]);
+    let mut world = GatewayFixture::with_flags(2, &["--push.disable-consistency-check"]);
     let bad = "/metrics/job@base64/_w/x/y";
     // Whatever the owner of what the API shows of it is, one of the two is not.
     for gateway in [0, 1] {
@@ -62,7 +62,7 @@ fn a_value_that_is_not_utf8_keeps_the_group() {
 
 #[test]
 fn two_addresses_of_one_process_are_left_alone() {
-    let mut world = World::start(1);
+    let mut world = GatewayFixture::start(1);
     let everywhere = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
     let twin = Pushgateway::start_at(world.dir.path(), everywhere, &[]).unwrap();
     let port = twin.address.port();
@@ -94,7 +94,7 @@ fn a_group_by_path_has_no_one_owner() {
 
 #[test]
 fn by_job_all_groups_of_a_job_belong_to_one_member() {
-    let mut world = World::start(2);
+    let mut world = GatewayFixture::start(2);
     world.configure(json!({"route_by": "job"}));
     let owner = world.owner("/metrics/job/j");
     for instance in 0..10 {
@@ -109,7 +109,7 @@ fn by_job_all_groups_of_a_job_belong_to_one_member() {
 
 #[test]
 fn a_gateway_whose_api_is_something_else_is_told_and_left_alone() {
-    let mut world = World::start(2);
+    let mut world = GatewayFixture::start(2);
     let path = world.path_of(0, 0);
     world.put(1, &path, "a 1\n");
     // A Pushgateway below a prefix answers 404 where the API is looked for.
@@ -127,7 +127,7 @@ fn a_gateway_whose_api_is_something_else_is_told_and_left_alone() {
 #[test]
 fn a_label_that_the_gateways_may_unescape_keeps_the_group() {
     // The gateways run with UTF-8 names, the settings do not say so: the path of {U__a} leads to {a} there.
-    let mut world = World::with_flags(2, &["--push.enable-utf8-names"]);
+    let mut world = GatewayFixture::with_flags(2, &["--push.enable-utf8-names"]);
     let path = |number: usize, name: &str| format!("/metrics/job/j{number}/{name}/v");
     let fits =
         |number: &usize| (world.owner(&path(*number, "U__a")), world.owner(&path(*number, "a"))) == (0, 1);

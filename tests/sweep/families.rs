@@ -1,18 +1,18 @@
 //! What supersedes a copy: every family of it at the owner, each newer.
 
-use pushring_harness::{Shift, World};
+use pushring_harness::{GatewayFixture, Shift};
 
 use crate::report::{misplaced, sweep};
 
 /// Adds to a group of a gateway, which must take it.
-fn post(world: &World, gateway: usize, path: &str, body: &str) {
+fn post(world: &GatewayFixture, gateway: usize, path: &str, body: &str) {
     let answer = world.client(gateway).post(path, body.to_owned()).unwrap();
     assert_eq!(answer.status, 200, "{}", answer.text());
 }
 
 #[test]
 fn a_copy_goes_when_the_owner_has_all_of_it_newer() {
-    let mut world = World::start(3);
+    let mut world = GatewayFixture::start(3);
     let path = world.path_of(0, 0);
     world.put(0, &path, "a 2\nb 2\nc 2\n");
     world.put(1, &path, "a 1\nb 1\n");
@@ -42,7 +42,7 @@ fn a_copy_goes_when_the_owner_has_all_of_it_newer() {
 
 #[test]
 fn a_family_that_the_owner_lacks_keeps_the_copy() {
-    let mut world = World::start(2);
+    let mut world = GatewayFixture::start(2);
     let path = world.path_of(0, 0);
     post(&world, 1, &path, "a 1\n");
     post(&world, 1, &path, "b 1\n");
@@ -60,7 +60,7 @@ fn a_family_that_the_owner_lacks_keeps_the_copy() {
 #[test]
 fn a_family_that_is_older_at_the_owner_keeps_the_copy() {
     // The owner has the group as a whole newer, but not its `a`.
-    let mut world = World::start(2);
+    let mut world = GatewayFixture::start(2);
     let path = world.path_of(0, 0);
     post(&world, 1, &path, "a 1\nb 1\n");
     post(&world, 0, &path, "a 2\nb 2\n");
@@ -73,7 +73,7 @@ fn a_family_that_is_older_at_the_owner_keeps_the_copy() {
 
 #[test]
 fn what_the_owner_does_not_have_stays_unless_it_is_an_orphan() {
-    let mut world = World::start(2);
+    let mut world = GatewayFixture::start(2);
     let path = world.path_of(0, 0);
     world.put(1, &path, "a 1\n");
     world.age(1);
@@ -86,7 +86,7 @@ fn what_the_owner_does_not_have_stays_unless_it_is_an_orphan() {
 
 #[test]
 fn a_group_without_families_and_a_stub() {
-    let mut world = World::start(2);
+    let mut world = GatewayFixture::start(2);
     let (empty, stub) = (world.path_of(0, 0), world.path_of(0, 1));
     world.put(1, &empty, "");
     // A sample with a time stamp is refused, and leaves a group without a push.
@@ -100,7 +100,7 @@ fn a_group_without_families_and_a_stub() {
 
 #[test]
 fn labels_of_every_kind_find_their_way() {
-    let mut world = World::start(2);
+    let mut world = GatewayFixture::start(2);
     let spellings = [
         "/metrics/job@base64/YS9i/x@base64/=",
         "/metrics/job/j/instance/",

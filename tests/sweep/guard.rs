@@ -6,13 +6,15 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use pushring_harness::command::{self, pushring};
-use pushring_harness::{Envoy, Layout, Member, Mode, Ports, Process, Shift, World, live, process, tools};
+use pushring_harness::{
+    Envoy, GatewayFixture, Layout, Member, Mode, Ports, Process, Shift, live, process, tools,
+};
 use rustix::process::Signal;
 
 use crate::report::{doubled, sweep};
 
 /// A world in which one copy may go.
-fn sweepable(gateways: usize) -> (World, String) {
+fn sweepable(gateways: usize) -> (GatewayFixture, String) {
     let (mut world, path) = doubled(gateways);
     world.age(1);
     (world, path)
@@ -99,7 +101,7 @@ fn members_that_change_during_the_sweep_end_it() {
 
 #[test]
 fn members_that_change_while_gateways_are_read_again_end_it() {
-    let mut world = World::start(3);
+    let mut world = GatewayFixture::start(3);
     let (slow, quick) = (world.path_of(0, 0), world.path_of(1, 1));
     for (owner, path) in [(0, slow), (1, quick)] {
         world.put(owner + 1, &path, "a 1\n");

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use pushring_harness::gateway_fixture::HOUR_OLD;
 use pushring_harness::http::Client;
 use pushring_harness::server::Request;
-use pushring_harness::world::HOUR_OLD;
-use pushring_harness::{DelayingProxy, Pushgateway, Shift, World, poll_until};
+use pushring_harness::{DelayingProxy, GatewayFixture, Pushgateway, Shift, poll_until};
 
 use crate::report::{doubled, misplaced, sweep};
 
@@ -65,7 +65,7 @@ fn a_delete_at_the_owner_after_it_was_read_keeps_the_copy() {
 
 #[test]
 fn a_put_at_the_owner_that_drops_a_family_keeps_the_copy() {
-    let mut world = World::start(2);
+    let mut world = GatewayFixture::start(2);
     let path = world.path_of(0, 0);
     world.put(1, &path, "a 1\nb 1\n");
     world.put(0, &path, "a 2\nb 2\n");
@@ -163,7 +163,7 @@ const SLOW_API: [&str; 2] = ["--slow-api", "0s"];
 
 #[test]
 fn gateways_with_a_slow_api_are_read_again_by_their_exposition() {
-    let mut world = World::start(2);
+    let mut world = GatewayFixture::start(2);
     let paths = [world.path_of(0, 0), format!("{}/instance/i", world.path_of(0, 1))];
     let moved: Vec<&String> = paths.iter().filter(|path| world.owner(path) == 0).collect();
     for path in &moved {

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use pushring_harness::World;
+use pushring_harness::GatewayFixture;
 use pushring_harness::command::CommandOutput;
 use serde_json::Value;
 
 /// So many gateways; the group of the path belongs to the first and lies on the second too, pushed there before.
-pub(crate) fn doubled(gateways: usize) -> (World, String) {
-    let world = World::start(gateways);
+pub(crate) fn doubled(gateways: usize) -> (GatewayFixture, String) {
+    let world = GatewayFixture::start(gateways);
     let path = world.path_of(0, 0);
     world.put(1, &path, "a 1\n");
     world.put(0, &path, "a 2\n");
@@ -16,7 +16,7 @@ pub(crate) fn doubled(gateways: usize) -> (World, String) {
 }
 
 /// `pushring sweep`, without waiting for the members to settle.
-pub(crate) fn sweep(world: &World, args: &[&str]) -> CommandOutput {
+pub(crate) fn sweep(world: &GatewayFixture, args: &[&str]) -> CommandOutput {
     world.run("sweep", &[&["--settle", "0s", "--output", "json"], args].concat())
 }
 

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use pushring_harness::{Pushgateway, Shift, World};
+use pushring_harness::{GatewayFixture, Pushgateway, Shift};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -10,7 +10,7 @@ use crate::report::sweep;
 
 #[test]
 fn what_a_gateway_persisted_before_it_failed_does_not_supersede_anything() {
-    let mut world = World::start(2);
+    let mut world = GatewayFixture::start(2);
     let file = world.dir.path().join("persisted");
     let flags = [format!("--persistence.file={}", file.display())];
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
@@ -44,7 +44,7 @@ fn what_a_gateway_persisted_before_it_failed_does_not_supersede_anything() {
 
 #[test]
 fn two_sweepers_at_once_do_no_harm() {
-    let mut world = World::start(3);
+    let mut world = GatewayFixture::start(3);
     for number in 0..150 {
         let path = world.path_of(number % 2, number);
         world.put(2, &path, "a 1\n");

@@ -8,12 +8,12 @@ use pushring_harness::http::Client;
 use pushring_harness::{Consul, poll_until};
 use serde_json::{Value, json};
 
-use crate::world::{Sweeper, World};
+use crate::fixture::{Sweeper, WatchFixture};
 
 const KEY: &str = "/v1/kv/pushring/pushgateway/sweep";
 
 /// Two sweepers of one fleet: the one that works, and the one that stands by.
-fn two(world: &World, consul: &Consul) -> (Sweeper, Sweeper) {
+fn two(world: &WatchFixture, consul: &Consul) -> (Sweeper, Sweeper) {
     world.register(consul);
     let mut first = world.watch_with("first", consul);
     first.wait("lock gained", 1);
@@ -33,7 +33,7 @@ fn session(consul: SocketAddr) -> Option<String> {
 
 #[test]
 fn one_works_and_after_a_crash_the_other() {
-    let world = World::start();
+    let world = WatchFixture::start();
     let consul = Consul::start(world.dir.path()).unwrap();
     let (mut first, mut second) = two(&world, &consul);
     first.process.kill();
@@ -49,7 +49,7 @@ fn one_works_and_after_a_crash_the_other() {
 
 #[test]
 fn one_that_is_stopped_hands_over() {
-    let world = World::start();
+    let world = WatchFixture::start();
     let consul = Consul::start(world.dir.path()).unwrap();
     let (mut first, mut second) = two(&world, &consul);
     let before = session(consul.address);
@@ -67,7 +67,7 @@ fn one_that_is_stopped_hands_over() {
 
 #[test]
 fn fleets_of_one_service_have_locks_of_their_own() {
-    let world = World::start();
+    let world = WatchFixture::start();
     let consul = Consul::start(world.dir.path()).unwrap();
     let (_first, _second) = two(&world, &consul);
     let url = format!("http://{}", consul.address);
@@ -81,7 +81,7 @@ fn fleets_of_one_service_have_locks_of_their_own() {
 /// A standby that is stopped leaves nothing behind either.
 #[test]
 fn one_that_stands_by_stops() {
-    let world = World::start();
+    let world = WatchFixture::start();
     let consul = Consul::start(world.dir.path()).unwrap();
     let (first, mut second) = two(&world, &consul);
     assert_eq!(second.stop(), Some(0), "{}", second.process.tail());
@@ -96,7 +96,7 @@ fn one_that_stands_by_stops() {
 fn a_session_that_was_ended_stops_the_batch() {
     static CONSUL: OnceLock<SocketAddr> = OnceLock::new();
     let reads = AtomicUsize::new(0);
-    let world = World::with_hook(move |request| {
+    let world = WatchFixture::with_hook(move |request| {
         if request.path == "/api/v1/metrics" && reads.fetch_add(1, Ordering::Relaxed) == 0 {
             let consul = *CONSUL.get().unwrap();
             let destroy = format!("/v1/session/destroy/{}", session(consul).unwrap());
@@ -119,7 +119,7 @@ fn a_session_that_was_ended_stops_the_batch() {
 
 #[test]
 fn nothing_is_touched_while_consul_is_away() {
-    let world = World::start();
+    let world = WatchFixture::start();
     let mut consul = Consul::start_persistent(world.dir.path()).unwrap();
     world.register(&consul);
     let mut sweeper = world.watch_with("sweeper", &consul);
@@ -139,7 +139,7 @@ fn nothing_is_touched_while_consul_is_away() {
 
 #[test]
 fn a_token_needs_what_the_guide_says() {
-    let world = World::start();
+    let world = WatchFixture::start();
     let acl =
         r#"-hcl=acl { enabled = true default_policy = "allow" tokens { initial_management = "root" } }"#;
     let consul = Consul::start_with(world.dir.path(), &[acl]).unwrap();

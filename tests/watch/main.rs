@@ -3,6 +3,6 @@
 //!
 //! The slowest wait for Consul to give up a session that is not renewed any more: 30 s, and 15 s of lock delay.
 
+mod fixture;
 mod lock;
 mod passes;
-mod world;

@@ -7,11 +7,11 @@ use pushring_harness::command::pushring;
 use pushring_harness::{Consul, DelayingProxy, Shift, poll_until};
 use serde_json::json;
 
-use crate::world::{Sweeper, World};
+use crate::fixture::{Sweeper, WatchFixture};
 
 #[test]
 fn a_copy_goes_with_the_next_push() {
-    let world = World::start();
+    let world = WatchFixture::start();
     world.put(1);
     let mut sweeper = world.watch("sweeper", &["--settle", "0s", "--single"]);
     sweeper.wait("pass", 3);
@@ -38,7 +38,7 @@ fn a_copy_goes_with_the_next_push() {
 
 #[test]
 fn what_is_old_expires() {
-    let world = World::start();
+    let world = WatchFixture::start();
     world.put(1);
     // On the second gateway everything seems an hour old.
     let args = ["--settle", "0s", "--single", "--expire-after", "30m"];
@@ -62,7 +62,7 @@ fn what_is_old_expires() {
 
 #[test]
 fn the_metrics_tell_what_the_passes_found() {
-    let mut world = World::start();
+    let mut world = WatchFixture::start();
     world.leave_a_copy();
     let mut sweeper = world.watch("sweeper", &["--settle", "0s", "--single"]);
     sweeper.wait("deleted", 1);
@@ -88,7 +88,7 @@ fn the_metrics_tell_what_the_passes_found() {
 
 #[test]
 fn nothing_is_touched_while_members_settle() {
-    let world = World::start();
+    let world = WatchFixture::start();
     world.configure(1);
     let mut sweeper = world.watch("sweeper", &["--settle", "10s", "--single"]);
     // Long since as it is now.
@@ -110,7 +110,7 @@ fn nothing_is_touched_while_members_settle() {
 
 #[test]
 fn members_that_went_and_came_back_between_two_passes_settle_too() {
-    let world = World::start();
+    let world = WatchFixture::start();
     let consul = Consul::start(world.dir.path()).unwrap();
     world.register(&consul);
     let reads = Arc::new(AtomicUsize::new(0));
@@ -141,7 +141,7 @@ fn members_that_went_and_came_back_between_two_passes_settle_too() {
 
 #[test]
 fn nothing_is_touched_while_an_envoy_does_not_agree() {
-    let world = World::start();
+    let world = WatchFixture::start();
     world.leave_a_copy();
     let mut sweeper =
         world.watch("sweeper", &["--settle", "0s", "--single", "--envoy", "http://127.0.0.1:1"]);
@@ -155,7 +155,7 @@ fn nothing_is_touched_while_an_envoy_does_not_agree() {
 
 #[test]
 fn a_pass_that_fails_is_tried_again() {
-    let world = World::start();
+    let world = WatchFixture::start();
     let mut sweeper = world.watch("sweeper", &["--settle", "0s", "--single"]);
     sweeper.wait("pass", 1);
     std::fs::remove_file(world.config()).unwrap();
@@ -168,7 +168,7 @@ fn a_pass_that_fails_is_tried_again() {
 
 #[test]
 fn what_cannot_work_is_told_at_once() {
-    let world = World::start();
+    let world = WatchFixture::start();
     let config = world.config();
     let run = |args: &[&str]| {
         let output = pushring(["sweep", "--config", config.to_str().unwrap()].iter().chain(args)).unwrap();

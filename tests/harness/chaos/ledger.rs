@@ -9,12 +9,11 @@ use anyhow::Result;
 use super::gateways::{self, Held};
 use super::load::Push;
 
-/// The first worker of Envoy with the new ring is the one that is seen; another may route by the old ring a little
-/// longer, on a machine that is busy.
-const OTHER_WORKERS: Duration = Duration::from_secs(1);
+/// How long another worker of Envoy may use the old ring after the first one is seen with the new ring.
+const OTHER_WORKERS: Duration = Duration::from_secs(5);
 
-/// A gateway stores what it has answered within milliseconds.
-const STORED: Duration = Duration::from_secs(10);
+/// How long a gateway may take to store what it has answered: milliseconds, unless the machine is busy.
+const STORED: Duration = Duration::from_secs(60);
 
 /// The owners of all groups under one ring, and the time in which Envoy may have had it: from before Consul was told,
 /// until a later one was seen in Envoy.

@@ -31,7 +31,7 @@ pub(super) const GROUPS: usize = CONNECTIONS * GROUPS_EACH;
 /// whose reaction is measured.
 const PAUSE: Duration = Duration::from_millis(1);
 /// A push that has not been answered by then is lost.
-const TIMEOUT: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// One push that ended, either way.
 #[derive(Debug)]

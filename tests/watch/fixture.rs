@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// A group that belongs to the first gateway, of whatever address.
-pub(crate) struct World {
+pub(crate) struct WatchFixture {
     pub(crate) gateways: [Pushgateway; 2],
     /// What stands in front of the second one, so that everything there seems pushed an hour earlier.
     pub(crate) front: DelayingProxy,
@@ -26,7 +26,7 @@ pub(crate) struct Sweeper {
     pub(crate) process: Process,
 }
 
-impl World {
+impl WatchFixture {
     pub(crate) fn start() -> Self {
         Self::with_hook(|_| ())
     }

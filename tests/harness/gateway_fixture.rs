@@ -20,11 +20,11 @@ pub const HOUR_OLD: Shift = Shift::age(3600);
 
 /// The gateways stop when it is dropped.
 #[derive(Debug)]
-pub struct World {
+pub struct GatewayFixture {
     /// In the order of the members, which are named `g0`, `g1`, …
     pub gateways: Vec<Pushgateway>,
     /// Where the command finds them: their own addresses, or those of what stands in front. Call
-    /// [`World::configure`] after a change.
+    /// [`GatewayFixture::configure`] after a change.
     pub addresses: Vec<SocketAddr>,
     /// As it was last written.
     pub config: Value,
@@ -32,7 +32,7 @@ pub struct World {
     pub dir: TempDir,
 }
 
-impl World {
+impl GatewayFixture {
     /// That many members, and a configuration with nothing else in it.
     #[must_use]
     pub fn start(gateways: usize) -> Self {

@@ -1,33 +1,40 @@
-//! Pushgateways with an Envoy in front, and the owners that the router names for the same configuration.
+//! Pushgateways with an Envoy in front, and the owners that the router computes from the same configuration.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-use pushring_harness::{Envoy, Layout, Member, Mode, Ports, Pushgateway, live};
+use crate::{Envoy, Layout, Member, Mode, Ports, Pushgateway, live};
 use pushring_router::Router;
 use serde_json::Value;
 use tempfile::TempDir;
 
 /// The labels of a group.
-pub(crate) type Group = BTreeMap<String, String>;
+pub type Group = BTreeMap<String, String>;
 
-/// Stopped when dropped: Envoy first, the folder last.
-pub(crate) struct Fleet {
-    pub(crate) envoy: Envoy,
-    pub(crate) layout: Layout,
-    pub(crate) gateways: Vec<Pushgateway>,
-    pub(crate) config: Value,
+/// Stops all servers when dropped.
+#[derive(Debug)]
+pub struct EnvoyFixture {
+    /// Serves pushes with one worker.
+    pub envoy: Envoy,
+    /// Envoy's files.
+    pub layout: Layout,
+    /// The members.
+    pub gateways: Vec<Pushgateway>,
+    /// The configuration of the filter.
+    pub config: Value,
     _dir: TempDir,
 }
 
-impl Fleet {
-    /// The shipped configuration with that many pushgateways.
-    pub(crate) fn start(mode: Mode, gateways: usize) -> Self {
+impl EnvoyFixture {
+    /// Starts the shipped configuration with this number of Pushgateways.
+    #[must_use]
+    pub fn start(mode: Mode, gateways: usize) -> Self {
         Self::with(mode, gateways, |_| ())
     }
 
-    /// The same with some settings of the filter changed.
-    pub(crate) fn with(mode: Mode, gateways: usize, change: impl FnOnce(&mut Value)) -> Self {
+    /// Starts it with some settings of the filter changed.
+    #[must_use]
+    pub fn with(mode: Mode, gateways: usize, change: impl FnOnce(&mut Value)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let gateways: Vec<_> = (0..gateways).map(|_| Pushgateway::start(dir.path(), &[]).unwrap()).collect();
         let members: Vec<Member> = gateways.iter().map(|gateway| gateway.address.into()).collect();
@@ -39,21 +46,24 @@ impl Fleet {
         Self { envoy, layout, gateways, config, _dir: dir }
     }
 
-    /// Which pushgateway the router says has the group of this path.
-    pub(crate) fn owner(&self, path: &str) -> usize {
+    /// Returns the index of the owner of the group of a path.
+    #[must_use]
+    pub fn owner(&self, path: &str) -> usize {
         self.clockwise(path)[0]
     }
 
-    /// The owner of the path's group and all that come after it on the ring.
-    pub(crate) fn clockwise(&self, path: &str) -> Vec<usize> {
+    /// Returns the owner of the path's group and all further members in the order of the ring.
+    #[must_use]
+    pub fn clockwise(&self, path: &str) -> Vec<usize> {
         let router = Router::parse(self.config.to_string().as_bytes()).unwrap();
         let key = router.group(path.as_bytes()).expect("a push path").key;
         let members = &router.config().members;
         router.ring().clockwise(&key).map(|index| self.index(&members[index].address)).collect()
     }
 
-    /// Which pushgateways hold each group.
-    pub(crate) fn holders(&self) -> BTreeMap<Group, BTreeSet<usize>> {
+    /// Returns the Pushgateways that store each group.
+    #[must_use]
+    pub fn holders(&self) -> BTreeMap<Group, BTreeSet<usize>> {
         let mut holders: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
         for (index, gateway) in self.gateways.iter().enumerate() {
             for group in gateway.groups().unwrap() {
@@ -63,8 +73,9 @@ impl Fleet {
         holders
     }
 
-    /// How many requests Envoy has sent to each pushgateway so far, over all its clusters.
-    pub(crate) fn requests(&self) -> Vec<u64> {
+    /// Returns the number of requests that Envoy sent to each Pushgateway, over all clusters.
+    #[must_use]
+    pub fn requests(&self) -> Vec<u64> {
         let text = self.envoy.admin("/clusters").unwrap();
         let count = |address: SocketAddr| {
             let mark = format!("::{address}::rq_total::");
@@ -73,8 +84,9 @@ impl Fleet {
         self.gateways.iter().map(|gateway| count(gateway.address)).collect()
     }
 
-    /// What a client would put into the destination header to reach one pushgateway.
-    pub(crate) fn destination(&self, gateway: usize) -> String {
+    /// Returns the destination header that leads to one Pushgateway.
+    #[must_use]
+    pub fn destination(&self, gateway: usize) -> String {
         let address = self.gateways[gateway].address;
         match self.layout.mode() {
             Mode::Cluster => format!("pushgateway-{address}"),
@@ -87,7 +99,8 @@ impl Fleet {
     }
 }
 
-/// The group of some labels.
-pub(crate) fn group(labels: &[(&str, &str)]) -> Group {
+/// Builds a group from labels.
+#[must_use]
+pub fn group(labels: &[(&str, &str)]) -> Group {
     labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }

@@ -19,7 +19,7 @@ pub(crate) const PROTOBUF: &str =
     "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
 
 /// Stopped when dropped.
-pub(crate) struct World {
+pub(crate) struct DrainFixture {
     /// On the ring.
     pub(crate) owners: Vec<Pushgateway>,
     /// Has left it.
@@ -29,7 +29,7 @@ pub(crate) struct World {
     pub(crate) dir: TempDir,
 }
 
-impl World {
+impl DrainFixture {
     /// So many owners, all gateways with these flags.
     pub(crate) fn start(owners: usize, flags: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
