@@ -28,10 +28,10 @@ pub enum Mode {
 impl Mode {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Cluster, Self::Endpoint, Self::Redirect];
-    /// Those in which the push goes through Envoy.
+    /// The modes in which the push goes through Envoy.
     pub const ROUTED: [Self; 2] = [Self::Cluster, Self::Endpoint];
 
-    /// The live file beside `ring.yaml`, if there is one.
+    /// Returns the live file next to `ring.yaml`, if there is one.
     #[must_use]
     pub fn upstream_file(self) -> Option<&'static str> {
         match self {

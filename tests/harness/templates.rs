@@ -57,7 +57,7 @@ impl Templates {
         Ok(fs::write(path, text)?)
     }
 
-    /// Tells publish where Envoy's admin page is, once that is known.
+    /// Sets the address of Envoy's admin interface for publish.
     ///
     /// # Errors
     /// As [`Templates::edit`].

@@ -1,6 +1,6 @@
 //! Decides which registrations are members of the ring.
 //!
-//! Templates, `pushring publish` and `--consul` share this decision. An odd registration never makes a configuration
+//! `pushring publish` and `--consul` share this decision. An odd registration never makes a configuration
 //! that the filter would reject, because that would freeze the ring:
 //!
 //! | found | result |
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use anyhow::ensure;
-use pushring_router::{Config, Member};
+use pushring_router::{Config, Member, Mode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -27,7 +27,7 @@ use crate::fleet::render::{Cluster, Endpoint};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Which services in Consul are the gateways. The template reads it; absent if another registry is the source.
+    /// The services in Consul that are the gateways. The template reads it; absent if another registry is the source.
     pub consul: Option<ConsulSettings>,
     /// Share of the registered members, 0 to 1, that must be passing before a ring replaces the last one. The number of
     /// members is rounded up, and at least 1.
@@ -72,17 +72,9 @@ pub struct Members {
 }
 
 struct Candidate {
-    name: String,
-    address: String,
+    member: Member,
     endpoint: Endpoint,
-    weight: u32,
     passing: bool,
-}
-
-impl From<Candidate> for Member {
-    fn from(candidate: Candidate) -> Self {
-        Self { name: candidate.name, address: candidate.address, weight: candidate.weight }
-    }
 }
 
 impl Settings {
@@ -126,14 +118,14 @@ impl Members {
         let members = one_per_name(by_address, &mut skipped);
         skipped.sort_unstable();
         let prefix = settings.filter.get("cluster_prefix").and_then(Value::as_str).unwrap_or("pushgateway-");
-        let cluster = |member: &Candidate| Cluster {
-            name: format!("{prefix}{}", member.name),
-            endpoint: member.endpoint.clone(),
+        let cluster = |candidate: &Candidate| Cluster {
+            name: format!("{prefix}{}", candidate.member.name),
+            endpoint: candidate.endpoint.clone(),
         };
         Self {
             config: config(settings, &members),
             clusters: members.values().map(cluster).collect(),
-            off_ring: members.into_values().filter(|member| !member.passing).map(Member::from).collect(),
+            off_ring: members.into_values().filter(|c| !c.passing).map(|c| c.member).collect(),
             endpoints,
             skipped,
         }
@@ -175,33 +167,28 @@ fn candidate(settings: &Settings, found: &Registration) -> Result<Candidate, Str
     };
     let name = if found.name.is_empty() { address.clone() } else { found.name.clone() };
     let endpoint_mode = settings.filter.get("mode").is_some_and(|mode| mode == "endpoint");
-    check(&name, &address, if endpoint_mode { "endpoint" } else { "cluster" })?;
-    let weighted = settings.filter.get("placement").is_none_or(|p| p["type"] != "dynamic-sharding");
-    let weight = if weighted { found.weight.clamp(1, 100) as u32 } else { 1 };
-    let endpoint = Endpoint { host, port };
-    Ok(Candidate { name, address, endpoint, weight, passing: found.status == "passing" })
-}
-
-/// Checks one member with the filter's own rules, apart from the rest of the settings.
-fn check(name: &str, address: &str, mode: &str) -> Result<(), String> {
-    let alone = json!({"members": [{"name": name, "address": address}], "mode": mode});
-    let checked = Config::parse(alone.to_string().as_bytes());
-    checked.map(drop).map_err(|error| error.to_string().replace("members[0].", ""))
+    let mode = if endpoint_mode { Mode::Endpoint } else { Mode::Cluster };
+    let mut member = Member::new(name, address, mode).map_err(|error| error.to_string())?;
+    if settings.filter.get("placement").is_none_or(|placement| placement["type"] != "dynamic-sharding") {
+        member.weight = found.weight.clamp(1, 100) as u32;
+    }
+    Ok(Candidate { member, endpoint: Endpoint { host, port }, passing: found.status == "passing" })
 }
 
 /// Merges two registrations of one address. The name does not depend on health: a failing check must not change the
 /// identity of a member.
 fn collapse(by_address: &mut BTreeMap<String, Candidate>, new: Candidate) {
-    let Some(known) = by_address.get_mut(&new.address) else {
-        by_address.insert(new.address.clone(), new);
+    let Some(known) = by_address.get_mut(&new.member.address) else {
+        by_address.insert(new.member.address.clone(), new);
         return;
     };
+    known.passing |= new.passing;
+    let (known, new) = (&mut known.member, new.member);
     let unnamed = known.name == known.address;
     if new.name != new.address && (unnamed || new.name < known.name) {
         known.name = new.name;
     }
     known.weight = known.weight.max(new.weight);
-    known.passing |= new.passing;
 }
 
 fn one_per_name(
@@ -210,7 +197,7 @@ fn one_per_name(
 ) -> BTreeMap<String, Candidate> {
     let mut members: BTreeMap<String, Candidate> = BTreeMap::new();
     for candidate in by_address.into_values() {
-        let name = candidate.name.clone();
+        let name = candidate.member.name.clone();
         let (loser, winner) = match members.remove(&name) {
             None => {
                 members.insert(name, candidate);
@@ -219,7 +206,8 @@ fn one_per_name(
             Some(known) if candidate.passing && !known.passing => (known, candidate),
             Some(known) => (candidate, known),
         };
-        skipped.push(format!("{}: the name {name:?} belongs to {}", loser.address, winner.address));
+        let (loser, owner) = (loser.member.address, &winner.member.address);
+        skipped.push(format!("{loser}: the name {name:?} belongs to {owner}"));
         members.insert(name, winner);
     }
     members
@@ -233,7 +221,7 @@ fn config(settings: &Settings, members: &BTreeMap<String, Candidate>) -> String 
     for (field, value) in &settings.filter {
         text += &format!("  {}: {value},\n", json!(field));
     }
-    let passing = members.values().filter(|member| member.passing);
+    let passing = members.values().filter(|candidate| candidate.passing).map(|candidate| &candidate.member);
     let lines: Vec<String> = passing
         .map(|m| format!("    {}", json!({"name": m.name, "address": m.address, "weight": m.weight})))
         .collect();

@@ -1,6 +1,6 @@
 //! Renders the files that Envoy reads: the one place that knows what they look like.
 //!
-//! Templates, tests, the demo and the benchmarks all get their files from here.
+//! `pushring publish`, the tests, the demo and the benchmarks all get their files from here.
 
 use std::net::IpAddr;
 use std::path::Path;

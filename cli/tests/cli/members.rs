@@ -1,4 +1,4 @@
-//! Which registration becomes which member. With a real consul-template: tests/membership/rendered.rs.
+//! The rules that turn registrations into members. With a real consul-template: tests/membership/rendered.rs.
 
 use pushring::consul::registration::Registration;
 use pushring::fleet::members::{Members, Settings};

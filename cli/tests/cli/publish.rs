@@ -1,4 +1,4 @@
-//! What `publish` does to the files, step by step. With a real Envoy: tests/membership/publish.rs.
+//! The changes that `publish` makes to the files, step by step. With a real Envoy: tests/membership/publish.rs.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

@@ -18,7 +18,7 @@ const C: &str = "10.0.0.3:9091";
 /// Rings to go through: members join, leave, and all change at once.
 const RINGS: [&[&str]; 4] = [&[A], &[A, B], &[C], &[B, C]];
 
-/// Every point at which a publication can be told to pause: around each change of the disk.
+/// Every point at which a publication can pause: around each change of the disk.
 const POINTS: [&str; 8] = [
     "locked",
     "written-departed.json",

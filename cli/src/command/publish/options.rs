@@ -35,7 +35,7 @@ pub struct Options {
     pub timeout: Duration,
 }
 
-/// What a publication did.
+/// The result of a publication.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// Mode of the ring.
@@ -50,7 +50,7 @@ pub struct Report {
     pub dropped: Vec<String>,
     /// Files that changed, in the order in which they were moved.
     pub moved: Vec<&'static str>,
-    /// What the operator should know, such as registrations that were skipped.
+    /// Notes for the operator, such as registrations that were skipped.
     pub warnings: Vec<String>,
     /// Duration in milliseconds, including the wait for another publication.
     pub ms: u64,
