@@ -163,10 +163,13 @@ impl SafetyCheck {
             !path.is_empty(),
             BadInput("--envoy: the configuration has no status_path, where Envoy tells its ring".to_owned())
         );
-        let ask = || -> anyhow::Result<EnvoyStatus> {
-            Ok(self.client.get(envoy.join(path)?).send()?.error_for_status()?.json()?)
-        };
-        let status = ask().with_context(|| NotSafe(format!("{envoy} does not tell its ring at {path}")))?;
+        let status = self
+            .ask(envoy, path)
+            .with_context(|| NotSafe(format!("{envoy} does not tell its ring at {path}")))?;
         Ok(status.digest)
+    }
+
+    fn ask(&self, envoy: &Url, path: &str) -> anyhow::Result<EnvoyStatus> {
+        Ok(self.client.get(envoy.join(path)?).send()?.error_for_status()?.json()?)
     }
 }

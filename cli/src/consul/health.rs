@@ -37,9 +37,8 @@ impl Consul {
         );
         let found: Vec<Instance> =
             response.json().with_context(|| format!("{} does not respond like a Consul agent", self.base))?;
-        let has = |instance: &Instance, tag| instance.service.tags.iter().flatten().any(|found| found == tag);
-        let wanted = |instance: &Instance| tags.iter().all(|tag| has(instance, tag));
-        Ok(found.into_iter().filter(wanted).map(Registration::from).collect())
+        let found = found.into_iter().filter(|instance| instance.service.has_all(tags));
+        Ok(found.map(Registration::from).collect())
     }
 }
 
@@ -75,6 +74,12 @@ struct InstanceService {
     meta: Option<BTreeMap<String, String>>,
     #[serde(rename = "Weights")]
     weights: Weights,
+}
+
+impl InstanceService {
+    fn has_all(&self, tags: &[String]) -> bool {
+        tags.iter().all(|tag| self.tags.as_ref().is_some_and(|found| found.contains(tag)))
+    }
 }
 
 #[derive(Deserialize)]

@@ -191,18 +191,19 @@ pub(crate) fn parse(text: &str) -> anyhow::Result<Router> {
 /// The fields of the file but `members` and `min_members`; checked as if it had none.
 fn settings_of(path: &Path) -> anyhow::Result<Map<String, Value>> {
     let text = read(path)?;
-    let fields = || -> anyhow::Result<Map<String, Value>> {
-        let json = filter_json(&text)?;
-        let Ok(Value::Object(mut fields)) = serde_json::from_str(&json) else {
-            // Not JSON, or not an object: the filter's parser says so.
-            Config::parse(json.as_bytes())?;
-            bail!("found no JSON object");
-        };
-        fields.insert("members".to_owned(), Value::Array(Vec::new()));
-        fields.insert("min_members".to_owned(), 0.into());
-        Config::parse(Value::Object(fields.clone()).to_string().as_bytes())?;
-        fields.retain(|field, _| field != "members" && field != "min_members");
-        Ok(fields)
+    settings(&text).map_err(|error| BadInput(format!("{}: {error:#}", path.display())).into())
+}
+
+fn settings(text: &str) -> anyhow::Result<Map<String, Value>> {
+    let json = filter_json(text)?;
+    let Ok(Value::Object(mut fields)) = serde_json::from_str(&json) else {
+        // Not JSON, or not an object: the filter's parser says so.
+        Config::parse(json.as_bytes())?;
+        bail!("found no JSON object");
     };
-    fields().map_err(|error| BadInput(format!("{}: {error:#}", path.display())).into())
+    fields.insert("members".to_owned(), Value::Array(Vec::new()));
+    fields.insert("min_members".to_owned(), 0.into());
+    Config::parse(Value::Object(fields.clone()).to_string().as_bytes())?;
+    fields.retain(|field, _| field != "members" && field != "min_members");
+    Ok(fields)
 }

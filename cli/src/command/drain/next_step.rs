@@ -124,16 +124,13 @@ fn same_series(owner: &GatewayState, labels: &Labels) -> Option<String> {
 /// A family has one type on a gateway, whatever the groups; also one of the gateway's own metrics.
 fn other_type(owner: &GatewayState, group: &ListedGroup, name: &str, kind: &str) -> Option<String> {
     let replaced = owner.groups.get(&group.labels).and_then(|theirs| theirs.families.get(name));
-    let stays = |other: &str, groups: usize| {
-        groups > usize::from(replaced.is_some_and(|replaced| replaced.kind == other))
-    };
-    let mut kinds = owner.kinds.get(name)?.iter();
-    let (other, _) = kinds.find(|&(other, &groups)| other != kind && stays(other, groups))?;
-    let is_it = |labels: &&Labels, other: &str| {
-        **labels != group.labels && owner.groups[*labels].families.get(name).is_some_and(|f| f.kind == other)
-    };
-    let place = match owner.groups.keys().find(|labels| is_it(labels, other)) {
-        Some(labels) => format!("in the owner's group {}", output::group(labels)),
+    let (other, _) = owner.kinds.get(name)?.iter().find(|&(other, &groups)| {
+        let replaced = replaced.is_some_and(|replaced| replaced.kind == *other);
+        other != kind && groups > usize::from(replaced)
+    })?;
+    let mut others = owner.groups.iter().filter(|(labels, _)| **labels != group.labels);
+    let place = match others.find(|(_, stored)| stored.families.get(name).is_some_and(|f| f.kind == *other)) {
+        Some((labels, _)) => format!("in the owner's group {}", output::group(labels)),
         None => "among the owner's own metrics".to_owned(),
     };
     Some(format!("{name} is {kind} here and {other} {place}"))
@@ -141,20 +138,25 @@ fn other_type(owner: &GatewayState, group: &ListedGroup, name: &str, kind: &str)
 
 /// What Prometheus calls the parts of a histogram or a summary is no name of another family.
 fn collision(owner: &GatewayState, name: &str, kind: &str) -> Option<String> {
-    let parts = |kind: &str| match kind {
-        "HISTOGRAM" => ["_count", "_sum", "_bucket"].as_slice(),
-        "SUMMARY" => &["_count", "_sum"],
-        _ => &[],
-    };
     let has_part =
         parts(kind).iter().map(|part| format!("{name}{part}")).find(|part| owner.kinds.contains_key(part));
-    let is_part = || {
-        let mut parts_of_any = ["_count", "_sum", "_bucket"].into_iter();
-        let (whole, part) = parts_of_any.find_map(|part| Some((name.strip_suffix(part)?, part)))?;
-        owner.kinds.get(whole)?.keys().any(|kind| parts(kind).contains(&part)).then(|| whole.to_owned())
-    };
-    let other = has_part.or_else(is_part)?;
+    let other = has_part.or_else(|| whole(owner, name))?;
     Some(format!("{name} ({kind}) collides with the owner's {other}: one is a part of the other"))
+}
+
+/// The histogram or summary of the owner that `name` would be a part of.
+fn whole(owner: &GatewayState, name: &str) -> Option<String> {
+    let mut all = ["_count", "_sum", "_bucket"].into_iter();
+    let (whole, part) = all.find_map(|part| Some((name.strip_suffix(part)?, part)))?;
+    owner.kinds.get(whole)?.keys().any(|kind| parts(kind).contains(&part)).then(|| whole.to_owned())
+}
+
+fn parts(kind: &str) -> &'static [&'static str] {
+    match kind {
+        "HISTOGRAM" => &["_count", "_sum", "_bucket"],
+        "SUMMARY" => &["_count", "_sum"],
+        _ => &[],
+    }
 }
 
 /// The same series in two groups: a grouping label of one is a label of the metric in the other.

@@ -69,8 +69,9 @@ pub(crate) fn drain(
     let gateway = gateways.gateway(address, address);
     let source = GatewayState::read(&gateway, None).with_context(|| address.to_owned())?;
     let processes: Vec<_> = gateways.each(&owners, |owner| owner.status().map(|status| status.start_time));
-    let same = |process: &anyhow::Result<String>| process.as_ref().is_ok_and(|it| *it == source.start_time);
-    if let Some(member) = processes.iter().position(same) {
+    if let Some(member) =
+        processes.iter().position(|process| process.as_ref().ok() == Some(&source.start_time))
+    {
         bail!(NotSafe(format!(
             "{address} and the member {} are one process (they started at the same nanosecond): take it out of the \
              ring first",

@@ -121,27 +121,26 @@ fn failing(gateway: &Gateway, answer: &str, config: &Config, curl: &Curl) -> (St
     let refusals = scrape_error::parse(answer);
     // Where the API cannot be read either, the complaints alone have to do.
     let groups = gateway.groups_with().unwrap_or_default();
-    let culprit = |blamed: culprits::Blamed| Culprit {
+    let culprits = culprits::blame(&refusals, &groups).into_iter().map(|blamed| Culprit {
         mend: curl.delete(&[gateway.push_url(&blamed.path(&config.path_prefix))]),
         labels: blamed.labels(),
         reason: blamed.reason,
-    };
-    let culprits = culprits::blame(&refusals, &groups).into_iter().map(culprit).collect();
-    (scrape_error::first_line(answer).to_owned(), refusals.len(), culprits)
+    });
+    (scrape_error::first_line(answer).to_owned(), refusals.len(), culprits.collect())
 }
 
 /// The same of one whose API breaks off. `None` where its API is fine, or where that has another reason.
 fn silent(surveyed: &GatewaySurvey, config: &Config, curl: &Curl) -> Option<(String, usize, Vec<Culprit>)> {
     let error = surveyed.groups().err()?.to_owned();
-    let culprit = |exposed: Labels| {
-        let urls: Vec<String> = broken_api::spellings(&exposed)
+    let mut culprits = Vec::new();
+    for labels in broken_api::silencing(&surveyed.gateway).ok()? {
+        let urls: Vec<String> = broken_api::spellings(&labels)
             .iter()
             .map(|labels| surveyed.gateway.push_url(&culprits::path(&config.path_prefix, labels)))
             .collect();
         let reason = format!("{PUSH_FAILED} was pushed without a value");
-        Culprit { labels: exposed, reason, mend: curl.delete(&urls) }
-    };
-    let culprits: Vec<_> = broken_api::silencing(&surveyed.gateway).ok()?.into_iter().map(culprit).collect();
+        culprits.push(Culprit { labels, reason, mend: curl.delete(&urls) });
+    }
     (!culprits.is_empty()).then_some((error, culprits.len(), culprits))
 }
 

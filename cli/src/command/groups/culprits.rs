@@ -62,20 +62,19 @@ pub(super) fn blame(refusals: &[Refusal], groups: &[Detailed]) -> Vec<Blamed> {
 fn culprits(refusal: &Refusal, groups: &[Detailed]) -> Vec<Blamed> {
     let reason = format!("{} {}", refusal.family, refusal.reason);
     let blamed = |labels| Blamed { labels, reason: reason.clone() };
-    let whole = |groups: Vec<&Detailed>| groups.iter().map(|group| blamed(bytes(&group.labels))).collect();
     let Some(metric) = &refusal.labels else {
-        return whole(colliding(refusal, groups));
+        return whole(&colliding(refusal, groups), &reason);
     };
     if let Some(kind) = refusal.reason.strip_prefix("is not a ") {
         let unusual = unusual_types(&refusal.family, kind, groups);
         // The gateway's own are gauges: then whoever made them something else is not in this complaint.
         if !unusual.is_empty() || is_own(&refusal.family) && kind != "GAUGE" {
-            return whole(unusual);
+            return whole(&unusual, &reason);
         }
     }
     let text = metric.iter().map(|(name, value)| (go_text(name), (go_text(value), name, value))).collect();
-    let within = |group| Some((group, within(group, &refusal.family, &text)?));
-    let mut suspects: Vec<(&Detailed, Bytes)> = groups.iter().filter_map(within).collect();
+    let mut suspects: Vec<(&Detailed, Bytes)> =
+        groups.iter().filter_map(|group| Some((group, within(group, &refusal.family, &text)?))).collect();
     if suspects.is_empty() {
         // The API tells nothing of it. The gateway's own gauges have the labels of their group and no others.
         return is_own(&refusal.family).then(|| blamed(without_empty_instance(metric))).into_iter().collect();
@@ -88,6 +87,11 @@ fn culprits(refusal: &Refusal, groups: &[Detailed]) -> Vec<Blamed> {
         return suspects.into_iter().map(|(_, labels)| Blamed { labels, reason: reason.clone() }).collect();
     }
     suspects.into_iter().map(|(_, labels)| blamed(labels)).collect()
+}
+
+fn whole(groups: &[&Detailed], reason: &str) -> Vec<Blamed> {
+    let labels = groups.iter().map(|group| bytes(&group.labels));
+    labels.map(|labels| Blamed { labels, reason: reason.to_owned() }).collect()
 }
 
 /// Groups that can be addressed and have that family.
@@ -122,11 +126,14 @@ type Text<'m> = BTreeMap<String, (String, &'m Vec<u8>, &'m Vec<u8>)>;
 
 /// The labels of `group` to the byte, if it has that metric.
 fn within(group: &Detailed, family: &str, metric: &Text<'_>) -> Option<Bytes> {
-    let exact = |(name, value): (&String, &String)| {
+    let mut exact = Bytes::new();
+    for (name, value) in &group.labels {
         let (text, name, bytes) = metric.get(name)?;
-        (text == value).then(|| ((*name).clone(), (*bytes).clone()))
-    };
-    let exact: Bytes = group.labels.iter().map(exact).collect::<Option<_>>()?;
+        if text != value {
+            return None;
+        }
+        exact.insert((*name).clone(), (*bytes).clone());
+    }
     let has = if is_own(family) {
         let added = !group.labels.contains_key("instance")
             && metric.get("instance").is_some_and(|(text, ..)| text.is_empty());
@@ -141,9 +148,11 @@ fn within(group: &Detailed, family: &str, metric: &Text<'_>) -> Option<Bytes> {
 
 /// The gateway adds `instance=""` to every metric without one.
 fn without_empty_instance(labels: &Bytes) -> Bytes {
-    let is_added = |name: &[u8], value: &[u8]| name == b"instance" && value.is_empty();
-    let others = labels.iter().filter(|(name, value)| !is_added(name, value));
-    others.map(|(name, value)| (name.clone(), value.clone())).collect()
+    let mut labels = labels.clone();
+    if labels.get(&b"instance"[..]).is_some_and(Vec::is_empty) {
+        labels.remove(&b"instance"[..]);
+    }
+    labels
 }
 
 fn is_own(family: &str) -> bool {
@@ -156,10 +165,12 @@ fn bytes(labels: &Labels) -> Bytes {
 
 /// Bytes as Go writes them into JSON: U+FFFD for each one that is not UTF-8, where Rust writes fewer.
 fn go_text(bytes: &[u8]) -> String {
-    let chunk = |chunk: std::str::Utf8Chunk<'_>| {
-        format!("{}{}", chunk.valid(), "\u{fffd}".repeat(chunk.invalid().len()))
-    };
-    bytes.utf8_chunks().map(chunk).collect()
+    let mut text = String::new();
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.push_str(&"\u{fffd}".repeat(chunk.invalid().len()));
+    }
+    text
 }
 
 /// What depends on the order in which a gateway goes through its groups; the rest is tested on real ones.

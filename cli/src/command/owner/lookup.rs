@@ -63,6 +63,12 @@ pub(crate) struct Named {
     pub(crate) address: String,
 }
 
+impl From<&Member> for Named {
+    fn from(member: &Member) -> Self {
+        Self { name: member.name.clone(), address: member.address.clone() }
+    }
+}
+
 /// All about one path.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Answer {
@@ -90,7 +96,6 @@ pub(crate) fn answer(router: &Router, path: &[u8]) -> Answer {
     let owned = router.owner_of(&clean);
     let group = router.group(&clean);
     let config = router.config();
-    let named = |m: &Member| Named { name: m.name.clone(), address: m.address.clone() };
     let owner = owned.and_then(|owned| owned.owner);
     let successors = group.iter().flat_map(|group| router.ring().clockwise(&group.key)).skip(1);
     Answer {
@@ -99,7 +104,7 @@ pub(crate) fn answer(router: &Router, path: &[u8]) -> Answer {
         labels: group.as_ref().and_then(labels),
         key: group.as_ref().map(|group| group.key.escape_ascii().to_string()),
         hash: group.as_ref().map(|group| format!("{:016x}", router.ring().position(&group.key))),
-        owner: owner.map(named),
+        owner: owner.map(Named::from),
         successors: successors
             .take(config.successors.max(2))
             .filter_map(|index| config.members.get(index).map(|member| member.name.clone()))
@@ -112,9 +117,12 @@ pub(crate) fn answer(router: &Router, path: &[u8]) -> Answer {
 }
 
 fn labels(group: &ParsedGroup) -> Option<BTreeMap<String, String>> {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let labels = group.labels.as_ref()?;
-    Some(labels.iter().map(|(name, value)| (text(name), text(value))).collect())
+    Some(labels.iter().map(|(name, value)| (lossy(name), lossy(value))).collect())
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// One line of the answer to many paths.

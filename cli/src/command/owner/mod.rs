@@ -119,11 +119,14 @@ impl OwnerArgs {
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let kind = |error: &(dyn std::error::Error + 'static)| match error.downcast_ref::<io::Error>() {
+    error.chain().any(|error| io_error_kind(error) == Some(io::ErrorKind::BrokenPipe))
+}
+
+fn io_error_kind(error: &(dyn std::error::Error + 'static)) -> Option<io::ErrorKind> {
+    match error.downcast_ref::<io::Error>() {
         Some(error) => Some(error.kind()),
         None => error.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind),
-    };
-    error.chain().any(|error| kind(error) == Some(io::ErrorKind::BrokenPipe))
+    }
 }
 
 fn table(answers: &[Answer]) -> Table {

@@ -165,25 +165,33 @@ impl RingDiff {
 /// The part of all groups for each owner before and owner after, by name.
 fn flows<'r>(from: &'r Router, to: &'r Router) -> (Basis, BTreeMap<(&'r str, &'r str), f64>) {
     let (before, after) = (&from.config().members, &to.config().members);
-    let named = |i: usize, j: usize| Some((before.get(i)?.name.as_str(), after.get(j)?.name.as_str()));
     if same_keys(from.config(), to.config()) {
         let flows = from.ring().flows(to.ring()).into_iter();
-        return (Basis::Exact, flows.filter_map(|(i, j, share)| Some((named(i, j)?, share))).collect());
+        let flows = flows.filter_map(|(i, j, share)| {
+            Some(((before.get(i)?.name.as_str(), after.get(j)?.name.as_str()), share))
+        });
+        return (Basis::Exact, flows.collect());
     }
-    let (of_before, of_after) = (from.ring().shares(), to.ring().shares());
-    let product = |(i, j)| Some((named(i, j)?, of_before.get(i)? * of_after.get(j)?));
-    let all = (0..of_before.len()).flat_map(|i| (0..of_after.len()).map(move |j| (i, j)));
-    (Basis::Independent, all.filter_map(product).collect())
+    let mut flows = BTreeMap::new();
+    for (from, share_before) in before.iter().zip(from.ring().shares()) {
+        for (to, share_after) in after.iter().zip(to.ring().shares()) {
+            flows.insert((from.name.as_str(), to.name.as_str()), share_before * share_after);
+        }
+    }
+    (Basis::Independent, flows)
 }
 
 /// Whether a group has the same key and the same hash in both: only then their rings can be compared by position.
 fn same_keys(before: &Config, after: &Config) -> bool {
-    let hash = |config: &Config| matches!(config.placement, Placement::Ring { .. });
     let prefix = before.route_by != RouteBy::Path || before.path_prefix == after.path_prefix;
-    hash(before) == hash(after)
+    uses_ring(before) == uses_ring(after)
         && before.route_by == after.route_by
         && before.utf8_names == after.utf8_names
         && prefix
+}
+
+fn uses_ring(config: &Config) -> bool {
+    matches!(config.placement, Placement::Ring { .. })
 }
 
 fn members(from: &Router, to: &Router, flows: &[Flow], counted: bool) -> Vec<MemberDiff> {
@@ -191,21 +199,25 @@ fn members(from: &Router, to: &Router, flows: &[Flow], counted: bool) -> Vec<Mem
         let members = router.config().members.iter().zip(router.ring().shares());
         members.map(|(member, share)| (member.name.as_str(), (member, share))).collect()
     });
-    let groups = |picks: &dyn Fn(&Flow) -> bool| -> Option<u64> {
-        counted.then(|| flows.iter().filter(|flow| picks(flow)).filter_map(|flow| flow.groups).sum())
-    };
-    let kept: BTreeMap<&str, f64> =
-        flows.iter().filter(|f| f.from == f.to).map(|f| (f.from.as_str(), f.share)).collect();
     let names: BTreeSet<&str> = before.keys().chain(after.keys()).copied().collect();
-    let change = |name: &str| MemberDiff {
-        name: name.to_owned(),
-        address_before: before.get(name).map(|(member, _)| member.address.clone()),
-        address_after: after.get(name).map(|(member, _)| member.address.clone()),
-        before: before.get(name).map_or(0.0, |(_, share)| *share),
-        after: after.get(name).map_or(0.0, |(_, share)| *share),
-        kept: kept.get(name).copied().unwrap_or_default(),
-        groups_before: groups(&|flow| flow.from == name),
-        groups_after: groups(&|flow| flow.to == name),
-    };
-    names.into_iter().map(change).collect()
+    let mut members = Vec::new();
+    for name in names {
+        let (was, is) = (before.get(name), after.get(name));
+        let kept = flows.iter().find(|flow| flow.from == name && flow.to == name);
+        members.push(MemberDiff {
+            name: name.to_owned(),
+            address_before: was.map(|(member, _)| member.address.clone()),
+            address_after: is.map(|(member, _)| member.address.clone()),
+            before: was.map_or(0.0, |(_, share)| *share),
+            after: is.map_or(0.0, |(_, share)| *share),
+            kept: kept.map_or(0.0, |flow| flow.share),
+            groups_before: counted.then(|| groups(flows, |flow| flow.from == name)),
+            groups_after: counted.then(|| groups(flows, |flow| flow.to == name)),
+        });
+    }
+    members
+}
+
+fn groups(flows: &[Flow], of_member: impl Fn(&Flow) -> bool) -> u64 {
+    flows.iter().filter(|flow| of_member(flow)).filter_map(|flow| flow.groups).sum()
 }

@@ -37,15 +37,9 @@ pub(crate) fn draw(plan: &RingDiff, from: &Router, to: &Router) -> String {
 }
 
 fn ring(out: &mut String, plan: &RingDiff, from: &Router, to: &Router) {
-    let owners = |router: &Router| -> Vec<Option<usize>> {
-        let name = |step| Some(&router.config().members.get(router.ring().owner_at(position(step))?)?.name);
-        let index = |name: &String| plan.members.iter().position(|member| member.name == *name);
-        (0..STEPS).map(|step| name(step).and_then(index)).collect()
-    };
-    let (before, after) = (owners(from), owners(to));
-    let colour = |owner: &Option<usize>| owner.map(|index| colour(index, plan.members.len()));
-    band(out, BEFORE, &before.iter().map(colour).collect::<Vec<_>>());
-    band(out, AFTER, &after.iter().map(colour).collect::<Vec<_>>());
+    let (before, after) = (colours(plan, from), colours(plan, to));
+    band(out, BEFORE, &before);
+    band(out, AFTER, &after);
     // Of rings with different keys the positions cannot be compared.
     if plan.basis == Basis::Exact {
         let moves = before.iter().zip(&after).map(|(b, a)| (b != a).then(|| "#111".to_owned()));
@@ -65,6 +59,18 @@ fn ring(out: &mut String, plan: &RingDiff, from: &Router, to: &Router) {
             "<text x=\"{RING}\" y=\"{y}\" text-anchor=\"middle\" font-size=\"{size}\" font-weight=\"{weight}\">{text}</text>"
         );
     }
+}
+
+/// The colour of the owner at each step.
+fn colours(plan: &RingDiff, router: &Router) -> Vec<Option<String>> {
+    let mut colours = Vec::new();
+    for step in 0..STEPS {
+        let owner =
+            router.ring().owner_at(position(step)).and_then(|owner| router.config().members.get(owner));
+        let index = owner.and_then(|owner| plan.members.iter().position(|member| member.name == owner.name));
+        colours.push(index.map(|index| colour(index, plan.members.len())));
+    }
+    colours
 }
 
 /// The middle of a step.
@@ -88,10 +94,6 @@ fn band(out: &mut String, (inner, outer): (f64, f64), colours: &[Option<String>]
 }
 
 fn arc(inner: f64, outer: f64, start: f64, end: f64) -> String {
-    let point = |radius: f64, step: f64| {
-        let angle = step / f64::from(STEPS) * std::f64::consts::TAU;
-        format!("{:.2} {:.2}", RING + 10.0 + radius * angle.sin(), RING + 10.0 - radius * angle.cos())
-    };
     let large = u8::from(end - start > f64::from(STEPS) / 2.0);
     format!(
         "M{} A{outer} {outer} 0 {large} 1 {} L{} A{inner} {inner} 0 {large} 0 {} Z",
@@ -100,6 +102,11 @@ fn arc(inner: f64, outer: f64, start: f64, end: f64) -> String {
         point(inner, end),
         point(inner, start)
     )
+}
+
+fn point(radius: f64, step: f64) -> String {
+    let angle = step / f64::from(STEPS) * std::f64::consts::TAU;
+    format!("{:.2} {:.2}", RING + 10.0 + radius * angle.sin(), RING + 10.0 - radius * angle.cos())
 }
 
 fn rows(out: &mut String, plan: &RingDiff, row: u32) {

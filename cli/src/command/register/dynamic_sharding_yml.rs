@@ -60,19 +60,24 @@ impl DynamicSharding {
 
     /// What the file says and nobody heeds.
     pub(crate) fn ignored(&self) -> Vec<String> {
-        let given = |value: &Option<String>| value.as_deref().is_some_and(|text| !text.is_empty());
         let mut ignored = Vec::new();
-        if given(&self.consul_server.username) || given(&self.consul_server.password) {
+        if is_given(self.consul_server.username.as_deref())
+            || is_given(self.consul_server.password.as_deref())
+        {
             ignored.push(
                 "consul_server.username and .password are ignored, as dynamic-sharding ignores them; \
                  for an ACL token set CONSUL_HTTP_TOKEN"
                     .to_owned(),
             );
         }
-        if given(&self.http_listen_addr) {
+        if is_given(self.http_listen_addr.as_deref()) {
             ignored
                 .push("http_listen_addr is ignored: Envoy listens now, see its listener `push`".to_owned());
         }
         ignored
     }
+}
+
+fn is_given(value: Option<&str>) -> bool {
+    value.is_some_and(|text| !text.is_empty())
 }

@@ -79,16 +79,20 @@ impl Metrics {
             counter!(DELETED).increment(deleted(&swept.misplaced) as u64);
             counter!(EXPIRED).increment(deleted(&expired.groups) as u64);
         }
-        let reason = |result: &DeletionResult| match result {
-            DeletionResult::Deleted { .. } => None,
-            DeletionResult::Kept { reason } => Some(reason.kind()),
-            DeletionResult::Failed { .. } => Some("failed"),
-        };
         for class in REASONS {
-            let count = swept.misplaced.iter().filter(|copy| reason(&copy.result) == Some(class)).count();
+            let count =
+                swept.misplaced.iter().filter(|copy| kept_reason(&copy.result) == Some(class)).count();
             gauge!(KEPT, "reason" => class).set(count as f64);
         }
         gauge!(UNREADABLE).set(swept.unreadable.len() as f64);
+    }
+}
+
+fn kept_reason(result: &DeletionResult) -> Option<&'static str> {
+    match result {
+        DeletionResult::Deleted { .. } => None,
+        DeletionResult::Kept { reason } => Some(reason.kind()),
+        DeletionResult::Failed { .. } => Some("failed"),
     }
 }
 

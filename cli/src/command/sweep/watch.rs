@@ -124,14 +124,15 @@ fn contest(args: &WatchArgs, source: &Source) -> anyhow::Result<Option<(Consul, 
     };
     // What differs in these is another fleet of the same service, with a sweeper of its own.
     let service = source.service();
-    let list = |name: &str, values: &[String]| {
-        let mut values = values.to_vec();
-        values.sort();
-        (!values.is_empty()).then(|| format!("{name}={}", values.join(",")))
-    };
     let parts = [list("dc", &service.datacenters), list("tag", &service.tags)];
     let name = [service.service.clone()].into_iter().chain(parts.into_iter().flatten()).collect();
     Ok(Some((consul.clone(), name)))
+}
+
+fn list(name: &str, values: &[String]) -> Option<String> {
+    let mut values = values.to_vec();
+    values.sort();
+    (!values.is_empty()).then(|| format!("{name}={}", values.join(",")))
 }
 
 struct Watcher<'a> {
