@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::error::ExitStatus;
 use crate::fleet::source;
 use crate::output::{self, Output};
-use pushring_router::Router;
+use pushring_router::{ConfigError, Router};
 use serde_json::json;
 
 /// Say whether a configuration is good, in the words of the filter
@@ -40,7 +40,7 @@ impl CheckArgs {
 
     fn json(&self, result: &anyhow::Result<Router>) -> serde_json::Value {
         let router = result.as_ref().ok();
-        json!({
+        let mut report = json!({
             "file": self.file.display().to_string(),
             "good": router.is_some(),
             "error": result.as_ref().err().map(|error| format!("{error:#}")),
@@ -48,7 +48,11 @@ impl CheckArgs {
             "points": router.map(|router| router.points()),
             "digest": router.map(Router::digest),
             "mode": router.map(|router| router.config().mode),
-        })
+        });
+        if let Some(error) = result.as_ref().err().and_then(|error| error.downcast_ref::<ConfigError>()) {
+            report["field"] = json!(error.field);
+        }
+        report
     }
 }
 

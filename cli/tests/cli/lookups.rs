@@ -76,6 +76,7 @@ fn check_says_what_the_filter_says() {
     assert_eq!(good, wanted);
     let bad = json(&pushring(dir.path(), &["check", "large", "--output", "json"], ""));
     assert_eq!(bad["error"], "members: found 3 members, allowed at least 4 (min_members)");
+    assert_eq!(bad["field"], "members");
     assert_eq!((&bad["good"], &bad["members"]), (&json!(false), &Value::Null));
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use pushring_router::labels_to_path;
+use pushring_router::{is_legacy_name, labels_to_path};
 use serde::Deserialize;
 
 use super::scrape_error::{Bytes, Refusal};
@@ -34,10 +34,7 @@ pub(super) fn path(prefix: &str, labels: &Labels) -> String {
 
 /// A name that only the Pushgateway's UTF-8 mode takes is there only where that mode is on.
 fn path_of(prefix: &str, labels: &Bytes) -> String {
-    let plain = |name: &[u8]| {
-        !name.starts_with(b"__") && name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
-    };
-    let utf8_names = !labels.keys().all(|name| plain(name));
+    let utf8_names = !labels.keys().all(|name| is_legacy_name(name) && !name.starts_with(b"__"));
     let labels = labels.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
     labels_to_path(prefix, utf8_names, labels).unwrap_or_default()
 }

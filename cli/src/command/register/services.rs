@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::ensure;
-use pushring_router::Config;
+use pushring_router::{Member, Mode};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -101,9 +101,8 @@ impl GatewayAddress {
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let host = host.parse::<IpAddr>().map_or_else(|_| host.to_owned(), |ip| ip.to_string());
         let target = Self { host, port };
-        let alone = json!({"members": [target.address()]}).to_string();
-        Config::parse(alone.as_bytes())
-            .map_err(|error| BadInput(error.to_string().replace("members[0].", "")))?;
+        let address = target.address();
+        Member::new(address.clone(), address, Mode::Cluster).map_err(|error| BadInput(error.to_string()))?;
         Ok(target)
     }
 
