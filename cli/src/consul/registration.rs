@@ -4,8 +4,6 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use crate::error::BadInput;
-
 /// One registered Pushgateway, whatever its health. `fleet::members` decides which of them are on the ring.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -47,16 +45,13 @@ impl Registration {
     /// with any of the other fields of [`Registration`]. Further fields next to `registrations` are ignored.
     ///
     /// # Errors
-    /// [`BadInput`] with the position, the field and the accepted values.
-    pub fn parse_all(json: &str) -> anyhow::Result<Vec<Self>> {
+    /// The position, the field and the accepted values.
+    pub fn parse_all(json: &str) -> serde_json::Result<Vec<Self>> {
         #[derive(Deserialize)]
         struct Document {
             registrations: Vec<Registration>,
         }
-        match serde_json::from_str::<Document>(json) {
-            Ok(document) => Ok(document.registrations),
-            Err(error) => Err(BadInput(error.to_string()).into()),
-        }
+        Ok(serde_json::from_str::<Document>(json)?.registrations)
     }
 }
 

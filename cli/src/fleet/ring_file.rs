@@ -9,6 +9,9 @@ use serde_json::Value;
 
 use crate::error::BadInput;
 
+/// The ring (ECDS), in every mode.
+pub const RING_FILE: &str = "ring.yaml";
+
 /// Where the filter's JSON is inside `ring.yaml` (RFC 6901).
 const JSON_AT: &str = "/resources/0/typed_config/config/configuration/value";
 

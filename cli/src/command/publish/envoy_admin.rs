@@ -9,7 +9,7 @@ use reqwest::blocking::Client;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::upstreams::{UpstreamKind, address};
+use super::upstream_kind::{UpstreamKind, address};
 use crate::error::BadInput;
 
 /// A local interface that does not answer in this time has hung.

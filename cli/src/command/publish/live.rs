@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::options::RING_FILE;
-use crate::fleet::ring_file::RingFile;
+use crate::fleet::ring_file::{RING_FILE, RingFile};
 
 /// Holds temporary files, the lock and notes. It is inside the live folder, so a rename from it never crosses a
 /// filesystem, and a folder of its own, because Envoy watches for renames into the live folder itself.

@@ -6,14 +6,17 @@ mod live;
 mod options;
 mod run;
 mod steps;
+mod upstream_kind;
 mod upstreams;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use crate::fleet::ring_file::RING_FILE;
 pub use envoy_admin::Admin;
-pub use options::{CLUSTERS_FILE, ENDPOINTS_FILE, Options, RING_FILE, Report};
+pub use options::{Options, Report};
 pub use run::{publish, publish_file};
+pub use upstream_kind::{CLUSTERS_FILE, ENDPOINTS_FILE};
 
 use crate::output::{self, Output};
 

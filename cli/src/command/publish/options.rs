@@ -8,14 +8,7 @@ use pushring_router::Mode;
 use serde::Serialize;
 
 use super::envoy_admin::Admin;
-use super::upstreams::UpstreamKind;
-
-/// The ring (ECDS), in every mode.
-pub const RING_FILE: &str = "ring.yaml";
-/// The clusters (CDS), in cluster mode.
-pub const CLUSTERS_FILE: &str = "clusters.yaml";
-/// The endpoints (EDS), in endpoint mode.
-pub const ENDPOINTS_FILE: &str = "endpoints.yaml";
+use super::upstream_kind::UpstreamKind;
 
 /// How to publish.
 #[derive(Clone, Debug)]

@@ -40,30 +40,31 @@
 use std::path::Path;
 use std::time::Instant;
 
+use anyhow::Context;
 use serde_json::Value;
 
 use super::live::Live;
-use super::options::{Options, RING_FILE, Report};
+use super::options::{Options, Report};
 use super::steps;
-use super::upstreams::UpstreamKind;
+use super::upstream_kind::UpstreamKind;
 use crate::consul::registration::Registration;
+use crate::error::BadInput;
 use crate::fleet::members::{Members, Settings};
 use crate::fleet::render;
-use crate::fleet::ring_file::RingFile;
+use crate::fleet::ring_file::{RING_FILE, RingFile};
 use crate::fleet::source::read;
 use crate::output::millis;
 
 /// Publishes the members of a registrations file. A publication that has to wait reads both files after its wait.
 ///
 /// # Errors
-/// As [`publish`], and [`BadInput`](crate::error::BadInput) if one of the files cannot be read.
+/// As [`publish`], and [`BadInput`] if one of the files cannot be read.
 pub fn publish_file(registrations: &Path, settings: &Path, options: &Options) -> anyhow::Result<Report> {
     let started = Instant::now();
     let live = Live::lock(&options.live)?;
-    let name = |path: &Path| path.display().to_string();
-    let settings = Settings::parse(&read(settings)?).map_err(|error| error.context(name(settings)))?;
-    let found =
-        Registration::parse_all(&read(registrations)?).map_err(|error| error.context(name(registrations)))?;
+    let settings = Settings::parse(&read(settings)?).with_context(|| settings.display().to_string())?;
+    let found = Registration::parse_all(&read(registrations)?)
+        .map_err(|error| BadInput(format!("{}: {error}", registrations.display())))?;
     publish_locked(started, &live, &Members::decide(&settings, &found), options)
 }
 

@@ -7,10 +7,11 @@ use anyhow::{Context, bail};
 
 use super::departed::Departed;
 use super::live::Live;
-use super::options::{Options, RING_FILE, Report};
-use super::upstreams::{UpstreamKind, Upstreams};
+use super::options::{Options, Report};
+use super::upstream_kind::UpstreamKind;
+use super::upstreams::Upstreams;
 use crate::fleet::members::Members;
-use crate::fleet::ring_file::RingFile;
+use crate::fleet::ring_file::{RING_FILE, RingFile};
 use crate::output::millis;
 
 /// Time between two requests to Envoy, which takes a few milliseconds to add a cluster.

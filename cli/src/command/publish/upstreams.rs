@@ -1,76 +1,21 @@
 //! The file of clusters or endpoints: which names it has, and how the old and the new one merge.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
 
 use anyhow::{Context, ensure};
-use pushring_router::Mode;
 use serde_json::Value;
 
-use super::options::{CLUSTERS_FILE, ENDPOINTS_FILE};
+use super::upstream_kind::UpstreamKind;
 use crate::fleet::members::Members;
 use crate::fleet::render;
 
-/// Where Envoy sends a push. Its name is what the ring names: the cluster, or the address of the endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum UpstreamKind {
-    Cluster,
-    Endpoint,
-}
-
 impl UpstreamKind {
-    /// Returns `None` in redirect mode, where Envoy sends no push anywhere.
-    pub(super) fn of(mode: Mode) -> Option<Self> {
-        match mode {
-            Mode::Cluster => Some(Self::Cluster),
-            Mode::Endpoint => Some(Self::Endpoint),
-            Mode::Redirect => None,
-        }
-    }
-
-    pub(super) fn file(self) -> &'static str {
-        match self {
-            Self::Cluster => CLUSTERS_FILE,
-            Self::Endpoint => ENDPOINTS_FILE,
-        }
-    }
-
-    pub(super) fn noun(self) -> &'static str {
-        match self {
-            Self::Cluster => "cluster",
-            Self::Endpoint => "endpoint",
-        }
-    }
-
     pub(super) fn render(self, members: &Members) -> String {
         match self {
             Self::Cluster => render::clusters(&members.clusters),
             Self::Endpoint => render::endpoints(&members.endpoints),
         }
     }
-
-    /// Returns where the list is in the file (RFC 6901).
-    fn list_at(self) -> &'static str {
-        match self {
-            Self::Cluster => "/resources",
-            Self::Endpoint => "/resources/0/endpoints/0/lb_endpoints",
-        }
-    }
-
-    fn name_of(self, item: &Value) -> Option<String> {
-        match self {
-            Self::Cluster => item["name"].as_str().map(str::to_owned),
-            Self::Endpoint => address(&item["endpoint"]["address"]),
-        }
-    }
-}
-
-/// Converts Envoy's `Address` to the text that the ring has for it.
-pub(super) fn address(address: &Value) -> Option<String> {
-    let socket = &address["socket_address"];
-    let ip: IpAddr = socket["address"].as_str()?.parse().ok()?;
-    let port = u16::try_from(socket["port_value"].as_u64()?).ok()?;
-    Some(SocketAddr::new(ip, port).to_string())
 }
 
 /// A cluster file (CDS), or an endpoint file (EDS) with one list. The fields of an item are passed on as they are.
