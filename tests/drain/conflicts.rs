@@ -121,7 +121,7 @@ fn refused(there_before: bool) -> DrainFixture {
         }
     });
     let reason = world.kept();
-    assert!(reason.contains("its owner refuses it: pushed metrics are invalid or inconsistent"), "{reason}");
+    assert!(reason.contains("its owner rejected it: pushed metrics are invalid or inconsistent"), "{reason}");
     assert!(has(&world.source, "m{instance=\"\",job=\"moved\"} 1"));
     assert!(has(&world.owners[0], "m{instance=\"\",job=\"other\"} 2"));
     world

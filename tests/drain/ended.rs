@@ -100,7 +100,7 @@ fn ctrl_c_ends_after_the_request_under_way() {
     let (told, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(1), "{told} {said}");
     assert!(
-        told.contains("\"interrupted\":true") && said.contains("the same command goes on"),
+        told.contains("\"interrupted\":true") && said.contains("run the same command again"),
         "{told} {said}"
     );
     assert_eq!(exposed(&world.source), before);

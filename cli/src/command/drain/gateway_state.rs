@@ -1,8 +1,8 @@
-//! What a gateway holds: which groups, by its API; with which values, by its exposition.
+//! The contents of a gateway: its groups, from the API, and their values, from the exposition.
 //!
-//! The API knows which metric belongs to which group, but not every value; the exposition has every value as it is,
-//! but not the groups. All labels of a metric, which no two metrics of a family share, lead from one to the other. The
-//! times of a group's last pushes, which both have, tell whether both show it in the same state.
+//! The API assigns each metric to its group, but lacks some values; the exposition has all values, but no groups. The
+//! labels of a metric, which are unique in its family, connect the two. Both have the times of a group's last pushes: if
+//! these are equal, both show the group in the same state.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
@@ -19,15 +19,15 @@ use crate::gateway::exposition;
 use crate::gateway::push_times::{GatewayPushTimes, PushTimes, reject_future_timestamps};
 
 const ADVICE: &str =
-    "its exposition, which has the values (if groups on it conflict, delete one of them first)";
+    "its exposition, which has the values (if its groups conflict, delete one of them first)";
 
-/// A group as the API tells it, with the series of its families.
+/// A group as the API lists it, with the series of its families.
 pub(super) type ListedGroup = StoredGroup<Vec<Series>>;
 
-/// Groups by their labels. One of which the labels cannot be told is filed under none.
+/// Groups by labels. The key of a group with unknown labels is empty.
 pub(super) type Groups = BTreeMap<Labels, ListedGroup>;
 
-/// All labels of a metric in one string: less memory than a map, and what maps are indexed by.
+/// All labels of a metric in one string: a map key that needs less memory than a map.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 #[serde(from = "Metric")]
 pub(super) struct Series(Box<[u8]>);
@@ -51,18 +51,18 @@ impl From<&Labels> for Series {
     }
 }
 
-/// Everything that one gateway holds.
+/// The contents of one gateway.
 #[derive(Debug)]
 pub(super) struct GatewayState {
     pub(super) start_time: String,
     pub(super) clock: Clock,
-    /// Its groups, by the API.
+    /// Groups, from the API.
     pub(super) groups: Groups,
-    /// All families of the exposition by name, the gateway's own too.
+    /// All families of the exposition by name, including the gateway's own.
     pub(super) exposed: HashMap<String, Exposed>,
-    /// When each group was pushed last, by the exposition.
+    /// Times of the last pushes to each group, from the exposition.
     pub(super) push_times: GatewayPushTimes,
-    /// Types of each family, and how many groups have it as that; 1 where only the exposition has it.
+    /// Types of each family, with the number of groups; 1 if only the exposition has the family.
     pub(super) kinds: HashMap<String, BTreeMap<String, usize>>,
 }
 
@@ -70,17 +70,17 @@ pub(super) struct GatewayState {
 #[derive(Debug)]
 pub(super) struct Exposed {
     pub(super) kind: &'static str,
-    /// Its metrics as they came.
+    /// The encoded metrics.
     pub(super) metrics: HashMap<Series, Bytes>,
 }
 
 impl GatewayState {
-    /// Reads both at the same time: see [`GatewayState::agrees`]. Groups that the API told before are not asked for again.
-    pub(super) fn read(gateway: &Gateway, told: Option<Groups>) -> anyhow::Result<Self> {
+    /// Reads API and exposition at the same time, see [`GatewayState::agrees`]. Given `groups` replace the read of the API.
+    pub(super) fn read(gateway: &Gateway, groups: Option<Groups>) -> anyhow::Result<Self> {
         let status = gateway.status()?;
         let (exposed, groups) = thread::scope(|scope| {
-            let exposed = scope.spawn(|| expose(gateway.exposition().context(ADVICE)?));
-            let groups = told.map_or_else(|| ask(gateway), Ok);
+            let exposed = scope.spawn(|| read_exposition(gateway.exposition().context(ADVICE)?));
+            let groups = groups.map_or_else(|| read_groups(gateway), Ok);
             (exposed.join(), groups)
         });
         let exposed = exposed.map_err(|_| anyhow!("reading the exposition failed"))??;
@@ -98,13 +98,13 @@ impl GatewayState {
         Self { start_time: status.start_time, clock: status.clock, groups, exposed, push_times, kinds }
     }
 
-    /// Whether the API and the exposition show a group in the same state, or both none: nobody pushed between the two.
+    /// Whether the API and the exposition show a group in the same state, or both show none: no push came in between.
     pub(super) fn agrees(&self, labels: &Labels) -> bool {
-        let told = self.groups.get(labels).map(PushTimes::of);
-        told.is_none_or(|told| told.is_some()) && told.flatten() == self.push_times.get(labels)
+        let listed = self.groups.get(labels).map(PushTimes::of);
+        listed.is_none_or(|times| times.is_some()) && listed.flatten() == self.push_times.get(labels)
     }
 
-    /// The metrics of a family of one of its groups, as they came. `None` when the exposition lacks one of them.
+    /// Returns the encoded metrics of a family of a group. `None` if the exposition lacks one of them.
     pub(super) fn values(
         &self,
         name: &str,
@@ -116,12 +116,12 @@ impl GatewayState {
     }
 }
 
-fn ask(gateway: &Gateway) -> anyhow::Result<Groups> {
+fn read_groups(gateway: &Gateway) -> anyhow::Result<Groups> {
     let groups: Vec<ListedGroup> = gateway.groups_with()?;
     Ok(groups.into_iter().map(|group| (group.labels.clone(), group)).collect())
 }
 
-fn expose(reader: impl Read) -> anyhow::Result<(HashMap<String, Exposed>, GatewayPushTimes)> {
+fn read_exposition(reader: impl Read) -> anyhow::Result<(HashMap<String, Exposed>, GatewayPushTimes)> {
     let mut all = HashMap::new();
     let families = exposition::families(reader).map(|family| {
         let family = family?;
@@ -151,8 +151,8 @@ mod tests {
     use super::*;
     use crate::gateway::exposition::write;
 
-    /// Group `{job="j"}` pushed at these seconds: by the API, by the exposition; `None`: not there.
-    fn holding(told: Option<u8>, exposed: Option<u8>) -> GatewayState {
+    /// A state with the group `{job="j"}` pushed at these seconds, by the API and by the exposition; `None`: no group.
+    fn state(listed: Option<u8>, exposed: Option<u8>) -> GatewayState {
         let family = |value: u8| {
             format!(
                 r#"{{"time_stamp":"2026-11-21T10:00:00Z","type":"GAUGE","metrics":[{{"labels":{{}},"value":"{value}"}}]}}"#
@@ -164,7 +164,7 @@ mod tests {
                 r#"{{"labels":{{"job":"j"}},"push_time_seconds":{pushed},"push_failure_time_seconds":{refused}}}"#
             )
         };
-        let groups = told.map(|pushed| serde_json::from_str::<ListedGroup>(&group(pushed)).unwrap());
+        let groups = listed.map(|pushed| serde_json::from_str::<ListedGroup>(&group(pushed)).unwrap());
         let groups = groups.map(|group| (group.labels.clone(), group)).into_iter().collect();
         let gauge = |name: &str, value: u8| {
             let labels = b"\x0a\x0c\x0a\x08instance\x12\0\x0a\x08\x0a\x03job\x12\x01j\x12\x09\x09";
@@ -176,20 +176,24 @@ mod tests {
         let now = "2026-11-21T10:00:00Z".parse().unwrap();
         let clock = Clock::new("Sat, 21 Nov 2026 10:00:00 GMT", now, now).unwrap();
         let status = Status { start_time: String::new(), clock };
-        GatewayState::of(status, expose(write(&families.unwrap_or_default()).as_slice()).unwrap(), groups)
+        GatewayState::of(
+            status,
+            read_exposition(write(&families.unwrap_or_default()).as_slice()).unwrap(),
+            groups,
+        )
     }
 
     #[test]
-    fn both_must_show_the_same_last_push() {
+    fn agrees_only_on_the_same_last_push() {
         let labels = Labels::from([("job".to_owned(), "j".to_owned())]);
-        for (told, exposed, agree) in [
+        for (listed, exposed, agree) in [
             (Some(7), Some(7), true),
             (Some(7), Some(8), false),
             (Some(7), None, false),
             (None, Some(7), false),
             (None, None, true),
         ] {
-            assert_eq!(holding(told, exposed).agrees(&labels), agree, "{told:?} {exposed:?}");
+            assert_eq!(state(listed, exposed).agrees(&labels), agree, "{listed:?} {exposed:?}");
         }
     }
 }

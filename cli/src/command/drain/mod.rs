@@ -14,31 +14,29 @@ use crate::output::{self, Output};
 use report::Report;
 use transfer::Options;
 
-/// Carry the groups of a gateway that has left the ring to their owners
+/// Move the groups of a gateway that has left the ring to their owners
 ///
-/// First take the gateway out of the ring (`pushring deregister`), and leave it running. Its groups are then pushed to
-/// the gateways that own them now, read back from there, and deleted where they were. Of each group only those metric
-/// families are carried that its owner lacks or has older. What is not certain stays, with the reason.
-/// May be interrupted or killed at any point: run it again, and it goes on. When it ends with 0 the gateway is empty
-/// and can be stopped.
+/// First take the gateway out of the ring (`pushring deregister`) and leave it running. Each group is then pushed to its
+/// new owner, read back from there, and deleted on the old gateway. Only metric families that the owner lacks or holds
+/// older are copied. A group is kept, and the reason reported, if moving it could lose data. A drain may be interrupted
+/// or killed at any point; run it again to continue. Exit code 0 means that the gateway is empty and can be stopped.
 #[derive(clap::Args)]
 #[command(after_help = "\
-What is carried is byte for byte what the gateway exposed: all types, native histograms, exemplars, created time stamps.
-What is not:
-  - push_time_seconds becomes the time of the copy, push_failure_time_seconds starts anew
+Metrics are copied byte for byte: all types, native histograms, exemplars, created timestamps. Not copied:
+  - push_time_seconds becomes the time of the copy, push_failure_time_seconds restarts
   - the unit of a family, which no Pushgateway exposes
-A group that a client deleted at its new owner since the gateway left the ring comes back if the gateway still holds it.
-Gateways are read at most a second before each request. A push of a family that reaches its new owner within this second
-is replaced by the copy of that family; give --envoy for every Envoy, so that none pushes to the gateway that left.
+A group that a client deleted on its new owner after the gateway left the ring comes back if the gateway still holds it.
+Gateways are read at most 1 s before each request. A push that reaches the new owner within this second is replaced by
+the copy of the same family. Name every Envoy with --envoy to ensure that none still sends pushes to the old gateway.
 
-Exit codes: 0 the gateway is empty (--keep: owners hold everything); 1 something was kept; 2 not safe, nothing was done.
+Exit codes: 0 the gateway is empty (--keep: owners hold everything); 1 a group was kept; 2 not safe, nothing was done.
 
 Examples:
   pushring deregister 10.0.0.4:9091
   pushring drain 10.0.0.4:9091 --config /etc/pushring/live/ring.yaml --dry-run
   pushring drain 10.0.0.4:9091 --config /etc/pushring/live/ring.yaml --envoy http://10.0.1.1:8080")]
 pub(crate) struct DrainArgs {
-    /// host:port of the gateway that left the ring
+    /// Gateway that left the ring, as host:port
     address: String,
     #[command(flatten)]
     fleet: FleetArgs,
@@ -46,13 +44,13 @@ pub(crate) struct DrainArgs {
     gateways: GatewayArgs,
     #[command(flatten)]
     safety: SafetyArgs,
-    /// Copy, but delete nothing on the gateway that left
+    /// Copy the groups, but delete nothing on the gateway that left
     #[arg(long)]
     keep: bool,
-    /// Only say what would be done
+    /// Report what would be done, without doing it
     #[arg(long)]
     dry_run: bool,
-    /// What to print
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     output: Output,
 }
@@ -62,10 +60,10 @@ impl DrainArgs {
         let address = self.address.as_str();
         let port = address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
         if port.is_none_or(|port| port == 0) {
-            return Err(BadInput(format!("the gateway: found {address:?}, allowed host:port")).into());
+            return Err(BadInput(format!("ADDRESS: found {address:?}, allowed host:port")).into());
         }
         let mut safety = SafetyCheck::new(&self.safety, self.fleet.source()?)?;
-        // Refused at once, not after the settling time.
+        // Before the settling time, to fail at once.
         let fleet = safety.source().read()?;
         run::has_left(address, &fleet)?;
         let gateways = Gateways::new(&self.gateways, fleet.router.config())?;
@@ -81,7 +79,7 @@ impl DrainArgs {
     fn print(&self, report: &Report) -> anyhow::Result<()> {
         output::show(self.output, &report, ToString::to_string)?;
         if report.interrupted {
-            eprintln!("pushring: interrupted; the same command goes on where this one ended");
+            eprintln!("pushring: interrupted; run the same command again to continue");
         }
         Ok(())
     }

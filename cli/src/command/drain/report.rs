@@ -1,4 +1,4 @@
-//! What a drain did, for people and for programs.
+//! The report of a drain, as a table and as JSON.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,37 +8,37 @@ use serde::Serialize;
 use crate::gateway::api::Labels;
 use crate::output;
 
-/// How many kept groups the table shows: they are mostly kept for the same reason.
+/// Maximum number of kept groups in the table; most share one reason.
 const SHOWN: usize = 50;
 
-/// What became of a group.
+/// Result for one group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum DrainResult {
-    /// Its owner has it now, and had not before.
+    /// The owner holds the group now, but did not before.
     Carried,
-    /// Its owner had all of it already.
+    /// The owner already held the whole group.
     Held,
-    /// No push to it was ever taken, so there was nothing to carry.
+    /// The group had no accepted push, so there was nothing to copy.
     Stub,
-    /// Somebody else deleted it meanwhile.
+    /// Another client deleted the group during the drain.
     Gone,
-    /// It stays, for this reason.
+    /// The group stays, for this reason.
     Kept(String),
 }
 
-/// The result of a drain; how it serialises is documented in docs/command.md.
+/// The report of a drain; docs/command/drain.md documents its JSON.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Report {
-    /// host:port of the gateway that was drained.
+    /// host:port of the drained gateway.
     pub(crate) gateway: String,
-    /// Nothing was done; the numbers are what would be.
+    /// Nothing was done; the numbers are a forecast.
     pub(crate) dry_run: bool,
     pub(crate) interrupted: bool,
-    /// Per owner, by name.
+    /// By name of the owner.
     pub(crate) owners: BTreeMap<String, Counts>,
     /// Groups that stay on the gateway.
     pub(crate) kept: Vec<KeptGroup>,
-    /// Groups that the gateway holds now.
+    /// Number of groups that the gateway holds now.
     pub(crate) left: usize,
 }
 
@@ -54,23 +54,23 @@ pub(crate) struct Counts {
 /// A group that stays.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct KeptGroup {
-    /// Its labels; empty when they cannot be told.
+    /// Empty if unknown.
     pub(crate) labels: Labels,
-    /// Name of its owner; `None` when that cannot be told.
+    /// Name of the owner; `None` if unknown.
     pub(crate) owner: Option<String>,
-    /// Why, and what to do.
+    /// Reason and advice.
     pub(crate) reason: String,
 }
 
 impl Report {
-    pub(super) fn add(&mut self, labels: &Labels, owner: Option<&str>, outcome: DrainResult) {
+    pub(super) fn add(&mut self, labels: &Labels, owner: Option<&str>, result: DrainResult) {
         let mut counts = owner.map(|owner| self.owners.entry(owner.to_owned()).or_default());
         let mut count = |field: fn(&mut Counts) -> &mut usize| {
             if let Some(counts) = counts.as_deref_mut() {
                 *field(counts) += 1;
             }
         };
-        match outcome {
+        match result {
             DrainResult::Carried => count(|counts| &mut counts.carried),
             DrainResult::Held => count(|counts| &mut counts.held),
             DrainResult::Stub => count(|counts| &mut counts.stubs),
@@ -82,8 +82,8 @@ impl Report {
         }
     }
 
-    /// Whether a further run has something to do: something was kept, or pushed to the gateway meanwhile, or this was a
-    /// dry run and found something. `keep`: what owners hold may lie here too.
+    /// Whether another run has work to do: a group was kept or pushed during the drain, or a dry run found work. With
+    /// `keep`, groups that their owners hold may remain.
     pub(crate) fn is_unfinished(&self, keep: bool) -> bool {
         let acts = self
             .owners
@@ -126,6 +126,7 @@ impl fmt::Display for Report {
         }
         let would = if self.dry_run { " (dry run: nothing was done)" } else { "" };
         let gap = if self.owners.is_empty() && self.kept.is_empty() { "" } else { "\n" };
-        write!(f, "{gap}{} holds {} groups now{would}", self.gateway, self.left)
+        let groups = if self.left == 1 { "group" } else { "groups" };
+        write!(f, "{gap}{} holds {} {groups} now{would}", self.gateway, self.left)
     }
 }

@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 use serde::de::IgnoredAny;
 
 use super::gateway_state::GatewayState;
-use super::transfer::{Options, Run, Task, carry};
+use super::transfer::{Options, Run, Task, move_groups};
 use crate::cleanup::safety_check::SafetyCheck;
 use crate::error::NotSafe;
 use crate::fleet::source::Fleet;
@@ -85,7 +85,7 @@ pub(crate) fn drain(
     for (owner, tasks) in by_owner(&run, fleet, &mut report) {
         let name = members[owner].name.as_str();
         let ended = match process(&processes, owner) {
-            Ok(start_time) => carry(&run, &owners[owner], start_time, tasks),
+            Ok(start_time) => move_groups(&run, &owners[owner], start_time, tasks),
             Err(reason) => tasks.into_iter().map(|task| (task, DrainResult::Kept(reason.clone()))).collect(),
         };
         for (task, outcome) in ended {

@@ -1,8 +1,7 @@
-//! Carries the groups of one owner, in rounds: both gateways are read, then acted upon while that is fresh, then read
-//! again.
+//! Moves the groups of one owner, in rounds. Each round reads both gateways and acts while these readings are fresh.
 //!
-//! A group that the owner lacks is pushed to it in one round; only a later round, which finds it there with the same
-//! bytes, deletes it at its source. So a run can end anywhere, and the next one goes on from what it finds.
+//! One round pushes a group that the owner lacks. Only a later round, which finds the same bytes on the owner, deletes
+//! the group at the source. Therefore a run can end at any point, and the next run continues.
 
 use std::cell::Cell;
 use std::thread;
@@ -19,41 +18,41 @@ use crate::gateway::client::{Gateway, PushResponse};
 use crate::gateway::exposition;
 use crate::gateway::push_times::{GatewayPushTimes, PushTimes};
 
-/// How often a group is pushed that the owner takes and then does not hold.
+/// Maximum number of pushes of a group that the owner accepts but then does not hold.
 const MAX_PUSHES: u32 = 3;
-/// How many rounds in a row may be too slow to act upon.
+/// Maximum number of consecutive rounds that are too slow to act on.
 const MAX_SLOW_ROUNDS: u32 = 6;
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Options {
-    /// Delete nothing on the gateway that is drained.
+    /// Delete nothing on the drained gateway.
     pub(crate) keep: bool,
-    /// Only say what would be done.
+    /// Report what would be done, without doing it.
     pub(crate) dry_run: bool,
 }
 
-/// What all parts of one drain need.
+/// The context of one drain.
 pub(super) struct Run<'s> {
     pub(super) gateway: &'s Gateway,
     pub(super) source: &'s GatewayState,
     pub(super) options: Options,
     pub(super) safety: &'s SafetyCheck,
-    /// Called with how many groups are done with, of how many.
+    /// Called with the finished and the total number of groups.
     pub(super) progress: &'s dyn Fn(usize, usize),
     pub(super) finished: Cell<usize>,
 }
 
-/// A group on its way.
+/// A group to move.
 pub(super) struct Task<'s> {
     pub(super) group: &'s ListedGroup,
-    /// Push path of the group, with the prefix.
+    /// Push path, with the prefix.
     pub(super) path: String,
     pub(super) pushes: u32,
 }
 
-/// Both gateways as they are now.
+/// The readings of both gateways in one round.
 struct Fresh {
-    /// Before the first byte was asked for.
+    /// Time before the first request.
     began: Instant,
     max_age: Duration,
     owner: GatewayState,
@@ -66,20 +65,20 @@ impl Fresh {
     }
 }
 
-/// What became of a group in a round.
+/// Result of a round for one group.
 enum RoundResult {
-    /// It is done with.
+    /// The group is finished.
     Over(DrainResult),
-    /// It was pushed to the owner; the next round sees whether it is there.
+    /// The group was pushed to the owner; the next round checks whether the owner holds it.
     Pushed,
-    /// What was read is from both sides of a push.
+    /// A push arrived between the reads.
     Unclear,
-    /// What was read is too old to act upon.
+    /// The readings are too old to act on.
     TooLate,
 }
 
-/// Carries all of `tasks` to `owner`, the process that started at `start_time`.
-pub(super) fn carry<'s>(
+/// Moves all of `tasks` to `owner`, the process that started at `start_time`.
+pub(super) fn move_groups<'s>(
     run: &Run<'s>,
     owner: &Gateway,
     start_time: &str,
@@ -87,10 +86,10 @@ pub(super) fn carry<'s>(
 ) -> Vec<(Task<'s>, DrainResult)> {
     let mut over = Vec::new();
     let mut slow = 0;
-    // What the owner's API told, as long as that is good for something: it costs as much as the exposition.
-    let mut told = None;
+    // The groups of the owner's API, as long as they are up to date: reading them costs as much as the exposition.
+    let mut groups = None;
     while !tasks.is_empty() {
-        let fresh = match read(run, owner, start_time, told.take()) {
+        let fresh = match read(run, owner, start_time, groups.take()) {
             Ok(fresh) => fresh,
             Err(error) => {
                 let reason = format!("{error:#}");
@@ -102,11 +101,11 @@ pub(super) fn carry<'s>(
         let before = tasks.len();
         let (mut pushed, mut unclear) = (false, false);
         for mut task in std::mem::take(&mut tasks) {
-            match turn(run, owner, &fresh, &mut task) {
-                RoundResult::Over(outcome) => {
+            match act(run, owner, &fresh, &mut task) {
+                RoundResult::Over(result) => {
                     run.finished.set(run.finished.get() + 1);
                     (run.progress)(run.finished.get(), run.source.groups.len());
-                    over.push((task, outcome));
+                    over.push((task, result));
                     continue;
                 }
                 RoundResult::Pushed => pushed = true,
@@ -115,13 +114,13 @@ pub(super) fn carry<'s>(
             }
             tasks.push(task);
         }
-        // It does not know the groups that were pushed just now.
-        told = (!pushed && !unclear).then_some(fresh.owner.groups);
+        // After a push, the groups are out of date.
+        groups = (!pushed && !unclear).then_some(fresh.owner.groups);
         slow = if pushed || tasks.len() < before { 0 } else { slow + 1 };
         if slow == MAX_SLOW_ROUNDS {
             let reason = format!(
-                "reading both gateways takes {} ms, and a decision may be {} ms old; or its owner is pushed to all the \
-                 time. Run again when they are less busy",
+                "reading both gateways takes {} ms, but a decision may be {} ms old; or its owner receives pushes all the \
+                 time; run again when the gateways are less busy",
                 took.as_millis(),
                 owner.limits.max_decision_age.as_millis()
             );
@@ -131,7 +130,7 @@ pub(super) fn carry<'s>(
     over
 }
 
-fn read(run: &Run<'_>, owner: &Gateway, start_time: &str, told: Option<Groups>) -> anyhow::Result<Fresh> {
+fn read(run: &Run<'_>, owner: &Gateway, start_time: &str, groups: Option<Groups>) -> anyhow::Result<Fresh> {
     if !run.options.dry_run {
         run.safety.check().context("run the same command again")?;
     }
@@ -139,10 +138,10 @@ fn read(run: &Run<'_>, owner: &Gateway, start_time: &str, told: Option<Groups>) 
     let (gateway, source) = (run.gateway, run.source);
     let (push_times, owner_state) = thread::scope(|scope| {
         let push_times = scope.spawn(|| reread_source(gateway, source));
-        let owner_state = GatewayState::read(owner, told).context("the owner");
+        let owner_state = GatewayState::read(owner, groups).context("the owner");
         (push_times.join(), owner_state)
     });
-    let Ok(push_times) = push_times else { bail!("reading the gateway that is drained failed") };
+    let Ok(push_times) = push_times else { bail!("reading the drained gateway failed") };
     let owner = owner_state?;
     ensure!(owner.start_time == start_time, "the owner was restarted; run again");
     Ok(Fresh { began, max_age: run.gateway.limits.max_decision_age, owner, push_times: push_times? })
@@ -150,23 +149,23 @@ fn read(run: &Run<'_>, owner: &Gateway, start_time: &str, told: Option<Groups>) 
 
 fn reread_source(gateway: &Gateway, source: &GatewayState) -> anyhow::Result<GatewayPushTimes> {
     let now = gateway.status()?;
-    ensure!(now.start_time == source.start_time, "the gateway that is drained was restarted; run again");
+    ensure!(now.start_time == source.start_time, "the drained gateway was restarted; run again");
     ensure!(
         now.clock.agrees_with(&source.clock),
-        "the clock of the gateway that is drained, or of this machine, was set; run again"
+        "the clock of the drained gateway or of this machine was set; run again"
     );
     read_push_times(gateway)
 }
 
-fn turn(run: &Run<'_>, owner: &Gateway, fresh: &Fresh, task: &mut Task<'_>) -> RoundResult {
+fn act(run: &Run<'_>, owner: &Gateway, fresh: &Fresh, task: &mut Task<'_>) -> RoundResult {
     let Options { keep, dry_run } = run.options;
     if !dry_run && (fresh.is_old() || run.safety.interrupted()) {
         return RoundResult::TooLate;
     }
     match fresh.push_times.get(&task.group.labels) {
         None => return RoundResult::Over(DrainResult::Gone),
-        mark if mark != PushTimes::of(task.group) => {
-            let reason = "it was pushed to again on the gateway that is drained; run again";
+        times if times != PushTimes::of(task.group) => {
+            let reason = "it was pushed to again on the drained gateway; run again";
             return RoundResult::Over(DrainResult::Kept(reason.to_owned()));
         }
         Some(_) => {}
@@ -196,19 +195,19 @@ fn delete(run: &Run<'_>, fresh: &Fresh, task: &Task<'_>) -> RoundResult {
     RoundResult::Over(match run.gateway.delete(&task.path) {
         Ok(()) => held(task),
         Err(error) => {
-            DrainResult::Kept(format!("its owner holds it; it could not be deleted here: {error:#}"))
+            DrainResult::Kept(format!("its owner holds it, but it could not be deleted here: {error:#}"))
         }
     })
 }
 
 fn push(run: &Run<'_>, owner: &Gateway, fresh: &Fresh, task: &mut Task<'_>, names: &[String]) -> RoundResult {
     if task.pushes == MAX_PUSHES {
-        let reason = "its owner took it and does not hold it; look at the owner's log, then run again";
+        let reason = "its owner accepted it but does not hold it; check the owner's log, then run again";
         return RoundResult::Over(DrainResult::Kept(reason.to_owned()));
     }
     let Some(body) = body(run.source, task.group, names) else {
         return RoundResult::Over(DrainResult::Kept(
-            "it has a type that this version does not know".to_owned(),
+            "it has a type that this version does not support".to_owned(),
         ));
     };
     if fresh.is_old() {
@@ -217,15 +216,15 @@ fn push(run: &Run<'_>, owner: &Gateway, fresh: &Fresh, task: &mut Task<'_>, name
     task.pushes += 1;
     match owner.post(&task.path, body) {
         Ok(PushResponse::Accepted) => RoundResult::Pushed,
-        Ok(PushResponse::Rejected(words)) => {
+        Ok(PushResponse::Rejected(message)) => {
             let stub = if fresh.owner.groups.contains_key(&task.group.labels) {
                 Ok(())
             } else {
                 remove_stub(owner, task)
             };
-            let left = stub.err().map(|error| format!("; an empty group may be left there: {error:#}"));
+            let left = stub.err().map(|error| format!("; a stub may remain there: {error:#}"));
             RoundResult::Over(DrainResult::Kept(format!(
-                "its owner refuses it: {words}{}",
+                "its owner rejected it: {message}{}",
                 left.unwrap_or_default()
             )))
         }
@@ -233,7 +232,7 @@ fn push(run: &Run<'_>, owner: &Gateway, fresh: &Fresh, task: &mut Task<'_>, name
     }
 }
 
-/// The families as they were on the leaving gateway.
+/// Encodes the families as they are on the drained gateway.
 fn body(source: &GatewayState, group: &ListedGroup, names: &[String]) -> Option<Vec<u8>> {
     let families = names.iter().map(|name| {
         let family = group.families.get(name)?;
@@ -243,7 +242,7 @@ fn body(source: &GatewayState, group: &ListedGroup, names: &[String]) -> Option<
     Some(exposition::write(&families.collect::<Option<Vec<_>>>()?))
 }
 
-/// A gateway keeps an empty group for a push that it refused. It goes, if nobody has pushed to it meanwhile.
+/// Deletes the stub that the owner keeps for a rejected push, unless another push was accepted since.
 fn remove_stub(owner: &Gateway, task: &Task<'_>) -> anyhow::Result<()> {
     let groups = owner.groups()?;
     if groups
