@@ -8,21 +8,21 @@ use crate::output::{self, Output};
 use pushring_router::{ConfigError, Router};
 use serde_json::json;
 
-/// Say whether a configuration is good, in the words of the filter
+/// Validate a configuration with the filter's own parser
 ///
-/// Reads the filter's configuration (JSON), or Envoy's ring file with it inside, and builds the ring. Run it before a
-/// file goes live; `pushring publish` does the same by itself.
+/// Reads the filter's configuration (JSON), or an Envoy ring file that contains it, and builds the ring. Run it before
+/// you deploy a file; `pushring publish` includes this check.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Exit codes: 0 good; 1 bad, and what is wrong; 2 the file cannot be read.
+Exit codes: 0 good; 1 bad, the output names the error; 2 the file cannot be read.
 
 Examples:
   pushring check pushring.json
   pushring check /etc/pushring/live/ring.yaml --output json")]
 pub(crate) struct CheckArgs {
-    /// The filter's configuration (JSON), or Envoy's ring file with it inside
+    /// The filter's configuration (JSON), or an Envoy ring file that contains it
     file: PathBuf,
-    /// What to print
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     output: Output,
 }
@@ -61,5 +61,6 @@ fn summary(router: &Router) -> String {
     let points = router.points();
     let mode = json!(router.config().mode);
     let mode = mode.as_str().unwrap_or_default();
-    format!("{members} members, {points} points, digest {}, mode {mode}", router.digest())
+    let plural = if members == 1 { "" } else { "s" };
+    format!("{members} member{plural}, {points} points, digest {}, mode {mode}", router.digest())
 }

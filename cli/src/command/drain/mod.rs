@@ -26,7 +26,8 @@ Metrics are copied byte for byte: all types, native histograms, exemplars, creat
   - push_time_seconds becomes the time of the copy, push_failure_time_seconds restarts
   - the unit of a family, which no Pushgateway exposes
 A group that a client deleted on its new owner after the gateway left the ring comes back if the gateway still holds it.
-Gateways are read at most 1 s before each request. A push that reaches the new owner within this second is replaced by
+
+Gateways are read at most 1 s before each request. A push that reaches the new owner within this second is replaced by \
 the copy of the same family. Name every Envoy with --envoy to ensure that none still sends pushes to the old gateway.
 
 Exit codes: 0 the gateway is empty (--keep: owners hold everything); 1 a group was kept; 2 not safe, nothing was done.

@@ -1,4 +1,4 @@
-//! A plan for people: a table of members with a bar each, and who gives groups to whom.
+//! The text output of `pushring plan`: a table of members with bars, and a table of flows.
 
 use std::fmt::Write;
 
@@ -9,26 +9,24 @@ use crate::output;
 
 /// Characters of the longest bar.
 const WIDTH: f64 = 40.0;
-/// Rows of the table of flows; JSON has them all.
+/// Maximum number of rows in the table of flows; JSON has all.
 const FLOWS: usize = 20;
 
-/// The plan as text, some lines.
 pub(crate) fn text(plan: &RingDiff) -> String {
     let mut out = String::new();
     let how = match plan.basis {
-        Basis::Exact => "exact, by the arcs of both rings",
-        Basis::Independent => "the rings hash different keys: as if they were independent",
+        Basis::Exact => "exact, from the arcs of both rings",
+        Basis::Independent => "the rings hash different keys and are treated as independent",
     };
     // Writing to a String cannot fail.
     let _ = writeln!(out, "ring {} -> {}", plan.from, plan.to);
     let _ = writeln!(out, "{} of all groups are expected to move ({how})", percent(plan.moved));
     if let Some(groups) = plan.groups {
         let part = groups.moved as f64 / (groups.counted.max(1)) as f64;
-        let _ =
-            write!(out, "{} of the {} groups counted move ({})", groups.moved, groups.counted, percent(part));
+        let _ = write!(out, "{} of {} counted groups move ({})", groups.moved, groups.counted, percent(part));
         let skipped = groups.skipped;
         let _ = if skipped > 0 {
-            writeln!(out, "; {skipped} skipped: no push that is stored")
+            writeln!(out, "; {skipped} skipped: not stored by a push")
         } else {
             writeln!(out)
         };
@@ -38,10 +36,8 @@ pub(crate) fn text(plan: &RingDiff) -> String {
             && before != after
         {
             let name = &change.name;
-            let _ = writeln!(
-                out,
-                "{name}: its address changes from {before} to {after}; what it holds must come along"
-            );
+            let _ =
+                writeln!(out, "{name}: the address changes from {before} to {after}; move its data along");
         }
     }
     let _ = writeln!(out, "\n{}\n\n█ stays  ░ leaves  ▒ arrives", members(plan).trim_fmt());
@@ -49,7 +45,7 @@ pub(crate) fn text(plan: &RingDiff) -> String {
         let _ = write!(out, "\n{}", flows(plan).trim_fmt());
     }
     if plan.flows.len() > FLOWS {
-        let _ = write!(out, "\nand {} more; --output json has them all", plan.flows.len() - FLOWS);
+        let _ = write!(out, "\n… and {} more; --output json has all", plan.flows.len() - FLOWS);
     }
     out
 }
@@ -77,7 +73,7 @@ fn members(plan: &RingDiff) -> Table {
 
 fn bar(member: &MemberDiff, longest: f64) -> String {
     let cells = |share: f64| (share / longest.max(f64::MIN_POSITIVE) * WIDTH).round() as usize;
-    // Edges are rounded, not lengths, so that bars of one length are drawn so.
+    // Edges are rounded instead of lengths, so that equal bars look equal.
     let kept = cells(member.kept);
     let leaves = cells(member.before).saturating_sub(kept);
     let all = cells(member.before + member.after - member.kept);
@@ -103,7 +99,7 @@ fn align_right(column: Option<&mut Column>) {
     }
 }
 
-/// `12.3 %`; a little is not nothing.
+/// Formats a share as `12.3 %`; a share above zero never shows as `0.0 %`.
 pub(super) fn percent(share: f64) -> String {
     if share > 0.0 && share < 0.000_5 { "<0.1 %".to_owned() } else { format!("{:.1} %", share * 100.0) }
 }

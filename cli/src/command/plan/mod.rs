@@ -18,11 +18,11 @@ use anyhow::{Context, anyhow, ensure};
 use diff::{Counter, RingDiff};
 use pushring_router::RouteBy;
 
-/// Show what a change of members or settings would move
+/// Show which groups a change of members or settings would move
 ///
-/// Compares two configurations: each member's share before and after, what part of all groups gets another owner, and
-/// from whom to whom they go. Members are compared by name. With groups it also counts exactly what happens to these.
-/// Nothing is changed.
+/// Compares two configurations: each member's share before and after, the share of groups that get another owner, and
+/// the flows between members. Members are compared by name. With --groups or --live, the groups that move are also
+/// counted. Changes nothing.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -30,22 +30,22 @@ Examples:
   pushring plan --from now.json --to with-four.json --live --svg plan.svg
   cut -d ' ' -f 7 access.log | grep /metrics/job/ | sort -u | pushring plan --from now.json --to next.json --groups -")]
 pub(crate) struct PlanArgs {
-    /// The configuration before: the filter's JSON, or Envoy's ring file with it inside
+    /// The configuration before: the filter's JSON, or an Envoy ring file that contains it
     #[arg(long, value_name = "FILE")]
     from: PathBuf,
     /// The configuration after
     #[arg(long, value_name = "FILE")]
     to: PathBuf,
-    /// Count these groups: a file with one push path of each, one a line (twice counts twice); - is standard input
+    /// Count these groups: a file with one push path per line; - for standard input. A repeated path counts again
     #[arg(long, value_name = "FILE", conflicts_with = "live")]
     groups: Option<PathBuf>,
     /// Count the groups that the Pushgateways of --from hold now; all of them must answer
     #[arg(long)]
     live: bool,
-    /// Draw both rings and the shares into this file
+    /// Draw both rings and the shares to this file
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
-    /// What to print
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     output: Output,
     #[command(flatten)]
@@ -75,16 +75,16 @@ impl PlanArgs {
         Ok(ExitStatus::Done)
     }
 
-    /// A gateway that does not answer would make the counts too small without a sign of it.
+    /// Counts the groups of all gateways. A gateway that cannot be read is an error, because the counts would be too low.
     fn count_live(&self, from: &Fleet, to: &Fleet, counter: &mut Counter<'_>) -> anyhow::Result<()> {
         let config = from.router.config();
         for (flag, fleet) in [("--from", from), ("--to", to)] {
             let by_path = fleet.router.config().route_by == RouteBy::Path;
-            let advice = "a group has no one owner there; give the paths of pushes with --groups";
+            let advice = "a group has several owners there; pass push paths with --groups";
             ensure!(!by_path, NotSafe(format!("{flag}: route_by is path: {advice}")));
         }
         let survey: Survey = Survey::read(&Gateways::new(&self.gateways, config)?, from);
-        // A group that lies on two gateways is one group.
+        // A group on two gateways counts once.
         let mut distinct = BTreeSet::new();
         for surveyed in &survey.gateways {
             let (name, address) = (surveyed.gateway.name(), surveyed.gateway.address());

@@ -18,8 +18,8 @@ use services::{GatewayAddress, HealthCheck, RegistrationResult};
 
 /// Register Pushgateways in Consul, with a health check that does not flap
 ///
-/// One that is registered just so stays untouched, so this may run as often as you like. A new one is critical
-/// until its check has passed: no push goes to a Pushgateway that was never seen healthy.
+/// Idempotent: a gateway that is already registered with the same settings is left unchanged. A new gateway is critical
+/// until its check has passed, so no push reaches a Pushgateway that was never healthy.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -35,12 +35,12 @@ pub(crate) struct RegisterArgs {
 
 /// Remove Pushgateways from Consul
 ///
-/// Their groups move to the others; what they hold stays with them.
+/// New pushes go to the remaining members. The removed gateways keep their groups; see `pushring drain`.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   pushring deregister 10.0.0.2:9091
-  pushring deregister --from-dynamic-sharding dynamic-sharding.yml 10.0.0.2:9091   # the file says where Consul is")]
+  pushring deregister --from-dynamic-sharding dynamic-sharding.yml 10.0.0.2:9091   # Consul's address from the file")]
 pub(crate) struct DeregisterArgs {
     #[command(flatten)]
     targets: TargetArgs,
@@ -48,22 +48,22 @@ pub(crate) struct DeregisterArgs {
 
 #[derive(clap::Args)]
 struct TargetArgs {
-    /// Pushgateways, as host:port; they take the place of those in the file
+    /// Pushgateways, as host:port; replace those of the file
     #[arg(value_name = "ADDRESS")]
     addresses: Vec<String>,
-    /// A configuration file of dynamic-sharding
+    /// Configuration file of dynamic-sharding, for addresses, service and Consul's address
     #[arg(long, value_name = "FILE", required_unless_present = "addresses")]
     from_dynamic_sharding: Option<PathBuf>,
-    /// Name of the service [default: that of the file, else pushgateway]
+    /// Name of the service [default: from the file, else pushgateway]
     #[arg(long)]
     service: Option<String>,
-    /// Only say what would be done
+    /// Report what would be done, without doing it
     #[arg(long)]
     dry_run: bool,
-    /// What to print
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     output: Output,
-    /// Consul's agent, as host:port or URL [env: CONSUL_HTTP_ADDR] [default: 127.0.0.1:8500]
+    /// Consul agent, as host:port or URL [env: CONSUL_HTTP_ADDR] [default: 127.0.0.1:8500]
     #[arg(long, value_name = "ADDRESS")]
     consul: Option<String>,
     #[command(flatten)]
@@ -73,19 +73,19 @@ struct TargetArgs {
 #[derive(clap::Args)]
 #[command(next_help_heading = "Health check")]
 struct HealthCheckArgs {
-    /// From one check to the next
+    /// Time from one check to the next
     #[arg(long, default_value = "5s", value_name = "TIME", value_parser = at_least_a_millisecond)]
     interval: Duration,
-    /// No answer in this time is a failure; a Pushgateway under load can take seconds
+    /// Timeout of a check; a busy Pushgateway can take seconds to respond
     #[arg(long, default_value = "4s", value_name = "TIME", value_parser = at_least_a_millisecond)]
     timeout: Duration,
-    /// Failures in a row that make it critical
+    /// Consecutive failures that make a gateway critical
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     failures_before_critical: u32,
-    /// Successes in a row that make it passing
+    /// Consecutive successes that make a gateway passing
     #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     success_before_passing: u32,
-    /// Remove a Pushgateway that was critical for that long (Consul: at least 1m); never, unless given
+    /// Remove a gateway that was critical for this long (Consul: at least 1m) [default: never]
     #[arg(long, value_name = "TIME", value_parser = at_least_a_millisecond)]
     deregister_after: Option<Duration>,
     /// The Pushgateways' --web.route-prefix
@@ -93,7 +93,7 @@ struct HealthCheckArgs {
     path_prefix: String,
 }
 
-/// Consul counts in milliseconds here.
+/// Parses a time of at least 1 ms, the smallest that Consul accepts here.
 fn at_least_a_millisecond(text: &str) -> Result<Duration, String> {
     let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if time.as_millis() == 0 {
@@ -102,7 +102,7 @@ fn at_least_a_millisecond(text: &str) -> Result<Duration, String> {
     Ok(time)
 }
 
-/// [`TargetArgs`] after the file was read and everything was checked.
+/// [`TargetArgs`] after validation, combined with the file.
 struct ResolvedTargets {
     service: String,
     addresses: BTreeSet<GatewayAddress>,
@@ -150,7 +150,7 @@ impl DeregisterArgs {
 }
 
 impl TargetArgs {
-    /// Checks everything before anything is done.
+    /// Reads the file and validates all input before any change.
     fn resolve(&self) -> anyhow::Result<ResolvedTargets> {
         let file = self.from_dynamic_sharding.as_deref().map(DynamicSharding::read).transpose()?;
         for ignored in file.iter().flat_map(DynamicSharding::ignored) {
@@ -183,7 +183,7 @@ impl TargetArgs {
         })
     }
 
-    /// Shows what was done, also when not all could be.
+    /// Shows the results, even if a later gateway failed.
     fn report(
         &self,
         targets: &ResolvedTargets,

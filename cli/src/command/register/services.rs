@@ -1,8 +1,8 @@
-//! Pushgateways into Consul, and out of it.
+//! Registers Pushgateways in Consul and deregisters them.
 //!
-//! IDs are `<host>_<port>`, as dynamic-sharding makes them, so a Pushgateway that it registered is taken over
-//! and not listed twice. Unlike there a Pushgateway that is down stays registered: it comes back by itself, and
-//! the share of members that must be passing has something to be a share of.
+//! The ID is `<host>_<port>`, as in dynamic-sharding, so that existing registrations are updated and not duplicated.
+//! Unlike there, a Pushgateway that is down stays registered: it returns without a command, and the minimum share of
+//! passing members is computed from all registrations.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -16,34 +16,33 @@ use serde_json::{Value, json};
 use crate::consul::client::{Consul, Service};
 use crate::error::BadInput;
 
-/// Meta key that says how the service is checked. The agent does not tell a check's settings, so this is how
-/// one that is as it should be is told from one to change.
+/// Meta key with the settings of the health check. The agent does not report these, so a change could not be detected
+/// otherwise.
 const CHECK: &str = "pushring-check";
 
-/// How Consul watches a Pushgateway.
+/// Settings of the health check.
 #[derive(Clone, Debug)]
 pub(crate) struct HealthCheck {
-    /// From one check to the next.
+    /// Time from one check to the next.
     pub(crate) interval: Duration,
-    /// What counts as no answer.
     pub(crate) timeout: Duration,
-    /// Failures in a row that make it critical.
+    /// Consecutive failures that make the gateway critical.
     pub(crate) failures_before_critical: u32,
-    /// Successes in a row that make it passing again.
+    /// Consecutive successes that make it passing.
     pub(crate) success_before_passing: u32,
-    /// Remove it when it was critical for that long.
+    /// Time in critical state after which Consul removes it.
     pub(crate) deregister_after: Option<Duration>,
     pub(crate) path_prefix: String,
 }
 
-/// A Pushgateway to register: host without brackets, and port.
+/// Address of a Pushgateway: host without brackets, and port.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct GatewayAddress {
     host: String,
     port: u16,
 }
 
-/// What was done, or would be, about one Pushgateway.
+/// The result for one Pushgateway; with a dry run, the forecast.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct RegistrationResult {
     pub(crate) id: String,
@@ -54,19 +53,19 @@ pub(crate) struct RegistrationResult {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum RegistrationChange {
-    /// It was not there before.
+    /// The ID was new.
     Registered,
-    /// It was there, and something about it changed.
+    /// Its settings changed.
     Updated,
-    /// It was there just so.
+    /// It was already registered with the same settings.
     Unchanged,
     Deregistered,
-    /// It was not there to be removed.
+    /// It was not registered under this service name.
     Absent,
 }
 
 impl RegistrationChange {
-    /// The word that stands in reports.
+    /// Name in the table, as in the JSON.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Registered => "registered",
@@ -93,10 +92,10 @@ impl GatewayAddress {
         Self::new(host, port)
     }
 
-    /// A host, of which brackets are taken off, and a port.
+    /// Combines a host, with or without brackets, and a port.
     ///
     /// # Errors
-    /// [`BadInput`] when the filter would refuse this address.
+    /// [`BadInput`] if the filter would reject this address.
     pub(crate) fn new(host: &str, port: u16) -> anyhow::Result<Self> {
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let host = host.parse::<IpAddr>().map_or_else(|_| host.to_owned(), |ip| ip.to_string());
@@ -129,7 +128,7 @@ impl HealthCheck {
         format!("http://{}{slash}{prefix}/-/healthy", target.address())
     }
 
-    /// All of it in a line, for people and for comparing.
+    /// Describes the check in one line, for people and for comparison.
     fn describe(&self, target: &GatewayAddress) -> String {
         let mut text = format!(
             "GET {} every {}, timeout {}, critical after {}, passing after {}",
@@ -154,8 +153,7 @@ impl HealthCheck {
                 "Interval": go_duration(self.interval), "Timeout": go_duration(self.timeout),
                 "FailuresBeforeCritical": self.failures_before_critical,
                 "SuccessBeforePassing": self.success_before_passing,
-                // A member that was never seen healthy gets no pushes. One that is registered already keeps
-                // the status it has.
+                // A new member gets no pushes until it is healthy. Registering it again keeps its status.
                 "Status": "critical",
             },
         });
@@ -173,7 +171,7 @@ impl HealthCheck {
     }
 }
 
-/// As Consul reads it: a whole number in the largest unit that fits.
+/// Formats a time for Consul: a whole number in the largest unit that fits.
 fn go_duration(time: Duration) -> String {
     let millis = time.as_millis();
     let units = [(3_600_000, "h"), (60_000, "m"), (1000, "s")];
@@ -181,11 +179,11 @@ fn go_duration(time: Duration) -> String {
     format!("{}{unit}", millis / size)
 }
 
-/// Registers each target that is not registered just so; with `dry_run` only says what it would do. What was
-/// done goes to `done` one by one, so that the caller can tell it when a later one fails.
+/// Registers each target whose settings differ from Consul's. With `dry_run`, changes nothing. Results are appended to
+/// `done` one by one, so that the caller can report them if a later target fails.
 ///
 /// # Errors
-/// Consul cannot be reached or refuses; the targets after the last one in `done` are not registered.
+/// The request to Consul failed; the targets after the last one in `done` are not registered.
 pub(crate) fn register(
     consul: &Consul,
     service: &str,
@@ -209,10 +207,10 @@ pub(crate) fn register(
     Ok(())
 }
 
-/// Deregisters each target that is registered under this service name; otherwise as [`register`].
+/// Deregisters each target that is registered under this service name; otherwise like [`register`].
 ///
 /// # Errors
-/// Consul cannot be reached or refuses; the targets after the last one in `done` are still registered.
+/// The request to Consul failed; the targets after the last one in `done` are still registered.
 pub(crate) fn deregister(
     consul: &Consul,
     service: &str,
