@@ -175,7 +175,7 @@ impl HealthCheck {
 fn go_duration(time: Duration) -> String {
     let millis = time.as_millis();
     let units = [(3_600_000, "h"), (60_000, "m"), (1000, "s")];
-    let (size, unit) = units.into_iter().find(|(size, _)| millis % size == 0).unwrap_or((1, "ms"));
+    let (size, unit) = units.into_iter().find(|(size, _)| millis.is_multiple_of(*size)).unwrap_or((1, "ms"));
     format!("{}{unit}", millis / size)
 }
 
