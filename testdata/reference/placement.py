@@ -43,7 +43,7 @@ class DynamicSharding(Ring):
     search = staticmethod(bisect_right)
 
     def __init__(self, members: dict):
-        assert set(members.values()) == {1}, "dynamic-sharding knows no weights"
+        assert set(members.values()) == {1}, "dynamic-sharding has no weights"
         self.of_point = {}
         for name in sorted(members):
             for i in range(500):
