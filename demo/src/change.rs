@@ -1,4 +1,4 @@
-//! What the difference between two rings means for the reader.
+//! Describes the difference between two rings.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -7,28 +7,28 @@ use pushring_router::{Member, Placement, Router};
 
 use crate::groups::GROUPS;
 
-/// From one ring to the next.
+/// The difference between two rings.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Change {
-    /// Names of members that are new.
+    /// Names of new members.
     pub(crate) added: Vec<String>,
-    /// Names of members that are gone.
+    /// Names of removed members.
     pub(crate) removed: Vec<String>,
-    /// Names of members with another address or weight.
+    /// Names of members with a new address or weight.
     pub(crate) changed: Vec<String>,
-    /// Whether anything but the members decides owners in another way now.
+    /// Whether a setting that decides owners changed.
     rules: bool,
     members: usize,
-    /// On the new ring.
+    /// Number of members of the new ring.
     pub(crate) points: usize,
-    /// Expected part of all groups that have another owner now; none where that cannot be told.
+    /// Expected share of all groups with a new owner; `None` if the rings cannot be compared.
     moved: Option<f64>,
-    /// Groups of the demo that have another owner now, and that owner.
+    /// Groups of the demo with a new owner, and that owner.
     groups: Vec<(String, String)>,
 }
 
 impl Change {
-    /// Compares.
+    /// Compares two rings.
     pub(crate) fn between(old: &Router, new: &Router) -> Self {
         let [before, after] = [old, new].map(|router| by_name(&router.config().members));
         let names = |of: &BTreeMap<&str, &Member>, other: &BTreeMap<&str, &Member>| {
@@ -47,24 +47,24 @@ impl Change {
         }
     }
 
-    /// The new ring: "ring now 2 members, 33.1% of groups moved".
+    /// Describes the new ring: "ring now 2 members, 33.1% of groups moved".
     pub(crate) fn ring(&self) -> String {
         let ring = format!("ring now {}", count(self.members, "member"));
         match self.moved {
             Some(share) => format!("{ring}, {:.1}% of groups moved", share * 100.0),
-            None => format!("{ring}, owners are decided in another way: any group may have moved"),
+            None => format!("{ring}, placement changed: any group may have moved"),
         }
     }
 
-    /// Where the demo's own groups went; nothing when all stayed.
+    /// Lists the new owners of the demo's groups; empty if none moved.
     pub(crate) fn groups(&self) -> Option<String> {
         let lines: Vec<String> =
-            self.groups.iter().map(|(group, owner)| format!("   {group} is now for {owner}")).collect();
+            self.groups.iter().map(|(group, owner)| format!("   {group} moved to {owner}")).collect();
         (!lines.is_empty()).then(|| lines.join("\n"))
     }
 }
 
-/// What changed: "member 127.0.0.1:19104 added".
+/// Describes the change: "member 127.0.0.1:19104 added".
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts: Vec<String> = Vec::new();
@@ -87,13 +87,13 @@ fn by_name(members: &[Member]) -> BTreeMap<&str, &Member> {
     members.iter().map(|member| (member.name.as_str(), member)).collect()
 }
 
-/// All but the members that decides an owner.
+/// Returns the settings that decide owners, apart from the members.
 fn rules(router: &Router) -> impl PartialEq {
     let config = router.config();
     (config.placement, config.route_by, config.path_prefix.clone(), config.utf8_names)
 }
 
-/// Only rings that hash alike can be compared point by point.
+/// Compares point by point, which requires the same hashes.
 fn moved(old: &Router, new: &Router) -> Option<f64> {
     let (before, after) = (old.config(), new.config());
     let hash = |placement| matches!(placement, Placement::Ring { .. });
@@ -119,12 +119,12 @@ fn moved_groups(old: &Router, new: &Router) -> Vec<(String, String)> {
     GROUPS.iter().filter_map(moved).collect()
 }
 
-/// "1 member", "2 members".
+/// Formats "1 member" or "2 members".
 pub(crate) fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
-/// The names of members.
+/// Returns the names of the members.
 pub(crate) fn names(router: &Router) -> BTreeSet<String> {
     router.config().members.iter().map(|member| member.name.clone()).collect()
 }
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_that_joins() {
+    fn describes_a_new_member() {
         let change = change(r#""members": ["a:1", "b:1"]"#, r#""members": ["c:1", "b:1", "a:1"]"#);
         assert_eq!(change.to_string(), "member c:1 added");
         assert!(change.ring().starts_with("ring now 3 members, 3"), "{}", change.ring());
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn leaves_changes_and_rules() {
+    fn describes_removals_changes_and_settings() {
         let members = r#""members": [{"name": "a", "address": "a:1"}, "b:1", "c:1"]"#;
         let left = change(members, r#""members": [{"name": "a", "address": "a:2"}, "c:1"]"#);
         assert_eq!(left.to_string(), "member b:1 removed; member a changed");

@@ -1,4 +1,4 @@
-//! What both kinds of demo have: pushgateways, an Envoy, a ring in force.
+//! The parts of every demo: Pushgateways, Envoy and the active ring.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,32 +9,32 @@ use pushring_router::Router;
 
 use crate::fleet::Fleet;
 
-/// Envoy's threads; two, so that a new ring has to reach both.
+/// Number of Envoy's workers: two, so that a new ring must reach both.
 const WORKERS: u32 = 2;
-/// Counts the rings that Envoy took, and those it refused.
-const TAKEN: &str = "extension_config_discovery.http_filter.pushring.config_reload";
-const REFUSED: &str = "extension_config_discovery.http_filter.pushring.update_rejected";
+/// Envoy's counters of accepted and rejected rings.
+const ACCEPTED: &str = "extension_config_discovery.http_filter.pushring.config_reload";
+const REJECTED: &str = "extension_config_discovery.http_filter.pushring.update_rejected";
 
 /// A running demo.
 #[derive(Debug)]
 pub(crate) struct Demo {
-    /// Stops first, before what it sends pushes to.
+    /// Dropped first, before the gateways to which it sends pushes.
     pub(crate) envoy: Envoy,
-    /// The pushgateways that the demo started.
+    /// The Pushgateways that the demo started.
     pub(crate) fleet: Fleet,
     /// Envoy's files.
     pub(crate) layout: Layout,
-    /// All that the demo writes is in here.
+    /// The folder of everything that the demo writes.
     pub(crate) dir: PathBuf,
-    /// The ring in force.
+    /// The active ring.
     pub(crate) router: Router,
 }
 
-/// How many rings Envoy took and refused.
+/// Numbers of rings that Envoy accepted and rejected.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rings {
-    taken: u64,
-    refused: u64,
+    accepted: u64,
+    rejected: u64,
 }
 
 /// Starts Envoy with the files of `layout`.
@@ -46,42 +46,42 @@ pub(crate) fn start_envoy(layout: &Layout) -> Result<Envoy> {
 }
 
 impl Demo {
-    /// To compare with later, by [`Demo::wait_live`].
+    /// Returns the current numbers, for [`Demo::wait_live`].
     ///
     /// # Errors
-    /// When Envoy's admin page does not answer.
+    /// If Envoy's admin interface does not answer.
     pub(crate) fn rings(&self) -> Result<Rings> {
         let stat = |name| Ok::<_, anyhow::Error>(self.envoy.stat(name)?.unwrap_or(0));
-        Ok(Rings { taken: stat(TAKEN)?, refused: stat(REFUSED)? })
+        Ok(Rings { accepted: stat(ACCEPTED)?, rejected: stat(REJECTED)? })
     }
 
-    /// Waits until a ring that was published after `before` serves, and it is that of `router`.
+    /// Waits until a ring that was published after `before` is active and equals that of `router`.
     ///
     /// # Errors
-    /// When Envoy refuses it or ends.
+    /// If Envoy rejects it or ends.
     pub(crate) fn wait_live(&mut self, before: Rings, router: &Router) -> Result<()> {
         let digest = router.digest();
-        poll_until("the new ring to serve", || {
+        poll_until("the new ring to be active", || {
             if self.envoy.process.ended().is_some() {
                 return Some(Err(anyhow!("Envoy ended")));
             }
             let rings = self.rings().ok()?;
-            if rings.refused > before.refused {
-                return Some(Err(anyhow!("Envoy refused the ring; {}", self.envoy.process.tail())));
+            if rings.rejected > before.rejected {
+                return Some(Err(anyhow!("Envoy rejected the ring; {}", self.envoy.process.tail())));
             }
-            (rings.taken > before.taken && self.digest().as_ref() == Some(&digest)).then_some(Ok(()))
+            (rings.accepted > before.accepted && self.digest().as_ref() == Some(&digest)).then_some(Ok(()))
         })?
     }
 
-    /// That of the ring in force, as the filter says.
+    /// Returns the digest of the active ring.
     pub(crate) fn digest(&self) -> Option<String> {
         Some(self.envoy.status().ok()?["digest"].as_str()?.to_owned())
     }
 
-    /// Says which processes have ended.
+    /// Prints which processes have ended.
     ///
     /// # Errors
-    /// When Envoy has: with the end of its log.
+    /// If Envoy has ended, with the end of its log.
     pub(crate) fn report_ended(&mut self) -> Result<()> {
         self.fleet.report_ended();
         if let Some(status) = self.envoy.process.ended() {
@@ -90,7 +90,7 @@ impl Demo {
         Ok(())
     }
 
-    /// The addresses of the pushgateways that run.
+    /// Returns the addresses of the running Pushgateways.
     pub(crate) fn gateways(&self) -> Vec<SocketAddr> {
         self.fleet.running().map(|(address, _)| address).collect()
     }

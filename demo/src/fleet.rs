@@ -1,4 +1,4 @@
-//! The pushgateways that the demo started.
+//! The Pushgateways that the demo started.
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -11,10 +11,10 @@ use rustix::process::Signal;
 
 use crate::screen;
 
-/// How long to try whether somebody answers at an address that is not ours.
+/// Timeout of the connection to an address where the demo started no gateway.
 const CONNECT: Duration = Duration::from_millis(500);
 
-/// Pushgateways by address; killed when dropped.
+/// Pushgateways by address. Dropping it kills them.
 #[derive(Debug)]
 pub(crate) struct Fleet {
     dir: PathBuf,
@@ -22,12 +22,12 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    /// None yet; logs go below `dir`.
+    /// Starts none yet; the logs will be in `dir`.
     pub(crate) fn new(dir: &Path) -> Self {
         Self { dir: dir.to_owned(), running: BTreeMap::new() }
     }
 
-    /// Starts one.
+    /// Starts a Pushgateway.
     ///
     /// # Errors
     /// As [`Pushgateway::start_at`].
@@ -37,37 +37,37 @@ impl Fleet {
         Ok(())
     }
 
-    /// Sees to it that somebody listens at `address`, and says what it did. A pushgateway is started on this machine
-    /// only, where the network does not reach it.
+    /// Starts a Pushgateway at `address` if no server listens there, and prints what it did. It starts one on loopback
+    /// addresses only.
     pub(crate) fn ensure(&mut self, address: SocketAddr) -> Result<()> {
         if self.running.contains_key(&address) {
             return Ok(());
         }
         if address.ip().is_loopback() && TcpListener::bind(address).is_ok() {
             self.start(address)?;
-            screen::event(format_args!("nobody listened at {address}: pushgateway started there"));
+            screen::event(format_args!("no server at {address}: pushgateway started there"));
         } else if TcpStream::connect_timeout(&address, CONNECT).is_err() {
             screen::problem(format_args!(
-                "nobody answers at {address}: pushes to it will fail; start one there"
+                "no server answers at {address}: pushes to it will fail until you start one"
             ));
         }
         Ok(())
     }
 
-    /// Ends those that are not among `members`.
+    /// Stops the gateways that are not in `members`.
     pub(crate) fn keep(&mut self, members: &[SocketAddr]) {
         let gone: Vec<_> =
             self.running.keys().filter(|address| !members.contains(address)).copied().collect();
         for address in gone {
             let Some(mut gateway) = self.running.remove(&address) else { continue };
             match gateway.process.stop(Signal::TERM) {
-                Ok(_) => screen::event(format_args!("pushgateway {address} stopped, what it held is gone")),
+                Ok(_) => screen::event(format_args!("pushgateway {address} stopped; its groups are gone")),
                 Err(error) => screen::problem(format_args!("pushgateway {address} was killed: {error}")),
             }
         }
     }
 
-    /// Says which have ended by themselves, and how to have them back.
+    /// Prints which gateways have ended and how to start them again.
     pub(crate) fn report_ended(&mut self) {
         let ended: Vec<_> = self
             .running
@@ -75,19 +75,19 @@ impl Fleet {
             .filter_map(|(at, gateway)| Some((*at, gateway.process.ended()?)))
             .collect();
         for (address, status) in ended {
-            screen::problem(format_args!("pushgateway {address} ended ({status}); start one there again:"));
+            screen::problem(format_args!("pushgateway {address} ended ({status}); start it again:"));
             screen::command(start_command(address));
             self.running.remove(&address);
         }
     }
 
-    /// Those that run: where, and as which process.
+    /// Returns address and process ID of the running gateways.
     pub(crate) fn running(&self) -> impl Iterator<Item = (SocketAddr, u32)> {
         self.running.iter().map(|(address, gateway)| (*address, gateway.process.id()))
     }
 }
 
-/// What the reader types to start a pushgateway.
+/// Returns the command that starts a Pushgateway.
 pub(crate) fn start_command(address: SocketAddr) -> String {
     format!("target/tools/bin/pushgateway --web.listen-address={address}")
 }

@@ -1,4 +1,4 @@
-//! Members from a real Consul, by consul-template with the templates that ship.
+//! Members from a real Consul, through consul-template with the shipped templates.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -17,19 +17,19 @@ use crate::demo::Demo;
 use crate::screen;
 use crate::story::{Health, Story};
 
-/// Quicker than the defaults of `pushring register`, which are made for production.
+/// Health checks that are quicker than the defaults of `pushring register`, which are for production.
 const CHECK: &str =
     "--interval 1s --timeout 900ms --failures-before-critical 2 --success-before-passing 1 --consul";
 
-/// Below the demo's folder.
+/// Its folder in that of the demo.
 const TEMPLATE_LOG: &str = "consul-template/consul-template.log";
 
-/// Consul and consul-template; they stop when dropped, the writer of files first.
+/// Consul and consul-template. Dropping it stops consul-template first.
 #[derive(Debug)]
 pub(crate) struct FromConsul {
     template: Option<ConsulTemplate>,
     consul: Option<Consul>,
-    /// Consul's HTTP API.
+    /// The address of Consul's HTTP API.
     pub(crate) address: SocketAddr,
     templates: Templates,
     client: Client,
@@ -37,11 +37,10 @@ pub(crate) struct FromConsul {
 }
 
 impl FromConsul {
-    /// Starts Consul, registers the pushgateways, and renders the first ring once they are passing; Envoy does not
-    /// run yet.
+    /// Starts Consul, registers the Pushgateways, and renders the first ring once they pass, before Envoy starts.
     ///
     /// # Errors
-    /// When one of them does not do its part.
+    /// If one of them fails.
     pub(crate) fn create(
         layout: &Layout,
         dir: &Path,
@@ -71,10 +70,10 @@ impl FromConsul {
         Ok((Self { template: None, consul: Some(consul), address, templates, client, story }, router))
     }
 
-    /// Starts consul-template for good.
+    /// Starts consul-template as a daemon.
     ///
     /// # Errors
-    /// When it is not installed.
+    /// If it is not installed.
     pub(crate) fn follow(&mut self, admin: SocketAddr) -> Result<()> {
         self.templates.set_admin(admin)?;
         if let Some(consul) = &self.consul {
@@ -83,10 +82,10 @@ impl FromConsul {
         Ok(())
     }
 
-    /// Tells what happened.
+    /// Prints what happened.
     pub(crate) fn tick(&mut self, demo: &mut Demo) {
         self.report_ended(&demo.dir);
-        // The ring first: what it follows from is then known for sure.
+        // Reads the ring before its causes, so that the causes are known.
         let ring = new_ring(demo);
         if self.consul.is_some()
             && let Ok(health) = health(&self.client)
@@ -109,9 +108,7 @@ impl FromConsul {
         let report = |name: &str, process: &mut Process, log: &str| {
             let status = process.ended()?;
             let log = screen::short(&dir.join(log));
-            screen::problem(format_args!(
-                "{name} ended ({status}): the ring stays as it is from now on; see {log}"
-            ));
+            screen::problem(format_args!("{name} ended ({status}): the ring no longer changes; see {log}"));
             Some(())
         };
         if self.consul.as_mut().and_then(|it| report("Consul", it.process(), "consul.log")).is_some() {
@@ -124,7 +121,7 @@ impl FromConsul {
     }
 }
 
-/// What the reader types to register pushgateways.
+/// Returns the command that registers Pushgateways.
 pub(crate) fn register_command(consul: SocketAddr, gateways: &[SocketAddr]) -> String {
     let gateways: Vec<String> = gateways.iter().map(ToString::to_string).collect();
     format!("target/debug/pushring register {CHECK} {consul} {}", gateways.join(" "))
@@ -139,7 +136,7 @@ fn run(command: &str) -> Result<()> {
     Ok(())
 }
 
-/// The worst status of the checks of each registered pushgateway, as Consul counts it.
+/// Returns the worst status of the checks of each registered Pushgateway, as Consul does.
 fn health(client: &Client) -> Result<Health> {
     let answer = client.get("/v1/health/service/pushgateway")?.json()?;
     let entry = |entry: &serde_json::Value| {
@@ -154,7 +151,7 @@ fn health(client: &Client) -> Result<Health> {
     Ok(answer.as_array().context("no list")?.iter().filter_map(entry).collect())
 }
 
-/// The ring in force when it is another than before.
+/// Returns the active ring if it changed.
 fn new_ring(demo: &Demo) -> Option<Router> {
     let digest = demo.digest().filter(|digest| *digest != demo.router.digest())?;
     live_ring(&demo.layout).ok().filter(|router| router.digest() == digest)

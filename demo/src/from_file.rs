@@ -1,4 +1,4 @@
-//! Members from one file, `pushring.json`, that the reader edits while the demo runs.
+//! Members from the file `pushring.json`, which the user edits while the demo runs.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -15,21 +15,21 @@ use crate::demo::Demo;
 use crate::screen;
 use crate::watch::Watch;
 
-/// The file, and what was made of it so far.
+/// The file and its last result.
 #[derive(Debug)]
 pub(crate) struct FromFile {
-    /// Where it is.
+    /// The path of the file.
     pub(crate) path: PathBuf,
     watch: Watch,
-    /// What Envoy and the pushgateways were started for.
+    /// The settings for which Envoy and the Pushgateways were started.
     first: Config,
 }
 
 impl FromFile {
-    /// Writes the file with these members, and the first ring; Envoy does not run yet.
+    /// Writes the file with these members and the first ring, before Envoy starts.
     ///
     /// # Errors
-    /// When a file cannot be written.
+    /// If a file cannot be written.
     pub(crate) fn create(layout: &Layout, dir: &Path, gateways: &[SocketAddr]) -> Result<(Self, Router)> {
         let mut config = live::config(layout.mode(), &[])?;
         config["members"] = gateways.iter().map(ToString::to_string).collect();
@@ -41,18 +41,18 @@ impl FromFile {
         Ok((Self { path, watch, first: router.config().clone() }, router))
     }
 
-    /// Follows the file, if it changed. What cannot be followed is told, and the ring stays.
+    /// Follows the file if it changed. The ring stays if the demo cannot follow, and the demo prints the reason.
     pub(crate) fn tick(&mut self, demo: &mut Demo) {
         let Some(text) = self.watch.changed(|text| Router::parse(text.as_bytes()).is_ok()) else { return };
         let name = screen::short(&self.path);
         let Some(text) = text else {
-            screen::problem(format_args!("{name} is away; the ring stays as it is until the file is back"));
+            screen::problem(format_args!("{name} is missing; the ring stays unchanged until it is back"));
             return;
         };
         if let Err(error) = self.follow(demo, &text) {
             screen::problem(format_args!("{name}: {error:#}"));
             screen::line(format_args!(
-                "   the ring stays as it is: {}",
+                "   the ring stays unchanged: {}",
                 count(demo.router.config().members.len(), "member")
             ));
         }
@@ -87,11 +87,11 @@ impl FromFile {
         Ok(())
     }
 
-    /// What the filter takes and this demo cannot follow; gives the members' addresses.
+    /// Rejects configurations that the filter accepts and this demo cannot follow; returns the members' addresses.
     fn check(&self, config: &Config) -> Result<Vec<SocketAddr>> {
         for ((field, wanted), (_, found)) in fixed(&self.first).into_iter().zip(fixed(config)) {
             if found != wanted {
-                bail!("{field}: found {found}, allowed {wanted}: what runs here was started for that");
+                bail!("{field}: found {found}, allowed {wanted}, for which the servers were started");
             }
         }
         let address = |member: &pushring_router::Member| {
@@ -105,7 +105,7 @@ impl FromFile {
     }
 }
 
-/// What Envoy's own configuration and the pushgateways' flags have to agree with.
+/// Returns the settings that must agree with Envoy's bootstrap and the flags of the Pushgateways.
 fn fixed(config: &Config) -> [(&'static str, Value); 6] {
     [
         ("mode", json!(config.mode)),
@@ -117,7 +117,7 @@ fn fixed(config: &Config) -> [(&'static str, Value); 6] {
     ]
 }
 
-/// Publishes, and tells what the publication warns of.
+/// Publishes the ring and prints warnings.
 fn publish(layout: &Layout, json: &str, admin: Option<SocketAddr>) -> Result<()> {
     for warning in layout.publish(&serde_json::from_str(json)?, admin)?.warnings {
         screen::problem(warning);

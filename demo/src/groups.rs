@@ -1,17 +1,17 @@
-//! The groups that the demo pushes, each in several spellings, and the pushing.
+//! The groups that the demo pushes, each in several spellings.
 
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, ensure};
 use pushring_harness::http::Client;
 
-/// Pushes of each spelling.
+/// Number of pushes of each spelling.
 const ROUNDS: usize = 5;
-/// Each push carries a metric of its own with a name that begins so; POST keeps those of earlier pushes, so what a
-/// pushgateway holds tells how many pushes of a group it got.
+/// Prefix of the metric in each push. POST keeps the metrics of earlier pushes, so that their number on a Pushgateway
+/// is the number of its pushes.
 pub(crate) const METRIC: &str = "pushed_";
 
-/// A group and the paths that mean it.
+/// A group and its spellings.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Group {
     /// Its labels, `job` first.
@@ -21,18 +21,18 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    /// How many pushes of it there are in all.
+    /// Returns the number of pushes to the group.
     pub(crate) fn pushes(self) -> usize {
         ROUNDS * self.spellings.len()
     }
 
-    /// The labels as people write them.
+    /// Formats the labels.
     pub(crate) fn text(self) -> String {
         self.labels.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
     }
 }
 
-/// Names in base64 end in `@base64`; padding (`=`) may be there or not.
+/// Names of base64 values end in `@base64`; padding (`=`) is optional.
 pub(crate) const GROUPS: &[Group] = &[
     Group {
         labels: &[("job", "backup"), ("instance", "db1")],
@@ -105,7 +105,7 @@ pub(crate) const GROUPS: &[Group] = &[
 /// Pushes every spelling of every group [`ROUNDS`] times.
 ///
 /// # Errors
-/// When a push is not taken.
+/// If a push is not accepted.
 pub(crate) fn push(envoy: SocketAddr) -> Result<()> {
     let client = Client::new(envoy)?;
     for group in GROUPS {
@@ -117,7 +117,7 @@ pub(crate) fn push(envoy: SocketAddr) -> Result<()> {
     Ok(())
 }
 
-/// One push that goes where a redirect leads, as `curl -L` does.
+/// Pushes once and follows a redirect, as `curl -L` does.
 fn push_one(client: &Client, path: &str, metrics: String) -> Result<()> {
     let mut answer = client.post(path, metrics.clone())?;
     if answer.status == 307 {
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn no_group_is_there_twice() {
+    fn lists_no_group_twice() {
         let labels: BTreeSet<BTreeSet<_>> = GROUPS.iter().map(|g| g.labels.iter().collect()).collect();
         assert_eq!(labels.len(), GROUPS.len());
     }

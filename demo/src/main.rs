@@ -1,7 +1,7 @@
-//! `make run`: real pushgateways behind a real Envoy with the configuration that ships, some pushes, and a table of who
-//! got what. Runs until Ctrl-C and leaves no process, and no file but in its own folder.
+//! `make run`: starts real Pushgateways behind a real Envoy with the shipped configuration, pushes, and shows which
+//! gateway stores which group. Runs until Ctrl-C, then stops all processes; all its files are in its own folder.
 //!
-//! Exit codes: 0 ended by Ctrl-C or a signal, 1 something failed, 2 bad usage.
+//! Exit codes: 0 stopped by Ctrl-C or a signal, 1 an error, 2 wrong usage.
 
 mod change;
 mod demo;
@@ -37,30 +37,30 @@ use from_file::FromFile;
 use ports::Ports;
 use state::State;
 
-/// From one look at files and processes to the next.
+/// Pause between two checks of files and processes.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Real pushgateways behind a real Envoy, to play with.
+/// Real Pushgateways behind a real Envoy, to try pushring
 #[derive(Debug, Parser)]
 struct Options {
-    /// Pushgateways to start with
+    /// Number of Pushgateways at the start
     #[arg(long, default_value_t = 3, value_name = "1..50", value_parser = clap::value_parser!(u16).range(1..=50))]
     gateways: u16,
-    /// How Envoy gets a push to its owner
+    /// How Envoy routes a push to its owner
     #[arg(long, value_enum, default_value_t = Mode::Cluster)]
     mode: Mode,
-    /// Members come from a real Consul instead of a file
+    /// Take the members from a real Consul instead of a file
     #[arg(long)]
     consul: bool,
-    /// First of the ports: pushes go there; the others follow. 0: any that are free
+    /// First port, for pushes; the others follow it. 0: any free ports
     #[arg(long, default_value_t = 19_091, value_parser = clap::value_parser!(u16).range(..=65_000))]
     port: u16,
-    /// Folder for all that the demo writes [default: target/run]
+    /// Folder for all files of the demo [default: target/run]
     #[arg(long)]
     dir: Option<PathBuf>,
 }
 
-/// Where members come from.
+/// The source of the members.
 enum Members {
     File(Box<FromFile>),
     Consul(Box<FromConsul>),
@@ -70,7 +70,7 @@ fn main() -> ExitCode {
     match run(&Options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            screen::heading("The demo ends");
+            screen::heading("The demo failed");
             screen::problem(format_args!("{error:#}"));
             ExitCode::FAILURE
         }
@@ -86,7 +86,7 @@ fn run(options: &Options) -> Result<()> {
     groups::push(demo.envoy.push)?;
     let found = table::ask(&demo.gateways())?;
     screen::heading(format_args!(
-        "Pushed {}, each in several spellings; then asked every pushgateway what it holds (/api/v1/metrics):",
+        "Pushed {}, each in several spellings. Groups on each Pushgateway, from its /api/v1/metrics:",
         count(groups::GROUPS.len(), "group")
     ));
     screen::line(table::table(&found).trim_fmt());
@@ -99,7 +99,7 @@ fn run(options: &Options) -> Result<()> {
         Members::Consul(consul) => guide::consul(&demo, consul.address, ports.next_gateway()),
     }
     guide::clean_up(&demo);
-    screen::heading("Running; Ctrl-C ends it. What happens is told here:");
+    screen::heading("Running. Press Ctrl-C to stop. Events:");
     while !stop.load(Ordering::Relaxed) {
         demo.report_ended()?;
         match &mut members {
@@ -108,14 +108,14 @@ fn run(options: &Options) -> Result<()> {
         }
         std::thread::sleep(TICK);
     }
-    // consul-template and Envoy first, so that neither sees pushgateways go.
+    // consul-template and Envoy stop first, so that neither reacts to missing Pushgateways.
     drop(members);
     drop(demo);
-    screen::line(format_args!("\nEnded: no process is left, logs are in {}", screen::short(&state.dir)));
+    screen::line(format_args!("\nStopped: all processes have ended. Logs: {}", screen::short(&state.dir)));
     Ok(())
 }
 
-/// Starts everything; nothing when the reader does not want it any more.
+/// Starts all servers; returns `None` if the user stopped the demo in the meantime.
 fn start(
     options: &Options,
     state: &State,
@@ -152,13 +152,13 @@ fn start(
     }
     let demo = Demo { envoy, fleet, layout, dir: state.dir.clone(), router };
     if demo.digest() != Some(demo.router.digest()) {
-        bail!("Envoy serves another ring than the one that was written; {}", demo.envoy.process.tail());
+        bail!("the ring in Envoy is not the written one; {}", demo.envoy.process.tail());
     }
     Ok(Some((demo, members)))
 }
 
-/// Set by Ctrl-C, a polite kill or a closed terminal. A second one ends the demo on the spot; the system then kills what
-/// it started.
+/// Returns a flag that Ctrl-C, SIGTERM or a closed terminal sets. A second signal ends the demo at once, and the
+/// system kills its processes.
 fn stop_signals() -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM, SIGHUP] {

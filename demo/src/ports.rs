@@ -1,15 +1,15 @@
-//! The ports of one demo: a block of consecutive ones, so that a single number moves them all.
+//! The ports of one demo: a block of consecutive ports, so that one number moves them all.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use anyhow::{Context, Result, bail};
 
-/// Offset of the first pushgateway.
+/// Offset of the first Pushgateway.
 const GATEWAYS: u16 = 10;
-/// From one suggestion for another block to the next.
+/// Distance between suggested blocks.
 const STRIDE: u16 = 100;
-/// Where suggestions begin; they stay below the ports that systems take for outgoing connections.
+/// First suggested block. Suggestions stay below the ports that systems use for outgoing connections.
 const SUGGESTED: std::ops::Range<u16> = 20_091..32_000;
 
 /// A block of free ports.
@@ -21,10 +21,10 @@ pub(crate) struct Ports {
 }
 
 impl Ports {
-    /// The block that begins with `first`; 0: any block that is free.
+    /// Returns the block that begins with `first`; 0 is any free block.
     ///
     /// # Errors
-    /// When one of its ports is taken: which, by whom, and what else to try.
+    /// If a port is in use, with the process that uses it and another block.
     pub(crate) fn choose(first: u16, gateways: u16, consul: bool) -> Result<Self> {
         let wanted = Self { first, gateways, consul };
         if first == 0 {
@@ -35,38 +35,38 @@ impl Ports {
         };
         let by = holder(port).map(|holder| format!(" by {holder}")).unwrap_or_default();
         let instead = match wanted.another() {
-            Some(other) => format!("end that, or take other ports: make run PORT={}", other.first),
-            None => "end that".to_owned(),
+            Some(other) => format!("stop that process or use other ports: make run PORT={}", other.first),
+            None => "stop that process".to_owned(),
         };
-        bail!("port {port} (for {purpose}) is taken{by}; {instead}")
+        bail!("port {port} (for {purpose}) is in use{by}; {instead}")
     }
 
-    /// Pushes.
+    /// Returns the port for pushes.
     pub(crate) fn push(self) -> u16 {
         self.first
     }
 
-    /// The gateways' own pages, past the ring.
+    /// Returns the port for the gateways' own pages, which bypass the ring.
     pub(crate) fn operator(self) -> u16 {
         self.first + 1
     }
 
-    /// Envoy's admin page.
+    /// Returns the port of Envoy's admin interface.
     pub(crate) fn admin(self) -> u16 {
         self.first + 2
     }
 
-    /// Consul: its HTTP API, its server, its gossip.
+    /// Returns the ports of Consul: HTTP API, server, gossip.
     pub(crate) fn consul(self) -> [u16; 3] {
         [3, 4, 5].map(|offset| self.first + offset)
     }
 
-    /// The pushgateways that the demo starts with.
+    /// Returns the addresses of the first Pushgateways.
     pub(crate) fn gateways(self) -> Vec<SocketAddr> {
         (0..self.gateways).map(|index| self.gateway(index)).collect()
     }
 
-    /// One more, which the reader is told to add.
+    /// Returns the address of a further Pushgateway that the user may add.
     pub(crate) fn next_gateway(self) -> SocketAddr {
         self.gateway(self.gateways)
     }
@@ -90,7 +90,7 @@ impl Ports {
     }
 
     fn another(self) -> Option<Self> {
-        // Two that look at the same time begin apart.
+        // Two demos that start at the same time begin at different blocks.
         let blocks = SUGGESTED.step_by(STRIDE.into());
         let skip = if self.first == 0 { std::process::id() as usize % blocks.len() } else { 0 };
         let from_there = blocks.clone().skip(skip).chain(blocks.take(skip));
@@ -99,12 +99,12 @@ impl Ports {
     }
 }
 
-/// Whether nothing listens there.
+/// Returns whether no server listens on the port.
 fn is_free(port: u16) -> bool {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
 }
 
-/// Who listens on a port, as far as Linux tells this user.
+/// Returns the process that listens on a port, if the user may see it.
 fn holder(port: u16) -> Option<String> {
     let inode = ["/proc/net/tcp", "/proc/net/tcp6"]
         .iter()
@@ -122,7 +122,7 @@ fn holder(port: u16) -> Option<String> {
     Some(format!("{} (process {process})", name.trim()))
 }
 
-/// The inode of the socket in state LISTEN (0A), from the table that proc(5) describes.
+/// Finds the inode of the socket in state LISTEN (0A) in the table that proc(5) describes.
 fn listening_inode(table: &str, port: u16) -> Option<String> {
     let local = format!(":{port:04X}");
     table.lines().skip(1).find_map(|line| {
@@ -137,12 +137,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_the_taken_port_its_holder_and_a_way_out() {
+    fn names_the_used_port_its_process_and_another_block() {
         let free = Ports::choose(0, 3, true).unwrap();
         let gateway = free.gateways()[1].port();
         let _taken = TcpListener::bind((Ipv4Addr::LOCALHOST, gateway)).unwrap();
         let message = Ports::choose(free.push(), 3, true).unwrap_err().to_string();
-        assert!(message.starts_with(&format!("port {gateway} (for a pushgateway) is taken")), "{message}");
+        assert!(message.starts_with(&format!("port {gateway} (for a pushgateway) is in use")), "{message}");
         if cfg!(target_os = "linux") {
             assert!(message.contains(&format!("(process {})", std::process::id())), "{message}");
         }

@@ -1,4 +1,4 @@
-//! What the reader sees: plain lines, with colours on a terminal only.
+//! The output of the demo: plain lines, with colours on a terminal only.
 
 use std::fmt::Display;
 use std::io::Write;
@@ -13,32 +13,32 @@ const GREEN: Style = AnsiColor::Green.on_default();
 const YELLOW: Style = AnsiColor::Yellow.on_default();
 const RED: Style = AnsiColor::Red.on_default().bold();
 
-/// An empty line, then the title of what follows.
+/// Prints an empty line and a title.
 pub(crate) fn heading(text: impl Display) {
     print(format_args!("\n{BOLD}{text}{BOLD:#}\n"));
 }
 
-/// Plain text.
+/// Prints a line.
 pub(crate) fn line(text: impl Display) {
     print(format_args!("{text}\n"));
 }
 
-/// A command that can be copied as it stands.
+/// Prints a command that can be copied.
 pub(crate) fn command(text: impl Display) {
     print(format_args!("    {GREEN}{text}{GREEN:#}\n"));
 }
 
-/// Something happened while the demo runs.
+/// Prints an event.
 pub(crate) fn event(text: impl Display) {
     print(format_args!("{YELLOW}->{YELLOW:#} {text}\n"));
 }
 
-/// Something is wrong; the demo goes on.
+/// Prints a problem; the demo continues.
 pub(crate) fn problem(text: impl Display) {
     print(format_args!("{RED}->{RED:#} {text}\n"));
 }
 
-/// Names what is being done, does it, and says how long that took.
+/// Prints what `work` does and how long it took.
 pub(crate) fn step<T>(what: impl Display, act: impl FnOnce() -> Result<T>) -> Result<T> {
     print(format_args!("  {what} ... "));
     let started = Instant::now();
@@ -51,13 +51,13 @@ pub(crate) fn step<T>(what: impl Display, act: impl FnOnce() -> Result<T>) -> Re
     result
 }
 
-/// A path as short as it can be typed from the current folder.
+/// Returns the shortest form of a path in the current folder.
 pub(crate) fn short(path: &Path) -> String {
     let here = std::env::current_dir().unwrap_or_default();
     path.strip_prefix(here).unwrap_or(path).display().to_string()
 }
 
-/// A terminal that was closed is no reason to fail: the signal that comes with it ends the demo in order.
+/// Ignores a closed terminal: its signal stops the demo in order.
 fn print(text: impl Display) {
     let mut out = anstream::stdout().lock();
     let _ = write!(out, "{text}");

@@ -1,4 +1,4 @@
-//! The folder that holds all that a demo writes: one demo at a time, begun empty.
+//! The folder of a demo's files: one demo at a time, and each starts with an empty folder.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{Read, Write};
@@ -8,22 +8,22 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::screen;
 
-/// Marks a folder as one of ours, and holds the process id of the demo that uses it.
+/// Marks a folder of a demo and contains the process ID of its user.
 const LOCK: &str = "demo.lock";
 
 /// The folder, locked until dropped.
 #[derive(Debug)]
 pub(crate) struct State {
-    /// Absolute.
+    /// The absolute path.
     pub(crate) dir: PathBuf,
     _lock: File,
 }
 
 impl State {
-    /// Takes `dir`, makes it if need be, and removes what an earlier demo left.
+    /// Locks `dir`, creates it if necessary, and removes the files of an earlier demo.
     ///
     /// # Errors
-    /// When another demo uses it, or it holds something else than a demo's files.
+    /// If another demo uses it, or it contains other files.
     pub(crate) fn open(dir: &Path) -> Result<Self> {
         let open = || -> Result<Self> {
             fs::create_dir_all(dir)?;
@@ -31,7 +31,7 @@ impl State {
             let empty = fs::read_dir(&dir)?.next().is_none();
             ensure!(
                 empty || dir.join(LOCK).exists(),
-                "it holds other files than a demo's; name a new or an empty folder"
+                "it contains files of other programs; choose a new or empty folder"
             );
             let mut lock =
                 File::options().create(true).truncate(false).read(true).write(true).open(dir.join(LOCK))?;
@@ -42,7 +42,7 @@ impl State {
                     let mut process = String::new();
                     lock.read_to_string(&mut process)?;
                     bail!(
-                        "another demo runs there (process {process}); end it with Ctrl-C, or start this one \
+                        "another demo uses it (process {process}); end it with Ctrl-C, or start this one \
                          elsewhere: make run DIR=target/run2 PORT=20091"
                     );
                 }
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_demo_at_a_time_each_begun_empty() {
+    fn allows_one_demo_at_a_time_and_starts_empty() {
         let dir = tempfile::tempdir().unwrap();
         let first = State::open(dir.path()).unwrap();
         fs::create_dir(first.dir.join("live")).unwrap();
@@ -89,11 +89,11 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_with_other_files_is_left_alone() {
+    fn leaves_a_folder_with_other_files_alone() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("thesis.txt"), "mine").unwrap();
         let refused = format!("{:#}", State::open(dir.path()).unwrap_err());
-        assert!(refused.contains("it holds other files"), "{refused}");
+        assert!(refused.contains("it contains files of other programs"), "{refused}");
         assert_eq!(fs::read(dir.path().join("thesis.txt")).unwrap(), b"mine");
     }
 }

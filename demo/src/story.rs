@@ -1,34 +1,34 @@
-//! Joins what Consul says about pushgateways with what became of the ring, into lines that tell what happened.
+//! Joins changes in Consul with changes of the ring into lines for the user.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::change::{Change, count};
 
-/// A ring that has not followed Consul by then was kept on purpose.
+/// After this time a ring that did not follow Consul was kept on purpose.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// In the settings that ship a third of the registered, and at least one, must be passing.
+/// With the shipped settings a third of the registered members, at least one, must pass.
 const MIN_MEMBERS_SHARE: usize = 3;
 
 /// Status (`passing`, `warning`, `critical`) by address.
 pub(crate) type Health = BTreeMap<String, String>;
 
-/// What was told, and what is still to tell.
+/// The printed state, and the news that are not printed yet.
 #[derive(Debug)]
 pub(crate) struct Story {
     health: Health,
-    untold: Vec<String>,
+    unreported: Vec<String>,
     since: Instant,
 }
 
 impl Story {
-    /// Begins with this health, which needs no telling.
+    /// Starts with this health, which is not printed.
     pub(crate) fn new(health: Health) -> Self {
-        Self { health, untold: Vec::new(), since: Instant::now() }
+        Self { health, unreported: Vec::new(), since: Instant::now() }
     }
 
-    /// Takes in what Consul says now.
+    /// Records the current health.
     pub(crate) fn health(&mut self, now: Instant, health: Health) {
         let mut news = Vec::new();
         for (address, status) in &health {
@@ -40,31 +40,31 @@ impl Story {
         }
         let gone = self.health.keys().filter(|address| !health.contains_key(*address));
         news.extend(gone.map(|address| format!("pushgateway {address} deregistered")));
-        if !news.is_empty() && self.untold.is_empty() {
+        if !news.is_empty() && self.unreported.is_empty() {
             self.since = now;
         }
-        self.untold.append(&mut news);
+        self.unreported.append(&mut news);
         self.health = health;
     }
 
-    /// The line for a ring that went live.
+    /// Returns the line for a ring that became live.
     pub(crate) fn ring(&mut self, change: &Change) -> String {
-        let why = if self.untold.is_empty() {
+        let why = if self.unreported.is_empty() {
             change.to_string()
         } else {
-            std::mem::take(&mut self.untold).join(", ")
+            std::mem::take(&mut self.unreported).join(", ")
         };
         format!("{why}, {}", change.ring())
     }
 
-    /// The line for news that change no ring, once that is clear.
+    /// Returns the line for news that do not change the ring, once that is certain.
     pub(crate) fn without_ring(&mut self, now: Instant, on_ring: &BTreeSet<String>) -> Option<String> {
         let passing: BTreeSet<String> = self.passing().cloned().collect();
         let as_it_should_be = passing == *on_ring;
-        if self.untold.is_empty() || (!as_it_should_be && now.duration_since(self.since) < PATIENCE) {
+        if self.unreported.is_empty() || (!as_it_should_be && now.duration_since(self.since) < PATIENCE) {
             return None;
         }
-        let mut line = std::mem::take(&mut self.untold).join(", ");
+        let mut line = std::mem::take(&mut self.unreported).join(", ");
         line += &format!(", ring stays at {}", count(on_ring.len(), "member"));
         if !as_it_should_be {
             let (passing, registered) = (passing.len(), self.health.len());
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sick_member_leaves_the_ring() {
+    fn reports_a_critical_member_that_leaves() {
         let now = Instant::now();
         let mut story = Story::new(health(&[("a:1", "passing"), ("b:1", "passing")]));
         story.health(now, health(&[("a:1", "passing"), ("b:1", "critical")]));
@@ -107,11 +107,11 @@ mod tests {
         let line = story.ring(&change(r#""a:1", "b:1""#, r#""a:1""#));
         assert!(line.starts_with("pushgateway b:1 critical, ring now 1 member, "), "{line}");
         assert!(line.ends_with("% of groups moved"), "{line}");
-        assert_eq!(story.without_ring(now + PATIENCE, &both), None, "told already");
+        assert_eq!(story.without_ring(now + PATIENCE, &both), None, "printed already");
     }
 
     #[test]
-    fn a_registration_that_is_not_passing_needs_no_ring() {
+    fn reports_a_registration_that_does_not_change_the_ring() {
         let now = Instant::now();
         let mut story = Story::new(health(&[("a:1", "passing")]));
         story.health(now, health(&[("a:1", "passing"), ("b:1", "critical")]));
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_that_is_kept_on_purpose() {
+    fn explains_a_ring_that_is_kept_on_purpose() {
         let now = Instant::now();
         let mut story = Story::new(health(&[("a:1", "passing")]));
         story.health(now, health(&[("a:1", "critical")]));
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_without_news_tells_what_changed_in_it() {
+    fn reports_changes_of_a_ring_without_news() {
         let mut story = Story::new(Health::new());
         let line = story.ring(&change(r#""a:1""#, r#""a:1", "b:1""#));
         assert!(line.starts_with("member b:1 added, ring now 2 members, "), "{line}");

@@ -1,4 +1,4 @@
-//! Which pushgateway got which group: asked of the pushgateways themselves.
+//! Shows which Pushgateway stores which group, from the Pushgateways' API.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,19 +12,19 @@ use crate::groups::{GROUPS, Group, METRIC};
 
 type Labels = BTreeMap<String, String>;
 
-/// One group on one pushgateway.
+/// One group on one Pushgateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Found {
     gateway: SocketAddr,
     labels: Labels,
-    /// Pushes of the demo that it holds.
+    /// Number of the demo's pushes that it contains.
     pushes: usize,
 }
 
-/// Asks each pushgateway what it holds.
+/// Reads the groups of each Pushgateway.
 ///
 /// # Errors
-/// When one does not answer as a pushgateway does.
+/// If one does not answer as a Pushgateway does.
 pub(crate) fn ask(gateways: &[SocketAddr]) -> Result<Vec<Found>> {
     let mut found = Vec::new();
     for &gateway in gateways {
@@ -45,7 +45,7 @@ fn groups(gateway: SocketAddr, answer: &Value) -> Result<Vec<Found>> {
     answer["data"].as_array().context("no list in `data`")?.iter().map(group).collect()
 }
 
-/// A line for each group, and one for each place where it is.
+/// Formats a row for each group on each Pushgateway.
 pub(crate) fn table(found: &[Found]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
@@ -63,10 +63,10 @@ pub(crate) fn table(found: &[Found]) -> Table {
     table
 }
 
-/// What the table proves: each group with all its pushes on exactly one pushgateway, in a sentence.
+/// Checks that each group is stored with all its pushes on exactly one Pushgateway, and returns that as a sentence.
 ///
 /// # Errors
-/// With each group of which that is not so.
+/// Lists the other groups.
 pub(crate) fn verdict(found: &[Found]) -> Result<String> {
     let mut wrong = Vec::new();
     for group in GROUPS {
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_split_lost_and_missing_groups() {
+    fn reports_split_lost_and_missing_groups() {
         let (one, two) = (([127, 0, 0, 1], 1).into(), ([127, 0, 0, 1], 2).into());
         let mut found = all_on(one);
         assert!(verdict(&found).unwrap().contains("exactly one pushgateway"));

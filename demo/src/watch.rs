@@ -1,15 +1,15 @@
-//! Watches a file that people edit: also editors that write it in pieces, or replace it by another.
+//! Watches a file that people edit, also with editors that write it in pieces or replace it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// A text that is good is taken when it was there for so long: the second half may still come.
+/// A valid text must be unchanged for this time, because the rest of it may still come.
 const SETTLED: Duration = Duration::from_millis(150);
-/// One that is not good, for longer: it is probably half a file.
+/// An invalid text must be unchanged for longer, because it is probably incomplete.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// What the file holds; none while it is away.
+/// The content of the file; `None` while it is missing.
 pub(crate) type Text = Option<String>;
 
 /// The watcher of one file.
@@ -21,12 +21,12 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Begins with what the file holds now.
+    /// Starts with the current content.
     pub(crate) fn new(path: &Path) -> Self {
         Self { path: path.to_owned(), handled: read(path), new: None }
     }
 
-    /// What the file holds, once after each change. `good` tells whether a text makes sense.
+    /// Returns the content once after each change. `good` returns whether a text is valid.
     pub(crate) fn changed(&mut self, good: impl Fn(&str) -> bool) -> Option<Text> {
         let found = read(&self.path);
         self.settled(found, Instant::now(), good)
@@ -62,7 +62,7 @@ fn read(path: &Path) -> Text {
 mod tests {
     use super::*;
 
-    /// What is found at which millisecond, and whether that is a change to act on.
+    /// Content at a time in milliseconds, and whether it is a change.
     fn run(steps: &[(u64, Option<&str>, bool)]) {
         let mut watch = Watch { path: PathBuf::new(), handled: Some("{old}".to_owned()), new: None };
         let start = Instant::now();
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_file_and_a_gap_are_waited_out() {
+    fn waits_out_half_a_file_and_a_gap() {
         run(&[
             (0, Some(""), false),
             (200, None, false),
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stays_bad_or_away_is_told_once() {
+    fn reports_a_bad_or_missing_file_once() {
         run(&[(0, Some("{n"), false), (1000, Some("{n"), true), (3000, Some("{n"), false)]);
         run(&[(0, None, false), (1000, None, true), (9000, None, false)]);
     }

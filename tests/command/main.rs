@@ -1,4 +1,4 @@
-//! What the `pushring` command says against what real servers do.
+//! Compares the answers of the `pushring` command with those of real servers.
 
 mod owner;
 mod plan;

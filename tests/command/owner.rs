@@ -1,4 +1,4 @@
-//! `pushring owner` is what Envoy does: 10,000 paths, spelled in every way, in each mode and placement.
+//! `pushring owner` answers as Envoy does: 10,000 paths in every spelling, mode and placement.
 
 use std::fs::File;
 use std::process::Stdio;
@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use crate::spelling::{Labels, odd_path};
 use pushring_harness::envoy_fixture::{EnvoyFixture, Group};
 
-/// Paths asked for in each fleet; six fleets make it 10,200.
+/// Number of paths in each fleet; six fleets make 10,200.
 const PATHS: usize = 1700;
-/// Of these, pushed.
+/// Number of these paths that are pushed.
 const PUSHED: usize = 60;
 
 #[test]
@@ -57,7 +57,7 @@ fn agrees(mode: Mode, settings: &Value) {
     let mut seen = [0; 4];
     for (path, answer) in paths.iter().zip(&answers) {
         let found = envoy(&client, path);
-        let told = json!({
+        let answered = json!({
             "labels": answer["labels"], "owner": answer["owner"], "successors": answer["successors"],
             "url": answer["url"],
         });
@@ -70,9 +70,11 @@ fn agrees(mode: Mode, settings: &Value) {
         }
         if answer["verdict"] == "no-push" {
             assert_eq!(found, None, "{path}");
-            assert!(told.as_object().unwrap().values().all(|value| value.is_null() || *value == json!([])));
+            assert!(
+                answered.as_object().unwrap().values().all(|value| value.is_null() || *value == json!([]))
+            );
         } else {
-            assert_eq!(found, Some(told), "{path}: {answer}");
+            assert_eq!(found, Some(answered), "{path}: {answer}");
         }
     }
     assert!(seen.iter().all(|&count| count > PATHS / 100), "too few of a kind: {seen:?}");
@@ -81,7 +83,7 @@ fn agrees(mode: Mode, settings: &Value) {
     }
 }
 
-/// Half of them groups in random spellings, half of them odd; without bytes that no client sends, or no line can hold.
+/// Returns paths, half of them groups in random spellings and half of them odd, without bytes that no client sends.
 fn paths(seed: u64, utf8_names: bool) -> Vec<String> {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut paths = Vec::new();
@@ -100,7 +102,7 @@ fn paths(seed: u64, utf8_names: bool) -> Vec<String> {
     paths
 }
 
-/// The command's answers to arguments; those to lines of standard input, in both forms, must be the same.
+/// Returns the command's answers for arguments; those for lines of standard input must be the same in both formats.
 fn ask(fleet: &EnvoyFixture, paths: &[String]) -> Vec<Value> {
     let config = fleet.layout.live().join("ring.yaml");
     let config = config.to_str().unwrap();
@@ -124,9 +126,9 @@ fn ask(fleet: &EnvoyFixture, paths: &[String]) -> Vec<Value> {
             let (name, address) = (&answer["owner"]["name"], &answer["owner"]["address"]);
             let verdict = &answer["verdict"];
             if output == "json" {
-                let told: Value = serde_json::from_str(line).unwrap();
+                let answered: Value = serde_json::from_str(line).unwrap();
                 let wanted = json!({"path": path, "verdict": verdict, "owner": name, "address": address});
-                assert_eq!(told, wanted);
+                assert_eq!(answered, wanted);
             } else {
                 let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
                 assert_eq!(line, [text(name), text(address), text(verdict), path.clone()].join("\t"));
@@ -136,7 +138,7 @@ fn ask(fleet: &EnvoyFixture, paths: &[String]) -> Vec<Value> {
     answers
 }
 
-/// What the filter's lookup answers, at the end of its redirects to clean paths; none when it leaves the path alone.
+/// Returns the filter's lookup after its redirects to clean paths; `None` if the filter ignores the path.
 fn envoy(client: &Client, path: &str) -> Option<Value> {
     let answer = client.send("GET", path, &[("accept", "application/json")], "").unwrap();
     match (answer.status, answer.header("location")) {
@@ -147,7 +149,7 @@ fn envoy(client: &Client, path: &str) -> Option<Value> {
     }
 }
 
-/// Where pushes really land: at the owner that the command named, and nowhere when it said so.
+/// Checks that pushes reach the owner that the command named, and that rejected pushes reach none.
 fn lands(fleet: &EnvoyFixture, client: &Client, paths: &[String], answers: &[Value]) {
     let stored = answers.iter().enumerate().filter(|(_, answer)| answer["verdict"] == "push");
     let mut expected: Vec<(Group, String)> = Vec::new();
@@ -162,14 +164,18 @@ fn lands(fleet: &EnvoyFixture, client: &Client, paths: &[String], answers: &[Val
         assert!(holders[group].contains(&index), "{group:?} is not at {owner}, but at {:?}", holders[group]);
     }
     let groups: std::collections::BTreeSet<_> = expected.iter().collect();
-    assert_eq!(holders.values().map(|at| at.len()).sum::<usize>(), groups.len(), "none lies anywhere else");
+    assert_eq!(
+        holders.values().map(|at| at.len()).sum::<usize>(),
+        groups.len(),
+        "no group is stored elsewhere"
+    );
     for refused in ["malformed", "poison"] {
         let index = answers.iter().position(|answer| answer["verdict"] == refused).expect(refused);
         assert_eq!(push(client, &paths[index]), 400, "{refused}: {}", paths[index]);
     }
 }
 
-/// The status of a push by a client that follows redirects.
+/// Returns the status of a push by a client that follows redirects.
 fn push(client: &Client, path: &str) -> u16 {
     let answer = client.put(path, "x 1\n").unwrap();
     let Some(url) = answer.header("location") else { return answer.status };

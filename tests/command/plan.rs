@@ -1,20 +1,20 @@
-//! `pushring plan --live` with real pushgateways.
+//! `pushring plan --live` with real Pushgateways.
 
 use std::fs;
 
 use pushring_harness::{Pushgateway, command};
 use serde_json::{Value, json};
 
-/// What it counts is what lies there: each group once, those that move by the rings of both files.
+/// The command counts each stored group once, and those that move between the rings of both files.
 #[test]
-fn counts_the_groups_that_lie_on_the_gateways() {
+fn counts_the_groups_on_the_gateways() {
     let dir = tempfile::tempdir().unwrap();
     let mut gateways: Vec<_> = (0..2).map(|_| Pushgateway::start(dir.path(), &[]).unwrap()).collect();
     for number in 0..200 {
         let path = format!("/metrics/job/j{}/instance/{number}", number % 5);
         gateways[number % 2].client().unwrap().put(&path, "x 1\n").unwrap();
     }
-    // One that lies on both is one group.
+    // A group on both gateways counts once.
     gateways[1].client().unwrap().put("/metrics/job/j0/instance/0", "x 1\n").unwrap();
     let addresses: Vec<String> = gateways.iter().map(|gateway| gateway.address.to_string()).collect();
     let [from, to] = [("from", &addresses[..]), ("to", &addresses[..1])].map(|(name, members)| {

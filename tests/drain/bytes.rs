@@ -1,4 +1,4 @@
-//! Everything that a Pushgateway can hold arrives byte for byte: what is exposed before is compared with what is after.
+//! Everything that a Pushgateway can store arrives byte for byte; the expositions before and after are compared.
 
 use std::collections::BTreeSet;
 
@@ -68,39 +68,39 @@ fn all_types() -> Vec<Vec<u8>> {
             ],
         ),
         family("gauge_histogram", GAUGE_HISTOGRAM, &[metric(&[message(7, &classic)])]),
-        // A type without a value: what a client leaves out stays out.
+        // A type without a value, which a client may leave out, stays without one.
         family("bare", GAUGE, &[metric(&[message(2, &[])])]),
     ]
 }
 
 #[test]
-fn every_type_arrives_as_it_was() {
-    let world = DrainFixture::start(2, &[]);
+fn carries_every_type_unchanged() {
+    let fixture = DrainFixture::start(2, &[]);
     let paths =
         ["/metrics/job/a/instance/1", "/metrics/job/a/instance/2", "/metrics/job/b", "/metrics/job/c/x/1"];
     for path in paths {
-        push_protobuf(&world.source, path, &all_types());
+        push_protobuf(&fixture.source, path, &all_types());
     }
-    let before = exposed(&world.source);
+    let before = exposed(&fixture.source);
     assert_eq!(before.len(), 8);
     assert_eq!(before["native"].2.len(), 12);
-    let report = world.drain_all();
-    assert_eq!(world.owned(), before);
-    assert_eq!(exposed(&world.source).len(), 0);
-    let owners: BTreeSet<_> = paths.iter().map(|path| world.owner(path).address).collect();
-    for owner in &world.owners {
-        let carried = paths.iter().filter(|path| world.owner(path).address == owner.address).count();
-        let told = &report["owners"][owner.address.to_string()];
+    let report = fixture.drain_all();
+    assert_eq!(fixture.owned(), before);
+    assert_eq!(exposed(&fixture.source).len(), 0);
+    let owners: BTreeSet<_> = paths.iter().map(|path| fixture.owner(path).address).collect();
+    for owner in &fixture.owners {
+        let carried = paths.iter().filter(|path| fixture.owner(path).address == owner.address).count();
+        let counts = &report["owners"][owner.address.to_string()];
         if owners.contains(&owner.address) {
-            assert_eq!(*told, json!({"carried": carried, "held": 0, "stubs": 0, "gone": 0, "kept": 0}));
+            assert_eq!(*counts, json!({"carried": carried, "held": 0, "stubs": 0, "gone": 0, "kept": 0}));
         }
     }
     assert_eq!(report["left"], 0);
 }
 
 #[test]
-fn every_spelling_of_a_group_arrives() {
-    let world = DrainFixture::start(2, &[]);
+fn carries_every_spelling_of_a_group() {
+    let fixture = DrainFixture::start(2, &[]);
     for path in [
         "/metrics/job/plain",
         "/metrics/job/empty/instance@base64/=",
@@ -111,51 +111,51 @@ fn every_spelling_of_a_group_arrives() {
         "/metrics/job/own/job/other",
         "/metrics/job/order/b/2/a/1",
     ] {
-        push(&world.source, "PUT", path, "# TYPE m counter\nm{l=\"x\"} 1\nn 0.1\n");
+        push(&fixture.source, "PUT", path, "# TYPE m counter\nm{l=\"x\"} 1\nn 0.1\n");
     }
-    let (before, mut groups) = (exposed(&world.source), world.source.groups().unwrap());
-    world.drain_all();
-    assert_eq!(world.owned(), before);
-    let mut after: Vec<_> = world.owners.iter().flat_map(|owner| owner.groups().unwrap()).collect();
+    let (before, mut groups) = (exposed(&fixture.source), fixture.source.groups().unwrap());
+    fixture.drain_all();
+    assert_eq!(fixture.owned(), before);
+    let mut after: Vec<_> = fixture.owners.iter().flat_map(|owner| owner.groups().unwrap()).collect();
     groups.sort();
     after.sort();
     assert_eq!(after, groups);
 }
 
 #[test]
-fn names_in_utf8_and_another_path_prefix() {
+fn carries_utf8_names_with_a_path_prefix() {
     let flags = ["--push.enable-utf8-names", "--web.route-prefix=/push"];
-    let world = DrainFixture::start(1, &flags);
+    let fixture = DrainFixture::start(1, &flags);
     push_protobuf(
-        &world.source,
+        &fixture.source,
         "/push/metrics/job/a/U__l_2e_x/1",
         &[family("größe.von", GAUGE, &[metric(&[label("ein label", "€"), message(2, &[double(1, 1.0)])])])],
     );
-    let members = [world.owners[0].address.to_string()];
+    let members = [fixture.owners[0].address.to_string()];
     let drain = |settings| {
-        let (source, config) = (world.source.address.to_string(), world.write(&settings));
+        let (source, config) = (fixture.source.address.to_string(), fixture.write(&settings));
         let args = ["drain", &source, "--settle=0s", "--config", config.to_str().unwrap()];
         pushring_harness::command::pushring(args).unwrap()
     };
     let output = drain(json!({"members": members, "utf8_names": true, "path_prefix": "/push"}));
     assert_eq!(output.code, 0, "{}{}", output.stdout, output.stderr);
-    let metrics = world.owners[0].metrics().unwrap();
+    let metrics = fixture.owners[0].metrics().unwrap();
     assert!(metrics.contains("größe.von"), "{metrics}");
-    assert_eq!(world.source.groups().unwrap(), []);
-    // Without the setting no path leads to the group: it stays.
-    push_protobuf(&world.source, "/push/metrics/job/b/U__l_2e_x/1", &[family("g", GAUGE, &[])]);
+    assert_eq!(fixture.source.groups().unwrap(), []);
+    // Without the setting, no path leads to the group, so it stays.
+    push_protobuf(&fixture.source, "/push/metrics/job/b/U__l_2e_x/1", &[family("g", GAUGE, &[])]);
     let output = drain(json!({"members": members, "path_prefix": "/push"}));
     assert_eq!(output.code, 1);
     assert!(output.stdout.contains("utf8_names"), "{}", output.stdout);
 }
 
 #[test]
-fn help_is_that_of_the_group_and_a_family_without_metrics_is_one() {
-    let world = DrainFixture::start(1, &[]);
-    push(&world.source, "PUT", "/metrics/job/a", "# HELP m One.\nm 1\n");
+fn carries_help_texts_and_families_without_metrics() {
+    let fixture = DrainFixture::start(1, &[]);
+    push(&fixture.source, "PUT", "/metrics/job/a", "# HELP m One.\nm 1\n");
     let empty = [bytes(1, b"none"), number(3, COUNTER)].concat();
-    push_protobuf(&world.source, "/metrics/job/b", &[[vec![empty.len() as u8], empty].concat()]);
-    let told = |gateway: &pushring_harness::Pushgateway| {
+    push_protobuf(&fixture.source, "/metrics/job/b", &[[vec![empty.len() as u8], empty].concat()]);
+    let groups = |gateway: &pushring_harness::Pushgateway| {
         let mut json = gateway.client().unwrap().get("/api/v1/metrics").unwrap().json().unwrap();
         let mut groups: Vec<_> = json["data"].as_array_mut().unwrap().drain(..).collect();
         for group in &mut groups {
@@ -169,7 +169,7 @@ fn help_is_that_of_the_group_and_a_family_without_metrics_is_one() {
         groups.sort_by_key(ToString::to_string);
         groups
     };
-    let before = told(&world.source);
-    world.drain_all();
-    assert_eq!(told(&world.owners[0]), before);
+    let before = groups(&fixture.source);
+    fixture.drain_all();
+    assert_eq!(groups(&fixture.owners[0]), before);
 }

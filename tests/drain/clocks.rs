@@ -7,55 +7,55 @@ use crate::fixture::{DrainFixture, has, push, within_a_second};
 const PATH: &str = "/metrics/job/j";
 
 /// `m 1` on the source and `m 2` on its owner, pushed within a second and shown with these shifts.
-fn world(source: Shift, owner: Shift) -> DrainFixture {
-    let mut world = DrainFixture::start(1, &[]);
+fn fixture(source: Shift, owner: Shift) -> DrainFixture {
+    let mut fixture = DrainFixture::start(1, &[]);
     within_a_second(|| {
-        push(&world.source, "PUT", PATH, "m 1\n");
-        push(&world.owners[0], "PUT", PATH, "m 2\n");
+        push(&fixture.source, "PUT", PATH, "m 1\n");
+        push(&fixture.owners[0], "PUT", PATH, "m 2\n");
     });
-    let (source_at, owner_at) = (world.source.address, world.owners[0].address);
-    world.proxy(source_at, source, |_| {});
-    world.proxy(owner_at, owner, |_| {});
-    world
+    let (source_at, owner_at) = (fixture.source.address, fixture.owners[0].address);
+    fixture.proxy(source_at, source, |_| {});
+    fixture.proxy(owner_at, owner, |_| {});
+    fixture
 }
 
-fn value(world: &DrainFixture) -> u32 {
-    (1..=2).find(|value| has(&world.owners[0], &format!("m{{instance=\"\",job=\"j\"}} {value}"))).unwrap()
+fn value(fixture: &DrainFixture) -> u32 {
+    (1..=2).find(|value| has(&fixture.owners[0], &format!("m{{instance=\"\",job=\"j\"}} {value}"))).unwrap()
 }
 
 #[test]
-fn a_source_whose_clock_is_behind_is_still_newer() {
+fn corrects_the_clock_of_a_newer_source() {
     for clock in [-300, -3600, 300] {
-        let world = world(Shift::clock(clock), Shift::age(60));
-        world.drain_all();
-        assert_eq!(value(&world), 1, "{clock}");
+        let fixture = fixture(Shift::clock(clock), Shift::age(60));
+        fixture.drain_all();
+        assert_eq!(value(&fixture), 1, "{clock}");
     }
 }
 
 #[test]
-fn an_owner_whose_clock_is_behind_is_still_newer() {
+fn corrects_the_clock_of_a_newer_owner() {
     for clock in [-300, -3600, 300] {
-        let world = world(Shift::age(60), Shift::clock(clock));
-        world.drain_all();
-        assert_eq!(value(&world), 2, "{clock}");
+        let fixture = fixture(Shift::age(60), Shift::clock(clock));
+        fixture.drain_all();
+        assert_eq!(value(&fixture), 2, "{clock}");
     }
 }
 
 #[test]
-fn within_the_margin_nothing_is_certain_whatever_the_clocks() {
+fn keeps_a_group_if_pushes_are_within_the_margin() {
     for clock in [0, -300, 300] {
-        let world = world(Shift::clock(clock), Shift::default());
-        let reason = world.kept();
+        let fixture = fixture(Shift::clock(clock), Shift::default());
+        let reason = fixture.kept();
         assert!(reason.contains("within 2 s"), "{reason}");
-        assert_eq!(value(&world), 2, "{clock}");
+        assert_eq!(value(&fixture), 2, "{clock}");
     }
 }
 
 #[test]
-fn what_an_owner_seems_to_have_been_pushed_in_its_future_is_not_newer() {
-    // Its clock was a minute ahead when the push came, and was set right since.
-    let world = world(Shift::default(), Shift::age(-60));
-    let reason = world.kept();
+fn keeps_a_group_if_the_owners_push_is_in_the_future() {
+    // Its clock was a minute ahead at the time of the push and is right now.
+    let fixture = fixture(Shift::default(), Shift::age(-60));
+    let reason = fixture.kept();
     assert!(reason.contains("in the future of its gateway"), "{reason}");
-    assert!(has(&world.source, "m{instance=\"\",job=\"j\"} 1"), "the only copy of it");
+    assert!(has(&fixture.source, "m{instance=\"\",job=\"j\"} 1"), "the only copy of it");
 }

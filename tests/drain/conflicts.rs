@@ -1,4 +1,4 @@
-//! What does not go together with what its owner holds is not carried, and never poisons it.
+//! Families that conflict with groups of the owner are not carried, and never poison the owner.
 
 use pushring_harness::{Pushgateway, Shift, poll_until};
 
@@ -7,32 +7,32 @@ use crate::fixture::{DrainFixture, exposed, has, push};
 const PATH: &str = "/metrics/job/moved";
 const OTHER: &str = "/metrics/job/other";
 
-/// Owners with and without a check of their own.
+/// Owners with and without a consistency check.
 const CHECKS: [&[&str]; 2] = [&[], &["--push.disable-consistency-check"]];
 
-/// One text at the source, another in another group of its owner: the first must stay, for that reason.
+/// Pushes one text to the source and another to another group of its owner. The first must stay, for this reason.
 #[track_caller]
 fn conflict(at: [&str; 2], source: &str, owner: &str, why: &str) {
     for flags in CHECKS {
-        let world = DrainFixture::start(1, flags);
-        push(&world.source, "PUT", at[0], source);
-        push(&world.owners[0], "PUT", at[1], owner);
+        let fixture = DrainFixture::start(1, flags);
+        push(&fixture.source, "PUT", at[0], source);
+        push(&fixture.owners[0], "PUT", at[1], owner);
         let before = loop {
-            // A gateway that does not check takes pushes later.
-            let before = (exposed(&world.source), exposed(&world.owners[0]));
+            // A gateway without a consistency check stores pushes after it answered.
+            let before = (exposed(&fixture.source), exposed(&fixture.owners[0]));
             if !before.0.is_empty() && !before.1.is_empty() {
                 break before;
             }
         };
-        let reason = world.kept();
+        let reason = fixture.kept();
         assert!(reason.contains(why) && reason.contains("then run again"), "{reason}");
-        assert_eq!((exposed(&world.source), exposed(&world.owners[0])), before, "{flags:?}");
-        assert_eq!(world.owners[0].groups().unwrap().len(), 1, "{flags:?}: no stub");
+        assert_eq!((exposed(&fixture.source), exposed(&fixture.owners[0])), before, "{flags:?}");
+        assert_eq!(fixture.owners[0].groups().unwrap().len(), 1, "{flags:?}: no stub");
     }
 }
 
 #[test]
-fn another_type() {
+fn keeps_a_family_with_another_type() {
     conflict(
         [PATH, OTHER],
         "# TYPE m counter\nm 1\n",
@@ -42,7 +42,7 @@ fn another_type() {
 }
 
 #[test]
-fn a_name_that_is_a_part_of_a_histogram() {
+fn keeps_a_family_whose_name_is_part_of_a_histogram() {
     let histogram = "# TYPE h histogram\nh_bucket{le=\"+Inf\"} 1\nh_sum 1\nh_count 1\n";
     let summary = "# TYPE h summary\nh_sum 1\nh_count 1\n";
     conflict([PATH, OTHER], histogram, "# TYPE h_bucket gauge\nh_bucket 1\n", "h (HISTOGRAM) collides");
@@ -51,37 +51,37 @@ fn a_name_that_is_a_part_of_a_histogram() {
 }
 
 #[test]
-fn the_same_series_in_two_groups() {
+fn keeps_a_series_that_another_group_has() {
     let labelled = format!("{PATH}/a/1");
     conflict([PATH, &labelled], "m{a=\"1\"} 1\n", "m 2\n", "a series of m in another group");
     conflict([&labelled, PATH], "m 1\n", "m{a=\"1\"} 2\n", "a series of m in another group");
 }
 
 #[test]
-fn groups_that_differ_in_an_empty_instance() {
-    // Whatever their families: both would have the same push_time_seconds.
+fn keeps_groups_that_differ_in_an_empty_instance() {
+    // Both would have the same push_time_seconds, regardless of their families.
     let empty = format!("{PATH}/instance@base64/=");
     conflict([PATH, &empty], "m 1\n", "n 2\n", "has the same series");
     conflict([&empty, PATH], "m 1\n", "n 2\n", "has the same series");
 }
 
 #[test]
-fn what_looks_like_a_conflict_but_is_none() {
+fn carries_families_that_do_not_conflict() {
     for flags in CHECKS {
-        let mut world = DrainFixture::start(1, flags);
-        push(&world.source, "PUT", PATH, "# TYPE m counter\nm 1\n# TYPE h_bucket gauge\nh_bucket 1\n");
-        // Replaced by what is carried; and a summary has no buckets.
-        push(&world.owners[0], "PUT", PATH, "# TYPE m gauge\nm 2\n");
-        push(&world.owners[0], "PUT", OTHER, "# TYPE h summary\nh_sum 1\nh_count 1\n");
-        let owner = world.owners[0].address;
-        world.proxy(owner, Shift::age(60), |_| {});
-        world.drain_all();
-        assert!(has(&world.owners[0], "m{instance=\"\",job=\"moved\"} 1"));
-        assert_eq!(exposed(&world.owners[0]).len(), 3);
+        let mut fixture = DrainFixture::start(1, flags);
+        push(&fixture.source, "PUT", PATH, "# TYPE m counter\nm 1\n# TYPE h_bucket gauge\nh_bucket 1\n");
+        // The carried family replaces this one, and a summary has no buckets.
+        push(&fixture.owners[0], "PUT", PATH, "# TYPE m gauge\nm 2\n");
+        push(&fixture.owners[0], "PUT", OTHER, "# TYPE h summary\nh_sum 1\nh_count 1\n");
+        let owner = fixture.owners[0].address;
+        fixture.proxy(owner, Shift::age(60), |_| {});
+        fixture.drain_all();
+        assert!(has(&fixture.owners[0], "m{instance=\"\",job=\"moved\"} 1"));
+        assert_eq!(exposed(&fixture.owners[0]).len(), 3);
     }
 }
 
-/// Two types of one family on a gateway that does not check: it fails every scrape.
+/// Pushes two types of one family to a gateway without a consistency check, so that every scrape fails.
 fn poison(gateway: &Pushgateway) {
     push(gateway, "PUT", OTHER, "# TYPE p gauge\np 1\n");
     push(gateway, "PUT", "/metrics/job/poison", "# TYPE p counter\np 1\n");
@@ -90,51 +90,51 @@ fn poison(gateway: &Pushgateway) {
 }
 
 #[test]
-fn a_poisoned_gateway_gives_and_gets_nothing() {
-    let world = DrainFixture::start(1, CHECKS[1]);
-    push(&world.source, "PUT", PATH, "m 1\n");
-    poison(&world.owners[0]);
-    let reason = world.kept();
+fn carries_nothing_from_or_to_a_poisoned_gateway() {
+    let fixture = DrainFixture::start(1, CHECKS[1]);
+    push(&fixture.source, "PUT", PATH, "m 1\n");
+    poison(&fixture.owners[0]);
+    let reason = fixture.kept();
     assert!(reason.contains("the owner: its exposition") && reason.contains("HTTP 500"), "{reason}");
-    assert!(has(&world.source, "m{instance=\"\",job=\"moved\"} 1"));
-    let world = DrainFixture::start(1, CHECKS[1]);
-    poison(&world.source);
-    let output = world.drain(&[]);
+    assert!(has(&fixture.source, "m{instance=\"\",job=\"moved\"} 1"));
+    let fixture = DrainFixture::start(1, CHECKS[1]);
+    poison(&fixture.source);
+    let output = fixture.drain(&[]);
     assert_eq!((output.code, output.stdout.as_str()), (1, ""));
     assert!(output.stderr.contains("delete one of them first"), "{}", output.stderr);
-    assert_eq!(world.source.groups().unwrap().len(), 2);
+    assert_eq!(fixture.source.groups().unwrap().len(), 2);
 }
 
-/// A push at the owner between the last look at it and the copy, so that it refuses the copy.
+/// Pushes to the owner between the last read and the copy, so that the owner rejects the copy.
 fn refused(there_before: bool) -> DrainFixture {
-    let mut world = DrainFixture::start(1, &[]);
-    push(&world.source, "PUT", PATH, "# TYPE m counter\nm 1\n");
+    let mut fixture = DrainFixture::start(1, &[]);
+    push(&fixture.source, "PUT", PATH, "# TYPE m counter\nm 1\n");
     if there_before {
-        push(&world.owners[0], "PUT", PATH, "n 1\n");
+        push(&fixture.owners[0], "PUT", PATH, "n 1\n");
     }
-    let owner = world.owners[0].address;
-    let client = std::sync::Mutex::new(world.owners[0].client().unwrap());
-    world.proxy(owner, Shift::default(), move |request| {
+    let owner = fixture.owners[0].address;
+    let client = std::sync::Mutex::new(fixture.owners[0].client().unwrap());
+    fixture.proxy(owner, Shift::default(), move |request| {
         if request.method == "POST" {
             let answer = client.lock().unwrap().put(OTHER, "# TYPE m gauge\nm 2\n").unwrap();
             assert_eq!(answer.status, 200);
         }
     });
-    let reason = world.kept();
+    let reason = fixture.kept();
     assert!(reason.contains("its owner rejected it: pushed metrics are invalid or inconsistent"), "{reason}");
-    assert!(has(&world.source, "m{instance=\"\",job=\"moved\"} 1"));
-    assert!(has(&world.owners[0], "m{instance=\"\",job=\"other\"} 2"));
-    world
+    assert!(has(&fixture.source, "m{instance=\"\",job=\"moved\"} 1"));
+    assert!(has(&fixture.owners[0], "m{instance=\"\",job=\"other\"} 2"));
+    fixture
 }
 
 #[test]
-fn the_stub_of_a_copy_that_is_refused_is_removed() {
-    let world = refused(false);
-    assert_eq!(world.owners[0].groups().unwrap().len(), 1);
+fn removes_the_stub_of_a_rejected_copy() {
+    let fixture = refused(false);
+    assert_eq!(fixture.owners[0].groups().unwrap().len(), 1);
 }
 
 #[test]
-fn a_group_that_was_there_before_a_refused_copy_stays() {
-    let world = refused(true);
-    assert!(has(&world.owners[0], "n{instance=\"\",job=\"moved\"} 1"));
+fn keeps_a_group_that_existed_before_a_rejected_copy() {
+    let fixture = refused(true);
+    assert!(has(&fixture.owners[0], "n{instance=\"\",job=\"moved\"} 1"));
 }

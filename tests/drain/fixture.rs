@@ -1,4 +1,4 @@
-//! Pushgateways on a ring, and one that has left it.
+//! Pushgateways in a ring, and one that has left it.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -18,19 +18,19 @@ use crate::wire::{self, Exposed};
 pub(crate) const PROTOBUF: &str =
     "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
 
-/// Stopped when dropped.
+/// Stops all gateways when dropped.
 pub(crate) struct DrainFixture {
-    /// On the ring.
+    /// The members of the ring.
     pub(crate) owners: Vec<Pushgateway>,
-    /// Has left it.
+    /// The gateway that has left the ring.
     pub(crate) source: Pushgateway,
-    /// Where the command reaches them, if not there: in front of them.
+    /// The proxy in front of each gateway that has one.
     pub(crate) proxies: BTreeMap<SocketAddr, SocketAddr>,
     pub(crate) dir: TempDir,
 }
 
 impl DrainFixture {
-    /// So many owners, all gateways with these flags.
+    /// Starts the source and this number of owners with these flags.
     pub(crate) fn start(owners: usize, flags: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let start = || Pushgateway::start(dir.path(), flags).unwrap();
@@ -42,7 +42,7 @@ impl DrainFixture {
         }
     }
 
-    /// Puts something between the command and a gateway; `before` is called before a request goes on.
+    /// Puts a proxy between the command and a gateway; `before` is called before a request is forwarded.
     pub(crate) fn proxy(
         &mut self,
         gateway: SocketAddr,
@@ -52,7 +52,7 @@ impl DrainFixture {
         self.proxy_with(gateway, shift, before, |_| ());
     }
 
-    /// The same with `after`, called once a request was answered.
+    /// Puts a proxy in front that also calls `after` once the gateway answered.
     pub(crate) fn proxy_with(
         &mut self,
         gateway: SocketAddr,
@@ -64,12 +64,12 @@ impl DrainFixture {
         self.proxies.insert(gateway, proxy.address);
     }
 
-    /// Where the command is to reach a gateway.
+    /// Returns the address of a gateway for the command.
     pub(crate) fn address(&self, gateway: &Pushgateway) -> String {
         self.proxies.get(&gateway.address).unwrap_or(&gateway.address).to_string()
     }
 
-    /// The filter's configuration with the owners as members.
+    /// Writes the filter's configuration with the owners as members and returns its path.
     pub(crate) fn config(&self) -> PathBuf {
         let members: Vec<_> = self.owners.iter().map(|owner| self.address(owner)).collect();
         self.write(&json!({"members": members}))
@@ -81,14 +81,14 @@ impl DrainFixture {
         path
     }
 
-    /// The gateway that owns the group of a push path.
+    /// Returns the owner of the group of a push path.
     pub(crate) fn owner(&self, path: &str) -> &Pushgateway {
         let router = Router::parse(&std::fs::read(self.config()).unwrap()).unwrap();
         let owner = router.owner(&router.group(path.as_bytes()).unwrap().key).unwrap();
         self.owners.iter().find(|gateway| self.address(gateway) == owner.address).unwrap()
     }
 
-    /// The arguments of a drain without a settling time.
+    /// Returns the arguments of a drain without a settling time.
     pub(crate) fn args(&self, more: &[&str]) -> Vec<String> {
         let config = self.config().display().to_string();
         let address = self.address(&self.source);
@@ -100,7 +100,7 @@ impl DrainFixture {
         command::pushring(self.args(more)).unwrap()
     }
 
-    /// Drains, and everything must have gone.
+    /// Drains and checks that nothing is left.
     pub(crate) fn drain_all(&self) -> Value {
         let output = self.drain(&[]);
         assert_eq!(output.code, 0, "{} {}", output.stdout, output.stderr);
@@ -108,7 +108,7 @@ impl DrainFixture {
         output.json().unwrap()
     }
 
-    /// Drains; the reason why its one group was kept.
+    /// Drains and returns the reason why the only group was kept.
     pub(crate) fn kept(&self) -> String {
         self.kept_with(&[])
     }
@@ -121,7 +121,7 @@ impl DrainFixture {
         report["kept"][0]["reason"].as_str().unwrap().to_owned()
     }
 
-    /// What all owners expose together.
+    /// Returns the exposition of all owners together.
     pub(crate) fn owned(&self) -> Exposed {
         let mut all = Exposed::new();
         for (name, (kind, help, metrics)) in self.owners.iter().flat_map(exposed) {
@@ -134,7 +134,7 @@ impl DrainFixture {
     }
 }
 
-/// What a gateway exposes of what was pushed to it.
+/// Returns the exposition of the pushed groups of a gateway.
 pub(crate) fn exposed(gateway: &Pushgateway) -> Exposed {
     let accept = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;escaping=allow-utf-8";
     let answer = gateway.client().unwrap().send("GET", "/metrics", &[("accept", accept)], "").unwrap();
@@ -142,19 +142,19 @@ pub(crate) fn exposed(gateway: &Pushgateway) -> Exposed {
     wire::exposed(&answer.body)
 }
 
-/// Pushes text; the gateway must take it.
+/// Pushes text that the gateway must accept.
 #[track_caller]
 pub(crate) fn push(gateway: &Pushgateway, method: &str, path: &str, text: &str) {
     let answer = gateway.client().unwrap().send(method, path, &[], text.to_owned()).unwrap();
     assert!(matches!(answer.status, 200 | 202), "{path}: {} {}", answer.status, answer.text());
 }
 
-/// Pushes text, whatever the gateway says to it.
+/// Pushes text and returns the gateway's answer.
 pub(crate) fn send(gateway: &Pushgateway, path: &str, text: &str) -> Response {
     gateway.client().unwrap().put(path, text.to_owned()).unwrap()
 }
 
-/// Pushes protobuf; the gateway must take it.
+/// Pushes protobuf that the gateway must accept.
 #[track_caller]
 pub(crate) fn push_protobuf(gateway: &Pushgateway, path: &str, families: &[Vec<u8>]) {
     let client = gateway.client().unwrap();
@@ -162,12 +162,12 @@ pub(crate) fn push_protobuf(gateway: &Pushgateway, path: &str, families: &[Vec<u
     assert!(matches!(answer.status, 200 | 202), "{path}: {} {}", answer.status, answer.text());
 }
 
-/// Whether a line of the text form is there, such as `m{instance="",job="j"} 1`.
+/// Returns whether the text exposition contains a line such as `m{instance="",job="j"} 1`.
 pub(crate) fn has(gateway: &Pushgateway, line: &str) -> bool {
     gateway.metrics().unwrap().lines().any(|found| found == line)
 }
 
-/// Pushes as `act` does, again if the machine was too busy to do it within a second: two clocks cannot order such pushes.
+/// Calls `act` until it takes less than a second: two clocks cannot order pushes that are so close.
 pub(crate) fn within_a_second(act: impl Fn()) {
     loop {
         let began = Instant::now();

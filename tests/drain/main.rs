@@ -1,12 +1,12 @@
-//! `pushring drain` between real Pushgateways: what is carried, what is kept, what a kill leaves behind.
+//! `pushring drain` between real Pushgateways: which groups it carries, which it keeps, and the state after a kill.
 
 mod bytes;
 mod clocks;
+mod concurrent;
 mod conflicts;
 mod ended;
 mod families;
 mod fixture;
 mod killed;
-mod meanwhile;
 mod refused;
 mod wire;

@@ -1,4 +1,4 @@
-//! When it is not safe to drain, or not wanted: nothing is touched.
+//! The command rejects a drain that is not safe, and changes nothing.
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
@@ -10,84 +10,84 @@ use serde_json::{Value, json};
 
 use crate::fixture::{DrainFixture, exposed, push};
 
-/// Two owners, and groups on the source; two of them with something at their owner.
-fn world() -> DrainFixture {
-    let world = DrainFixture::start(2, &[]);
+/// Starts two owners and a source with groups.
+fn fixture() -> DrainFixture {
+    let fixture = DrainFixture::start(2, &[]);
     for index in 0..8 {
-        push(&world.source, "PUT", &format!("/metrics/job/j{index}"), "m 1\n");
+        push(&fixture.source, "PUT", &format!("/metrics/job/j{index}"), "m 1\n");
     }
-    world
+    fixture
 }
 
-fn drain(world: &DrainFixture, config: &Value, more: &[&str]) -> CommandOutput {
-    let path = world.write(config);
-    let address = world.source.address.to_string();
+fn drain(fixture: &DrainFixture, config: &Value, more: &[&str]) -> CommandOutput {
+    let path = fixture.write(config);
+    let address = fixture.source.address.to_string();
     let args = ["drain", &address, "--config", path.to_str().unwrap(), "--settle=0s", "--output=json"];
     command::pushring(args.iter().chain(more)).unwrap()
 }
 
-/// Refused with exit code 2, for this reason, and everything is as it was.
+/// Checks that the drain ends with exit code 2 for this reason and changes nothing.
 #[track_caller]
-fn refused(world: &DrainFixture, config: &Value, more: &[&str], why: &str) {
-    let before = (exposed(&world.source), world.owned());
-    let output = drain(world, config, more);
+fn refused(fixture: &DrainFixture, config: &Value, more: &[&str], why: &str) {
+    let before = (exposed(&fixture.source), fixture.owned());
+    let output = drain(fixture, config, more);
     assert_eq!(output.code, 2, "{} {}", output.stdout, output.stderr);
     assert!(output.stderr.contains(why), "{}", output.stderr);
-    assert_eq!((exposed(&world.source), world.owned()), before);
+    assert_eq!((exposed(&fixture.source), fixture.owned()), before);
 }
 
 #[test]
-fn a_gateway_on_the_ring_is_not_drained() {
-    let world = world();
-    let (own, other) = (world.source.address.to_string(), world.owners[0].address.to_string());
-    refused(&world, &json!({"members": [own, other]}), &[], "is on the ring: take it out first");
+fn rejects_a_gateway_in_the_ring() {
+    let fixture = fixture();
+    let (own, other) = (fixture.source.address.to_string(), fixture.owners[0].address.to_string());
+    refused(&fixture, &json!({"members": [own, other]}), &[], "is on the ring: take it out first");
     let named = json!({"members": [{"name": "gw-1", "address": own}, other]});
-    refused(&world, &named, &[], "is on the ring");
-    // Another name for the same process.
-    let alias = format!("localhost:{}", world.source.address.port());
-    refused(&world, &json!({"members": [alias, other]}), &[], "are one process");
+    refused(&fixture, &named, &[], "is on the ring");
+    // Another name of the same process.
+    let alias = format!("localhost:{}", fixture.source.address.port());
+    refused(&fixture, &json!({"members": [alias, other]}), &[], "are one process");
 }
 
 #[test]
-fn a_group_without_one_owner_has_nowhere_to_go() {
-    let world = world();
-    let member = world.owners[0].address.to_string();
-    refused(&world, &json!({"members": [member], "route_by": "path"}), &[], "route_by: found \"path\"");
-    refused(&world, &json!({"members": [], "min_members": 0}), &[], "no members");
+fn rejects_groups_without_one_owner() {
+    let fixture = fixture();
+    let member = fixture.owners[0].address.to_string();
+    refused(&fixture, &json!({"members": [member], "route_by": "path"}), &[], "route_by: found \"path\"");
+    refused(&fixture, &json!({"members": [], "min_members": 0}), &[], "no members");
 }
 
 #[test]
-fn a_registered_gateway_may_come_back() {
-    let world = world();
-    let consul = Consul::start(world.dir.path()).unwrap();
-    consul.register(world.owners[0].address, "passing").unwrap();
-    consul.register(world.source.address, "critical").unwrap();
+fn rejects_a_registered_gateway() {
+    let fixture = fixture();
+    let consul = Consul::start(fixture.dir.path()).unwrap();
+    consul.register(fixture.owners[0].address, "passing").unwrap();
+    consul.register(fixture.source.address, "critical").unwrap();
     let url = format!("http://{}", consul.address);
-    refused(&world, &json!({"members": ["a:1"]}), &["--consul", &url], "is registered in Consul");
-    consul.deregister(world.source.address).unwrap();
-    let output = drain(&world, &json!({"members": ["a:1"]}), &["--consul", &url]);
+    refused(&fixture, &json!({"members": ["a:1"]}), &["--consul", &url], "is registered in Consul");
+    consul.deregister(fixture.source.address).unwrap();
+    let output = drain(&fixture, &json!({"members": ["a:1"]}), &["--consul", &url]);
     assert_eq!(output.code, 0, "{}", output.stderr);
-    assert_eq!(world.source.groups().unwrap(), []);
+    assert_eq!(fixture.source.groups().unwrap(), []);
 }
 
 #[test]
-fn owners_that_cannot_be_told_apart_or_reached_get_nothing() {
-    let mut world = world();
-    let before = exposed(&world.source);
-    let [first, second] = [0, 1].map(|index: usize| world.owners[index].address);
-    // One process at two addresses, where a third member owns something too.
+fn carries_nothing_to_ambiguous_or_unreachable_owners() {
+    let mut fixture = fixture();
+    let before = exposed(&fixture.source);
+    let [first, second] = [0, 1].map(|index: usize| fixture.owners[index].address);
+    // One process has two addresses in the ring, and a third member owns groups too.
     let twins = [first.to_string(), format!("localhost:{}", first.port()), second.to_string()];
-    let output = drain(&world, &json!({"members": twins}), &[]);
+    let output = drain(&fixture, &json!({"members": twins}), &[]);
     assert_eq!(output.code, 1, "{}", output.stderr);
     let kept = output.json().unwrap()["kept"].as_array().unwrap().clone();
     assert!(
         !kept.is_empty() && kept.iter().all(|kept| kept["reason"].as_str().unwrap().contains("same process"))
     );
-    assert_eq!(world.owners[0].groups().unwrap(), []);
-    assert_eq!(world.owners[1].groups().unwrap().len(), 8 - kept.len());
-    // One that is dead: its groups stay, the others go.
-    world.owners[0].process.kill();
-    let output = drain(&world, &json!({"members": [first.to_string(), second.to_string()]}), &[]);
+    assert_eq!(fixture.owners[0].groups().unwrap(), []);
+    assert_eq!(fixture.owners[1].groups().unwrap().len(), 8 - kept.len());
+    // The groups of a dead owner stay and the others go.
+    fixture.owners[0].process.kill();
+    let output = drain(&fixture, &json!({"members": [first.to_string(), second.to_string()]}), &[]);
     assert_eq!(output.code, 1);
     let report = output.json().unwrap();
     let kept = report["kept"].as_array().unwrap();
@@ -95,36 +95,36 @@ fn owners_that_cannot_be_told_apart_or_reached_get_nothing() {
         kept.iter().all(|kept| kept["reason"].as_str().unwrap().contains("cannot be reached")),
         "{report}"
     );
-    assert_eq!(world.source.groups().unwrap().len(), kept.len());
-    assert_eq!(world.owners[1].groups().unwrap().len(), 8 - kept.len());
-    // With a ring of the living, everything arrives.
-    let output = drain(&world, &json!({"members": [second.to_string()]}), &[]);
+    assert_eq!(fixture.source.groups().unwrap().len(), kept.len());
+    assert_eq!(fixture.owners[1].groups().unwrap().len(), 8 - kept.len());
+    // With a ring of living members, everything arrives.
+    let output = drain(&fixture, &json!({"members": [second.to_string()]}), &[]);
     assert_eq!(output.code, 0, "{}", output.stderr);
-    assert_eq!(exposed(&world.owners[1]), before);
+    assert_eq!(exposed(&fixture.owners[1]), before);
 }
 
 #[test]
 fn keep_copies_and_deletes_nothing() {
-    let world = world();
-    push(&world.source, "PUT", "/metrics/job/empty", "");
-    let before = exposed(&world.source);
+    let fixture = fixture();
+    push(&fixture.source, "PUT", "/metrics/job/empty", "");
+    let before = exposed(&fixture.source);
     for _ in 0..2 {
-        let output = world.drain(&["--keep"]);
+        let output = fixture.drain(&["--keep"]);
         assert_eq!(output.code, 0, "{} {}", output.stdout, output.stderr);
         assert_eq!(output.json().unwrap()["left"], 9);
-        assert_eq!(world.owned(), before);
-        assert_eq!(exposed(&world.source), before);
+        assert_eq!(fixture.owned(), before);
+        assert_eq!(exposed(&fixture.source), before);
     }
-    world.drain_all();
-    assert_eq!(world.owned(), before);
+    fixture.drain_all();
+    assert_eq!(fixture.owned(), before);
 }
 
 #[test]
-fn a_dry_run_tells_and_touches_nothing() {
-    let world = world();
-    push(world.owner("/metrics/job/j0"), "PUT", "/metrics/job/j0", "m 1\n");
-    let before = (exposed(&world.source), world.owned());
-    let output = world.drain(&["--dry-run"]);
+fn dry_run_changes_nothing() {
+    let fixture = fixture();
+    push(fixture.owner("/metrics/job/j0"), "PUT", "/metrics/job/j0", "m 1\n");
+    let before = (exposed(&fixture.source), fixture.owned());
+    let output = fixture.drain(&["--dry-run"]);
     assert_eq!(output.code, 1, "{} {}", output.stdout, output.stderr);
     let report = output.json().unwrap();
     let sum = |what: &str| -> u64 {
@@ -132,17 +132,17 @@ fn a_dry_run_tells_and_touches_nothing() {
     };
     assert_eq!((sum("carried"), sum("held"), sum("kept")), (7, 1, 0), "{report}");
     assert_eq!(report["dry_run"], true);
-    assert_eq!((exposed(&world.source), world.owned()), before);
-    world.drain_all();
-    assert_eq!(world.drain(&["--dry-run"]).code, 0);
+    assert_eq!((exposed(&fixture.source), fixture.owned()), before);
+    fixture.drain_all();
+    assert_eq!(fixture.drain(&["--dry-run"]).code, 0);
 }
 
 #[test]
-fn nothing_is_touched_before_the_members_have_settled() {
-    let world = world();
-    let before = exposed(&world.source);
-    let config = world.config();
-    let address = world.source.address.to_string();
+fn changes_nothing_before_the_members_have_settled() {
+    let fixture = fixture();
+    let before = exposed(&fixture.source);
+    let config = fixture.config();
+    let address = fixture.source.address.to_string();
     let mut child = command::command()
         .unwrap()
         .args(["drain", &address, "--config", config.to_str().unwrap(), "--settle", "1h"])
@@ -154,13 +154,13 @@ fn nothing_is_touched_before_the_members_have_settled() {
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
     stderr.read_line(&mut line).unwrap();
     assert!(line.contains("waiting"), "{line}");
-    assert_eq!((exposed(&world.source), world.owned().len()), (before, 0));
+    assert_eq!((exposed(&fixture.source), fixture.owned().len()), (before, 0));
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(1));
 }
 
 #[test]
-fn what_is_no_address_is_refused() {
+fn rejects_invalid_addresses() {
     for address in ["10.0.0.1", "10.0.0.1:http", "10.0.0.1:0"] {
         let output = command::pushring(["drain", address, "--config", "/nowhere"]).unwrap();
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Protobuf, just enough to write families and to compare metrics; on purpose none of the code that is tested.
+//! Just enough protobuf to write families and compare metrics, without any of the code under test.
 
 use std::collections::BTreeMap;
 
@@ -20,52 +20,52 @@ fn varint(mut number: u64) -> Vec<u8> {
     out
 }
 
-/// A field that is a number.
+/// Encodes a number field.
 pub(crate) fn number(tag: u64, value: u64) -> Vec<u8> {
     [varint(tag << 3), varint(value)].concat()
 }
 
-/// A field that is a signed number, as `sint32` and `sint64` have it.
+/// Encodes a signed number field, as `sint32` and `sint64` do.
 pub(crate) fn signed(tag: u64, value: i64) -> Vec<u8> {
     number(tag, ((value << 1) ^ (value >> 63)) as u64)
 }
 
-/// A field that is a double.
+/// Encodes a double field.
 pub(crate) fn double(tag: u64, value: f64) -> Vec<u8> {
     [varint(tag << 3 | 1), value.to_le_bytes().to_vec()].concat()
 }
 
-/// A field that is a message of these parts.
+/// Encodes a message field of these parts.
 pub(crate) fn message(tag: u64, parts: &[Vec<u8>]) -> Vec<u8> {
     bytes(tag, &parts.concat())
 }
 
-/// A field that is text.
+/// Encodes a text field.
 pub(crate) fn bytes(tag: u64, value: &[u8]) -> Vec<u8> {
     [varint(tag << 3 | 2), varint(value.len() as u64), value.to_vec()].concat()
 }
 
-/// A label of a metric or of an exemplar (field 1 of both).
+/// Encodes a label of a metric or an exemplar (field 1 of both).
 pub(crate) fn label(name: &str, value: &str) -> Vec<u8> {
     message(1, &[bytes(1, name.as_bytes()), bytes(2, value.as_bytes())])
 }
 
-/// A `Metric` of a family.
+/// Encodes a `Metric`.
 pub(crate) fn metric(parts: &[Vec<u8>]) -> Vec<u8> {
     message(4, parts)
 }
 
-/// A `MetricFamily` behind its length, as a push has it.
+/// Encodes a `MetricFamily` after its length, as in a push.
 pub(crate) fn family(name: &str, kind: u64, metrics: &[Vec<u8>]) -> Vec<u8> {
     let head = [bytes(1, name.as_bytes()), bytes(2, format!("Help of {name}.").as_bytes()), number(3, kind)];
     let family = [head.concat(), metrics.concat()].concat();
     [varint(family.len() as u64), family].concat()
 }
 
-/// What a gateway exposes of the groups that were pushed to it: by family its type and help, and each metric as it is.
+/// The exposition of the pushed groups: type and help of each family, and the bytes of each metric.
 pub(crate) type Exposed = BTreeMap<String, (u64, Vec<u8>, Vec<Vec<u8>>)>;
 
-/// Takes an exposition apart; without the gateway's metrics of itself and its times of pushes. Metrics are sorted.
+/// Parses an exposition without the gateway's own metrics and push times. The metrics are sorted.
 pub(crate) fn exposed(mut body: &[u8]) -> Exposed {
     let mut all = Exposed::new();
     while !body.is_empty() {
@@ -78,7 +78,7 @@ pub(crate) fn exposed(mut body: &[u8]) -> Exposed {
                 1 => name = String::from_utf8(bytes.to_vec()).unwrap(),
                 2 => help = bytes.to_vec(),
                 3 => kind = number,
-                // Only what was pushed has a job.
+                // Only pushed metrics have a job.
                 4 if bytes.windows(5).any(|part| part == b"\x0a\x03job") => metrics.push(bytes.to_vec()),
                 4 => {}
                 _ => panic!("field {tag} of {name}"),
@@ -106,7 +106,7 @@ fn read_varint(from: &mut &[u8]) -> u64 {
     number
 }
 
-/// Tag, and the value as a number or as bytes. Families have no others.
+/// Reads a tag and its value, a number or bytes. Families use no other types.
 fn read_field<'b>(from: &mut &'b [u8]) -> Option<(u64, u64, &'b [u8])> {
     if from.is_empty() {
         return None;

@@ -1,4 +1,4 @@
-//! Two Envoys agree on every owner, whatever the order in which their members are listed.
+//! Two Envoys agree on every owner, whatever the order of their members.
 
 use pushring_harness::{Envoy, Layout, Mode, Ports, live};
 

@@ -1,4 +1,5 @@
-//! Real clients: each group lies on exactly one pushgateway after hundreds of pushes, however its client spells it.
+//! Real clients: after hundreds of pushes, each group is stored on exactly one Pushgateway, however its client spells
+//! it.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -12,12 +13,12 @@ use pushring_harness::envoy_fixture::{EnvoyFixture, Group};
 const NAMES: [&str; 4] = ["instance", "zone", "team", "shard"];
 /// Values that all three clients can spell.
 const VALUES: [&str; 8] = ["a", "db-1.example:9100", "ü", "100%", "a+b", "a&b=c", "日本", "~tilde_"];
-/// Values that prom-client has no spelling for: Go and Python send some as base64. (A space is left out: the Python client
-/// sends it as "+", which a pushgateway keeps.)
+/// Values that prom-client cannot spell; Go and Python send some as base64. The list has no space, because the Python
+/// client sends it as "+", which a Pushgateway keeps.
 const AWKWARD: [&str; 4] = ["a/b", "/", "", "a\\b"];
 const GROUPS: usize = 120;
 
-/// Pushes all `groups`, each with its labels in an order of its own, and fails unless every push succeeds.
+/// Pushes all `groups`, each with its labels in random order. Every push must succeed.
 fn push(mut client: Command, groups: &BTreeSet<Group>, random: &mut fastrand::Rng) {
     let shuffled = |group: &Group| {
         let mut labels: Vec<_> = group.iter().filter(|(name, _)| *name != "job").collect();
@@ -51,8 +52,8 @@ fn node(url: &str) -> Command {
     command
 }
 
-/// Random groups of up to four labels beside the job. Each has a job of its own: to a pushgateway's consistency check
-/// an empty label is none, so the same job with and without one would collide.
+/// Returns random groups of up to four labels in addition to the job. Each group has its own job: the consistency
+/// check of a Pushgateway treats an empty label as none, so the same job with and without one would collide.
 fn groups(random: &mut fastrand::Rng, job: &str, values: &[&str]) -> BTreeSet<Group> {
     let mut groups = BTreeSet::new();
     while groups.len() < GROUPS {
@@ -68,7 +69,7 @@ fn groups(random: &mut fastrand::Rng, job: &str, values: &[&str]) -> BTreeSet<Gr
 }
 
 #[test]
-fn groups_of_real_clients_lie_on_exactly_one_gateway() {
+fn groups_of_real_clients_are_on_exactly_one_gateway() {
     let seed = fastrand::u64(..);
     println!("seed {seed}"); // shown when the test fails
     let mut random = fastrand::Rng::with_seed(seed);

@@ -1,4 +1,4 @@
-//! A group that moved when a member joined does not come back: DELETE also reaches its former owner.
+//! A group that moved when a member joined does not come back, because DELETE also reaches its former owner.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +19,7 @@ fn a_delete_reaches_the_owner_and_its_first_successor_only() {
             let answer = client.delete(&path).unwrap();
             assert_eq!(answer.status, 202, "{mode}: {}", answer.text());
         }
-        // The copy is sent beside the answer, so it may arrive a little later.
+        // Envoy sends the copy in parallel, so it may arrive after the answer.
         for number in 0..8 {
             let ring = fleet.clockwise(&format!("/metrics/job/j{number}"));
             let rest: BTreeSet<usize> = ring[2..].iter().copied().collect();
@@ -33,7 +33,7 @@ fn a_delete_reaches_the_owner_and_its_first_successor_only() {
     }
 }
 
-/// One DELETE is one request to each of the two: nothing is copied that is no DELETE.
+/// Each of the two gets one request for a DELETE, and no other method is copied.
 #[test]
 fn only_deletes_are_copied() {
     for mode in Mode::ROUTED {

@@ -1,4 +1,4 @@
-//! Endpoint mode: no push is lost when a member dies, and none lands on a gateway that the ring did not name.
+//! Endpoint mode: no push is lost when a member dies, and none reaches a gateway that the ring did not name.
 
 use std::collections::BTreeSet;
 
@@ -7,11 +7,11 @@ use pushring_harness::{Member, Mode, live};
 use pushring_harness::EnvoyFixture;
 
 #[test]
-fn with_the_owner_killed_the_next_push_lands_on_the_rings_next_member() {
+fn the_next_push_after_a_kill_reaches_the_rings_next_member() {
     let mut fleet = EnvoyFixture::start(Mode::Endpoint, 4);
     let client = fleet.envoy.client().unwrap();
     let paths: Vec<String> = (0..40).map(|number| format!("/metrics/job/j{number}")).collect();
-    // Envoy has a connection open to each when it dies.
+    // Envoy has an open connection to each member when it dies.
     for path in &paths {
         assert_eq!(client.put(path, "x 1\n").unwrap().status, 200);
     }
@@ -31,7 +31,7 @@ fn with_the_owner_killed_the_next_push_lands_on_the_rings_next_member() {
     }
 }
 
-/// A retry needs the body that was already sent.
+/// The retry needs the body that Envoy has sent already.
 #[test]
 fn a_push_of_5_mb_survives_its_owner() {
     let mut fleet = EnvoyFixture::start(Mode::Endpoint, 3);
@@ -48,9 +48,9 @@ fn a_push_of_5_mb_survives_its_owner() {
     assert_eq!(metrics.lines().filter(|line| line.starts_with("large{")).count(), 100_000);
 }
 
-/// The ring is ahead of the endpoints, or the other way round: such a push gets 503 or its owner, never another gateway.
+/// If ring and endpoints differ for a moment, a push gets 503 or reaches its owner, never another gateway.
 #[test]
-fn an_address_that_the_endpoints_do_not_have_never_lands_on_a_wrong_gateway() {
+fn an_unknown_address_never_leads_to_a_wrong_gateway() {
     let fleet = EnvoyFixture::start(Mode::Endpoint, 3);
     let client = fleet.envoy.client().unwrap();
     let stranger = Member { name: "127.0.0.1:1".into(), address: "127.0.0.1:1".into(), weight: 1 };
@@ -62,7 +62,7 @@ fn an_address_that_the_endpoints_do_not_have_never_lands_on_a_wrong_gateway() {
     }
     assert_eq!(fleet.requests(), [0, 0, 0]);
 
-    // With successors that are known, the first of those gets it.
+    // If a successor is known, the first known one gets the push.
     let known = fleet.gateways[0].address;
     config = live::config(Mode::Endpoint, &[stranger.clone(), known.into()]).unwrap();
     fleet.layout.write_ring(&config.to_string()).unwrap();

@@ -1,4 +1,5 @@
-//! A client never chooses the pushgateway: its own destination headers count on no path, by no method, in no mode.
+//! A client never chooses the Pushgateway: its destination headers have no effect on any path, by any method, in any
+//! mode.
 
 use pushring_harness::http::Client;
 use pushring_harness::{Mode, live};
@@ -8,14 +9,14 @@ use pushring_harness::EnvoyFixture;
 
 const METHODS: [&str; 7] = ["PUT", "POST", "GET", "HEAD", "PATCH", "OPTIONS", "PROPFIND"];
 const PUSH: &str = "/metrics/job/a/instance/b";
-/// No pushes, nor pushes that Envoy or the filter answers.
+/// Paths that are no pushes, and pushes that Envoy or the filter answers.
 const OTHERS: [&str; 6] =
     ["/metrics", "/metrics/job/", "/api/v1/status", "/", "/-/healthy", "/metrics//job/a"];
 
 #[test]
 fn forged_headers_never_choose_the_upstream() {
     for mode in Mode::ALL {
-        // Without `lookup` a GET goes to a gateway too.
+        // Without `lookup`, Envoy forwards GET to a gateway too.
         let fleet = EnvoyFixture::with(mode, 3, |config| config["lookup"] = false.into());
         let owner = fleet.owner(PUSH);
         let clients = [fleet.envoy.client().unwrap(), Client::http2(fleet.envoy.push).unwrap()];
@@ -41,7 +42,7 @@ fn forged_headers_never_choose_the_upstream() {
     }
 }
 
-/// Envoy drops the headers before any filter runs: they count for nothing even where the filter uses others.
+/// Envoy removes these headers before any filter runs, even if the filter uses other headers.
 #[test]
 fn forged_headers_are_gone_before_the_filter_runs() {
     for mode in Mode::ROUTED {
@@ -57,7 +58,7 @@ fn forged_headers_are_gone_before_the_filter_runs() {
     }
 }
 
-/// The copy of a DELETE goes to the successor, whatever the client's own mirror header says.
+/// The copy of a DELETE goes to the successor, whatever mirror header the client sends.
 #[test]
 fn a_forged_mirror_never_receives_the_copy_of_a_delete() {
     for mode in Mode::ROUTED {
@@ -78,7 +79,7 @@ fn a_forged_mirror_never_receives_the_copy_of_a_delete() {
     }
 }
 
-/// Neither the filter's own headers nor forged ones are shown to a gateway.
+/// A gateway sees neither the filter's headers nor forged ones.
 #[test]
 fn a_gateway_sees_no_destination_header() {
     for mode in Mode::ROUTED {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use pushring_vectors as vectors;
 
-/// An Envoy without pushgateways: the owner is asked for, not pushed to.
+/// An Envoy without Pushgateways: the test looks owners up and never pushes.
 struct Ring {
     envoy: Envoy,
     layout: Layout,
@@ -28,9 +28,9 @@ impl Ring {
         Self { envoy, layout, client, _dir: dir }
     }
 
-    /// Puts a set of members in force, with further settings of the filter.
+    /// Activates a set of members with further settings of the filter.
     fn load(&self, set: &vectors::Set, settings: &Value) {
-        // Names of the vectors are not always addresses.
+        // Some names in the vectors are not addresses.
         let members: Vec<Value> = set.members.iter().enumerate().map(|(index, (name, weight))| {
             json!({ "name": name, "address": format!("127.0.0.1:{}", index + 1), "weight": weight })
         }).collect();
@@ -49,7 +49,7 @@ impl Ring {
         .unwrap();
     }
 
-    /// Owner and successors, by name.
+    /// Returns owner and successors by name.
     fn lookup(&self, path: &str) -> (String, Vec<String>) {
         let answer = self.client.send("GET", path, &[("accept", "application/json")], "").unwrap();
         assert_eq!(answer.status, 200, "{path}: {}", answer.text());
@@ -63,7 +63,7 @@ impl Ring {
 fn every_path_gets_its_owner() {
     let mut cases: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for push in vectors::pushes() {
-        // A poison push has no owner in the vectors, but it is recognised under the settings of its row.
+        // A poisonous push has no owner in the vectors; the settings of its row decide whether it is recognised.
         let set = if push.set.is_empty() { "ten" } else { push.set };
         cases.entry((set, push.prefix, push.utf8_names, push.route_by)).or_default().push(push);
     }
@@ -93,7 +93,7 @@ fn every_key_of_a_push_gets_its_owner_and_successors() {
     let mut loaded = Vec::new();
     for lookup in vectors::lookups() {
         let set = vectors::set(lookup.set);
-        // The keys of `ring` are asked for as groups, those of `dynamic-sharding` as paths.
+        // Keys of `ring` are looked up as groups, keys of `dynamic-sharding` as paths.
         let (path, route_by) = match set.points {
             Some(_) => (group_path(&lookup.key), "group"),
             None => (plain_path(&lookup.key), "path"),
@@ -109,7 +109,7 @@ fn every_key_of_a_push_gets_its_owner_and_successors() {
     assert_eq!(loaded.len(), vectors::sets().len(), "each set has keys of pushes: {loaded:?}");
 }
 
-/// A path of the group with this key; none for a key of other bytes.
+/// Returns a path of the group with this key; `None` if the key has other bytes.
 fn group_path(key: &[u8]) -> Option<String> {
     let parts: Vec<&[u8]> = key.split(|byte| *byte == 0xFF).collect();
     let (pairs, []) = parts.as_chunks::<2>() else { return None };
@@ -120,7 +120,7 @@ fn group_path(key: &[u8]) -> Option<String> {
     if text { labels_to_path("", false, labels) } else { None }
 }
 
-/// A key that is a push path which reads the same decoded.
+/// Returns whether a key is a push path without escapes.
 fn plain_path(key: &[u8]) -> Option<String> {
     let path = str::from_utf8(key).ok()?;
     let job = path.strip_prefix("/metrics/job/")?;

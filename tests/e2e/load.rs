@@ -21,7 +21,7 @@ fn no_push_fails_over_100_membership_changes() {
     assert!(seen.pushes > CHANGES, "{} pushes prove nothing", seen.pushes);
     assert_eq!(fleet.envoy.stat("cluster.pushgateway.upstream_rq_5xx").unwrap().unwrap_or(0), 0);
 
-    // All gateways are back in the ring: each group goes to its owner again.
+    // All gateways are in the ring again, so each group goes to its owner.
     let before = fleet.requests();
     let client = fleet.envoy.client().unwrap();
     let mut expected = before;
@@ -33,8 +33,8 @@ fn no_push_fails_over_100_membership_changes() {
     assert_eq!(fleet.requests(), expected);
 }
 
-/// Each change takes another set of two to four of the gateways, published as in production: what leaves the ring stays
-/// known to Envoy for a moment, for pushes that were decided by the ring before.
+/// Each change publishes another set of two to four gateways as in production: Envoy knows a member for a moment
+/// longer than the ring, for pushes that the former ring routed.
 fn change_members(fleet: &EnvoyFixture) {
     let all: Vec<Member> = fleet.gateways.iter().map(|gateway| gateway.address.into()).collect();
     for change in 1..=CHANGES {

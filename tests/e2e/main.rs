@@ -1,5 +1,5 @@
-//! End to end: the compiled filter in a real Envoy with the shipped configurations, in front of real pushgateways. One
-//! file per promise; run with `make e2e`.
+//! The compiled filter in a real Envoy with the shipped configurations, in front of real Pushgateways. Each file
+//! checks one promise.
 
 mod agreement;
 mod bodies;

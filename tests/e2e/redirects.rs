@@ -1,4 +1,4 @@
-//! Redirect mode: the answer is the owner's address, and a client that follows it has pushed.
+//! Redirect mode: the answer names the owner, and a client that follows it has pushed.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! A bad configuration never stops a push, and a bad first one heals.
+//! A bad configuration never stops a push, and Envoy recovers from a bad first one.
 
 use pushring_harness::{Envoy, Layout, Mode, Ports, Pushgateway, live, poll_until};
 
@@ -26,7 +26,7 @@ fn a_bad_configuration_keeps_the_ring_and_shows_in_the_statistics() {
             fleet.layout.write_ring(json).unwrap();
             fleet.envoy.wait_stat(REJECTED, |rejected| rejected > count as u64).unwrap();
         }
-        // No YAML, and a file without the resource.
+        // A file that is no YAML, and a file without the resource.
         fleet.layout.write_live("ring.yaml", "resources: [").unwrap();
         fleet.envoy.wait_stat(FAILED, |failed| failed > 0).unwrap();
         fleet.layout.write_live("ring.yaml", "resources: []\n").unwrap();
@@ -43,7 +43,7 @@ fn a_bad_configuration_keeps_the_ring_and_shows_in_the_statistics() {
 }
 
 #[test]
-fn a_bad_or_empty_first_configuration_gives_a_clear_503_and_heals() {
+fn recovers_from_a_bad_or_empty_first_configuration() {
     for mode in Mode::ALL {
         let mut empty = live::config(mode, &[]).unwrap();
         empty["min_members"] = 0.into();
@@ -58,9 +58,9 @@ fn a_bad_or_empty_first_configuration_gives_a_clear_503_and_heals() {
     }
 }
 
-/// A file in which the templates rendered nothing at all.
+/// A file in which the templates rendered nothing.
 #[test]
-fn a_first_file_without_resources_gives_a_clear_503_and_heals() {
+fn recovers_from_a_first_file_without_resources() {
     for mode in Mode::ALL {
         let dir = tempfile::tempdir().unwrap();
         let gateway = Pushgateway::start(dir.path(), &[]).unwrap();

@@ -1,4 +1,4 @@
-//! The same group always reaches the same pushgateway: the one that the router names.
+//! A group always reaches the same Pushgateway: the owner according to the router.
 
 use std::collections::BTreeSet;
 
@@ -72,9 +72,9 @@ fn lookup_names_the_owner() {
     }
 }
 
-/// What a gateway refuses is refused by the gateway, in its own words; what would poison it never gets there.
+/// A gateway itself answers the pushes that it rejects; pushes that would poison it never reach it.
 #[test]
-fn refusals() {
+fn the_gateway_answers_rejected_pushes_itself() {
     for mode in Mode::ROUTED {
         let fleet = EnvoyFixture::start(mode, 3);
         let client = fleet.envoy.client().unwrap();
@@ -94,8 +94,8 @@ fn refusals() {
     }
 }
 
-/// A path that Go's router would clean gets 307, so that the client repeats the push: an older gateway's 301 would turn
-/// it into a GET.
+/// A path that Go's router would clean gets 307, so that the client repeats the push. The 301 of an older gateway
+/// would turn it into a GET.
 #[test]
 fn a_path_to_clean_is_redirected_to_the_same_host() {
     for mode in Mode::ALL {

@@ -1,11 +1,11 @@
-//! The shipped files themselves: Envoy takes them, and their limits and answers are as they say.
+//! The shipped files: Envoy accepts them, and their limits and answers are as documented.
 
 use pushring_harness::http::{self, Client};
 use pushring_harness::{Envoy, Layout, Mode, Ports, tools};
 
 use pushring_harness::EnvoyFixture;
 
-/// As a reader starts it: the bootstrap and the example live files, unchanged but for the folder and the ports.
+/// Uses the bootstrap and the example live files, unchanged except for the folder and the ports.
 #[test]
 fn bootstraps_and_examples_pass_envoys_validation() {
     for mode in Mode::ALL {
@@ -19,14 +19,14 @@ fn bootstraps_and_examples_pass_envoys_validation() {
         let envoy = Envoy::start(&layout, 1).unwrap();
         let names = ["127.0.0.1:19091", "127.0.0.1:19092", "127.0.0.1:19093"];
         envoy.wait_members(&names).unwrap();
-        // Envoy complains about what is deprecated, unsafe or unlimited.
+        // Envoy warns about deprecated, unsafe and unlimited settings.
         let log = envoy.process.log();
         assert!(!log.contains("deprecat") && !log.contains("[warning]"), "{mode}: {log}");
     }
 }
 
 #[test]
-fn what_is_not_a_push_gets_a_helpful_404() {
+fn answers_a_helpful_404_to_requests_that_are_no_pushes() {
     for mode in Mode::ALL {
         let fleet = EnvoyFixture::start(mode, 1);
         for client in [fleet.envoy.client().unwrap(), Client::http2(fleet.envoy.push).unwrap()] {
@@ -69,7 +69,7 @@ fn a_body_over_the_limit_gets_413_and_one_at_the_limit_is_stored() {
             body
         };
         assert_eq!(fleet.envoy.client().unwrap().put("/metrics/job/a", body(LIMIT)).unwrap().status, 200);
-        // Envoy answers before all is sent, so the connection is written and read by hand.
+        // Envoy answers before it has the whole body, so the test writes and reads the connection directly.
         let request = "PUT /metrics/job/b HTTP/1.1\r\nhost: a\r\ncontent-length: 99999999\r\n\r\n";
         let mut bytes = request.as_bytes().to_vec();
         bytes.extend(body(LIMIT + 1));

@@ -1,4 +1,4 @@
-//! Gateways behind TLS, a password, a token.
+//! Gateways behind TLS, a password or a token.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -31,11 +31,11 @@ impl Files {
         self.path(name).display().to_string()
     }
 
-    /// A certificate authority in `ca.pem`; a certificate of its for 127.0.0.1 as `server`, and one as `client`.
+    /// Creates an authority in `ca.pem` and two certificates of it, `server` for 127.0.0.1 and `client`.
     fn new() -> Self {
         let files = Self { dir: tempfile::tempdir().unwrap() };
         let mut params = CertificateParams::default();
-        // Not the name of those that it signs, or they would look self-signed.
+        // Its name differs from theirs, because equal names look self-signed.
         params.distinguished_name.push(DnType::CommonName, "the authority of a test");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
@@ -53,7 +53,7 @@ impl Files {
         files
     }
 
-    /// A Pushgateway that wants https, a client's certificate, and a password.
+    /// Starts a Pushgateway that requires https, a client certificate and a password.
     fn gateway(&self) -> Pushgateway {
         let text = format!(
             "tls_server_config:\n  cert_file: {}\n  key_file: {}\n  client_ca_file: {}\n  \
@@ -75,12 +75,12 @@ fn config(dir: &Path, address: SocketAddr) -> String {
 }
 
 #[test]
-fn https_with_its_own_authority_a_certificate_and_a_password() {
+fn uses_https_with_an_authority_a_certificate_and_a_password() {
     let files = Files::new();
     let gateway = files.gateway();
     let config = config(files.dir.path(), gateway.address);
     let (ca, cert, key) = (files.text("ca.pem"), files.text("client.pem"), files.text("client.key"));
-    // Poisoned, so that the printed command has to pass all of it too.
+    // The gateway is poisoned, so that the printed command must contain all credentials too.
     let mend = |path: &str, method: &str| {
         let url = format!("https://{}{path}", gateway.address);
         let args =
@@ -124,7 +124,7 @@ fn https_with_its_own_authority_a_certificate_and_a_password() {
     let deleted = run("delete", &[&all[..], &["--job", "a", "--yes", "--output", "json"]].concat());
     assert_eq!((deleted.code, &deleted.json().unwrap()["groups"][0]["result"]), (0, &json!("deleted")));
 
-    // Each part of it is needed, and what is missing is said.
+    // The command needs each of them, and the error names the missing one.
     let without = |flags: &[&str]| {
         let at = all.iter().position(|flag| flag == &flags[0]).unwrap();
         let mut fewer = all.to_vec();
@@ -140,7 +140,7 @@ fn https_with_its_own_authority_a_certificate_and_a_password() {
 }
 
 #[test]
-fn a_token_is_sent_and_a_refusal_says_what_to_give() {
+fn sends_a_token_and_names_the_flags_after_a_401() {
     let dir = tempfile::tempdir().unwrap();
     let (sender, authorizations) = mpsc::channel();
     let address = serve(move |request| {

@@ -4,13 +4,13 @@ use pushring_harness::GatewayFixture;
 use serde_json::json;
 
 #[test]
-fn a_family_with_two_types_is_told_with_who_has_which() {
-    let world = GatewayFixture::start(2);
-    world.put(0, "/metrics/job/a", "# TYPE m gauge\nm 1\n# TYPE same gauge\nsame 1\n");
-    world.put(0, "/metrics/job/b", "# TYPE m gauge\nm 1\n");
-    world.put(1, "/metrics/job/c", "# TYPE m counter\nm 1\n# TYPE same gauge\nsame 1\n");
-    // The gateways' own families are the same everywhere and are not looked at.
-    let (code, report) = world.json("groups", &["--conflicts"]);
+fn reports_which_gateway_has_which_type() {
+    let fixture = GatewayFixture::start(2);
+    fixture.put(0, "/metrics/job/a", "# TYPE m gauge\nm 1\n# TYPE same gauge\nsame 1\n");
+    fixture.put(0, "/metrics/job/b", "# TYPE m gauge\nm 1\n");
+    fixture.put(1, "/metrics/job/c", "# TYPE m counter\nm 1\n# TYPE same gauge\nsame 1\n");
+    // The gateways' own families are the same everywhere and are ignored.
+    let (code, report) = fixture.json("groups", &["--conflicts"]);
     assert_eq!(code, 1);
     let expected = json!({
         "gateways": 2,
@@ -22,19 +22,19 @@ fn a_family_with_two_types_is_told_with_who_has_which() {
         "unreadable": [],
     });
     assert_eq!(report, expected);
-    let table = world.run("groups", &["--conflicts"]).stdout;
+    let table = fixture.run("groups", &["--conflicts"]).stdout;
     assert!(table.contains("1 families with different types, 0 poisoned, on 2 gateways"), "{table}");
 
-    world.put(1, "/metrics/job/c", "# TYPE m gauge\nm 1\n");
-    assert_eq!(world.run("groups", &["--conflicts"]).code, 0);
+    fixture.put(1, "/metrics/job/c", "# TYPE m gauge\nm 1\n");
+    assert_eq!(fixture.run("groups", &["--conflicts"]).code, 0);
 }
 
 #[test]
-fn one_that_does_not_answer_does_not_hide_the_others() {
-    let mut world = GatewayFixture::start(2);
-    world.gateways[1].process.kill();
-    assert_eq!(world.send(0, "/metrics/job/a%ff", "m 1\n"), 400);
-    let (code, report) = world.json("groups", &["--conflicts"]);
+fn reports_all_gateways_that_answer() {
+    let mut fixture = GatewayFixture::start(2);
+    fixture.gateways[1].process.kill();
+    assert_eq!(fixture.send(0, "/metrics/job/a%ff", "m 1\n"), 400);
+    let (code, report) = fixture.json("groups", &["--conflicts"]);
     assert_eq!((code, &report["poisoned"][0]["gateway"]), (1, &json!("g0")));
     assert_eq!(report["unreadable"][0]["gateway"], "g1");
 }

@@ -1,4 +1,4 @@
-//! `pushring groups`, `delete` and `expire` with real Pushgateways. Run with `make e2e`.
+//! `pushring groups`, `delete` and `expire` with real Pushgateways.
 
 mod access;
 mod conflicts;

@@ -1,4 +1,4 @@
-//! A real Consul agent, and a real consul-template.
+//! Starts real Consul agents and consul-template.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -14,13 +14,14 @@ use crate::http::{Client, Response};
 use crate::process::{self, Process};
 use crate::tools;
 
-/// Consul cannot be asked for free ports, so another program may take one between our choice and its start.
+/// Consul has no option to choose free ports, so another program may take a port between our choice and Consul's
+/// start.
 const TRIES: usize = 5;
 
-/// A Consul agent; killed when dropped.
+/// A running Consul agent. Dropping it kills the process.
 #[derive(Debug)]
 pub struct Consul {
-    /// Its HTTP API.
+    /// The address of the HTTP API.
     pub address: SocketAddr,
     process: Process,
     dir: PathBuf,
@@ -29,15 +30,15 @@ pub struct Consul {
 }
 
 impl Consul {
-    /// Starts one in development mode on free ports, with its log in `dir`.
+    /// Starts an agent in development mode on free ports; its log is in `dir`.
     ///
     /// # Errors
-    /// When it is not installed or does not get ready.
+    /// If Consul is not installed or does not become ready.
     pub fn start(dir: &Path) -> Result<Self> {
         Self::start_with(dir, &[])
     }
 
-    /// The same with more arguments.
+    /// Starts an agent in development mode with further arguments.
     ///
     /// # Errors
     /// As [`Consul::start`].
@@ -45,21 +46,21 @@ impl Consul {
         Self::start_on_free_ports(dir, &[&["-dev"], args].concat())
     }
 
-    /// Starts one that keeps what it knows below `dir`, for [`Consul::restart`].
+    /// Starts an agent that keeps its data in `dir`, for [`Consul::restart`].
     ///
     /// # Errors
     /// As [`Consul::start`].
     pub fn start_persistent(dir: &Path) -> Result<Self> {
         let data = format!("-data-dir={}", dir.join("consul-data").display());
-        // A single server need not wait as long for others as a real one does.
+        // A single server does not need the long election timeout of a cluster.
         let election = "-hcl=performance { raft_multiplier = 1 }";
         Self::start_on_free_ports(dir, &["-server", "-bootstrap-expect=1", &data, election])
     }
 
-    /// Starts it again on the same ports after its process was killed.
+    /// Starts the agent again on the same ports after its process was killed.
     ///
     /// # Errors
-    /// When it does not get ready.
+    /// If it does not become ready.
     pub fn restart(&mut self) -> Result<()> {
         let args: Vec<&str> = self.args.iter().map(String::as_str).collect();
         let started = Self::try_start(&self.dir, self.ports, &args)?;
@@ -79,10 +80,10 @@ impl Consul {
         last
     }
 
-    /// Starts one on given ports: of its HTTP API, of its server, of its gossip.
+    /// Starts an agent on the given ports for HTTP, for the server and for gossip.
     ///
     /// # Errors
-    /// When it is not installed or does not get ready, for example because a port is taken.
+    /// If Consul is not installed or does not become ready, for example because a port is in use.
     pub fn start_at(dir: &Path, ports: [u16; 3]) -> Result<Self> {
         Self::try_start(dir, ports, &["-dev"])
     }
@@ -109,18 +110,18 @@ impl Consul {
     /// Sends JSON to the HTTP API.
     ///
     /// # Errors
-    /// When Consul refuses it.
+    /// If Consul rejects it.
     pub fn put(&self, path: &str, body: &Value) -> Result<Response> {
         let answer = Client::new(self.address)?.put(path, body.to_string())?;
         ensure!(answer.status == 200, "PUT {path}: {} {}", answer.status, answer.text());
         Ok(answer)
     }
 
-    /// Registers a `pushgateway` service whose id is its address, with a check that has `status` (`passing`,
-    /// `warning` or `critical`) until [`Consul::set_status`] changes it.
+    /// Registers a `pushgateway` service with its address as ID. Its check has `status` (`passing`, `warning` or
+    /// `critical`) until [`Consul::set_status`] changes it.
     ///
     /// # Errors
-    /// When Consul refuses it.
+    /// If Consul rejects it.
     pub fn register(&self, address: SocketAddr, status: &str) -> Result<()> {
         let id = address.to_string();
         let service = json!({
@@ -133,7 +134,7 @@ impl Consul {
     /// Changes the status of the check of a registered service.
     ///
     /// # Errors
-    /// When Consul does not know it.
+    /// If Consul does not know the service.
     pub fn set_status(&self, address: SocketAddr, status: &str) -> Result<()> {
         self.put(&format!("/v1/agent/check/update/{address}"), &json!({ "Status": status })).map(drop)
     }
@@ -141,18 +142,18 @@ impl Consul {
     /// Removes a registered service.
     ///
     /// # Errors
-    /// When Consul does not know it.
+    /// If Consul does not know the service.
     pub fn deregister(&self, address: SocketAddr) -> Result<()> {
         self.put(&format!("/v1/agent/service/deregister/{address}"), &Value::Null).map(drop)
     }
 
-    /// The agent's process.
+    /// Returns the process of the agent.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
     }
 }
 
-/// A consul-template daemon; killed when dropped.
+/// A running consul-template. Dropping it kills the process.
 #[derive(Debug)]
 pub struct ConsulTemplate {
     /// The process, to read its log.
@@ -160,11 +161,11 @@ pub struct ConsulTemplate {
 }
 
 impl ConsulTemplate {
-    /// Starts one that watches `consul`; `args` name the configuration or the templates. The `pushring` command is
+    /// Starts consul-template for `consul`; `args` name the configuration or the templates. The `pushring` command is
     /// first in its PATH.
     ///
     /// # Errors
-    /// When it is not installed.
+    /// If consul-template is not installed.
     pub fn start<S: AsRef<OsStr>>(dir: &Path, consul: &Consul, args: &[S]) -> Result<Self> {
         let mut command = process::command(&tools::find("consul-template")?);
         command.arg(format!("-consul-addr={}", consul.address)).args(args);
@@ -173,23 +174,23 @@ impl ConsulTemplate {
         Ok(Self { process })
     }
 
-    /// Stops it as an operator does; it ignores the usual SIGTERM.
+    /// Stops it with SIGINT, because it ignores SIGTERM.
     ///
     /// # Errors
-    /// When it does not end.
+    /// If it does not end.
     pub fn stop(mut self) -> Result<()> {
         self.process.stop(Signal::INT).map(drop)
     }
 }
 
-/// Three ports that nobody listens on, below the range from which the system takes the ports of outgoing connections.
+/// Returns three free ports below the range that the system uses for outgoing connections.
 fn free_ports() -> Result<[u16; 3]> {
     let first_outgoing = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range")
         .ok()
         .and_then(|range| range.split_whitespace().next()?.parse().ok())
         .unwrap_or(32768_u16);
-    // Each call goes on where the last one ended, and each program begins elsewhere: what looked free must not be given
-    // to two tests that start at once.
+    // Each call continues after the last port, and each program starts elsewhere, so that two tests that start at once
+    // do not get the same port.
     static SEED: AtomicUsize = AtomicUsize::new(0);
     let lowest = 10_000_u16;
     let span = usize::from(first_outgoing.saturating_sub(lowest)).max(1);

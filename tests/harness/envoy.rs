@@ -1,4 +1,4 @@
-//! A real Envoy.
+//! Starts a real Envoy.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,14 +15,14 @@ use crate::layout::Layout;
 use crate::process::{self, Process};
 use crate::{poll_until, tools};
 
-/// A running Envoy; killed when dropped.
+/// A running Envoy. Dropping it kills the process.
 #[derive(Debug)]
 pub struct Envoy {
-    /// Where pushes go.
+    /// The address for pushes.
     pub push: SocketAddr,
-    /// The gateways' own pages past the ring; none in redirect mode.
+    /// The listener for the gateways' own pages, which bypasses the ring; `None` in redirect mode.
     pub operator: Option<SocketAddr>,
-    /// The admin page.
+    /// The address of the admin interface.
     pub admin: SocketAddr,
     /// The process.
     pub process: Process,
@@ -30,15 +30,15 @@ pub struct Envoy {
 }
 
 impl Envoy {
-    /// Starts Envoy with the files of `layout` and waits until it takes requests. `workers` threads serve them.
+    /// Starts Envoy with the files of `layout` and this number of worker threads, and waits until it accepts requests.
     ///
     /// # Errors
-    /// When it is not installed, refuses its files or does not get ready.
+    /// If Envoy is not installed, rejects its files or does not become ready.
     pub fn start(layout: &Layout, workers: u32) -> Result<Self> {
         Self::run(process::command(&tools::find("envoy")?), &layout.bootstrap(), layout.dir(), workers)
     }
 
-    /// The same for any bootstrap with a listener `push`: `command` starts Envoy, `dir` is for its log.
+    /// Starts Envoy by `command` with any bootstrap that has a listener `push`; its log is in `dir`.
     ///
     /// # Errors
     /// As [`Envoy::start`].
@@ -46,7 +46,7 @@ impl Envoy {
         let admin_file = dir.join("admin-address");
         let _ = fs::remove_file(&admin_file);
         command.arg("--config-path").arg(bootstrap).arg("--admin-address-path").arg(&admin_file);
-        // Several Envoys on one machine would share memory for hot restarts.
+        // By default, several Envoys on one machine share memory for hot restarts.
         command.args([
             "--disable-hot-restart",
             "--log-level",
@@ -67,7 +67,7 @@ impl Envoy {
     /// Runs `envoy --mode validate`, which also starts the filter with the configuration in the bootstrap.
     ///
     /// # Errors
-    /// With what Envoy says when it refuses the files.
+    /// If Envoy rejects the files, with its message.
     pub fn validate(layout: &Layout) -> Result<()> {
         let mut command = process::command(&tools::find("envoy")?);
         command
@@ -78,7 +78,7 @@ impl Envoy {
         Ok(())
     }
 
-    /// A new client of the push listener.
+    /// Returns a new client of the push listener.
     ///
     /// # Errors
     /// As [`Client::new`].
@@ -86,18 +86,18 @@ impl Envoy {
         Client::new(self.push)
     }
 
-    /// The ring in force, as the filter's status path tells it.
+    /// Returns the active ring from the filter's status path.
     ///
     /// # Errors
-    /// When it does not answer with JSON.
+    /// If the answer is not JSON.
     pub fn status(&self) -> Result<Value> {
         self.client()?.get("/-/pushring")?.json()
     }
 
-    /// A counter or gauge of Envoy; none before it was first used.
+    /// Returns a counter or gauge of Envoy; `None` before its first use.
     ///
     /// # Errors
-    /// When the admin page does not answer.
+    /// If the admin interface does not answer.
     pub fn stat(&self, name: &str) -> Result<Option<u64>> {
         let all = self.client.get("/stats?usedonly")?.text();
         Ok(all.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")?.parse().ok()))
@@ -106,18 +106,18 @@ impl Envoy {
     /// Waits until a counter or gauge satisfies `enough`.
     ///
     /// # Errors
-    /// When it does not in time.
+    /// If it does not in time.
     pub fn wait_stat(&self, name: &str, enough: impl Fn(u64) -> bool) -> Result<u64> {
         poll_until(&format!("Envoy's statistic {name}"), || {
             self.stat(name).ok().flatten().filter(|value| enough(*value))
         })
     }
 
-    /// Waits until the ring in force has exactly these members, by name. With several workers the answer comes from one
-    /// of them, and Envoy may read the clusters or endpoints later: see [`Envoy::wait_upstreams`].
+    /// Waits until the active ring has exactly these members, by name. One of several workers answers, and Envoy may
+    /// read clusters or endpoints later: see [`Envoy::wait_upstreams`].
     ///
     /// # Errors
-    /// When it does not in time.
+    /// If it has other members after the timeout.
     pub fn wait_members(&self, names: &[&str]) -> Result<()> {
         let mut wanted = names.to_vec();
         wanted.sort_unstable();
@@ -130,11 +130,11 @@ impl Envoy {
         })
     }
 
-    /// Waits until Envoy's upstreams are exactly these: in endpoint mode those of each cluster, for every one reads the
-    /// endpoint file on its own; in cluster mode, where each has one, those of all clusters together.
+    /// Waits until Envoy's upstreams are exactly these: in endpoint mode in each cluster, because every cluster reads
+    /// the endpoint file separately; in cluster mode in all clusters together.
     ///
     /// # Errors
-    /// When they are not in time.
+    /// If there are other upstreams after the timeout.
     pub fn wait_upstreams(&self, addresses: &[&str]) -> Result<()> {
         let wanted: BTreeSet<String> = addresses.iter().map(|&address| address.to_owned()).collect();
         poll_until(&format!("Envoy's upstreams to be {wanted:?}"), || {
@@ -146,10 +146,10 @@ impl Envoy {
         })
     }
 
-    /// What the admin page answers to a path such as `/clusters`.
+    /// Returns the answer of the admin interface to a path such as `/clusters`.
     ///
     /// # Errors
-    /// When it does not answer.
+    /// If the admin interface does not answer.
     pub fn admin(&self, path: &str) -> Result<String> {
         Ok(self.client.get(path)?.text())
     }
@@ -161,7 +161,7 @@ fn listener(listeners: &Value, name: &str) -> Option<SocketAddr> {
     socket(&found["local_address"])?.parse().ok()
 }
 
-/// The addresses that clusters have together.
+/// Returns the addresses in all these clusters.
 fn upstreams(clusters: &[Value]) -> BTreeSet<String> {
     let hosts = clusters.iter().filter_map(|cluster| cluster["host_statuses"].as_array()).flatten();
     hosts.filter_map(|host| socket(&host["address"])).collect()

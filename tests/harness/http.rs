@@ -1,5 +1,5 @@
-//! A blocking HTTP client that sends the path exactly as given (`//`, `/../` and `%zz` included), over HTTP/1.1 or
-//! HTTP/2 without TLS.
+//! A blocking HTTP client that sends the path unchanged (`//`, `/../` and `%zz` included), over HTTP/1.1 or HTTP/2
+//! without TLS.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -17,7 +17,7 @@ use tokio::runtime::{Builder, Runtime};
 /// Far longer than any answer takes on a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// One client of one server; keeps its connections open between requests. Use one per thread.
+/// A client of one server that keeps its connections open between requests. Use one client per thread.
 #[derive(Debug)]
 pub struct Client {
     server: SocketAddr,
@@ -25,7 +25,7 @@ pub struct Client {
     pool: Pool<HttpConnector, Full<Bytes>>,
 }
 
-/// An answer, read to its end.
+/// An answer with its whole body.
 #[derive(Debug)]
 pub struct Response {
     /// The status code.
@@ -37,18 +37,18 @@ pub struct Response {
 }
 
 impl Client {
-    /// A client that speaks HTTP/1.1.
+    /// Returns a client for HTTP/1.1.
     ///
     /// # Errors
-    /// When the system gives no event loop.
+    /// If the system provides no event loop.
     pub fn new(server: SocketAddr) -> Result<Self> {
         Self::build(server, false)
     }
 
-    /// A client that speaks HTTP/2 from the first byte.
+    /// Returns a client for HTTP/2 with prior knowledge.
     ///
     /// # Errors
-    /// When the system gives no event loop.
+    /// If the system provides no event loop.
     pub fn http2(server: SocketAddr) -> Result<Self> {
         Self::build(server, true)
     }
@@ -59,10 +59,10 @@ impl Client {
         Ok(Self { server, runtime, pool })
     }
 
-    /// Sends one request and reads the answer; redirects are not followed.
+    /// Sends one request and reads the answer, without following redirects.
     ///
     /// # Errors
-    /// When the path is no request target, or no whole answer comes in time.
+    /// If the path is no request target, or the whole answer does not arrive in time.
     pub fn send(
         &self,
         method: &str,
@@ -90,7 +90,7 @@ impl Client {
             .with_context(|| format!("{method} http://{}{path}", self.server))
     }
 
-    /// GET without further headers.
+    /// Sends GET without headers.
     ///
     /// # Errors
     /// As [`Client::send`].
@@ -98,7 +98,7 @@ impl Client {
         self.send("GET", path, &[], Bytes::new())
     }
 
-    /// PUT: replaces a group.
+    /// Sends PUT, which replaces a group.
     ///
     /// # Errors
     /// As [`Client::send`].
@@ -106,7 +106,7 @@ impl Client {
         self.send("PUT", path, &[], body)
     }
 
-    /// POST: replaces metrics of the same name in a group.
+    /// Sends POST, which replaces the metrics of the same names in a group.
     ///
     /// # Errors
     /// As [`Client::send`].
@@ -114,7 +114,7 @@ impl Client {
         self.send("POST", path, &[], body)
     }
 
-    /// DELETE: removes a group.
+    /// Sends DELETE, which removes a group.
     ///
     /// # Errors
     /// As [`Client::send`].
@@ -124,38 +124,38 @@ impl Client {
 }
 
 impl Response {
-    /// An answer with the status 200 and no headers.
+    /// Returns an answer with status 200 and no headers.
     #[must_use]
     pub fn ok(body: impl Into<Bytes>) -> Self {
         Self { status: 200, headers: HeaderMap::new(), body: body.into() }
     }
 
-    /// The body as text.
+    /// Returns the body as text.
     #[must_use]
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The body as JSON.
+    /// Parses the body as JSON.
     ///
     /// # Errors
-    /// When it is something else.
+    /// If the body is not JSON.
     pub fn json(&self) -> Result<serde_json::Value> {
         serde_json::from_slice(&self.body).with_context(|| format!("not JSON: {}", self.text()))
     }
 
-    /// The first value of a header.
+    /// Returns the first value of a header.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 }
 
-/// Writes `request` as it is to a new connection and reads until the server closes it, so the request should say
+/// Writes `request` unchanged to a new connection and reads until the server closes it, so the request should contain
 /// `Connection: close`.
 ///
 /// # Errors
-/// When the connection fails or stays open.
+/// If the connection fails or stays open.
 pub fn raw(server: SocketAddr, request: &[u8]) -> Result<Vec<u8>> {
     let mut stream = TcpStream::connect(server)?;
     stream.set_read_timeout(Some(TIMEOUT))?;

@@ -1,4 +1,4 @@
-//! The shipped files of one Envoy, moved from /etc/pushring to a folder of the caller.
+//! The shipped files of one Envoy with a folder of the caller in place of /etc/pushring.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,18 +9,18 @@ use serde_json::Value;
 use crate::live::{self, Mode};
 use crate::tools;
 
-/// The ports to listen on, all on 127.0.0.1; 0 is any free one.
+/// Ports on 127.0.0.1; 0 is any free port.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Ports {
-    /// Pushes.
+    /// For pushes.
     pub push: u16,
-    /// The gateways' own pages and API, past the ring.
+    /// For the gateways' own pages and API, which bypass the ring.
     pub operator: u16,
-    /// Envoy's admin page.
+    /// For Envoy's admin interface.
     pub admin: u16,
 }
 
-/// The files of one Envoy: the folder that stands for /etc/pushring.
+/// The files of one Envoy, in a folder in place of /etc/pushring.
 #[derive(Debug, Clone)]
 pub struct Layout {
     dir: PathBuf,
@@ -28,11 +28,11 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Makes the folder `dir` with the shipped bootstrap of `mode` and the compiled filter; write the live files before
-    /// Envoy starts.
+    /// Creates the folder `dir` with the shipped bootstrap of `mode` and the compiled filter. Write the live files
+    /// before Envoy starts.
     ///
     /// # Errors
-    /// When the filter was not built, or a file cannot be written.
+    /// If the filter was not built, or a file cannot be written.
     pub fn create(dir: &Path, mode: Mode, ports: Ports) -> Result<Self> {
         let layout = Self { dir: dir.to_owned(), mode };
         fs::create_dir_all(layout.live())?;
@@ -49,24 +49,24 @@ impl Layout {
         Ok(layout)
     }
 
-    /// The folder that stands for /etc/pushring.
+    /// Returns the folder in place of /etc/pushring.
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// The watched folder.
+    /// Returns the folder that Envoy watches.
     #[must_use]
     pub fn live(&self) -> PathBuf {
         self.dir.join("live")
     }
 
-    /// Envoy's own configuration file.
+    /// Returns the path of Envoy's bootstrap.
     #[must_use]
     pub fn bootstrap(&self) -> PathBuf {
         self.dir.join(format!("{}.yaml", self.mode))
     }
 
-    /// The mode it was made for.
+    /// Returns the mode.
     #[must_use]
     pub fn mode(&self) -> Mode {
         self.mode
@@ -75,7 +75,7 @@ impl Layout {
     /// Writes all live files for a configuration: clusters or endpoints of its members, then the ring.
     ///
     /// # Errors
-    /// When a file cannot be written.
+    /// If a file cannot be written.
     pub fn write(&self, config: &Value) -> Result<()> {
         let json = serde_json::to_string_pretty(config)?;
         self.write_upstreams(&live::members(&json))?;
@@ -85,7 +85,7 @@ impl Layout {
     /// Writes `ring.yaml` with this text as the filter's configuration.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// If the file cannot be written.
     pub fn write_ring(&self, json: &str) -> Result<()> {
         self.write_live("ring.yaml", &live::ring(json))
     }
@@ -93,19 +93,19 @@ impl Layout {
     /// Writes `clusters.yaml` or `endpoints.yaml`; nothing in redirect mode.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// If the file cannot be written.
     pub fn write_upstreams(&self, members: &[live::Member]) -> Result<()> {
         let Some(file) = self.mode.upstream_file() else { return Ok(()) };
         let text = live::upstreams(self.mode, members)?.unwrap_or_default();
         self.write_live(file, &text)
     }
 
-    /// Puts a file into the live folder as Envoy needs it: whole, by a rename.
+    /// Moves a complete file into the live folder, as Envoy's file watch requires.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// If the file cannot be written.
     pub fn write_live(&self, name: &str, text: &str) -> Result<()> {
-        // The shipped text names /etc/pushring; the temporary file lies outside of the watched folder.
+        // The shipped text names /etc/pushring. The temporary file is outside the watched folder.
         let dir = self.dir.to_str().context("the folder's name is not UTF-8")?;
         let file = tempfile::NamedTempFile::new_in(&self.dir)?;
         fs::write(file.path(), text.replace("/etc/pushring", dir))?;
@@ -114,7 +114,7 @@ impl Layout {
     }
 }
 
-/// Moves one shipped socket address to 127.0.0.1 and another port.
+/// Replaces a shipped socket address by 127.0.0.1 and another port.
 fn replace(text: &str, shipped: &str, port: u16) -> Result<String> {
     ensure!(text.contains(shipped), "the shipped bootstrap does not have `{shipped}`");
     Ok(text.replace(shipped, &format!("address: 127.0.0.1, port_value: {port} ")))

@@ -1,4 +1,4 @@
-//! The files in Envoy's `live` folder for a configuration of the filter, rendered by the command's library.
+//! Files in Envoy's `live` folder for a configuration of the filter, rendered by the command's library.
 
 use std::fmt;
 use std::fs;
@@ -14,24 +14,24 @@ use serde_json::Value;
 
 use crate::tools;
 
-/// How Envoy gets a push to its owner.
+/// How Envoy routes a push to its owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Mode {
     /// One cluster per member.
     Cluster,
-    /// One cluster, the addresses in a header.
+    /// One cluster; a header lists the addresses.
     Endpoint,
-    /// 307 to the owner.
+    /// An answer 307 with the owner's address.
     Redirect,
 }
 
 impl Mode {
-    /// All of them.
+    /// All modes.
     pub const ALL: [Self; 3] = [Self::Cluster, Self::Endpoint, Self::Redirect];
-    /// The modes in which the push goes through Envoy.
+    /// The modes in which Envoy forwards the push.
     pub const ROUTED: [Self; 2] = [Self::Cluster, Self::Endpoint];
 
-    /// Returns the live file next to `ring.yaml`, if there is one.
+    /// Returns the name of the live file next to `ring.yaml`; `None` in redirect mode.
     #[must_use]
     pub fn upstream_file(self) -> Option<&'static str> {
         match self {
@@ -52,14 +52,14 @@ impl fmt::Display for Mode {
     }
 }
 
-/// One pushgateway as the filter's configuration names it.
+/// A member in the filter's configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
     /// Its identity on the ring.
     pub name: String,
     /// Its ip:port.
     pub address: String,
-    /// Its share relative to others.
+    /// Its share relative to the other members.
     pub weight: u32,
 }
 
@@ -109,7 +109,7 @@ pub fn upstreams(mode: Mode, members: &[Member]) -> Result<Option<String>> {
     })
 }
 
-/// The members that a configuration lists, in either form; nothing for a text that is no configuration.
+/// Returns the members of a configuration; none if the text is no configuration.
 #[must_use]
 pub fn members(config: &str) -> Vec<Member> {
     let config: Value = serde_json::from_str(config).unwrap_or_default();

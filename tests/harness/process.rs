@@ -1,4 +1,4 @@
-//! A server process that cannot outlive the one that started it, with its output in a file.
+//! A server process that ends at the latest with the process that started it; its output is in a file.
 
 use std::fs::{self, File};
 use std::io;
@@ -12,10 +12,10 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::poll_until;
 
-/// Lines of a server's log that are shown when a test fails.
+/// Number of log lines that a failing test shows.
 const TAIL: usize = 40;
 
-/// A running server; killed with everything it started when dropped.
+/// A running server. Dropping it kills the process and everything that it started.
 #[derive(Debug)]
 pub struct Process {
     name: String,
@@ -23,9 +23,9 @@ pub struct Process {
     log: PathBuf,
 }
 
-/// A command for [`Process::start`]; add arguments to it as usual.
+/// Returns a command for [`Process::start`], to which the caller adds arguments.
 ///
-/// Linux kills what it starts even when this process is killed and no destructor runs.
+/// On Linux the kernel kills the process even if its parent is killed and runs no destructor.
 #[must_use]
 pub fn command(program: &Path) -> Command {
     if !cfg!(target_os = "linux") {
@@ -37,11 +37,11 @@ pub fn command(program: &Path) -> Command {
 }
 
 impl Process {
-    /// Starts `command` with its output in `<dir>/<name>.log`. It gets a process group of its own, so that Ctrl-C in a
-    /// terminal reaches only the caller, who then stops things in order.
+    /// Starts `command` with its output in `<dir>/<name>.log`. The process group is new, so that Ctrl-C in a terminal
+    /// reaches only the caller, who then stops the servers in order.
     ///
     /// # Errors
-    /// When the program or the log file cannot be opened.
+    /// If the program or the log file cannot be opened.
     pub fn start(name: &str, mut command: Command, dir: &Path) -> Result<Self> {
         let log = dir.join(format!("{name}.log"));
         let out = File::options()
@@ -54,27 +54,27 @@ impl Process {
         Ok(Self { name: name.to_owned(), child, log })
     }
 
-    /// The process id.
+    /// Returns the process ID.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// How it ended, if it did.
+    /// Returns the exit status; `None` while it runs.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()
     }
 
-    /// All that it has written so far.
+    /// Returns its output so far.
     #[must_use]
     pub fn log(&self) -> String {
         fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
     }
 
-    /// Waits until `ready` gives a value.
+    /// Waits until `ready` returns a value.
     ///
     /// # Errors
-    /// At once when the process ended, or when it is not ready in time; with the end of its log.
+    /// If the process ends or does not become ready in time, with the end of its log.
     pub fn wait_until<T>(&mut self, what: &str, mut ready: impl FnMut(&Self) -> Option<T>) -> Result<T> {
         let outcome = poll_until(&format!("{}: {what}", self.name), || {
             if let Some(value) = ready(self) {
@@ -89,17 +89,17 @@ impl Process {
         }
     }
 
-    /// Sends `signal` and waits for the end.
+    /// Sends `signal` and waits for the process to end.
     ///
     /// # Errors
-    /// When it does not end in time.
+    /// If it does not end in time.
     pub fn stop(&mut self, signal: Signal) -> Result<ExitStatus> {
         self.signal(signal);
         let name = format!("{} to end after {signal:?}", self.name);
         poll_until(&name, || self.child.try_wait().ok().flatten())
     }
 
-    /// Kills it as a crash would.
+    /// Kills the process as a crash would.
     pub fn kill(&mut self) {
         self.signal(Signal::KILL);
         let _ = self.child.wait();
@@ -112,7 +112,7 @@ impl Process {
         }
     }
 
-    /// The name of its log and the last lines of it.
+    /// Returns the path of the log and its last lines.
     #[must_use]
     pub fn tail(&self) -> String {
         let log = self.log();
@@ -133,8 +133,8 @@ impl Drop for Process {
 
 type Order = (Command, mpsc::Sender<io::Result<Child>>);
 
-/// Starts a process from one thread that lives as long as the program: Linux counts the end of the *thread* that
-/// started a process as the death of its parent, and test threads end early.
+/// Starts a process from one thread that lives as long as the program. Linux regards the end of the *thread* that
+/// started a process as the death of its parent, and the threads of tests end early.
 fn spawn(command: Command) -> io::Result<Child> {
     static STARTER: OnceLock<mpsc::Sender<Order>> = OnceLock::new();
     let starter = STARTER.get_or_init(|| {

@@ -11,8 +11,8 @@ use serde_json::Value;
 use crate::layout::Layout;
 
 impl Layout {
-    /// Publishes a configuration with the command's default durations. Without `admin` Envoy is not asked, as before it
-    /// starts.
+    /// Publishes a configuration with the command's default durations. Without `admin` it does not ask Envoy, as
+    /// before Envoy's start.
     ///
     /// # Errors
     /// A file cannot be written, the filter would reject the configuration, or Envoy does not follow.

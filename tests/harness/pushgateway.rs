@@ -1,4 +1,4 @@
-//! A real Pushgateway.
+//! Starts a real Pushgateway.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -11,10 +11,10 @@ use crate::http::Client;
 use crate::process::{self, Process};
 use crate::tools;
 
-/// A running Pushgateway; killed when dropped.
+/// A running Pushgateway. Dropping it kills the process.
 #[derive(Debug)]
 pub struct Pushgateway {
-    /// Where it listens.
+    /// The address for pushes and for the API.
     pub address: SocketAddr,
     /// The process, to kill it as a crash would.
     pub process: Process,
@@ -22,22 +22,22 @@ pub struct Pushgateway {
 }
 
 impl Pushgateway {
-    /// Starts one on a free port, with its log in `dir`.
+    /// Starts a Pushgateway on a free port; its log is in `dir`.
     ///
     /// # Errors
-    /// When it is not installed or does not get ready.
+    /// If it is not installed or does not become ready.
     pub fn start(dir: &Path, flags: &[&str]) -> Result<Self> {
         Self::start_at(dir, SocketAddr::from(([127, 0, 0, 1], 0)), flags)
     }
 
-    /// Starts one at a given address, as one that comes back after a crash; port 0 is any free port.
+    /// Starts a Pushgateway at an address, as after a crash; port 0 is any free port.
     ///
     /// # Errors
-    /// When it is not installed or does not get ready, for example because the port is taken.
+    /// If it is not installed or does not become ready, for example because the port is in use.
     pub fn start_at(dir: &Path, address: SocketAddr, flags: &[&str]) -> Result<Self> {
         let mut command = process::command(&tools::find("pushgateway")?);
         command.arg(format!("--web.listen-address={address}")).args(flags);
-        // A log of its own for each start: the address is read from it.
+        // Each start has its own log, because the address is read from it.
         let log = tempfile::Builder::new().prefix("pushgateway-").tempdir_in(dir)?.keep();
         let mut process = Process::start("pushgateway", command, &log)?;
         let address = process.wait_until("listening", |process| listening(&process.log()))?;
@@ -46,7 +46,7 @@ impl Pushgateway {
         Ok(Self { address, process, prefix: prefix.to_owned() })
     }
 
-    /// A new client of it.
+    /// Returns a new client.
     ///
     /// # Errors
     /// As [`Client::new`].
@@ -54,10 +54,10 @@ impl Pushgateway {
         Client::new(self.address)
     }
 
-    /// The groups that it holds: the labels of each, the ones with empty values included.
+    /// Returns the labels of its groups, including labels with empty values.
     ///
     /// # Errors
-    /// When it does not answer as a Pushgateway does.
+    /// If it does not answer as a Pushgateway does.
     pub fn groups(&self) -> Result<Vec<BTreeMap<String, String>>> {
         let answer = self.client()?.get(&format!("{}/api/v1/metrics", self.prefix))?;
         ensure!(
@@ -72,10 +72,10 @@ impl Pushgateway {
         groups.iter().map(|group| Ok(serde_json::from_value(group["labels"].clone())?)).collect()
     }
 
-    /// What Prometheus would scrape.
+    /// Returns the text that Prometheus would scrape.
     ///
     /// # Errors
-    /// When it does not answer 200.
+    /// If it does not answer 200.
     pub fn metrics(&self) -> Result<String> {
         let answer = self.client()?.get(&format!("{}/metrics", self.prefix))?;
         ensure!(answer.status == 200, "{}: {} {}", self.address, answer.status, answer.text());
@@ -83,7 +83,7 @@ impl Pushgateway {
     }
 }
 
-/// The address in its log line `msg="Listening on" address=127.0.0.1:40543`.
+/// Returns the address in the log line `msg="Listening on" address=127.0.0.1:40543`.
 fn listening(log: &str) -> Option<SocketAddr> {
     log.lines().find_map(|line| line.split_once("msg=\"Listening on\" address=")?.1.trim().parse().ok())
 }

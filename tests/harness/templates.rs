@@ -1,4 +1,4 @@
-//! The shipped templates and pushring.hcl, moved from /etc/pushring to the folder of an Envoy.
+//! The shipped templates and pushring.hcl with the folder of an Envoy in place of /etc/pushring.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -18,10 +18,10 @@ pub struct Templates {
 }
 
 impl Templates {
-    /// Copies the templates; `edits` replace parts of `settings.yaml`. The mode is that of the layout.
+    /// Copies the templates; `edits` replace parts of `settings.yaml`. The mode comes from the layout.
     ///
     /// # Errors
-    /// When a file cannot be written, or an edit does not fit the shipped settings.
+    /// If a file cannot be written, or an edit does not fit the shipped settings.
     pub fn install(layout: &Layout, edits: &[(&str, &str)]) -> Result<Self> {
         let root = layout.live().parent().context("the live folder has no parent")?.to_owned();
         let templates = Self { dir: root.join("consul-template") };
@@ -46,7 +46,7 @@ impl Templates {
     /// Replaces parts of an installed file.
     ///
     /// # Errors
-    /// When a part is not there.
+    /// If the file does not contain a part.
     pub fn edit(&self, file: &str, edits: &[(&str, &str)]) -> Result<()> {
         let path = self.dir.join(file);
         let mut text = fs::read_to_string(&path)?;
@@ -57,7 +57,7 @@ impl Templates {
         Ok(fs::write(path, text)?)
     }
 
-    /// Sets the address of Envoy's admin interface for publish.
+    /// Sets the address of Envoy's admin interface in the arguments of publish.
     ///
     /// # Errors
     /// As [`Templates::edit`].
@@ -69,16 +69,16 @@ impl Templates {
         Ok(fs::write(path, format!("{head}--admin http://{admin} {tail}"))?)
     }
 
-    /// pushring.hcl as installed.
+    /// Returns the path of the installed pushring.hcl.
     #[must_use]
     pub fn hcl(&self) -> PathBuf {
         self.dir.join("pushring.hcl")
     }
 
-    /// Renders and publishes once, as before Envoy starts.
+    /// Renders and publishes once, as before Envoy's start.
     ///
     /// # Errors
-    /// With its output, when it fails.
+    /// If it fails, with its output.
     pub fn once(&self, consul: SocketAddr) -> Result<Output> {
         let mut command = process::command(&tools::find("consul-template")?);
         command.env("PATH", tools::path()?).arg("-once").arg(format!("-consul-addr={consul}"));
@@ -87,7 +87,7 @@ impl Templates {
         Ok(output)
     }
 
-    /// Starts the daemon.
+    /// Starts consul-template as a daemon.
     ///
     /// # Errors
     /// As [`ConsulTemplate::start`].

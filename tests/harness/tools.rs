@@ -1,4 +1,4 @@
-//! Where the binaries are that `make tools` and `make wasm` put below target/.
+//! Paths of the binaries that `make tools` and `make wasm` store in target/.
 
 use std::env;
 use std::ffi::OsString;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-/// The folder of the repository.
+/// Returns the folder of the repository.
 #[must_use]
 pub fn repository() -> PathBuf {
     let mut path = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
@@ -14,50 +14,50 @@ pub fn repository() -> PathBuf {
     path
 }
 
-/// A server or client binary by name: `pushgateway`, `envoy`, `consul`, `consul-template`, …
+/// Returns the path of a server or client by name: `pushgateway`, `envoy`, `consul`, `consul-template`, …
 ///
 /// # Errors
-/// When it was not installed yet.
+/// If it is not installed.
 pub fn find(name: &str) -> Result<PathBuf> {
     existing(&format!("target/tools/bin/{name}"), "make tools")
 }
 
-/// The Python interpreter that has `prometheus_client`.
+/// Returns the Python interpreter that has `prometheus_client`.
 ///
 /// # Errors
-/// When it was not installed yet.
+/// If it is not installed.
 pub fn python() -> Result<PathBuf> {
     existing("target/tools/python/bin/python", "make tools")
 }
 
-/// The folder whose `node_modules` has `prom-client`.
+/// Returns the folder whose `node_modules` contains `prom-client`.
 ///
 /// # Errors
-/// When it was not installed yet.
+/// If it is not installed.
 pub fn node() -> Result<PathBuf> {
     existing("target/tools/node", "make tools")
 }
 
-/// The compiled filter.
+/// Returns the compiled filter.
 ///
 /// # Errors
-/// When it was not built yet.
+/// If it is not built.
 pub fn wasm() -> Result<PathBuf> {
     existing("target/wasm32-unknown-unknown/release/pushring_filter.wasm", "make wasm")
 }
 
-/// The `pushring` command.
+/// Returns the `pushring` command.
 ///
 /// # Errors
-/// When it was not built yet.
+/// If it is not built.
 pub fn pushring() -> Result<PathBuf> {
     existing("target/debug/pushring", "cargo build -p pushring")
 }
 
-/// PATH with the folder of the `pushring` command in front.
+/// Returns PATH with the folder of the `pushring` command in front.
 ///
 /// # Errors
-/// When it was not built yet.
+/// If the command is not built.
 pub fn path() -> Result<OsString> {
     let own = pushring()?.parent().map(PathBuf::from);
     let path = env::var_os("PATH").unwrap_or_default();

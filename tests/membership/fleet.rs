@@ -1,4 +1,4 @@
-//! `--consul`: the command's ring is the one that consul-template renders from the same Consul, or there is none.
+//! `--consul`: the command uses the ring that consul-template renders from the same Consul, or none.
 
 use clap::Parser;
 use pushring::error::NotSafe;
@@ -19,7 +19,7 @@ fn read(layout: &Layout, consul: &str, more: &[&str]) -> anyhow::Result<Fleet> {
     Cli::try_parse_from([&args, more].concat()).unwrap().fleet.source()?.read()
 }
 
-/// Registers through the catalog, on nodes that no agent watches.
+/// Registers services in the catalog on nodes without an agent.
 fn register(consul: &Consul, node: &str, service: Value, status: &str) {
     let check = json!({"CheckID": "c", "Name": "c", "ServiceID": service["ID"], "Status": status});
     let body = json!({"Node": node, "Address": "10.1.1.1", "Service": service, "Check": check});
@@ -36,7 +36,7 @@ fn service(address: &str, port: u32, more: Value) -> Value {
 }
 
 #[test]
-fn the_ring_is_that_of_the_templates() {
+fn uses_the_ring_of_the_templates() {
     let dir = tempfile::tempdir().unwrap();
     let consul = Consul::start(dir.path()).unwrap();
     register(&consul, "n1", service("10.0.0.1", 9091, json!({})), "passing");
@@ -57,7 +57,7 @@ fn the_ring_is_that_of_the_templates() {
     register(&consul, "n6", service("10.0.0.6", 9091, json!({})), "critical");
     register(&consul, "n7", service("2001:DB8:0::1", 9091, json!({})), "passing");
     register(&consul, "n8", service("", 9091, json!({})), "passing");
-    // Registered twice: one passing is enough. Without a port it is nobody.
+    // One passing registration of an address is enough; a registration without a port is ignored.
     register(&consul, "n9", service("10.0.0.6", 9091, json!({"ID": "again"})), "passing");
     register(&consul, "n10", service("10.0.0.10", 0, json!({})), "passing");
     register(&consul, "n11", service("10.0.0.11", 9091, json!({"Tags": ["test"]})), "passing");
@@ -97,7 +97,7 @@ fn the_ring_is_that_of_the_templates() {
 }
 
 #[test]
-fn what_cannot_be_read_is_no_empty_fleet() {
+fn fails_if_the_fleet_cannot_be_read() {
     let dir = tempfile::tempdir().unwrap();
     let acl =
         r#"-hcl=acl { enabled = true default_policy = "allow" tokens { initial_management = "root" } }"#;
@@ -125,7 +125,7 @@ fn what_cannot_be_read_is_no_empty_fleet() {
     let half = token["SecretID"].as_str().unwrap();
     for (args, message) in [
         (["--consul-token", half, "--service", "pushgateway"], "hides registrations"),
-        (["--consul-token", "nobody", "--service", "pushgateway"], "ACL not found"),
+        (["--consul-token", "unknown", "--service", "pushgateway"], "ACL not found"),
         (["--consul-token", "root", "--datacenter", "mars"], "No path to datacenter"),
         (["--consul-token", "root", "--service", "nothing"], "has 0 members registered"),
     ] {

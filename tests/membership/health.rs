@@ -1,11 +1,11 @@
-//! Which health makes which ring: the last one stays when nobody, or hardly anybody, is healthy.
+//! The health of the gateways decides the ring; the last ring stays if hardly any gateway is healthy.
 
 use pushring_harness::{ConsulFixture, Mode, poll_until};
 use rustix::process::{Pid, Signal, getpgid, kill_process_group};
 use serde_json::Value;
 
 #[test]
-fn empty_at_first_then_healed_then_all_critical_then_one_passing() {
+fn follows_the_health_of_the_members() {
     for mode in Mode::ROUTED {
         let fixture = ConsulFixture::start(mode, 0, &[]);
         let client = fixture.envoy.client().unwrap();
@@ -24,7 +24,7 @@ fn empty_at_first_then_healed_then_all_critical_then_one_passing() {
         })
         .unwrap();
 
-        // Their gateways live on: a push that reaches its owner proves that the ring stayed.
+        // Their gateways still run: a push that reaches its owner proves that the ring stayed.
         let before = fixture.consul_template.process.log().len();
         for address in all {
             fixture.consul.set_status(address, "critical").unwrap();
@@ -34,7 +34,7 @@ fn empty_at_first_then_healed_then_all_critical_then_one_passing() {
         assert!(!stayed.is_empty(), "{mode}");
         assert_eq!(client.put("/metrics/job/a", "x 1\n").unwrap().status, 200, "{mode}");
 
-        // Of three one is enough.
+        // One passing member of three is enough.
         fixture.consul.set_status(all[1], "passing").unwrap();
         fixture.wait_ring(&all[1..2]);
         for address in all {
@@ -46,7 +46,7 @@ fn empty_at_first_then_healed_then_all_critical_then_one_passing() {
 
 /// The whole agent goes into maintenance, and with it all but one of the members in the same moment.
 #[test]
-fn most_critical_at_once_leaves_the_ring() {
+fn keeps_the_ring_if_most_members_turn_critical_at_once() {
     let fixture = ConsulFixture::start(Mode::Cluster, 0, &[]);
     let mut all: Vec<_> = (1..=4).map(|n| std::net::SocketAddr::from(([10, 0, 0, n], 9091))).collect();
     for address in &all {
@@ -66,7 +66,7 @@ fn most_critical_at_once_leaves_the_ring() {
 }
 
 #[test]
-fn fifty_members() {
+fn publishes_fifty_members() {
     let fixture = ConsulFixture::start(Mode::Cluster, 0, &[]);
     let all: Vec<_> = (1..=50).map(|n| std::net::SocketAddr::from(([10, 0, 1, n], 9091))).collect();
     for address in &all {
@@ -107,7 +107,7 @@ fn a_publication_killed_with_consul_template_is_finished_after_a_restart() {
         fixture.consul_template = fixture.templates.start(&fixture.consul).unwrap();
         fixture.wait_ring(&all[..=number]);
     }
-    // From here on as ever.
+    // The next change is published as usual.
     fixture.consul.deregister(all.remove(0)).unwrap();
     fixture.wait_ring(&all);
 }

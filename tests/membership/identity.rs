@@ -1,4 +1,4 @@
-//! Who is which member, when Consul says odd things.
+//! The identity of members if Consul has unusual registrations.
 
 use std::net::SocketAddr;
 
@@ -72,7 +72,7 @@ fn one_address_on_two_nodes_is_one_member_as_long_as_one_passes() {
 }
 
 #[test]
-fn weights_beyond_the_ring_and_a_service_without_a_check() {
+fn limits_weights_and_accepts_a_service_without_a_check() {
     let fixture = ConsulFixture::start(Mode::Cluster, 0, &[]);
     for (host, weight) in [("10.0.0.1", 65535), ("10.0.0.2", 101), ("10.0.0.3", 7)] {
         let service = json!({
@@ -86,9 +86,9 @@ fn weights_beyond_the_ring_and_a_service_without_a_check() {
     assert_eq!(weights, [100, 100, 7]);
 }
 
-/// A registration that the filter would refuse leaves the others alone, and is named in the log.
+/// A registration that the filter would reject is skipped, and the log names it.
 #[test]
-fn an_odd_registration_does_not_stop_the_next_change() {
+fn skips_an_invalid_registration() {
     let fixture = ConsulFixture::start(Mode::Endpoint, 0, &[]);
     fixture.catalog("node-a", "not-an-ip.example.com", 9091, "passing");
     fixture.catalog("node-a", "10.0.0.1", 0, "passing");

@@ -1,4 +1,4 @@
-//! `pushring publish` with a real Envoy: no push is lost, whoever joins or leaves and wherever publish is killed.
+//! `pushring publish` with a real Envoy: no push is lost when members join or leave, wherever publish is killed.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -85,7 +85,8 @@ fn file(layout: &Layout, name: &str) -> std::path::PathBuf {
     layout.live().with_file_name(name)
 }
 
-/// Kills a publication at a named point, or lets it end if it does not come there because nothing is left to move.
+/// Kills a publication at a named point, or lets it end if it does not reach that point because nothing is left to
+/// move.
 fn kill_at(point: &str, setup: &Setup) {
     let paused = setup.layout.live().join(".publish/paused");
     let mut child = publish_command(setup).env("PUSHRING_PAUSE_AT", point).spawn().unwrap();

@@ -17,12 +17,12 @@ fn command(consul: &Consul) -> Command {
     command
 }
 
-/// What the command says it did, one word per pushgateway.
+/// Returns the command's result for each Pushgateway, one word each.
 fn results(output: &Output) -> Vec<String> {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
     let result = |row: &Value| row["result"].as_str().unwrap().to_owned();
-    told["results"].as_array().unwrap().iter().map(result).collect()
+    found["results"].as_array().unwrap().iter().map(result).collect()
 }
 
 /// ID, status of the check and last change of each registered pushgateway.
@@ -45,7 +45,7 @@ fn wait_status(consul: &Consul, status: &str) {
 }
 
 #[test]
-fn registered_critical_then_passing_then_unchanged_then_gone() {
+fn registers_and_deregisters() {
     let dir = tempfile::tempdir().unwrap();
     let consul = Consul::start(dir.path()).unwrap();
     let gateway = Pushgateway::start(dir.path(), &["--web.route-prefix=/pg"]).unwrap();
@@ -71,7 +71,7 @@ fn registered_critical_then_passing_then_unchanged_then_gone() {
     assert!(said.contains("username and .password are ignored"), "{said}");
     assert!(registered(&consul).is_empty());
 
-    // The first check is hours away: the gateway is healthy, but nobody has seen it.
+    // The first check is hours away, so Consul has not seen that the gateway is healthy.
     assert_eq!(results(&register(&["--interval", "24h"])), ["registered"]);
     let id = format!("{}_{}", address.ip(), address.port());
     assert_eq!(registered(&consul)[0].0, id);
@@ -95,7 +95,7 @@ fn registered_critical_then_passing_then_unchanged_then_gone() {
 }
 
 #[test]
-fn one_that_dies_turns_critical_and_stays_registered() {
+fn a_dead_gateway_turns_critical_and_stays_registered() {
     let dir = tempfile::tempdir().unwrap();
     let consul = Consul::start(dir.path()).unwrap();
     let mut gateway = Pushgateway::start(dir.path(), &[]).unwrap();
@@ -110,12 +110,12 @@ fn one_that_dies_turns_critical_and_stays_registered() {
 }
 
 #[test]
-fn what_dynamic_sharding_registered_is_taken_over() {
+fn updates_registrations_of_dynamic_sharding() {
     let dir = tempfile::tempdir().unwrap();
     let consul = Consul::start(dir.path()).unwrap();
     let gateway = Pushgateway::start(dir.path(), &[]).unwrap();
     let (host, port) = (gateway.address.ip().to_string(), gateway.address.port());
-    // As its code does it.
+    // Registers as the code of dynamic-sharding does.
     let original = json!({
         "Name": "pushgateway", "ID": format!("{host}_{port}"), "Address": host, "Port": port,
         "Check": {"HTTP": format!("http://{host}:{port}/-/healthy"), "Interval": "1s", "Timeout": "2s",
@@ -155,7 +155,7 @@ fn a_token_that_may_not_write_registers_nothing() {
     let args = ["register", "10.0.0.1:9091", "10.0.0.2:9091"];
     for (token, message) in [
         (token["SecretID"].as_str().unwrap(), "lacks permission 'service:write'"),
-        ("nobody", "ACL not found"),
+        ("unknown", "ACL not found"),
     ] {
         let output = command(&consul).args(args).env("CONSUL_HTTP_TOKEN", token).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
@@ -170,7 +170,7 @@ fn a_token_that_may_not_write_registers_nothing() {
 
 /// Certificates of Consul's own making; the agent asks its clients for theirs.
 #[test]
-fn over_https_with_a_certificate_of_the_client() {
+fn registers_over_https_with_a_client_certificate() {
     let dir = tempfile::tempdir().unwrap();
     let file = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     for args in [&["ca", "create"][..], &["cert", "create", "-server"], &["cert", "create", "-client"]] {

@@ -62,31 +62,31 @@ fn compare(text: &str, layout: &Layout, expected: &Path) {
 const ODD: Answers = &[("dc1", "odd.json")];
 
 #[test]
-fn odd_registrations_in_every_mode() {
+fn renders_odd_registrations_in_every_mode() {
     check("odd-cluster", Mode::Cluster, ODD, &[]);
     check("odd-endpoint", Mode::Endpoint, ODD, &[]);
     check("odd-redirect", Mode::Redirect, ODD, &[]);
 }
 
 #[test]
-fn nothing_registered() {
+fn renders_an_empty_fleet() {
     check("empty-cluster", Mode::Cluster, &[("dc1", "empty.json")], &[]);
     check("empty-endpoint", Mode::Endpoint, &[("dc1", "empty.json")], &[]);
 }
 
 #[test]
-fn two_datacenters() {
+fn renders_two_datacenters() {
     let edits = &[("datacenters: []", "datacenters: [dc1, dc2]")];
     check("datacenters", Mode::Cluster, &[("dc1", "odd.json"), ("dc2", "dc2.json")], edits);
 }
 
 #[test]
-fn only_those_with_a_tag() {
+fn renders_only_services_with_a_tag() {
     check("tags", Mode::Cluster, ODD, &[("tags: []", "tags: [prod, eu]")]);
 }
 
 #[test]
-fn the_placement_of_dynamic_sharding_and_other_settings() {
+fn renders_other_settings() {
     let edits = &[
         ("route_by: group", "route_by: path"),
         ("{ type: ring, points: 1024 }", "{ type: dynamic-sharding }"),

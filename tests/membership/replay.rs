@@ -1,4 +1,4 @@
-//! A Consul that gives recorded answers.
+//! A Consul that sends recorded answers.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -6,8 +6,8 @@ use std::thread;
 
 use pushring_harness::tools;
 
-/// Serves the recorded answer of each datacenter about the service `pushgateway`; the first is also that of the agent.
-/// It ends with the program.
+/// Serves the recorded answer of each datacenter about the service `pushgateway` until the program ends. The first
+/// answer is also that of the agent.
 pub(crate) fn consul(answers: &[(&str, &str)]) -> SocketAddr {
     let load = |(dc, file): &(&str, &str)| {
         let path = tools::repository().join("consul-template/fixtures").join(file);

@@ -1,4 +1,4 @@
-//! Something is killed as by a crash, under load.
+//! Processes killed under load.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use pushring_harness::{Envoy, Mode, poll_until};
 use pushring_harness::consul_fixture::{ConsulFixture, paths};
 use pushring_harness::load::Load;
 
-/// In cluster mode its pushes fail until Consul calls it critical: see `failure`.
+/// In cluster mode its pushes fail until Consul marks it critical: see `failure`.
 #[test]
 fn a_killed_gateway_fails_no_push_in_endpoint_mode() {
     let mut fixture = ConsulFixture::start(Mode::Endpoint, 3, &[]);
@@ -18,9 +18,9 @@ fn a_killed_gateway_fails_no_push_in_endpoint_mode() {
     seen.assert_none_failed();
 }
 
-/// A cold start with the files that are there; what changed while it was away is in them.
+/// Envoy starts with the files as they are, including changes during its absence.
 #[test]
-fn an_envoy_that_was_killed_comes_back_with_the_ring_of_the_moment() {
+fn a_killed_envoy_comes_back_with_the_current_ring() {
     for mode in Mode::ROUTED {
         let mut fixture = ConsulFixture::start(mode, 3, &[]);
         let load = Load::start(fixture.envoy.push, 2);
@@ -40,7 +40,7 @@ fn an_envoy_that_was_killed_comes_back_with_the_ring_of_the_moment() {
         for path in paths(20) {
             assert_ne!(fixture.owner(&path), gone);
         }
-        // And it follows the next change.
+        // Envoy also follows the next change.
         fixture.register(&[gone]);
         fixture.wait_ring(&fixture.addresses());
         let seen = load.stop();

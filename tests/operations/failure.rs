@@ -1,4 +1,4 @@
-//! A member fails, and comes back.
+//! A member fails and comes back.
 
 use pushring_harness::Mode;
 
@@ -16,7 +16,7 @@ fn a_member_fails_and_comes_back_with_its_own_groups() {
     fixture.gateways[0].process.kill();
     fixture.wait_ring(&fixture.addresses()[1..]);
     let seen = load.stop();
-    // Cluster mode: 503 until Consul called it critical, and only for its own groups.
+    // In cluster mode Envoy answers 503 until Consul marks it critical, and only for its own groups.
     println!("cluster mode: {} of {} pushes failed until Consul knew", seen.failed.len(), seen.pushes);
     assert!(!seen.failed.is_empty(), "its pushes cannot have succeeded in {} pushes", seen.pushes);
     assert!(seen.failed.iter().all(|(_, answer)| answer.starts_with("503 ")), "{:?}", seen.failed);

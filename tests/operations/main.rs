@@ -1,7 +1,8 @@
-//! The operations guide and the migration guide, done: real Consul, consul-template, Envoy, Pushgateways.
+//! The steps of the operations guide and of the migration guide with real Consul, consul-template, Envoy and
+//! Pushgateways.
 //!
-//! One module a part of the guides: `scale` (out, in), `failure` (a member fails, comes back), `consul` (away, all
-//! critical), `upgrade` (of Envoy, of the filter), `migration`.
+//! Each module covers one part: `scale` (out and in), `failure` (a member fails and comes back), `crash`, `consul`
+//! (unreachable, all critical), `upgrade` (of Envoy and of the filter), `migration`.
 
 mod consul;
 mod crash;

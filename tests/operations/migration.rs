@@ -1,5 +1,5 @@
-//! The migration guide, step by step: dynamic-sharding's placement and answers through the whole chain, then the proxying
-//! modes with no group moved, then the canonical keys.
+//! The migration guide step by step: placement and answers of dynamic-sharding through the whole chain, then the
+//! proxying modes without a moved group, then the canonical keys.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -29,7 +29,7 @@ const ORIGINAL: [(&str, &str); 9] = [
 ];
 
 #[test]
-fn answers_are_those_of_the_original() {
+fn answers_equal_those_of_dynamic_sharding() {
     let dir = tempfile::tempdir().unwrap();
     let consul = Consul::start(dir.path()).unwrap();
     for host in ["1.1.1.1", "1.1.1.2", "1.1.1.3"] {
@@ -45,7 +45,7 @@ fn answers_are_those_of_the_original() {
         let lookup = client.get(path).unwrap();
         assert_eq!((lookup.status, lookup.text()), (200, format!("nextUrl:{url}")));
         for method in ["PUT", "POST"] {
-            // With a query, which the original loses.
+            // With a query, which dynamic-sharding loses.
             let answer = client.send(method, &format!("{path}?x=%2F"), &[], "x 1\n").unwrap();
             assert_eq!(answer.status, 307);
             assert_eq!(answer.header("location"), Some(format!("{url}?x=%2F").as_str()));
@@ -58,7 +58,7 @@ fn no_group_moves_until_the_keys_change() {
     let dir = tempfile::tempdir().unwrap();
     let consul = Consul::start(dir.path()).unwrap();
     let gateways: Vec<_> = (0..3).map(|_| Pushgateway::start(dir.path(), &[]).unwrap()).collect();
-    // As dynamic-sharding registers: one failed check is critical, gone after a minute.
+    // dynamic-sharding registers a check that is critical after one failure and deregisters after a minute.
     for gateway in &gateways {
         register_as_original(&consul, gateway.address);
     }
@@ -66,7 +66,7 @@ fn no_group_moves_until_the_keys_change() {
         wait_passing(&consul, gateway.address);
     }
 
-    // Step 2: the registrations are taken over; at no moment is one critical.
+    // Step 2: `pushring register` updates the registrations, and no member becomes critical.
     for gateway in &gateways {
         take_over(&consul, gateway.address);
         assert_eq!(
@@ -76,7 +76,7 @@ fn no_group_moves_until_the_keys_change() {
         );
     }
 
-    // Step 4, both modes: each push reaches the owner that the original named.
+    // Step 4, both modes: each push reaches the owner that dynamic-sharding chose.
     for mode in Mode::ROUTED {
         let layout = Layout::create(&dir.path().join(mode.to_string()), mode, Ports::default()).unwrap();
         Templates::install(&layout, &AS_ORIGINAL).unwrap().once(consul.address).unwrap();
@@ -94,7 +94,7 @@ fn no_group_moves_until_the_keys_change() {
     }
 }
 
-/// Owners by the placement of the original, which testdata/ holds to golden vectors.
+/// Returns the owners by the placement of dynamic-sharding, which golden vectors in testdata/ verify.
 fn original_owners(gateways: &[Pushgateway], paths: &[String]) -> Vec<SocketAddr> {
     let members: Vec<String> = gateways.iter().map(|gateway| gateway.address.to_string()).collect();
     let config = json!({"members": members, "route_by": "path", "placement": {"type": "dynamic-sharding"}});

@@ -1,4 +1,4 @@
-//! Scale out, and scale in by either way.
+//! Scaling out, and both ways of scaling in.
 
 use pushring_harness::Mode;
 
@@ -28,7 +28,7 @@ fn scale_out_moves_groups_to_the_new_member_only() {
     for &index in &moved {
         let path = &paths[index];
         assert_eq!(after[index], new, "{path}");
-        // A DELETE clears the new owner and the former one, which is the first successor now.
+        // DELETE removes the group from the new owner and from the former one, which is the first successor now.
         assert_eq!(client.put(path, "x 2\n").unwrap().status, 200);
         assert!(fixture.holds(new, job(path)) && fixture.holds(before[index], job(path)), "{path}");
         assert_eq!(client.delete(path).unwrap().status, 202);

@@ -1,4 +1,4 @@
-//! Upgrade of Envoy and of the filter, under load.
+//! Upgrades of Envoy and of the filter under load.
 
 use std::fs;
 
@@ -14,7 +14,7 @@ fn a_second_envoy_takes_over() {
     let new = Envoy::start(&fixture.layout, 2).unwrap();
     assert_eq!(new.status().unwrap()["digest"], digest, "both have one ring");
     let new_load = Load::start(new.push, 2);
-    // The load balancer's part: nobody opens connections to the old one any more.
+    // A load balancer opens no more connections to the old Envoy.
     let seen = old_load.stop();
     seen.assert_none_failed();
     let admin = pushring_harness::http::Client::new(fixture.envoy.admin).unwrap();
@@ -31,7 +31,7 @@ fn a_new_filter_is_loaded_by_the_next_ring_file() {
     let created = || fixture.envoy.stat("wasm.envoy.wasm.runtime.v8.created").unwrap().unwrap_or(0);
     let before = created();
     let folder = fixture.dir.path().join("pushring");
-    // Another module to Envoy: the same code with a custom section named `new` at its end.
+    // Envoy regards it as another module: the same code with a custom section `new` at the end.
     let module = [fs::read(tools::wasm().unwrap()).unwrap(), b"\x00\x04\x03new".to_vec()].concat();
     fs::write(folder.join("pushring_filter-0.2.0.wasm"), module).unwrap();
     fixture

@@ -1,4 +1,4 @@
-//! One Pushgateway, asked about one path at a time.
+//! One Pushgateway that gets one path at a time.
 
 use std::collections::BTreeMap;
 
@@ -10,18 +10,18 @@ use tempfile::TempDir;
 /// Names and values, sorted by name.
 pub(crate) type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// What the gateway does with a push.
+/// The reaction of the gateway to a push.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Stores it in the group of these labels.
+    /// Stores a group with these labels.
     Stored(Pairs),
     /// Answers 400 and stores nothing.
     Refused,
-    /// Answers 400, keeps a stub, and is broken until that is deleted.
+    /// Answers 400, keeps a stub, and is broken until the stub is deleted.
     Poisoned,
-    /// Redirects there.
+    /// Redirects to this location.
     Redirected(Vec<u8>),
-    /// It is no push: the status.
+    /// Answers another status, because the path is no push path.
     Other(u16),
 }
 
@@ -37,7 +37,7 @@ impl Verdict {
     }
 }
 
-/// A Pushgateway that holds no group between two pushes.
+/// A Pushgateway that stores no group between two pushes.
 pub(crate) struct Gateway {
     server: Pushgateway,
     prefix: String,
@@ -58,7 +58,7 @@ impl Gateway {
     /// Pushes one metric to `path`, byte for byte.
     pub(crate) fn push(&self, path: &[u8]) -> Result<Verdict> {
         let (status, location, _) = self.send("PUT", path, "m 1\n")?;
-        // A PUT is answered after it was stored.
+        // The gateway answers a PUT after it stored the group.
         let groups = self.groups()?;
         ensure!(groups.len() <= 1, "the gateway was not empty: {groups:?}");
         Ok(match (status, groups.into_iter().next()) {
@@ -74,11 +74,11 @@ impl Gateway {
         })
     }
 
-    /// Deletes the only group, by any spelling of its path, and sees that the gateway works.
+    /// Deletes the only group by any spelling of its path and checks that the gateway works.
     pub(crate) fn delete(&self, path: &[u8]) -> Result<()> {
         let (status, _, text) = self.send("DELETE", path, "")?;
         ensure!(status == 202, "DELETE {}: {status} {}", path.escape_ascii(), text.escape_ascii());
-        // Answered before it is done.
+        // The gateway answers before it deletes.
         poll_until("the group to be gone", || self.groups().ok()?.is_empty().then_some(()))
             .with_context(|| format!("DELETE {}", path.escape_ascii()))?;
         let status = self.scrape()?;
@@ -102,7 +102,8 @@ impl Gateway {
         groups.iter().map(pairs).collect()
     }
 
-    /// Status, location and body. HTTP/1.0: the body comes as it is and ends with the connection.
+    /// Sends a request by HTTP/1.0, so that the body is sent unchanged until the connection ends. Returns status,
+    /// location and body.
     fn send(&self, method: &str, path: &[u8], body: &str) -> Result<(u16, Option<Vec<u8>>, Vec<u8>)> {
         let head = format!(" HTTP/1.0\r\nHost: gateway\r\nContent-Length: {}\r\n\r\n{body}", body.len());
         let answer =
@@ -117,7 +118,7 @@ impl Gateway {
     }
 }
 
-/// Once; what is no escape stays.
+/// Decodes percent escapes once and keeps broken ones.
 pub(crate) fn percent_decode(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut rest = text;
@@ -132,13 +133,13 @@ pub(crate) fn percent_decode(text: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Whether no segment of the path as sent is empty or dots.
+/// Returns whether no segment of the path is empty or consists of dots.
 pub(crate) fn is_clean(path: &[u8]) -> bool {
     let path = path.split(|&b| b == b'?').next().unwrap_or_default();
     !path.windows(2).any(|pair| pair == b"//") && !path.split(|&b| b == b'/').any(|s| s == b"." || s == b"..")
 }
 
-/// Whether the path, without its query, has a percent sign that two hex digits do not follow.
+/// Returns whether the path, without its query, has a percent sign without two hex digits.
 pub(crate) fn broken_escape(path: &[u8]) -> bool {
     let end = path.iter().position(|&b| b == b'?').unwrap_or(path.len());
     (0..end).any(|at| path[at] == b'%' && escape(&path[at..end]).is_none())

@@ -1,9 +1,9 @@
-//! The real Pushgateway as referee of the router: thousands of paths are sent to it, as bytes over TCP, and
-//! what it does with each must be what the router says.
+//! The real Pushgateway as the referee of the router: it gets thousands of paths as bytes over TCP, and the router
+//! must predict its reaction to each.
 //!
 //! | the gateway | the router |
 //! |---|---|
-//! | stores a group | routes it, reads exactly its labels; one group one key, two groups two |
+//! | stores a group | routes it and reads exactly its labels; equal groups have equal keys, others have not |
 //! | answers 400, stores nothing | malformed |
 //! | answers 400 and keeps a stub, which breaks it | refuses it as poison, and nothing else |
 //! | redirects to a push path | redirects to the same |
@@ -157,7 +157,7 @@ impl Game {
             // To what is no push: Envoy's next route answers at once.
             (Verdict::Redirected(to), Decision::Bypass)
                 if self.router.group(&gateway::percent_decode(to)).is_none() => {}
-            // The gateway's own router mends upper case, and encoded slashes before /metrics, in a path that is
+            // The router of the gateway corrects upper case, and encoded slashes before /metrics, in a path that is
             // no push path as it stands. No client writes that; here it is no push.
             (Verdict::Redirected(_), Decision::Bypass)
                 if gateway::is_clean(path) && self.router.group(path).is_none() => {}

@@ -13,52 +13,53 @@ fn clock(seconds: i64) -> Shift {
 
 /// A group that was pushed to its owner first and to the second gateway afterwards.
 fn newer_copy() -> GatewayFixture {
-    let world = GatewayFixture::start(2);
-    let path = world.path_of(0, 0);
-    world.put(0, &path, "a 1\n");
-    world.put(1, &path, "a 2\n");
-    world
+    let fixture = GatewayFixture::start(2);
+    let path = fixture.path_of(0, 0);
+    fixture.put(0, &path, "a 1\n");
+    fixture.put(1, &path, "a 2\n");
+    fixture
 }
 
 #[test]
-fn an_owner_whose_clock_is_ahead_does_not_seem_newer() {
-    let mut world = newer_copy();
-    world.proxy(0, clock(600), |_| ());
-    assert_eq!((sweep(&world, &[]).code, world.counts()), (1, vec![1, 1]));
+fn corrects_the_clock_of_an_owner_that_is_ahead() {
+    let mut fixture = newer_copy();
+    fixture.proxy(0, clock(600), |_| ());
+    assert_eq!((sweep(&fixture, &[]).code, fixture.counts()), (1, vec![1, 1]));
 }
 
 #[test]
-fn a_copy_whose_clock_is_behind_does_not_seem_older() {
-    let mut world = newer_copy();
-    world.proxy(1, clock(-600), |_| ());
-    assert_eq!((sweep(&world, &[]).code, world.counts()), (1, vec![1, 1]));
+fn corrects_the_clock_of_a_copy_that_is_behind() {
+    let mut fixture = newer_copy();
+    fixture.proxy(1, clock(-600), |_| ());
+    assert_eq!((sweep(&fixture, &[]).code, fixture.counts()), (1, vec![1, 1]));
 }
 
 #[test]
-fn what_is_older_goes_whatever_the_clocks_say() {
+fn deletes_an_older_copy_whatever_the_clocks() {
     for (owner, copy) in [(600, -600), (-600, 600), (7200, 0), (0, 7200)] {
-        let (mut world, _) = doubled(2);
-        world.proxy(0, clock(owner), |_| ());
-        world.proxy(1, Shift { clock: copy, age: 60, ..Shift::default() }, |_| ());
-        assert_eq!((sweep(&world, &[]).code, world.counts()), (0, vec![1, 0]), "{owner} {copy}");
+        let (mut fixture, _) = doubled(2);
+        fixture.proxy(0, clock(owner), |_| ());
+        fixture.proxy(1, Shift { clock: copy, age: 60, ..Shift::default() }, |_| ());
+        assert_eq!((sweep(&fixture, &[]).code, fixture.counts()), (0, vec![1, 0]), "{owner} {copy}");
     }
 }
 
 #[test]
-fn the_age_of_an_orphan_is_told_by_its_own_gateway() {
-    let mut world = GatewayFixture::start(2);
-    let path = world.path_of(0, 0);
-    world.put(1, &path, "a 1\n");
-    world.proxy(1, clock(-600), |_| ());
-    assert_eq!((sweep(&world, &["--orphans-after", "5m"]).code, world.counts()), (1, vec![0, 1]));
-    world.proxy(1, Shift { clock: 600, age: 600, ..Shift::default() }, |_| ());
-    assert_eq!((sweep(&world, &["--orphans-after", "5m"]).code, world.counts()), (0, vec![0, 0]));
+fn takes_the_age_of_an_orphan_from_its_own_gateway() {
+    let mut fixture = GatewayFixture::start(2);
+    let path = fixture.path_of(0, 0);
+    fixture.put(1, &path, "a 1\n");
+    fixture.proxy(1, clock(-600), |_| ());
+    assert_eq!((sweep(&fixture, &["--orphans-after", "5m"]).code, fixture.counts()), (1, vec![0, 1]));
+    fixture.proxy(1, Shift { clock: 600, age: 600, ..Shift::default() }, |_| ());
+    assert_eq!((sweep(&fixture, &["--orphans-after", "5m"]).code, fixture.counts()), (0, vec![0, 0]));
 }
 
-/// A gateway whose clock is set back right after its date was told; ours leaping ahead looks the same.
-fn set_back(world: &mut GatewayFixture, gateway: usize) {
+/// Shows a gateway whose clock is set back right after it reported its date. A local clock that leaps ahead looks the
+/// same.
+fn set_back(fixture: &mut GatewayFixture, gateway: usize) {
     let itself: Arc<OnceLock<DelayingProxy>> = Arc::default();
-    let tap = DelayingProxy::start(world.gateways[gateway].address, clock(600), {
+    let tap = DelayingProxy::start(fixture.gateways[gateway].address, clock(600), {
         let itself = Arc::clone(&itself);
         move |request| {
             if request.path == "/api/v1/metrics" {
@@ -67,33 +68,33 @@ fn set_back(world: &mut GatewayFixture, gateway: usize) {
         }
     });
     let tap = itself.get_or_init(|| tap.unwrap());
-    world.addresses[gateway] = tap.address;
-    world.configure(json!({}));
+    fixture.addresses[gateway] = tap.address;
+    fixture.configure(json!({}));
 }
 
 #[test]
-fn a_clock_that_is_set_while_it_is_read_makes_no_copy_older() {
-    let mut world = newer_copy();
-    set_back(&mut world, 1);
-    let output = sweep(&world, &[]);
-    assert_eq!((output.code, world.counts()), (1, vec![1, 1]));
+fn keeps_a_copy_if_a_clock_is_set_during_the_reading() {
+    let mut fixture = newer_copy();
+    set_back(&mut fixture, 1);
+    let output = sweep(&fixture, &[]);
+    assert_eq!((output.code, fixture.counts()), (1, vec![1, 1]));
     assert!(misplaced(&output)["g1"].1.contains("was set meanwhile"), "{output:?}");
 }
 
 #[test]
-fn a_clock_that_is_set_while_it_is_read_makes_no_orphan() {
-    let mut world = GatewayFixture::start(2);
-    let path = world.path_of(0, 0);
-    world.put(1, &path, "a 1\n");
-    set_back(&mut world, 1);
-    assert_eq!((sweep(&world, &["--orphans-after", "5m"]).code, world.counts()), (1, vec![0, 1]));
+fn keeps_an_orphan_if_a_clock_is_set_during_the_reading() {
+    let mut fixture = GatewayFixture::start(2);
+    let path = fixture.path_of(0, 0);
+    fixture.put(1, &path, "a 1\n");
+    set_back(&mut fixture, 1);
+    assert_eq!((sweep(&fixture, &["--orphans-after", "5m"]).code, fixture.counts()), (1, vec![0, 1]));
 }
 
 #[test]
-fn what_was_pushed_while_the_owners_clock_was_ahead_is_not_newer() {
-    let mut world = newer_copy();
-    world.proxy(0, Shift::age(-600), |_| ());
-    let output = sweep(&world, &[]);
-    assert_eq!((output.code, world.counts()), (1, vec![1, 1]));
+fn keeps_a_copy_if_the_owners_push_is_in_the_future() {
+    let mut fixture = newer_copy();
+    fixture.proxy(0, Shift::age(-600), |_| ());
+    let output = sweep(&fixture, &[]);
+    assert_eq!((output.code, fixture.counts()), (1, vec![1, 1]));
     assert!(misplaced(&output)["g1"].1.contains("in the future"), "{output:?}");
 }

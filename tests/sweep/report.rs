@@ -1,4 +1,4 @@
-//! What is swept, a sweep, and what its report says.
+//! Gateways to sweep, the command, and its report.
 
 use std::collections::BTreeMap;
 
@@ -6,21 +6,21 @@ use pushring_harness::GatewayFixture;
 use pushring_harness::command::CommandOutput;
 use serde_json::Value;
 
-/// So many gateways; the group of the path belongs to the first and lies on the second too, pushed there before.
+/// Starts gateways with a group of the first one that is also stored on the second one, pushed there before.
 pub(crate) fn doubled(gateways: usize) -> (GatewayFixture, String) {
-    let world = GatewayFixture::start(gateways);
-    let path = world.path_of(0, 0);
-    world.put(1, &path, "a 1\n");
-    world.put(0, &path, "a 2\n");
-    (world, path)
+    let fixture = GatewayFixture::start(gateways);
+    let path = fixture.path_of(0, 0);
+    fixture.put(1, &path, "a 1\n");
+    fixture.put(0, &path, "a 2\n");
+    (fixture, path)
 }
 
-/// `pushring sweep`, without waiting for the members to settle.
-pub(crate) fn sweep(world: &GatewayFixture, args: &[&str]) -> CommandOutput {
-    world.run("sweep", &[&["--settle", "0s", "--output", "json"], args].concat())
+/// Runs `pushring sweep` without a settling time.
+pub(crate) fn sweep(fixture: &GatewayFixture, args: &[&str]) -> CommandOutput {
+    fixture.run("sweep", &[&["--settle", "0s", "--output", "json"], args].concat())
 }
 
-/// The misplaced copies of a report: gateway -> (result, reason), for reports with one copy a gateway.
+/// Returns result and reason of the misplaced copy on each gateway.
 pub(crate) fn misplaced(output: &CommandOutput) -> BTreeMap<String, (String, String)> {
     let json = output.json().unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();

@@ -1,4 +1,4 @@
-//! A gateway that comes back with what it held long ago, and two sweepers at the same time.
+//! A gateway that comes back with old groups, and two sweepers at the same time.
 
 use std::thread;
 
@@ -9,54 +9,54 @@ use serde_json::json;
 use crate::report::sweep;
 
 #[test]
-fn what_a_gateway_persisted_before_it_failed_does_not_supersede_anything() {
-    let mut world = GatewayFixture::start(2);
-    let file = world.dir.path().join("persisted");
+fn persisted_groups_supersede_nothing() {
+    let mut fixture = GatewayFixture::start(2);
+    let file = fixture.dir.path().join("persisted");
     let flags = [format!("--persistence.file={}", file.display())];
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-    let mut persistent = Pushgateway::start(world.dir.path(), &flags).unwrap();
+    let mut persistent = Pushgateway::start(fixture.dir.path(), &flags).unwrap();
     let address = persistent.address;
-    world.gateways.push(persistent);
-    world.addresses.push(address);
-    world.configure(json!({}));
-    let (owned, foreign) = (world.path_of(2, 0), world.path_of(0, 0));
-    world.put(2, &owned, "a 1\n");
-    world.put(2, &foreign, "a 1\n");
-    persistent = world.gateways.pop().unwrap();
-    // Asked to end, it writes what it holds.
+    fixture.gateways.push(persistent);
+    fixture.addresses.push(address);
+    fixture.configure(json!({}));
+    let (owned, foreign) = (fixture.path_of(2, 0), fixture.path_of(0, 0));
+    fixture.put(2, &owned, "a 1\n");
+    fixture.put(2, &foreign, "a 1\n");
+    persistent = fixture.gateways.pop().unwrap();
+    // On SIGTERM it persists its groups.
     assert!(persistent.process.stop(Signal::TERM).unwrap().success());
-    // Pushed while it was away: to the successor of the one, to the owner of the other.
-    world.put(1, &owned, "a 2\n");
-    world.put(0, &foreign, "a 2\n");
-    world.gateways.push(Pushgateway::start_at(world.dir.path(), address, &flags).unwrap());
-    assert_eq!(world.counts(), [1, 1, 2]);
-    world.age(2);
+    // These pushes arrive while it is away: at its successor and at the owner of the other group.
+    fixture.put(1, &owned, "a 2\n");
+    fixture.put(0, &foreign, "a 2\n");
+    fixture.gateways.push(Pushgateway::start_at(fixture.dir.path(), address, &flags).unwrap());
+    assert_eq!(fixture.counts(), [1, 1, 2]);
+    fixture.age(2);
 
-    // Its own group is older than the successor's copy, which therefore stays.
-    let output = sweep(&world, &[]);
-    assert_eq!((output.code, world.counts()), (1, vec![1, 1, 1]));
-    assert!(world.gateways[1].metrics().unwrap().contains(" 2\n"));
-    world.put(2, &owned, "a 3\n");
-    world.age(1);
-    world.proxy(2, Shift::default(), |_| ());
-    assert_eq!((sweep(&world, &[]).code, world.counts()), (0, vec![1, 0, 1]));
+    // Its own group is older than the successor's copy, so the copy stays.
+    let output = sweep(&fixture, &[]);
+    assert_eq!((output.code, fixture.counts()), (1, vec![1, 1, 1]));
+    assert!(fixture.gateways[1].metrics().unwrap().contains(" 2\n"));
+    fixture.put(2, &owned, "a 3\n");
+    fixture.age(1);
+    fixture.proxy(2, Shift::default(), |_| ());
+    assert_eq!((sweep(&fixture, &[]).code, fixture.counts()), (0, vec![1, 0, 1]));
 }
 
 #[test]
-fn two_sweepers_at_once_do_no_harm() {
-    let mut world = GatewayFixture::start(3);
+fn two_concurrent_sweepers_lose_nothing() {
+    let mut fixture = GatewayFixture::start(3);
     for number in 0..150 {
-        let path = world.path_of(number % 2, number);
-        world.put(2, &path, "a 1\n");
+        let path = fixture.path_of(number % 2, number);
+        fixture.put(2, &path, "a 1\n");
         if number % 4 < 2 {
-            world.put(number % 2, &path, "a 2\n");
+            fixture.put(number % 2, &path, "a 2\n");
         }
     }
-    world.age(2);
+    fixture.age(2);
     let codes: Vec<i32> = thread::scope(|scope| {
-        let sweepers: Vec<_> = (0..2).map(|_| scope.spawn(|| sweep(&world, &[]).code)).collect();
+        let sweepers: Vec<_> = (0..2).map(|_| scope.spawn(|| sweep(&fixture, &[]).code)).collect();
         sweepers.into_iter().map(|sweeper| sweeper.join().unwrap()).collect()
     });
     assert_eq!(codes, [1, 1], "what has no copy at its owner stays");
-    assert_eq!(world.counts(), [38, 38, 74]);
+    assert_eq!(fixture.counts(), [38, 38, 74]);
 }

@@ -1,5 +1,5 @@
-//! Three gateways become four, with pushes of every kind going on: nothing is missing at any moment, and after the next
-//! push of each group one sweep leaves every group on exactly one gateway.
+//! Three gateways become four during pushes of every kind. No group is missing at any moment, and after the next push
+//! of each group one sweep leaves every group on exactly one gateway.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -29,17 +29,17 @@ fn labels(number: usize) -> Labels {
         .into()
 }
 
-/// Every tenth group is deleted by its client after the change.
+/// The client deletes every tenth group after the change.
 fn is_deleted(number: usize) -> bool {
     number % 10 == 9
 }
 
-/// Every fifth is pushed all the time.
+/// Every fifth group is pushed all the time.
 fn is_busy(number: usize) -> bool {
     number.is_multiple_of(5)
 }
 
-/// As its client pushes it: at once, or one family after the other.
+/// Pushes a group as its client does: in one request or one family after the other.
 fn push(client: &Client, number: usize) {
     let path = path(number);
     let answers = if number.is_multiple_of(2) {
@@ -54,9 +54,9 @@ fn push(client: &Client, number: usize) {
 }
 
 #[test]
-fn three_gateways_become_four() {
+fn scaling_from_three_to_four_gateways_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    // The check of every push against all others takes most of the time, and is not what is tested.
+    // The consistency check takes most of the time of a push and is not under test.
     let start = || Pushgateway::start(dir.path(), &["--push.disable-consistency-check"]).unwrap();
     let gateways: Vec<Pushgateway> = (0..4).map(|_| start()).collect();
     let addresses: Vec<SocketAddr> = gateways.iter().map(|gateway| gateway.address).collect();
@@ -111,7 +111,7 @@ fn three_gateways_become_four() {
     });
 }
 
-/// Ends the threads when dropped, by a failure too: the scope waits for them.
+/// Ends the threads when dropped, also by a panic, because the scope waits for them.
 struct Stopper<'s>(&'s Watcher, &'s AtomicBool);
 
 impl Drop for Stopper<'_> {
@@ -121,7 +121,7 @@ impl Drop for Stopper<'_> {
     }
 }
 
-/// The exit code and the report, by the file that Envoy reads.
+/// Runs a sweep with Envoy's ring file; returns exit code and report.
 fn sweep(layout: &Layout, envoy: &Envoy) -> (i32, Value) {
     let (ring, envoy) = (layout.live().join("ring.yaml"), format!("http://{}", envoy.push));
     let args = ["sweep", "--config", ring.to_str().unwrap(), "--envoy", &envoy];

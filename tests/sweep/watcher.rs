@@ -1,4 +1,4 @@
-//! Reads all gateways again and again, and fails when the newest value of a family is on none of them.
+//! Reads all gateways repeatedly and fails if the newest value of a family is on no gateway.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ type Labels = BTreeMap<String, String>;
 /// The newest time stamp of each family of each group, over all gateways.
 type Newest = HashMap<(Labels, String), String>;
 
-/// What a client deleted may be missing.
+/// Groups that a client deleted may be missing.
 #[derive(Default)]
 pub(crate) struct Watcher {
     deleted: Mutex<Vec<Labels>>,
@@ -20,7 +20,7 @@ pub(crate) struct Watcher {
 }
 
 impl Watcher {
-    /// From now on the group may be missing.
+    /// Allows the group to be missing from now on.
     pub(crate) fn forget(&self, labels: &Labels) {
         self.deleted.lock().unwrap().push(labels.clone());
     }
@@ -29,14 +29,14 @@ impl Watcher {
         self.stop.store(true, Ordering::Relaxed);
     }
 
-    /// Watches until told to stop; gives the number of rounds.
+    /// Watches until it is stopped; returns the number of rounds.
     pub(crate) fn watch(&self, gateways: &[SocketAddr]) -> usize {
         let clients: Vec<Client> = gateways.iter().map(|address| Client::new(*address).unwrap()).collect();
         let mut known = Newest::new();
         let mut rounds = 0;
         while !self.stop.load(Ordering::Relaxed) {
-            // A value is pushed to one gateway and then deleted from another while they are read one after the other:
-            // what seems missing is looked for once more, since nothing ever goes back to where it was deleted.
+            // The gateways are read one after another, so a group may be pushed to one and deleted from another in
+            // between. A second read decides, because no group returns to the gateway from which it was deleted.
             let mut missing = self.missing(&known, &read(&clients));
             let again = read(&clients);
             missing.retain(|key| again.get(key).is_none_or(|stamp| *stamp < known[key]));
@@ -77,7 +77,7 @@ fn read(clients: &[Client]) -> Newest {
     newest
 }
 
-/// To the nanosecond and of one length, so that texts compare as times do; all gateways share this machine's clock.
+/// Formats a time stamp so that the order of texts is the order of times. All gateways use the clock of this machine.
 fn stamp(family: &Value) -> Option<String> {
     let stamp: jiff::Timestamp = family.get("time_stamp")?.as_str()?.parse().ok()?;
     Some(format!("{stamp:.9}"))

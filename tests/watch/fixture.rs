@@ -1,4 +1,4 @@
-//! Two Pushgateways, perhaps a Consul that lists them, and sweepers that watch over them.
+//! Two Pushgateways, an optional Consul that lists them, and sweepers that watch them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,15 +13,15 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// A group that belongs to the first gateway, of whatever address.
+/// Two gateways and a group that the first one owns, regardless of the addresses.
 pub(crate) struct WatchFixture {
     pub(crate) gateways: [Pushgateway; 2],
-    /// What stands in front of the second one, so that everything there seems pushed an hour earlier.
+    /// The proxy in front of the second gateway, which shows everything as pushed an hour earlier.
     pub(crate) front: DelayingProxy,
     pub(crate) dir: TempDir,
 }
 
-/// A sweeper that goes on.
+/// A running `pushring sweep --watch`.
 pub(crate) struct Sweeper {
     pub(crate) process: Process,
 }
@@ -31,23 +31,23 @@ impl WatchFixture {
         Self::with_hook(|_| ())
     }
 
-    /// `before` is called before each request that reaches the second gateway from a sweeper.
+    /// `before` is called before each request of a sweeper to the second gateway.
     pub(crate) fn with_hook(before: impl Fn(&Request) + Send + Sync + 'static) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let gateways = [(); 2].map(|()| Pushgateway::start(dir.path(), &[]).unwrap());
         let aged = Shift::age(3600);
         let front = DelayingProxy::start(gateways[1].address, aged, before).unwrap();
-        let world = Self { gateways, front, dir };
-        world.configure(2);
-        world
+        let fixture = Self { gateways, front, dir };
+        fixture.configure(2);
+        fixture
     }
 
-    /// Where a sweeper finds the gateways.
+    /// Returns the addresses of the gateways for a sweeper.
     pub(crate) fn addresses(&self) -> [SocketAddr; 2] {
         [self.gateways[0].address, self.front.address]
     }
 
-    /// Writes the configuration, with that many members.
+    /// Writes the configuration with this number of members.
     pub(crate) fn configure(&self, members: usize) {
         fs::write(self.config(), self.json(members).to_string()).unwrap();
     }
@@ -60,7 +60,7 @@ impl WatchFixture {
         json!({"members": &self.addresses()[..members], "status_path": "/-/pushring"})
     }
 
-    /// Lists both gateways in Consul, on a node that no agent watches: what it says stays so.
+    /// Registers both gateways in Consul on a node without an agent, so that their status stays as it is.
     pub(crate) fn register(&self, consul: &Consul) {
         for address in self.addresses() {
             let id = address.to_string();
@@ -73,7 +73,7 @@ impl WatchFixture {
         }
     }
 
-    /// A push path whose group belongs to the first gateway.
+    /// Returns a push path whose group the first gateway owns.
     pub(crate) fn path(&self) -> String {
         let router = Router::parse(self.json(2).to_string().as_bytes()).unwrap();
         let owner = |path: &String| router.ring().owner(&router.group(path.as_bytes()).unwrap().key);
@@ -83,7 +83,7 @@ impl WatchFixture {
             .unwrap()
     }
 
-    /// Members are sorted, so the first gateway need not be the first member.
+    /// The members are sorted, so the first gateway need not be the first member.
     fn first(&self, router: &Router) -> Option<usize> {
         let first = self.gateways[0].address.to_string();
         router.config().members.iter().position(|member| member.address == first)
@@ -99,14 +99,14 @@ impl WatchFixture {
         assert_eq!(answer.status, 202, "{}", answer.text());
     }
 
-    /// A copy that may go lies on the second gateway.
+    /// Stores a stale copy on the second gateway.
     pub(crate) fn leave_a_copy(&self) {
         self.put(1);
         self.put(0);
         assert_eq!(self.counts(), [1, 1]);
     }
 
-    /// How many groups each gateway holds.
+    /// Returns the number of groups on each gateway.
     pub(crate) fn counts(&self) -> [usize; 2] {
         [0, 1].map(|index: usize| self.gateways[index].groups().unwrap().len())
     }
@@ -116,7 +116,7 @@ impl WatchFixture {
         self.watch_every("1s", name, args)
     }
 
-    /// The same with another interval.
+    /// Starts it with another interval.
     pub(crate) fn watch_every(&self, interval: &str, name: &str, args: &[&str]) -> Sweeper {
         let mut command = command::prepare(process::command(&tools::pushring().unwrap()));
         command
@@ -126,7 +126,7 @@ impl WatchFixture {
         Sweeper { process: Process::start(name, command, self.dir.path()).unwrap() }
     }
 
-    /// The same with the members from Consul.
+    /// Starts it with the members from Consul.
     pub(crate) fn watch_with(&self, name: &str, consul: &Consul) -> Sweeper {
         let url = format!("http://{}", consul.address);
         self.watch(name, &["--settle", "0s", "--consul", &url])
@@ -134,7 +134,7 @@ impl WatchFixture {
 }
 
 impl Sweeper {
-    /// What it has logged; every line but one that is being written must be JSON.
+    /// Returns the logged events. Every complete line must be JSON.
     pub(crate) fn events(&self) -> Vec<Value> {
         let log = self.process.log();
         let whole = log.rfind('\n').map_or("", |end| &log[..end]);
@@ -142,29 +142,29 @@ impl Sweeper {
         whole.lines().map(parse).collect()
     }
 
-    /// The events with that message.
-    pub(crate) fn told(&self, message: &str) -> Vec<Value> {
+    /// Returns the events with this message.
+    pub(crate) fn logged(&self, message: &str) -> Vec<Value> {
         let mut events = self.events();
         events.retain(|event| event["message"] == message);
         events
     }
 
-    /// Waits until it has logged `message` that often.
+    /// Waits until it has logged `message` this number of times.
     pub(crate) fn wait(&mut self, message: &str, times: usize) -> Vec<Value> {
-        let told =
+        let logged =
             |process: &Process| (process.log().matches(&quoted(message)).count() >= times).then_some(());
-        self.process.wait_until(&format!("{message:?} {times} times"), told).unwrap();
-        self.told(message)
+        self.process.wait_until(&format!("{message:?} {times} times"), logged).unwrap();
+        self.logged(message)
     }
 
-    /// The messages in their order, without those of passes.
+    /// Returns the messages in order, without those of passes.
     pub(crate) fn messages(&self) -> Vec<String> {
         let events = self.events();
         let messages = events.iter().map(|event| event["message"].as_str().unwrap().to_owned());
         messages.filter(|message| message != "pass").collect()
     }
 
-    /// Its metrics: name with labels -> value.
+    /// Returns its metrics by name with labels.
     pub(crate) fn metrics(&mut self) -> BTreeMap<String, f64> {
         let started = self.wait("started", 1).remove(0);
         let address = started["url"].as_str().unwrap().strip_prefix("http://").unwrap();
@@ -181,7 +181,7 @@ impl Sweeper {
         self.metrics().get("pushring_sweep_active") == Some(&1.0)
     }
 
-    /// As an operator stops it.
+    /// Stops it with SIGTERM.
     pub(crate) fn stop(&mut self) -> Option<i32> {
         self.process.stop(Signal::TERM).unwrap().code()
     }

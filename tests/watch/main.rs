@@ -1,7 +1,6 @@
-//! `pushring sweep --watch` with real Pushgateways and a real Consul: who sweeps, when nothing is touched, what the log
-//! and the metrics tell.
+//! `pushring sweep --watch` with real Pushgateways and a real Consul: leader election, safety, log and metrics.
 //!
-//! The slowest wait for Consul to give up a session that is not renewed any more: 30 s, and 15 s of lock delay.
+//! The slowest test waits for Consul to expire a session (30 s) and for the lock delay (15 s).
 
 mod fixture;
 mod lock;

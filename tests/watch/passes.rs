@@ -1,4 +1,4 @@
-//! What passes do and tell.
+//! Results of passes in the log and in the metrics.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,61 +10,61 @@ use serde_json::json;
 use crate::fixture::{Sweeper, WatchFixture};
 
 #[test]
-fn a_copy_goes_with_the_next_push() {
-    let world = WatchFixture::start();
-    world.put(1);
-    let mut sweeper = world.watch("sweeper", &["--settle", "0s", "--single"]);
+fn deletes_a_copy_after_the_owners_next_push() {
+    let fixture = WatchFixture::start();
+    fixture.put(1);
+    let mut sweeper = fixture.watch("sweeper", &["--settle", "0s", "--single"]);
     sweeper.wait("pass", 3);
-    assert_eq!(sweeper.messages(), ["started", "kept"], "what stays as it is, is told once");
-    let kept = sweeper.told("kept").remove(0);
+    assert_eq!(sweeper.messages(), ["started", "kept"], "an unchanged state is reported once");
+    let kept = sweeper.logged("kept").remove(0);
     assert_eq!(kept["reason"], "the owner has no copy");
     let metrics = sweeper.metrics();
     assert_eq!(metrics["pushring_sweep_kept{reason=\"left-behind\"}"], 1.0);
     assert_eq!(metrics["pushring_sweep_kept{reason=\"not-newer\"}"], 0.0);
     assert_eq!(metrics["pushring_sweep_deleted_total"], 0.0);
 
-    world.put(0);
+    fixture.put(0);
     let deleted = sweeper.wait("deleted", 1).remove(0);
-    let [owner, on] = world.addresses().map(|address| address.to_string());
+    let [owner, on] = fixture.addresses().map(|address| address.to_string());
     assert_eq!((deleted["on"].as_str(), deleted["owner"].as_str()), (Some(&*on), Some(&*owner)));
-    let job = world.path().replace("/metrics/job/", "");
+    let job = fixture.path().replace("/metrics/job/", "");
     assert_eq!(deleted["labels"], format!("{{job={job:?}}}"));
-    assert_eq!(world.counts(), [1, 0]);
+    assert_eq!(fixture.counts(), [1, 0]);
     assert_eq!(sweeper.stop(), Some(0));
-    let passes = sweeper.told("pass");
+    let passes = sweeper.logged("pass");
     assert_eq!(passes.iter().map(|pass| pass["deleted"].as_u64().unwrap()).sum::<u64>(), 1);
     assert_eq!(passes.iter().filter(|pass| pass["result"] != "done").count(), 0, "{passes:?}");
 }
 
 #[test]
-fn what_is_old_expires() {
-    let world = WatchFixture::start();
-    world.put(1);
-    // On the second gateway everything seems an hour old.
+fn expires_old_groups() {
+    let fixture = WatchFixture::start();
+    fixture.put(1);
+    // The second gateway shows everything as pushed an hour ago.
     let args = ["--settle", "0s", "--single", "--expire-after", "30m"];
-    let mut never = world.watch("never", &[&args[..], &["--expire-job", "j.*=never"]].concat());
+    let mut never = fixture.watch("never", &[&args[..], &["--expire-job", "j.*=never"]].concat());
     never.wait("pass", 2);
-    assert_eq!((never.stop(), world.counts()), (Some(0), [0, 1]));
-    world.put(0);
-    let mut sweeper = world.watch("sweeper", &[&args[..], &["--dry-run"]].concat());
+    assert_eq!((never.stop(), fixture.counts()), (Some(0), [0, 1]));
+    fixture.put(0);
+    let mut sweeper = fixture.watch("sweeper", &[&args[..], &["--dry-run"]].concat());
     sweeper.wait("pass", 2);
-    assert_eq!((sweeper.stop(), world.counts()), (Some(0), [1, 1]));
-    world.delete(0);
-    let mut sweeper = world.watch("expiring", &args);
+    assert_eq!((sweeper.stop(), fixture.counts()), (Some(0), [1, 1]));
+    fixture.delete(0);
+    let mut sweeper = fixture.watch("expiring", &args);
     let expired = sweeper.wait("expired", 1).remove(0);
-    assert_eq!(expired["on"], world.addresses()[1].to_string());
+    assert_eq!(expired["on"], fixture.addresses()[1].to_string());
     assert!(expired["age_seconds"].as_u64() >= Some(3600), "{expired}");
-    assert_eq!(world.counts(), [0, 0]);
+    assert_eq!(fixture.counts(), [0, 0]);
     poll_until("the counter", || (sweeper.metrics()["pushring_sweep_expired_total"] == 1.0).then_some(()))
         .unwrap();
-    assert_eq!(sweeper.told("pass")[0]["expired"], 1);
+    assert_eq!(sweeper.logged("pass")[0]["expired"], 1);
 }
 
 #[test]
-fn the_metrics_tell_what_the_passes_found() {
-    let mut world = WatchFixture::start();
-    world.leave_a_copy();
-    let mut sweeper = world.watch("sweeper", &["--settle", "0s", "--single"]);
+fn metrics_show_the_results_of_passes() {
+    let mut fixture = WatchFixture::start();
+    fixture.leave_a_copy();
+    let mut sweeper = fixture.watch("sweeper", &["--settle", "0s", "--single"]);
     sweeper.wait("deleted", 1);
     let passes = |sweeper: &mut Sweeper| sweeper.metrics()["pushring_sweep_passes_total{result=\"done\"}"];
     poll_until("a pass", || (passes(&mut sweeper) >= 1.0).then_some(())).unwrap();
@@ -79,23 +79,23 @@ fn the_metrics_tell_what_the_passes_found() {
     assert!(metrics["pushring_sweep_last_pass_timestamp_seconds"] > 1.7e9);
     assert!(metrics["pushring_sweep_pass_duration_seconds_count"] >= 1.0);
 
-    world.gateways[0].process.kill();
-    let told = sweeper.wait("gateway cannot be read", 1).remove(0);
-    assert_eq!(told["gateway"], world.addresses()[0].to_string());
+    fixture.gateways[0].process.kill();
+    let event = sweeper.wait("gateway cannot be read", 1).remove(0);
+    assert_eq!(event["gateway"], fixture.addresses()[0].to_string());
     let unreadable = |sweeper: &mut Sweeper| sweeper.metrics()["pushring_sweep_unreadable_gateways"];
     poll_until("the gauge", || (unreadable(&mut sweeper) == 1.0).then_some(())).unwrap();
 }
 
 #[test]
-fn nothing_is_touched_while_members_settle() {
-    let world = WatchFixture::start();
-    world.configure(1);
-    let mut sweeper = world.watch("sweeper", &["--settle", "10s", "--single"]);
-    // Long since as it is now.
+fn deletes_nothing_while_members_settle() {
+    let fixture = WatchFixture::start();
+    fixture.configure(1);
+    let mut sweeper = fixture.watch("sweeper", &["--settle", "10s", "--single"]);
+    // The file has not changed for longer than the settling time.
     sweeper.wait("safe again", 1);
-    // With the second member the copy there is one that may go.
-    world.leave_a_copy();
-    world.configure(2);
+    // With the second member, the group there is a stale copy.
+    fixture.leave_a_copy();
+    fixture.configure(2);
     sweeper.wait("deleted", 1);
     let expected = ["started", "nothing is touched for now", "safe again", "nothing is touched for now"];
     assert_eq!(sweeper.messages()[..4], expected);
@@ -105,14 +105,14 @@ fn nothing_is_touched_while_members_settle() {
     let settling = &events[position("nothing is touched for now")..position("safe again")];
     assert!(settling.iter().any(|event| event["result"] == "held"), "{settling:?}");
     assert!(settling.iter().all(|event| event["result"] != "done"), "{settling:?}");
-    assert_eq!(world.counts(), [1, 0]);
+    assert_eq!(fixture.counts(), [1, 0]);
 }
 
 #[test]
-fn members_that_went_and_came_back_between_two_passes_settle_too() {
-    let world = WatchFixture::start();
-    let consul = Consul::start(world.dir.path()).unwrap();
-    world.register(&consul);
+fn members_that_left_and_returned_between_passes_settle() {
+    let fixture = WatchFixture::start();
+    let consul = Consul::start(fixture.dir.path()).unwrap();
+    fixture.register(&consul);
     let reads = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&reads);
     let front = DelayingProxy::start(consul.address, Shift::default(), move |_| {
@@ -120,19 +120,19 @@ fn members_that_went_and_came_back_between_two_passes_settle_too() {
     });
     let url = format!("http://{}", front.unwrap().address);
     let args = ["--settle", "15s", "--consul", &url, "--single"];
-    let mut sweeper = world.watch_every("6s", "sweeper", &args);
+    let mut sweeper = fixture.watch_every("6s", "sweeper", &args);
     sweeper.wait("safe again", 1);
     let held =
-        |sweeper: &Sweeper| sweeper.told("pass").iter().filter(|pass| pass["result"] == "held").count();
+        |sweeper: &Sweeper| sweeper.logged("pass").iter().filter(|pass| pass["result"] == "held").count();
     let before = held(&sweeper);
-    let address = world.addresses()[1];
+    let address = fixture.addresses()[1];
     let gone = json!({"Node": "far", "ServiceID": address.to_string()});
     consul.put("/v1/catalog/deregister", &gone).unwrap();
-    // The first of two further reads was answered.
+    // Two more reads have started, so the first of them was answered.
     let before_read = reads.load(Ordering::Relaxed);
     let read_again = || (reads.load(Ordering::Relaxed) >= before_read + 2).then_some(());
     poll_until("the sweeper to read the members", read_again).unwrap();
-    world.register(&consul);
+    fixture.register(&consul);
     let again = sweeper.wait("nothing is touched for now", 2).pop().unwrap();
     assert!(again["reason"].as_str().unwrap().contains("--settle"), "{again}");
     sweeper.wait("safe again", 2);
@@ -140,36 +140,36 @@ fn members_that_went_and_came_back_between_two_passes_settle_too() {
 }
 
 #[test]
-fn nothing_is_touched_while_an_envoy_does_not_agree() {
-    let world = WatchFixture::start();
-    world.leave_a_copy();
+fn deletes_nothing_while_an_envoy_disagrees() {
+    let fixture = WatchFixture::start();
+    fixture.leave_a_copy();
     let mut sweeper =
-        world.watch("sweeper", &["--settle", "0s", "--single", "--envoy", "http://127.0.0.1:1"]);
+        fixture.watch("sweeper", &["--settle", "0s", "--single", "--envoy", "http://127.0.0.1:1"]);
     sweeper.wait("pass", 3);
     assert_eq!(sweeper.messages(), ["started", "nothing is touched for now"]);
-    let reason = sweeper.told("nothing is touched for now").remove(0);
+    let reason = sweeper.logged("nothing is touched for now").remove(0);
     assert!(reason["reason"].as_str().unwrap().contains("does not tell its ring"), "{reason}");
-    assert!(sweeper.told("pass").iter().all(|pass| pass["result"] == "held"));
-    assert_eq!(world.counts(), [1, 1]);
+    assert!(sweeper.logged("pass").iter().all(|pass| pass["result"] == "held"));
+    assert_eq!(fixture.counts(), [1, 1]);
 }
 
 #[test]
-fn a_pass_that_fails_is_tried_again() {
-    let world = WatchFixture::start();
-    let mut sweeper = world.watch("sweeper", &["--settle", "0s", "--single"]);
+fn retries_after_a_failed_pass() {
+    let fixture = WatchFixture::start();
+    let mut sweeper = fixture.watch("sweeper", &["--settle", "0s", "--single"]);
     sweeper.wait("pass", 1);
-    std::fs::remove_file(world.config()).unwrap();
+    std::fs::remove_file(fixture.config()).unwrap();
     let failed = sweeper.wait("pass failed: tried again at the next interval", 1).remove(0);
     assert!(failed["error"].as_str().unwrap().contains("pushring.json"), "{failed}");
-    world.configure(2);
+    fixture.configure(2);
     sweeper.wait("passes succeed again", 1);
     assert!(sweeper.metrics()["pushring_sweep_passes_total{result=\"failed\"}"] >= 1.0);
 }
 
 #[test]
-fn what_cannot_work_is_told_at_once() {
-    let world = WatchFixture::start();
-    let config = world.config();
+fn rejects_wrong_flags_and_configurations_at_once() {
+    let fixture = WatchFixture::start();
+    let config = fixture.config();
     let run = |args: &[&str]| {
         let output = pushring(["sweep", "--config", config.to_str().unwrap()].iter().chain(args)).unwrap();
         (output.code, output.stderr)
@@ -180,7 +180,7 @@ fn what_cannot_work_is_told_at_once() {
     let (code, error) = run(&["--watch", "10ms", "--single"]);
     assert_eq!(code, 2);
     assert!(error.contains("--watch: found 10ms, allowed at least 1s"), "{error}");
-    let taken = world.gateways[0].address.to_string();
+    let taken = fixture.gateways[0].address.to_string();
     let (code, error) = run(&["--watch", "15s", "--single", "--listen", &taken]);
     assert_eq!(code, 2);
     assert!(error.contains(&format!("--listen {taken}")), "{error}");

@@ -1,4 +1,4 @@
-//! `make run CONSUL=1`: members come and go in Consul, and the demo tells it.
+//! `make run CONSUL=1`: members join and leave in Consul, and the demo prints it.
 
 use std::process::{Child, Command, Stdio};
 
@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use crate::running::{Running, shell};
 use crate::{check_table_and_curl_lines, end_in_order};
 
-/// Killed when dropped, also by a test that fails.
+/// Killed when dropped, also by a failing test.
 struct Started(Child);
 
 impl Drop for Started {
@@ -18,7 +18,7 @@ impl Drop for Started {
     }
 }
 
-/// Starts in the background what the demo tells to start in another terminal.
+/// Starts in the background what the demo prints for another terminal.
 fn start(command: &str) -> Started {
     let mut shell = Command::new("sh");
     shell.args(["-c", &format!("exec {command}")]).current_dir(tools::repository());

@@ -1,5 +1,5 @@
-//! `make run` as a new user sees it: what it prints is read, what it tells to type is typed, and when it ends nothing is
-//! left. Needs curl.
+//! `make run` as a new user sees it: the tests read what it prints, run the printed commands, and check that nothing
+//! is left when it ends. Needs curl.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // a panic is how a test fails
 
 mod consul;
@@ -14,10 +14,10 @@ use pushring_harness::http::Client;
 use running::{Running, assert_gone, shell};
 use rustix::process::Signal;
 
-/// Its table, checked against the pushgateways themselves, and every curl line that it prints.
+/// Checks the table against the Pushgateways and runs every curl line.
 fn check_table_and_curl_lines(demo: &mut Running) {
     demo.wait("10 groups, 140 pushes: each group is on exactly one pushgateway.");
-    demo.wait("Running; Ctrl-C ends it.");
+    demo.wait("Running. Press Ctrl-C to stop.");
     let mut groups = BTreeSet::new();
     for gateway in demo.gateways() {
         let held = Client::new(gateway).unwrap().get("/api/v1/metrics").unwrap().json().unwrap();
@@ -45,7 +45,7 @@ fn check_table_and_curl_lines(demo: &mut Running) {
     }
 }
 
-/// Where the demo says that the members are.
+/// Returns the path of the file with the members.
 fn members_file(demo: &Running) -> PathBuf {
     demo.command("sed -i.bak 's/, ").rsplit(' ').next().unwrap().into()
 }
@@ -59,11 +59,11 @@ fn end_in_order(demo: &mut Running, signal: Signal, least: usize) {
     addresses.push(envoy.parse().unwrap());
     assert_eq!(demo.end(signal), Some(0));
     assert_gone(&children, &addresses);
-    demo.wait("Ended: no process is left");
+    demo.wait("Stopped: all processes have ended");
 }
 
 #[test]
-fn members_change_while_it_runs() {
+fn follows_changes_of_members() {
     let mut demo = Running::start(&[]);
     check_table_and_curl_lines(&mut demo);
     let file = members_file(&demo);
@@ -76,26 +76,26 @@ fn members_change_while_it_runs() {
     let line = demo.wait("% of groups moved (4096 points, live in ");
     assert!(line.ends_with(" ms)"), "{line}");
     let status: serde_json::Value = serde_json::from_str(&shell(&demo.command("/-/pushring"))).unwrap();
-    assert_eq!(status["members"].as_array().unwrap().len(), 4, "told before it was true");
+    assert_eq!(status["members"].as_array().unwrap().len(), 4, "printed before it was true");
     assert_eq!(Client::new(next).unwrap().get("/-/healthy").unwrap().status, 200);
-    // The groups that it pushed: on their owners, or left behind by the new ring (exit code 1).
+    // The demo's groups are on their owners, or left behind by the new ring (exit code 1).
     let groups = shell(&format!("{}; true", demo.command("pushring groups")));
     assert_eq!(groups.lines().filter(|line| line.starts_with(" {job=")).count(), 10, "{groups}");
     let sweep = shell(&format!("{}; true", demo.command("pushring sweep")));
     assert!(sweep.contains(" in place, 0 deleted, "), "{sweep}");
 
-    // Written in place and only half; then a mistake that the filter would refuse.
+    // Writes half of the file, then a value that the filter would reject.
     let good = fs::read_to_string(&file).unwrap();
     fs::write(&file, &good[..good.len() / 2]).unwrap();
     demo.wait("pushring.json: ");
-    demo.wait("the ring stays as it is: 4 members");
+    demo.wait("the ring stays unchanged: 4 members");
     fs::write(&file, good.replace("\"health\": true", "\"health\": 7")).unwrap();
     demo.wait("health: found 7, allowed true or false");
-    demo.wait("the ring stays as it is: 4 members");
+    demo.wait("the ring stays unchanged: 4 members");
     fs::write(&file, good.replace("\"cluster\"", "\"redirect\"")).unwrap();
     demo.wait("mode: found \"redirect\", allowed \"cluster\"");
 
-    // Replaced by another file, as editors do.
+    // Replaces the file, as editors do.
     let other = file.with_extension("other");
     fs::write(&other, good.replace(&format!(", \"{next}\""), "")).unwrap();
     fs::rename(&other, &file).unwrap();
@@ -110,7 +110,7 @@ fn members_change_while_it_runs() {
 }
 
 #[test]
-fn other_modes_and_more_gateways() {
+fn works_in_other_modes_with_more_gateways() {
     for mode in ["endpoint", "redirect"] {
         let mut demo = Running::start(&["--mode", mode, "--gateways", "5"]);
         check_table_and_curl_lines(&mut demo);
@@ -123,9 +123,9 @@ fn other_modes_and_more_gateways() {
 }
 
 #[test]
-fn envoy_dies_and_so_does_the_demo() {
+fn ends_when_envoy_dies() {
     let mut demo = Running::start(&["--gateways", "1"]);
-    demo.wait("Running; Ctrl-C ends it.");
+    demo.wait("Running. Press Ctrl-C to stop.");
     let children = demo.children();
     let said = demo.said();
     let envoy = said.lines().find(|line| line.starts_with("  Envoy        http://")).unwrap();
@@ -136,27 +136,27 @@ fn envoy_dies_and_so_does_the_demo() {
 }
 
 #[test]
-fn a_taken_port_and_a_taken_folder() {
+fn rejects_a_used_port_and_a_used_folder() {
     let dir = tempfile::tempdir().unwrap();
     let mut demo = Running::start_in(dir.path(), &["--port", "0", "--gateways", "1"]);
-    demo.wait("Running; Ctrl-C ends it.");
+    demo.wait("Running. Press Ctrl-C to stop.");
     let port = demo.commands("-X DELETE")[0].split("127.0.0.1:").nth(1).unwrap()[..5].to_owned();
     let other = tempfile::tempdir().unwrap();
     let mut second = Running::start_in(other.path(), &["--port", &port]);
-    second.wait(&format!("port {port} (for pushes) is taken by envoy (process "));
+    second.wait(&format!("port {port} (for pushes) is in use by envoy (process "));
     assert_eq!(second.exit_code(), Some(1));
     let mut third = Running::start_in(dir.path(), &["--port", "0"]);
-    third.wait("another demo runs there (process ");
+    third.wait("another demo uses it (process ");
     assert_eq!(third.exit_code(), Some(1));
     end_in_order(&mut demo, Signal::HUP, 2);
 }
 
-/// Linux only: elsewhere nothing ends what a killed process has started.
+/// Linux only: other systems do not kill the children of a killed process.
 #[cfg(target_os = "linux")]
 #[test]
-fn killed_it_leaves_nothing_either() {
+fn leaves_no_process_when_killed() {
     let mut demo = Running::start(&[]);
-    demo.wait("Running; Ctrl-C ends it.");
+    demo.wait("Running. Press Ctrl-C to stop.");
     let children = demo.children();
     assert_eq!(children.len(), 4);
     assert_eq!(demo.end(Signal::KILL), None);

@@ -1,4 +1,4 @@
-//! A demo that runs as `make run` starts it, on free ports and in a folder of its own.
+//! A running demo as `make run` starts it, on free ports and in its own folder.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,17 +11,17 @@ use std::sync::{Arc, Mutex};
 use pushring_harness::{poll_until, tools};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
-/// The demo and what it has said; killed when dropped.
+/// The demo and its output. Dropping it kills the demo.
 pub(crate) struct Running {
     child: Child,
     said: Arc<Mutex<String>>,
-    /// Up to here it was looked at.
+    /// The part of the output before this offset was read.
     read: usize,
     _dir: Option<tempfile::TempDir>,
 }
 
 impl Running {
-    /// Starts one on ports of its choice.
+    /// Starts a demo on any free ports.
     pub(crate) fn start(args: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut running = Self::start_in(dir.path(), &[&["--port", "0"], args].concat());
@@ -129,7 +129,7 @@ pub(crate) fn shell(command: &str) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Waits until none of the processes is there and nobody listens at the addresses.
+/// Waits until none of the processes is there and no server listens at the addresses.
 pub(crate) fn assert_gone(processes: &BTreeSet<u32>, addresses: &[SocketAddr]) {
     let left = || -> BTreeSet<u32> {
         let runs = |process: &&u32| {

@@ -1,4 +1,4 @@
-//! The Pushgateways behind Envoy: each names itself in its answers, and tells what it holds.
+//! The Pushgateways behind Envoy. Each adds its name to its answers and lists what it holds.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,29 +10,29 @@ use anyhow::{Context, Result};
 use super::load;
 use crate::Pushgateway;
 
-/// The one response header of a gateway's own `--web.config.file` that no program here has a use for.
+/// The only response header of a gateway's `--web.config.file` that no program here uses.
 pub(super) const NAME_HEADER: &str = "content-security-policy";
 
-/// All that ever come and go. They run all the time: what changes is what Consul knows of them.
+/// The gateways that join and leave. They always run; only their registration in Consul changes.
 ///
-/// They check no consistency: that takes 2 ms of each push, and so few pushes would fall into the few milliseconds in
-/// which a change could lose them that a wrong order of the files went unseen.
+/// Their consistency check is off. It takes 2 ms of each push, and then too few pushes would fall into the few
+/// milliseconds in which a wrong order of the files loses pushes.
 #[derive(Debug)]
 pub(super) struct Gateways {
     all: Vec<Pushgateway>,
 }
 
-/// What one gateway tells of itself.
+/// The content of one gateway.
 #[derive(Debug)]
 pub(super) struct Held {
-    /// Pushes that it answered 2xx since it started.
+    /// Number of pushes that it answered 2xx since it started.
     pub(super) pushes: u64,
-    /// The value of each group that it has.
+    /// The value of each group that it stores.
     pub(super) values: BTreeMap<usize, u64>,
 }
 
 impl Held {
-    /// Whether it has this value of the group, or a later one.
+    /// Returns whether it stores this value of the group or a later one.
     pub(super) fn has(&self, group: usize, value: u64) -> bool {
         self.values.get(&group).is_some_and(|found| *found >= value)
     }
@@ -60,12 +60,12 @@ impl Gateways {
     }
 }
 
-/// The name of a gateway in its answers.
+/// Returns the name of a gateway in its answers.
 pub(super) fn name(index: usize) -> String {
     format!("gateway-{index}")
 }
 
-/// The index of the gateway that gave this name.
+/// Returns the index of the gateway with this name.
 pub(super) fn index(name: &str) -> Option<usize> {
     name.strip_prefix("gateway-")?.parse().ok()
 }

@@ -1,4 +1,4 @@
-//! Which gateways may have a push, and whether they have: the judge of the chaos run.
+//! Decides which pushes were lost: which gateways may have a push, and whether they store it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,8 +15,8 @@ const OTHER_WORKERS: Duration = Duration::from_secs(5);
 /// How long a gateway may take to store what it has answered: milliseconds, unless the machine is busy.
 const STORED: Duration = Duration::from_secs(60);
 
-/// The owners of all groups under one ring, and the time in which Envoy may have had it: from before Consul was told,
-/// until a later one was seen in Envoy.
+/// The owners of all groups under one ring, and the period in which Envoy may use it: from before the change in Consul
+/// until a later ring is active in Envoy.
 #[derive(Debug)]
 struct Term {
     owners: Vec<usize>,
@@ -24,14 +24,14 @@ struct Term {
     until: Option<Instant>,
 }
 
-/// A push that was not answered, or that is not where it belongs.
+/// A push that was not answered, or that is not stored where it belongs.
 #[derive(Debug)]
 pub struct Loss {
-    /// Since the start of the run.
+    /// Time since the start of the run.
     pub at: Duration,
     /// The last change before the push was answered.
     pub change: String,
-    /// Which push, and what is wrong.
+    /// The push and the error.
     pub what: String,
 }
 
@@ -46,9 +46,9 @@ pub(super) struct Ledger {
     started: Instant,
     terms: Vec<Term>,
     changes: Vec<(Instant, String)>,
-    /// Per group, the last push that was answered: its value and the gateway.
+    /// The last push of each group that was answered: its value and the gateway.
     last: BTreeMap<usize, (u64, usize)>,
-    /// Per gateway, the pushes that it answered.
+    /// Number of pushes that each gateway answered.
     answered: Vec<u64>,
     pub(super) pushes: u64,
     pub(super) lost: Vec<Loss>,
@@ -68,17 +68,17 @@ impl Ledger {
         }
     }
 
-    /// Says what is about to happen, for the report of what is lost then.
+    /// Records the next change, for the report of losses.
     pub(super) fn note(&mut self, change: String) {
         self.changes.push((Instant::now(), change));
     }
 
-    /// From now on Envoy may have the ring with these owners.
+    /// Records that Envoy may use the ring with these owners from now on.
     pub(super) fn ring_may_be(&mut self, owners: Vec<usize>) {
         self.terms.push(Term { owners, from: Instant::now(), until: None });
     }
 
-    /// Envoy has the latest ring, so all others are over.
+    /// Records that Envoy uses the latest ring, which ends all earlier periods.
     pub(super) fn ring_seen(&mut self) {
         let until = Instant::now() + OTHER_WORKERS;
         if let Some((_, over)) = self.terms.split_last_mut() {
@@ -86,7 +86,7 @@ impl Ledger {
         }
     }
 
-    /// Judges all pushes since the last quiet point; `look` asks the gateways what they have, while no push is under way.
+    /// Checks all pushes since the last quiet point; `look` reads the gateways while no push is in flight.
     pub(super) fn judge(&mut self, pushes: &[Push], look: impl Fn() -> Result<Vec<Held>>) -> Result<()> {
         self.pushes += pushes.len() as u64;
         for push in pushes {
@@ -102,7 +102,7 @@ impl Ledger {
         for what in self.missing(&held) {
             self.lose(now, what);
         }
-        // Each is lost once.
+        // Reports each loss once.
         self.answered
             .iter_mut()
             .zip(&held)
@@ -112,11 +112,11 @@ impl Ledger {
         Ok(())
     }
 
-    /// What was answered and is not there.
+    /// Returns the pushes that were answered and are not stored.
     fn missing(&self, held: &[Held]) -> Vec<String> {
         let mut missing = Vec::new();
         for (gateway, (answered, held)) in self.answered.iter().zip(held).enumerate() {
-            // More than answered is no loss: a push may be carried out though its answer did not arrive.
+            // More pushes than answers are no loss: a gateway may store a push whose answer did not arrive.
             for _ in held.pushes..*answered {
                 missing.push(format!("{} counts fewer pushes than it answered", gateways::name(gateway)));
             }

@@ -1,5 +1,5 @@
-//! Continuous pushes over kept connections, each recorded with the gateway that answered it. Nothing is retried: a
-//! connection that breaks is a push that was not answered.
+//! Continuous pushes over open connections, each recorded with the gateway that answered. The load never retries: a
+//! broken connection counts as an unanswered push.
 
 use std::mem;
 use std::net::SocketAddr;
@@ -21,31 +21,31 @@ use tokio::time::{sleep, timeout};
 use super::gateways::NAME_HEADER;
 use crate::poll_until;
 
-/// Connections that push at the same time; enough for both workers of Envoy to have several.
+/// Number of concurrent connections, so that both workers of Envoy have several.
 const CONNECTIONS: usize = 16;
-/// Groups of each connection: no group is pushed to by two at once, so its values arrive in order.
+/// Groups of each connection. No two connections push to the same group, so its values arrive in order.
 const GROUPS_EACH: usize = 4;
-/// How many groups there are. Group `g` is at [`path`]`(g)`.
+/// Number of groups. Group `g` has the path [`path`]`(g)`.
 pub(super) const GROUPS: usize = CONNECTIONS * GROUPS_EACH;
-/// Between the pushes of one connection: some thousand pushes a second in all, so that two cores have room for the servers
-/// whose reaction is measured.
+/// Pause between the pushes of one connection. Some thousand pushes a second in total leave the servers room on two
+/// cores, because the run measures their reaction.
 const PAUSE: Duration = Duration::from_millis(1);
-/// A push that has not been answered by then is lost.
+/// A push without an answer after this time is lost.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// One push that ended, either way.
+/// A push that was answered or failed.
 #[derive(Debug)]
 pub(super) struct Push {
     pub(super) group: usize,
-    /// Grows with each push to the group.
+    /// Increases with each push to the group.
     pub(super) value: u64,
     pub(super) sent: Instant,
     pub(super) done: Instant,
-    /// The name of the gateway that answered 2xx, or what came instead.
+    /// The name of the gateway that answered 2xx, or the error.
     pub(super) outcome: Result<String, String>,
 }
 
-/// The running load; stops when dropped.
+/// The running load. Dropping it stops the load.
 #[derive(Debug)]
 pub(super) struct Load {
     shared: Arc<Shared>,
@@ -60,7 +60,7 @@ struct Shared {
     pushes: Mutex<Vec<Push>>,
 }
 
-/// The push path of a group.
+/// Returns the push path of a group.
 pub(super) fn path(group: usize) -> String {
     format!("/metrics/job/chaos/instance/g{group}")
 }
@@ -83,7 +83,7 @@ impl Load {
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// Lets all pushes that are under way end, runs `check` on all that ended since the last time, and goes on.
+    /// Waits until no push is in flight, runs `check` on all pushes that ended since the last time, and resumes.
     pub(super) fn pause<T>(&self, check: impl FnOnce(Vec<Push>) -> Result<T>) -> Result<T> {
         ensure!(self.thread.as_ref().is_some_and(|thread| !thread.is_finished()), "the load has stopped");
         self.shared.paused.store(true, Ordering::SeqCst);
@@ -111,7 +111,8 @@ async fn keep_pushing(envoy: SocketAddr, number: usize, shared: Arc<Shared>) {
     let mut count = 0;
     while !shared.stop.load(Ordering::SeqCst) {
         sleep(PAUSE).await;
-        // Counted first and looked at second: whoever sets `paused` sees the count, or this sees `paused`.
+        // Counts first and checks second: either the caller that sets `paused` sees the count, or this task sees
+        // `paused`.
         shared.under_way.fetch_add(1, Ordering::SeqCst);
         if !shared.paused.load(Ordering::SeqCst) {
             let group = number * GROUPS_EACH + count % GROUPS_EACH;
@@ -131,7 +132,7 @@ async fn keep_pushing(envoy: SocketAddr, number: usize, shared: Arc<Shared>) {
     }
 }
 
-/// Pushes one value, and gives the name of the gateway that took it.
+/// Pushes one value and returns the name of the gateway that accepted it.
 async fn push(
     envoy: SocketAddr,
     connection: &mut Option<SendRequest<Full<Bytes>>>,

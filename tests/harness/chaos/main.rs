@@ -1,5 +1,5 @@
-//! `make chaos`: members come and go under load, and no push is lost. Says one line per mode; exit code 1 when a push
-//! was lost.
+//! `make chaos`: changes members under load and checks that no push is lost. Prints one line per mode; the exit code
+//! is 1 if a push was lost.
 
 use std::process::ExitCode;
 
@@ -8,20 +8,20 @@ use clap::Parser;
 use pushring_harness::Mode;
 use pushring_harness::chaos::{Settings, run};
 
-/// Of the lost pushes, how many are told of.
+/// Number of lost pushes that are printed.
 const SHOWN: usize = 20;
 
-/// Changes of members of every kind, under load, through Consul, consul-template, Envoy and Pushgateways
+/// Changes members in every way, under load, through Consul, consul-template, Envoy and Pushgateways
 #[derive(Parser)]
 #[command(name = "pushring-chaos")]
 struct Arguments {
-    /// How many changes for each mode
+    /// Number of changes for each mode
     #[arg(long, default_value_t = 1000)]
     changes: usize,
-    /// `cluster` or `endpoint`; both when not given
+    /// `cluster` or `endpoint` [default: both]
     #[arg(long, value_parser = mode)]
     mode: Option<Mode>,
-    /// Seed of the changes, to repeat a run; random when not given
+    /// Seed of the changes, to repeat a run [default: random]
     #[arg(long)]
     seed: Option<u64>,
 }

@@ -1,4 +1,4 @@
-//! What happens next: kinds of changes, mixed by a seeded generator so that each kind comes as often as the others.
+//! Chooses the next change. A seeded generator chooses each kind equally often.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -6,22 +6,23 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-/// Gateways that come and go.
+/// Number of gateways that join and leave.
 pub(super) const GATEWAYS: usize = 10;
-/// So many are not registered, so that each stays away until Envoy has dropped it: its coming back is a real joining.
+/// Number of gateways that stay unregistered, so that each stays away until Envoy has dropped it and its return is a
+/// real join.
 const LEAST_ABSENT: usize = 3;
-/// A ring is accepted from a third of the registered members on.
+/// A ring is accepted if at least a third of the registered members pass.
 const LEAST_PASSING: usize = (GATEWAYS - LEAST_ABSENT).div_ceil(3);
-/// How many changes, one after another, are made before Envoy has the first of them, at most.
+/// Maximum number of changes before Envoy has the first of them.
 const LONGEST_BURST: usize = 3;
-/// Every so many changes something is killed in the middle of one, these in turn.
+/// A process is killed during every n-th change; the kinds of kills take turns.
 const KILL_EVERY: usize = 6;
 const KILLS: [Kill; 5] =
     [Kill::Publish, Kill::ConsulTemplate, Kill::Publish, Kill::ConsulTemplate, Kill::Consul];
-/// Milliseconds; the longest pause between two calls, and the latest moment of a kill.
+/// The longest pause between two calls and the latest moment of a kill, in milliseconds.
 const LONGEST_PAUSE: u64 = 300;
 
-/// What Consul knows of a gateway.
+/// The state of a gateway in Consul.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
     Absent,
@@ -29,7 +30,7 @@ pub(super) enum State {
     Passing,
 }
 
-/// What an operator, or a check, does to one gateway.
+/// The action of an operator or a health check on one gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Step {
     TurnCritical,
@@ -49,7 +50,7 @@ const STEPS: [Step; 6] = [
     Step::DeregisterPassing,
 ];
 
-/// What is killed with SIGKILL while a change is on its way, and started again where that is a supervisor's task.
+/// The process that is killed with SIGKILL during a change, and started again if its supervisor would do so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kill {
     ConsulTemplate,
@@ -57,32 +58,32 @@ pub(super) enum Kill {
     Consul,
 }
 
-/// One change, with all that is left to chance decided.
+/// One change, with all random choices made.
 #[derive(Debug, Clone)]
 pub(super) struct Change {
     pub(super) number: usize,
     pub(super) step: Step,
     pub(super) gateway: usize,
-    /// The states that Consul is told of, one after another.
+    /// The states that Consul gets, one after another.
     pub(super) states: Vec<State>,
     pub(super) kill: Option<Kill>,
-    /// Before each state but the first, before the kill, and after the change.
+    /// The pause before each state except the first, before the kill, and after the change.
     pub(super) pause: Duration,
     /// Whether the next change waits until Envoy has this one.
     pub(super) wait: bool,
 }
 
-/// Decides the changes; the same seed gives the same.
+/// Chooses the changes; the same seed gives the same changes.
 #[derive(Debug)]
 pub(super) struct Plan {
     rng: Rng,
     states: Vec<State>,
-    /// The number of the change that made it so.
+    /// The number of the last change.
     since: Vec<usize>,
     made: BTreeMap<Step, usize>,
     number: usize,
-    /// Gateways in changes that Envoy may not have yet. They are left alone: were a change taken back, nobody could
-    /// tell a ring that came back from one that never left.
+    /// Gateways in changes that Envoy may not have yet. They are not changed again: if a change were reverted, the
+    /// ring would look as if it had never changed.
     pending: BTreeSet<usize>,
 }
 
@@ -99,7 +100,7 @@ impl Plan {
         }
     }
 
-    /// The states so far, by gateway.
+    /// Returns the current state of each gateway.
     pub(super) fn states(&self) -> &[State] {
         &self.states
     }
@@ -107,7 +108,7 @@ impl Plan {
     pub(super) fn next(&mut self) -> Change {
         self.number += 1;
         let mut possible = self.possible();
-        // Some step is possible always: of those that are registered more than two are not pending, of the others as many.
+        // Some step is always possible: more than two registered gateways are not pending, and as many of the others.
         let fewest = possible.iter().map(|(step, _)| self.made[step]).min().unwrap_or_default();
         possible.retain(|(step, _)| self.made[step] == fewest);
         let (step, mut gateway) = possible[self.rng.usize(..possible.len())];

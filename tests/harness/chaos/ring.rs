@@ -1,4 +1,4 @@
-//! The ring that Envoy is to have, worked out apart from it.
+//! The ring that Envoy should have, computed without Envoy.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::plan::State;
 use super::servers::Servers;
 use crate::{Member, Mode, live};
 
-/// The ring of the gateways that are passing, as the filter is to make it.
+/// The ring of the passing gateways, as the filter should build it.
 pub(super) struct Ring {
     pub(super) digest: String,
     /// The gateway that owns each group.

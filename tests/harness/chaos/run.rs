@@ -1,4 +1,4 @@
-//! One run: change after change, and what came of it.
+//! Runs the changes one after another and collects the results.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,19 +15,19 @@ use super::servers::Servers;
 use super::summary::{Settings, Summary};
 use crate::poll_until;
 
-/// After so many changes all that was pushed is looked for.
+/// Number of changes between two checks of all pushes.
 const QUIET_EVERY: usize = 10;
-/// How often the progress is told, in changes.
-const TELL_EVERY: usize = 50;
+/// Number of changes between two progress lines.
+const PRINT_EVERY: usize = 50;
 
-/// Runs; `tell` gets a line now and then.
+/// Runs the changes; `print` gets the progress lines.
 ///
 /// # Errors
-/// When a server does not do what it must for the run to go on, such as a change that is never live. Pushes that were
-/// lost are no error here: see [`Summary::lost`].
-pub fn run(settings: Settings, tell: impl FnMut(&str)) -> Result<Summary> {
+/// If a server fails in a way that stops the run, such as a change that never becomes live. Lost pushes are no error:
+/// see [`Summary::lost`].
+pub fn run(settings: Settings, print: impl FnMut(&str)) -> Result<Summary> {
     let dir = tempfile::tempdir()?;
-    let summary = run_in(dir.path(), settings, tell);
+    let summary = run_in(dir.path(), settings, print);
     if summary.as_ref().is_ok_and(|summary| summary.lost.is_empty()) {
         return summary;
     }
@@ -35,7 +35,7 @@ pub fn run(settings: Settings, tell: impl FnMut(&str)) -> Result<Summary> {
     summary.with_context(|| format!("the logs are in {}", kept.display()))
 }
 
-fn run_in(dir: &Path, settings: Settings, mut tell: impl FnMut(&str)) -> Result<Summary> {
+fn run_in(dir: &Path, settings: Settings, mut print: impl FnMut(&str)) -> Result<Summary> {
     let mut plan = Plan::new(settings.seed);
     let states = plan.states().to_vec();
     let servers = Servers::start(dir, settings.mode, &states)?;
@@ -50,9 +50,9 @@ fn run_in(dir: &Path, settings: Settings, mut tell: impl FnMut(&str)) -> Result<
         if number % QUIET_EVERY == 0 || number == settings.changes {
             run.look()?;
         }
-        if number % TELL_EVERY == 0 {
+        if number % PRINT_EVERY == 0 {
             let (pushes, lost) = (run.ledger.pushes, run.ledger.lost.len());
-            tell(&format!("{} mode: {number} changes, {pushes} pushes, {lost} lost", settings.mode));
+            print(&format!("{} mode: {number} changes, {pushes} pushes, {lost} lost", settings.mode));
         }
     }
     run.wait()?;
@@ -79,13 +79,13 @@ fn run_in(dir: &Path, settings: Settings, mut tell: impl FnMut(&str)) -> Result<
 struct Run {
     settings: Settings,
     servers: Servers,
-    /// What Consul was told of each gateway.
+    /// The state of each gateway in Consul.
     states: Vec<State>,
     ledger: Ledger,
     load: Load,
     counts: BTreeMap<String, usize>,
     slowest: String,
-    /// Times until a change was live: undisturbed, and with something killed.
+    /// Times until a change was live, without and with a kill.
     live: [Vec<Duration>; 2],
 }
 
@@ -99,8 +99,8 @@ impl Run {
             if index > 0 {
                 thread::sleep(change.pause);
             }
-            // Only the last call is timed: by then an earlier one has been under way for the pause.
-            changed = self.tell(change.gateway, *state)?;
+            // Only the last call is timed, because the earlier ones have been in progress during the pause.
+            changed = self.set_state(change.gateway, *state)?;
         }
         let mut killed = change.kill.is_some();
         match change.kill {
@@ -137,22 +137,23 @@ impl Run {
         undisturbed.push(live);
     }
 
-    /// Tells Consul of a new state; gives the time when it knew, if that changes the ring.
-    fn tell(&mut self, gateway: usize, state: State) -> Result<Option<Instant>> {
+    /// Sets a new state in Consul. Returns the time after the call if the change affects the ring.
+    fn set_state(&mut self, gateway: usize, state: State) -> Result<Option<Instant>> {
         let from = std::mem::replace(&mut self.states[gateway], state);
         let changes = (from == State::Passing) != (state == State::Passing);
         if changes {
             let ring = Ring::of(self.settings.mode, &self.servers, &self.states)?;
             self.ledger.ring_may_be(ring.owners);
         }
-        self.servers.tell(gateway, from, state)?;
+        self.servers.set_state(gateway, from, state)?;
         Ok(changes.then(Instant::now))
     }
 
     fn kill_consul(&mut self, away: Duration) -> Result<()> {
-        // A check that its service did not renew is critical when the agent starts; services renew theirs all the time.
+        // At its start the agent marks checks as critical that were not renewed; real services renew them all the
+        // time.
         for gateway in (0..GATEWAYS).filter(|gateway| self.states[*gateway] == State::Passing) {
-            self.servers.tell(gateway, State::Passing, State::Passing)?;
+            self.servers.set_state(gateway, State::Passing, State::Passing)?;
         }
         self.servers.restart_consul(away)
     }
@@ -168,7 +169,7 @@ impl Run {
         Ok(())
     }
 
-    /// Looks for all that was pushed.
+    /// Checks all pushes.
     fn look(&mut self) -> Result<()> {
         self.load.pause(|pushes| self.ledger.judge(&pushes, || self.servers.gateways.held()))
     }

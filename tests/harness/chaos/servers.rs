@@ -1,4 +1,4 @@
-//! The whole chain, from Consul to the Pushgateways, and what is done to it: calls of Consul's API, kills, restarts.
+//! The whole chain from Consul to the Pushgateways, with the calls, kills and restarts that a run needs.
 
 use std::fs;
 use std::path::Path;
@@ -13,12 +13,12 @@ use super::plan::{GATEWAYS, State};
 use crate::http::Client;
 use crate::{Consul, ConsulTemplate, Envoy, Layout, Mode, Ports, Templates};
 
-/// Workers of Envoy: with one there is no order between workers to get wrong.
+/// Number of Envoy's workers: one worker alone could not show a wrong order between workers.
 const WORKERS: u32 = 2;
-/// A publication that is not found in this time was over before anyone looked.
+/// A publication that is not found within this time ended before the search.
 const HUNT: Duration = Duration::from_secs(3);
 
-/// The servers; stopped when dropped, the load's server first.
+/// The servers. Dropping it stops them, Envoy first.
 #[derive(Debug)]
 pub(super) struct Servers {
     pub(super) envoy: Envoy,
@@ -31,7 +31,7 @@ pub(super) struct Servers {
 }
 
 impl Servers {
-    /// Starts all, in the order that the operator's guide has, with the gateways registered that are to be passing.
+    /// Starts all servers in the order of the operations guide and registers the gateways that should pass.
     pub(super) fn start(dir: &Path, mode: Mode, states: &[State]) -> Result<Self> {
         let gateways = Gateways::start(dir, GATEWAYS)?;
         let consul = Consul::start_persistent(dir)?;
@@ -49,8 +49,8 @@ impl Servers {
         Ok(Self { envoy, status, consul_template, templates, consul, gateways, live })
     }
 
-    /// Tells Consul that a gateway goes from one state to another.
-    pub(super) fn tell(&self, gateway: usize, from: State, to: State) -> Result<()> {
+    /// Moves a gateway from one state to another in Consul.
+    pub(super) fn set_state(&self, gateway: usize, from: State, to: State) -> Result<()> {
         let address = self.gateways.address(gateway);
         let status = if to == State::Passing { "passing" } else { "critical" };
         match (from, to) {
@@ -60,13 +60,13 @@ impl Servers {
         }
     }
 
-    /// The digest of the ring in Envoy.
+    /// Returns the digest of the ring in Envoy.
     pub(super) fn digest(&self) -> Option<String> {
         let status = self.status.get("/-/pushring").ok()?.json().ok()?;
         status["digest"].as_str().map(str::to_owned)
     }
 
-    /// As the supervisor of consul-template does: starts it again when it ended.
+    /// Starts consul-template again if it ended, as its supervisor does.
     pub(super) fn supervise(&mut self) -> Result<()> {
         if self.consul_template.process.ended().is_some() {
             self.consul_template = self.templates.start(&self.consul)?;
@@ -74,7 +74,7 @@ impl Servers {
         Ok(())
     }
 
-    /// Kills consul-template; what it runs at that moment dies with it.
+    /// Kills consul-template and everything that it runs at that moment.
     pub(super) fn kill_consul_template(&mut self) -> Result<()> {
         self.consul_template.process.kill();
         self.supervise()
@@ -87,8 +87,8 @@ impl Servers {
         self.consul.restart()
     }
 
-    /// Kills the next `pushring publish` that consul-template starts, so long after it was seen; says whether there was
-    /// one to kill.
+    /// Kills the next `pushring publish` that consul-template starts, `after` it was found. Returns whether there was
+    /// one.
     pub(super) fn hunt_publish(&self, after: Duration) -> thread::JoinHandle<bool> {
         let live = self.live.clone();
         thread::spawn(move || {
@@ -105,7 +105,7 @@ impl Servers {
     }
 }
 
-/// The process `pushring publish … --live <live> …`, not the shell that started it.
+/// Finds the process `pushring publish … --live <live> …`, not the shell that started it.
 fn publish_process(live: &str) -> Option<Pid> {
     let processes = fs::read_dir("/proc").ok()?;
     let ids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());

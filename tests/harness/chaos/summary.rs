@@ -1,4 +1,4 @@
-//! What a run is to do, and what came of it.
+//! The settings and the results of a run.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,33 +8,33 @@ use std::time::Duration;
 use super::ledger::Loss;
 use crate::Mode;
 
-/// What to run.
+/// The settings of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
     /// `Cluster` or `Endpoint`.
     pub mode: Mode,
-    /// How many changes.
+    /// Number of changes.
     pub changes: usize,
-    /// The same seed gives the same changes, though not at the same times.
+    /// The same seed gives the same changes, although not at the same times.
     pub seed: u64,
 }
 
-/// What came of it; displayed as the one line that says it all.
+/// The results. `Display` prints them as one line.
 #[derive(Debug)]
 pub struct Summary {
     pub(super) settings: Settings,
     pub(super) pushes: u64,
-    /// Pushes that were not answered 2xx, or are not where they belong.
+    /// Pushes that were not answered 2xx, or that are not stored where they belong.
     pub lost: Vec<Loss>,
-    /// Times until a change was live, undisturbed ones, in ascending order.
+    /// Times until a change was live, without a kill, in ascending order.
     pub(super) live: Vec<Duration>,
-    /// The same with something killed on the way.
+    /// Times until a change was live, with a kill.
     pub(super) live_after_kill: Vec<Duration>,
-    /// The change that took longest of the undisturbed ones.
+    /// The slowest change without a kill.
     pub(super) slowest: String,
-    /// What happened how often.
+    /// Number of events by kind.
     pub(super) counts: BTreeMap<String, usize>,
-    /// Envoy's log; kept when a push was lost.
+    /// Path of Envoy's log, which is kept if a push was lost.
     pub envoy_log: PathBuf,
 }
 
@@ -49,7 +49,7 @@ impl fmt::Display for Summary {
 }
 
 impl Summary {
-    /// What happened how often, and how long a change took with something killed on its way.
+    /// Returns the number of events by kind, and the times of changes with a kill.
     #[must_use]
     pub fn details(&self) -> String {
         let counts: Vec<String> = self.counts.iter().map(|(what, count)| format!("{what} {count}")).collect();
@@ -59,7 +59,7 @@ impl Summary {
     }
 }
 
-/// Milliseconds; the smallest time that is not below that part of all.
+/// Returns a percentile in milliseconds.
 fn percentile(sorted: &[Duration], percent: usize) -> u128 {
     let index = (sorted.len() * percent).div_ceil(100).max(1) - 1;
     sorted.get(index).map(Duration::as_millis).unwrap_or_default()
