@@ -124,7 +124,7 @@ fn keeps_a_group_that_is_pushed_to_during_the_copy() {
 fn reports_a_group_that_appears_during_the_copy() {
     let (fixture, output) = during_the_copy(|source| drop(source.put("/metrics/job/new", "a 1\n").unwrap()));
     assert_eq!(output.code, 1, "{}", output.stderr);
-    assert!(output.stdout.contains("pushed to meanwhile"), "{}", output.stdout);
+    assert!(output.stdout.contains("pushed to during the drain"), "{}", output.stdout);
     assert_eq!(fixture.source.groups().unwrap().len(), 1);
     fixture.drain_all();
 }

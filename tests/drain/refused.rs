@@ -40,7 +40,7 @@ fn refused(fixture: &DrainFixture, config: &Value, more: &[&str], why: &str) {
 fn rejects_a_gateway_in_the_ring() {
     let fixture = fixture();
     let (own, other) = (fixture.source.address.to_string(), fixture.owners[0].address.to_string());
-    refused(&fixture, &json!({"members": [own, other]}), &[], "is on the ring: take it out first");
+    refused(&fixture, &json!({"members": [own, other]}), &[], "is on the ring; first run");
     let named = json!({"members": [{"name": "gw-1", "address": own}, other]});
     refused(&fixture, &named, &[], "is on the ring");
     // Another name of the same process.

@@ -1,41 +1,40 @@
-//! What is to be done with one group: the rules by which nothing is lost.
+//! The next step for one group: the rules that prevent the loss of data.
 //!
-//! Families are compared one by one, by the time at which each was pushed: POST builds a group piecemeal, so its owner
-//! may have some of them newer and lack others.
+//! Families are compared one by one, by the times of their last pushes: POST builds a group in parts, so the owner may
+//! hold some families newer and lack others.
 //!
-//! Families that do not go together with what the owner holds are not carried: the rules are those of
-//! `Gatherers.Gather` in prometheus/client_golang 1.23, which every scrape of a Pushgateway follows. A gateway with
-//! `--push.disable-consistency-check` would take them, and then answer 500 to every scrape. Others refuse them, but keep
-//! a stub of the group.
+//! Families that conflict with the owner's groups are not copied. The rules are those of `Gatherers.Gather` in
+//! prometheus/client_golang 1.23, which every scrape of a Pushgateway applies. A gateway with
+//! `--push.disable-consistency-check` would accept such families and then respond with 500 to every scrape. Other
+//! gateways reject them, but keep a stub of the group.
 
 use super::gateway_state::{GatewayState, ListedGroup};
 use crate::gateway::api::Labels;
 use crate::gateway::clock::{MARGIN, is_later};
 use crate::output;
 
-/// What a group needs next.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// The owner takes these families; none where it lacks the group and the group has none.
-    Carry(Vec<String>),
-    /// The owner holds all there is: the copy can be deleted.
+    /// Copy these families to the owner; none if the owner lacks the group and the group has no family.
+    Copy(Vec<String>),
+    /// The owner holds the whole group: the copy here can be deleted.
     Held,
-    /// Not certain, for this reason and with what to do: nothing is touched.
+    /// Keep the group, for this reason, which includes advice.
     Keep(String),
-    /// The owner was pushed to while it was read.
+    /// A push reached the owner while it was read: read it again.
     Retry,
 }
 
-/// Decides by what the leaving gateway held and what the owner holds now.
+/// Decides from the state of the drained gateway and the current state of the owner.
 pub(super) fn next_step(source: &GatewayState, ours: &ListedGroup, owner: &GatewayState) -> Step {
     let theirs = owner.groups.get(&ours.labels);
-    // The group under no labels may be any.
-    let any = owner.groups.get(&Labels::new()).and_then(|group| group.ambiguity.as_ref());
-    let reason = match (&ours.ambiguity, theirs.and_then(|theirs| theirs.ambiguity.as_ref()), any) {
-        (Some(doubt), _, _) => Some(doubt.clone()),
-        (_, Some(doubt), _) => Some(format!("at its owner: {doubt}")),
-        (_, _, Some(doubt)) => Some(format!("its owner has a group that may be this one: {doubt}")),
-        _ if !source.agrees(&ours.labels) => Some("it was pushed to while it was read; run again".to_owned()),
+    // A group whose labels are unknown might be this one.
+    let unknown = owner.groups.get(&Labels::new()).and_then(|group| group.ambiguity.as_ref());
+    let reason = match (&ours.ambiguity, theirs.and_then(|theirs| theirs.ambiguity.as_ref()), unknown) {
+        (Some(ambiguity), _, _) => Some(ambiguity.clone()),
+        (_, Some(ambiguity), _) => Some(format!("at its owner: {ambiguity}")),
+        (_, _, Some(ambiguity)) => Some(format!("its owner has a group that may be this one: {ambiguity}")),
+        _ if !source.agrees(&ours.labels) => Some("a push arrived while it was read; run again".to_owned()),
         _ => same_series(owner, &ours.labels),
     };
     if let Some(reason) = reason {
@@ -44,33 +43,37 @@ pub(super) fn next_step(source: &GatewayState, ours: &ListedGroup, owner: &Gatew
     if !owner.agrees(&ours.labels) {
         return Step::Retry;
     }
-    let carry = match to_carry(source, ours, owner) {
-        Ok(carry) => carry,
+    let families = match families_to_copy(source, ours, owner) {
+        Ok(families) => families,
         Err(reason) => return Step::Keep(reason),
     };
     let exists = theirs.is_some_and(|theirs| theirs.last_push().is_some());
-    if carry.is_empty() && (exists || ours.is_stub()) {
+    if families.is_empty() && (exists || ours.is_stub()) {
         return Step::Held;
     }
-    match conflict(owner, ours, &carry) {
+    match conflict(owner, ours, &families) {
         Some(reason) => Step::Keep(reason),
-        None => Step::Carry(carry),
+        None => Step::Copy(families),
     }
 }
 
-/// The families that the owner lacks or has older.
-fn to_carry(source: &GatewayState, ours: &ListedGroup, owner: &GatewayState) -> Result<Vec<String>, String> {
+/// Returns the families that the owner lacks or holds older; otherwise the reason to keep the group.
+fn families_to_copy(
+    source: &GatewayState,
+    ours: &ListedGroup,
+    owner: &GatewayState,
+) -> Result<Vec<String>, String> {
     if ours.pushed.is_none() {
-        return Err("its gateway does not tell when it was pushed".to_owned());
+        return Err("its gateway does not report the time of the last push".to_owned());
     }
     let theirs = owner.groups.get(&ours.labels);
-    let mut carry = Vec::new();
+    let mut copy = Vec::new();
     for (name, family) in &ours.families {
         let Some(values) = source.values(name, family) else {
-            return Err(format!("the exposition has not all of {name}; run again"));
+            return Err(format!("the exposition lacks a part of {name}; run again"));
         };
         let Some(other) = theirs.and_then(|theirs| theirs.families.get(name)) else {
-            carry.push(name.clone());
+            copy.push(name.clone());
             continue;
         };
         if other.kind == family.kind && owner.values(name, other).is_some_and(|other| other == values) {
@@ -78,35 +81,36 @@ fn to_carry(source: &GatewayState, ours: &ListedGroup, owner: &GatewayState) -> 
         }
         let (us, them) = ((family.time_stamp, &source.clock), (other.time_stamp, &owner.clock));
         match (is_later(us, them), is_later(them, us)) {
-            (Some(true), _) => carry.push(name.clone()),
+            (Some(true), _) => copy.push(name.clone()),
             (_, Some(true)) => {}
             (None, _) | (_, None) => {
-                return Err("a gateway answers too slowly to know its clock; run again".to_owned());
+                let reason = "a gateway responded too slowly to determine its clock offset; run again";
+                return Err(reason.to_owned());
             }
             (Some(false), Some(false)) => {
                 let margin = MARGIN.as_secs();
                 return Err(format!(
-                    "{name} differs at its owner and was pushed there within {margin} s of this one, so neither is \
-                     certainly newer; push the group again, then run again"
+                    "{name} differs at its owner and both were pushed within {margin} s, so neither is provably newer; \
+                     push the group again, then run again"
                 ));
             }
         }
     }
-    Ok(carry)
+    Ok(copy)
 }
 
-/// Why the owner must not get these families of a group, and what to do. `None`: they go together.
+/// Returns the reason, with advice, why these families conflict with the owner's groups. `None` if they do not.
 fn conflict(owner: &GatewayState, group: &ListedGroup, names: &[String]) -> Option<String> {
     names.iter().find_map(|name| {
         let family = group.families.get(name)?;
         let reason = other_type(owner, group, name, &family.kind)
             .or_else(|| collision(owner, name, &family.kind))
-            .or_else(|| twice(owner, group, name))?;
+            .or_else(|| duplicate_series(owner, group, name))?;
         Some(format!("{reason}; rename or delete one of them, then run again"))
     })
 }
 
-/// Groups that differ only in `instance=""` have the same `push_time_seconds`: a gateway holds one of them.
+/// Detects a group that differs only in `instance=""`: both would have the same `push_time_seconds` on one gateway.
 fn same_series(owner: &GatewayState, labels: &Labels) -> Option<String> {
     let mut twin = labels.clone();
     match twin.remove("instance") {
@@ -121,7 +125,7 @@ fn same_series(owner: &GatewayState, labels: &Labels) -> Option<String> {
     ))
 }
 
-/// A family has one type on a gateway, whatever the groups; also one of the gateway's own metrics.
+/// Detects another type: a family has one type in all groups of a gateway and in the gateway's own metrics.
 fn other_type(owner: &GatewayState, group: &ListedGroup, name: &str, kind: &str) -> Option<String> {
     let replaced = owner.groups.get(&group.labels).and_then(|theirs| theirs.families.get(name));
     let (other, _) = owner.kinds.get(name)?.iter().find(|&(other, &groups)| {
@@ -136,7 +140,7 @@ fn other_type(owner: &GatewayState, group: &ListedGroup, name: &str, kind: &str)
     Some(format!("{name} is {kind} here and {other} {place}"))
 }
 
-/// What Prometheus calls the parts of a histogram or a summary is no name of another family.
+/// Detects a family with the name of a part of a histogram or a summary, such as `h_bucket`.
 fn collision(owner: &GatewayState, name: &str, kind: &str) -> Option<String> {
     let has_part =
         parts(kind).iter().map(|part| format!("{name}{part}")).find(|part| owner.kinds.contains_key(part));
@@ -144,7 +148,7 @@ fn collision(owner: &GatewayState, name: &str, kind: &str) -> Option<String> {
     Some(format!("{name} ({kind}) collides with the owner's {other}: one is a part of the other"))
 }
 
-/// The histogram or summary of the owner that `name` would be a part of.
+/// Returns the histogram or summary of the owner of which `name` would be a part.
 fn whole(owner: &GatewayState, name: &str) -> Option<String> {
     let mut all = ["_count", "_sum", "_bucket"].into_iter();
     let (whole, part) = all.find_map(|part| Some((name.strip_suffix(part)?, part)))?;
@@ -159,8 +163,8 @@ fn parts(kind: &str) -> &'static [&'static str] {
     }
 }
 
-/// The same series in two groups: a grouping label of one is a label of the metric in the other.
-fn twice(owner: &GatewayState, group: &ListedGroup, name: &str) -> Option<String> {
+/// Detects the same series in two groups: a label of one group may be a label of a metric in the other.
+fn duplicate_series(owner: &GatewayState, group: &ListedGroup, name: &str) -> Option<String> {
     let exposed = owner.exposed.get(name)?;
     let replaced = owner.groups.get(&group.labels).and_then(|theirs| theirs.families.get(name));
     let family = group.families.get(name)?;
@@ -168,5 +172,5 @@ fn twice(owner: &GatewayState, group: &ListedGroup, name: &str) -> Option<String
         exposed.metrics.contains_key(series)
             && !replaced.is_some_and(|family| family.metrics.contains(series))
     });
-    double.then(|| format!("the owner has a series of {name} in another group already"))
+    double.then(|| format!("the owner already has a series of {name} in another group"))
 }

@@ -1,7 +1,7 @@
-//! Empties a Pushgateway that has left the ring: its groups go to those who own them now.
+//! Empties a Pushgateway that has left the ring: moves its groups to their owners.
 //!
-//! Nothing is deleted before it was read back from its owner, so a drain may be killed at any point and started again.
-//! Values are carried as the bytes that they are in the exposition ([`crate::gateway::exposition`]).
+//! A group is deleted only after it was read back from its owner, so a drain may be killed at any point and run again.
+//! Values are copied byte for byte from the exposition ([`crate::gateway::exposition`]).
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,37 +23,36 @@ use crate::gateway::push_times::PushTimes;
 
 use super::report::{DrainResult, Report};
 
-/// How often it is looked whether the gateway has worked off its queue of deletions, and how long apart.
-const LOOKS: usize = 50;
+/// Number of checks, and pause between them, until the gateway has processed its queue of deletions.
+const CHECKS: usize = 50;
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Refuses a gateway that is on the ring, or may come back to it by itself.
+/// Rejects a gateway that is on the ring or may return to it.
 ///
 /// # Errors
-/// [`NotSafe`], also where a group has no one owner.
+/// [`NotSafe`], also if a group can have several owners.
 pub(crate) fn has_left(address: &str, fleet: &Fleet) -> anyhow::Result<()> {
     fleet.require_owners()?;
     if fleet.router.config().members.iter().any(|member| member.address == address || member.name == address)
     {
         bail!(NotSafe(format!(
-            "{address} is on the ring: take it out first (pushring deregister {address}, or out of the file), then \
-             drain it"
+            "{address} is on the ring; first run `pushring deregister {address}` or remove it from the file, then drain \
+             it"
         )));
     }
     if fleet.registered.iter().any(|member| member.address == address || member.name == address) {
         bail!(NotSafe(format!(
-            "{address} is registered in Consul and comes back as soon as it is passing: pushring deregister \
-             {address}, then drain it"
+            "{address} is registered in Consul and returns to the ring once it is passing; first run `pushring \
+             deregister {address}`, then drain it"
         )));
     }
     Ok(())
 }
 
-/// Carries every group of the gateway at `address` to its owner, and deletes it where it was.
+/// Moves every group of the gateway at `address` to its owner. Problems with single groups are in the report.
 ///
 /// # Errors
-/// [`NotSafe`] when the gateway is on the ring; anything else when it cannot be read. What happens to single groups is
-/// in the report.
+/// [`NotSafe`] if the gateway is on the ring; other errors if it cannot be read.
 pub(crate) fn drain(
     address: &str,
     fleet: &Fleet,
@@ -73,8 +72,7 @@ pub(crate) fn drain(
         processes.iter().position(|process| process.as_ref().ok() == Some(&source.start_time))
     {
         bail!(NotSafe(format!(
-            "{address} and the member {} are one process (they started at the same nanosecond): take it out of the \
-             ring first",
+            "{address} and the member {} are one process (their start times are equal); take it out of the ring first",
             members[member].name
         )));
     }
@@ -84,23 +82,23 @@ pub(crate) fn drain(
     let mut over = BTreeSet::new();
     for (owner, tasks) in by_owner(&run, fleet, &mut report) {
         let name = members[owner].name.as_str();
-        let ended = match process(&processes, owner) {
+        let results = match process(&processes, owner) {
             Ok(start_time) => move_groups(&run, &owners[owner], start_time, tasks),
             Err(reason) => tasks.into_iter().map(|task| (task, DrainResult::Kept(reason.clone()))).collect(),
         };
-        for (task, outcome) in ended {
-            if !matches!(outcome, DrainResult::Kept(_)) {
+        for (task, result) in results {
+            if !matches!(result, DrainResult::Kept(_)) {
                 over.insert(&task.group.labels);
             }
-            report.add(&task.group.labels, Some(name), outcome);
+            report.add(&task.group.labels, Some(name), result);
         }
     }
     report.interrupted = safety.interrupted();
-    look_again(&run, fleet, &over, &mut report)?;
+    add_remaining(&run, fleet, &over, &mut report)?;
     Ok(report)
 }
 
-/// The groups to carry by index of their owner; those that have none for sure go to the report.
+/// Returns the groups to move by index of their owner; groups without a certain owner go to the report.
 fn by_owner<'s>(run: &Run<'s>, fleet: &Fleet, report: &mut Report) -> BTreeMap<usize, Vec<Task<'s>>> {
     let mut tasks: BTreeMap<usize, Vec<Task<'_>>> = BTreeMap::new();
     for (labels, group) in &run.source.groups {
@@ -114,7 +112,7 @@ fn by_owner<'s>(run: &Run<'s>, fleet: &Fleet, report: &mut Report) -> BTreeMap<u
     tasks
 }
 
-/// When an owner started; why nothing may be carried to it otherwise.
+/// Returns the start time of an owner; otherwise the reason why nothing may be copied to it.
 fn process(processes: &[anyhow::Result<String>], owner: usize) -> Result<&str, String> {
     let start_time = match &processes[owner] {
         Ok(start_time) => start_time,
@@ -123,14 +121,14 @@ fn process(processes: &[anyhow::Result<String>], owner: usize) -> Result<&str, S
     let twins = processes.iter().flatten().filter(|other| *other == start_time).count();
     if twins > 1 {
         return Err(
-            "its owner is the same process as another member; mend the members, then run again".to_owned()
+            "its owner is the same process as another member; correct the members, then run again".to_owned()
         );
     }
     Ok(start_time)
 }
 
-/// What the gateway holds in the end. Deletions are queued, so those that were sent are waited for a little.
-fn look_again(
+/// Adds the remaining groups of the gateway to the report, after it has processed the queued deletions.
+fn add_remaining(
     run: &Run<'_>,
     fleet: &Fleet,
     over: &BTreeSet<&Labels>,
@@ -142,7 +140,7 @@ fn look_again(
         deleted && before.is_some_and(|before| PushTimes::of(before) == PushTimes::of(group))
     };
     let mut groups = run.gateway.groups()?;
-    for _ in 0..LOOKS {
+    for _ in 0..CHECKS {
         if !groups.iter().any(pending) {
             break;
         }
@@ -150,14 +148,15 @@ fn look_again(
         groups = run.gateway.groups()?;
     }
     report.left = groups.len();
-    let told: BTreeSet<_> = report.kept.iter().map(|kept| kept.labels.clone()).collect();
-    let expected = |labels: &Labels| told.contains(labels) || (!deleted && over.contains(labels));
+    let kept: BTreeSet<_> = report.kept.iter().map(|kept| kept.labels.clone()).collect();
+    let expected = |labels: &Labels| kept.contains(labels) || (!deleted && over.contains(labels));
     for group in groups.iter().filter(|group| !expected(&group.labels)) {
         let owner = locate(&fleet.router, &group.labels).map(|location| location.owner);
         let name = owner
             .and_then(|owner| fleet.router.config().members.get(owner))
             .map(|member| member.name.as_str());
-        let reason = "it was pushed to meanwhile; run again when nobody pushes to this gateway any more";
+        let reason =
+            "it was pushed to during the drain; run again when no client pushes to this gateway any more";
         report.add(&group.labels, name, DrainResult::Kept(reason.to_owned()));
     }
     Ok(())

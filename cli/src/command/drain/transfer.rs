@@ -175,8 +175,8 @@ fn act(run: &Run<'_>, owner: &Gateway, fresh: &Fresh, task: &mut Task<'_>) -> Ro
         Step::Retry => RoundResult::Unclear,
         Step::Held if keep || dry_run => RoundResult::Over(held(task)),
         Step::Held => delete(run, fresh, task),
-        Step::Carry(_) if dry_run => RoundResult::Over(DrainResult::Carried),
-        Step::Carry(names) => push(run, owner, fresh, task, &names),
+        Step::Copy(_) if dry_run => RoundResult::Over(DrainResult::Carried),
+        Step::Copy(names) => push(run, owner, fresh, task, &names),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Who owns a group, for `pushring owner`: all about one path, or one line for each of millions.
+//! Looks up the owner of a group: all details for one path, or one line for each of millions.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
@@ -7,42 +7,42 @@ use anyhow::Context;
 use pushring_router::{Member, ParsedGroup, PushOwner, Router, clean_path};
 use serde::Serialize;
 
-/// What becomes of a push to a path.
+/// Result of a push to a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum PushStatus {
-    /// It reaches the owner.
+    /// The owner stores it.
     Push,
-    /// The client is sent to the cleaned path (`//`, `/./` and `/../` resolved), and from there to the owner.
+    /// The client is redirected to the clean path (`//`, `/./` and `/../` resolved); the owner stores it.
     Unclean,
-    /// The owner refuses it: a gateway's own 400.
+    /// The owner rejects it with 400.
     Malformed,
-    /// Envoy refuses it: stored, it would make the owner refuse every later push.
+    /// Envoy rejects it, because the owner would reject every later push.
     Poison,
-    /// It is no push path: Envoy's next route.
+    /// The path is not a push path; Envoy's next route handles it.
     NoPush,
-    /// The ring is empty: 503.
+    /// Envoy responds with 503, because the ring is empty.
     NoMembers,
 }
 
 impl PushStatus {
-    pub(crate) fn of(owned: Option<PushOwner<'_>>, clean: bool) -> Self {
-        match owned {
+    pub(crate) fn of(found: Option<PushOwner<'_>>, clean: bool) -> Self {
+        match found {
             None => Self::NoPush,
-            Some(owned) if owned.malformed => Self::Malformed,
-            Some(owned) if owned.poison => Self::Poison,
-            Some(owned) if owned.owner.is_none() => Self::NoMembers,
+            Some(found) if found.malformed => Self::Malformed,
+            Some(found) if found.poison => Self::Poison,
+            Some(found) if found.owner.is_none() => Self::NoMembers,
             Some(_) if clean => Self::Push,
             Some(_) => Self::Unclean,
         }
     }
 
-    /// Whether the push is stored in the end.
+    /// Whether the push is stored, perhaps after a redirect.
     pub(crate) fn is_good(self) -> bool {
         matches!(self, Self::Push | Self::Unclean)
     }
 
-    /// The word in the output, in both forms.
+    /// Name in the table, as in the JSON.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Push => "push",
@@ -55,10 +55,9 @@ impl PushStatus {
     }
 }
 
-/// A member as it is named in answers.
+/// Name and address of a member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Named {
-    /// Its name on the ring.
     pub(crate) name: String,
     pub(crate) address: String,
 }
@@ -69,38 +68,36 @@ impl From<&Member> for Named {
     }
 }
 
-/// All about one path.
+/// All details for one path.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Answer {
     /// The path, as given.
     pub(crate) path: String,
-    /// What becomes of a push to it.
     pub(crate) verdict: PushStatus,
-    /// Name and value of each label, `job` among them; none when the path does not parse.
+    /// Labels of the group, including `job`; none if the path does not parse.
     pub(crate) labels: Option<BTreeMap<String, String>>,
-    /// What is hashed. Bytes beyond printable ASCII show as `\xff`, a backslash as `\\`.
+    /// The hashed key. Bytes outside printable ASCII are escaped as `\xff`, a backslash as `\\`.
     pub(crate) key: Option<String>,
-    /// Where the key lies on the ring: 16 hex digits; with placement dynamic-sharding the first 8 are its hash.
+    /// Position of the key on the ring, in 16 hex digits; with placement dynamic-sharding, the first 8 are its hash.
     pub(crate) hash: Option<String>,
-    /// The member that has the group.
     pub(crate) owner: Option<Named>,
-    /// Names of the next members clockwise: as many as `successors` says, at least 2 where there are that many.
+    /// Names of the next members clockwise: `successors` of the configuration, but at least 2 if the ring has them.
     pub(crate) successors: Vec<String>,
-    /// Where the owner takes this push.
+    /// URL at which the owner accepts this push.
     pub(crate) url: Option<String>,
 }
 
-/// Answers for one path, with or without a query.
+/// Looks up one path, with or without a query.
 pub(crate) fn answer(router: &Router, path: &[u8]) -> Answer {
     let clean = clean_path(path);
-    let owned = router.owner_of(&clean);
+    let found = router.owner_of(&clean);
     let group = router.group(&clean);
     let config = router.config();
-    let owner = owned.and_then(|owned| owned.owner);
+    let owner = found.and_then(|found| found.owner);
     let successors = group.iter().flat_map(|group| router.ring().clockwise(&group.key)).skip(1);
     Answer {
         path: String::from_utf8_lossy(path).into_owned(),
-        verdict: PushStatus::of(owned, *clean == *path),
+        verdict: PushStatus::of(found, *clean == *path),
         labels: group.as_ref().and_then(labels),
         key: group.as_ref().map(|group| group.key.escape_ascii().to_string()),
         hash: group.as_ref().map(|group| format!("{:016x}", router.ring().position(&group.key))),
@@ -125,7 +122,7 @@ fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// One line of the answer to many paths.
+/// One line of output for many paths.
 #[derive(Serialize)]
 struct Line<'a> {
     path: &'a str,
@@ -134,12 +131,12 @@ struct Line<'a> {
     address: Option<&'a str>,
 }
 
-/// Reads paths, one a line (CR LF is a line end too), and writes a line for each in the same order: with `json` a JSON
-/// object, else `owner TAB address TAB verdict TAB path`, `-` for what there is not. Allocates nothing for a plain
-/// path. True when every push is stored in the end.
+/// Reads one path per line (LF or CR LF) and writes one line for each in the same order: with `json` a JSON object, else
+/// `owner TAB address TAB verdict TAB path`, with `-` for a missing value. Allocates nothing for a plain path. Returns
+/// whether every push is stored.
 ///
 /// # Errors
-/// Reading or writing failed; a reader of the output that has gone is an error too.
+/// Reading or writing failed; a closed output pipe is an error too.
 pub(crate) fn stream(
     router: &Router,
     mut input: impl BufRead,
@@ -152,9 +149,9 @@ pub(crate) fn stream(
         let path = line.strip_suffix(b"\n").unwrap_or(&line);
         let path = path.strip_suffix(b"\r").unwrap_or(path);
         let clean = clean_path(path);
-        let owned = router.owner_of(&clean);
-        let verdict = PushStatus::of(owned, *clean == *path);
-        let owner = owned.and_then(|owned| owned.owner);
+        let found = router.owner_of(&clean);
+        let verdict = PushStatus::of(found, *clean == *path);
+        let owner = found.and_then(|found| found.owner);
         all_good &= verdict.is_good();
         let (name, address) = (owner.map(|m| m.name.as_str()), owner.map(|m| m.address.as_str()));
         if json {

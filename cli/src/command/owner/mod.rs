@@ -15,37 +15,37 @@ use comfy_table::{ContentArrangement, Table, presets};
 use lookup::Answer;
 use pushring_router::{Router, labels_to_path};
 
-/// Fewer, larger reads and writes: a million paths are some 80 MB.
+/// Size of the buffers in bytes. They are large, because a million paths are about 80 MB.
 const BUFFER: usize = 1 << 20;
 
-/// Say who owns a group
+/// Show the owner of a group
 ///
-/// Answers what Envoy's filter does with a push. A group is given as a push path, with or without a query, or as a job
-/// and labels. Without either, or with `-`, paths are read from standard input, one a line, and each gives one line in
-/// the same order: owner, address, verdict and path, separated by tabs (`--output json`: a JSON object).
+/// Shows the decision of Envoy's filter for a push. Specify the group as a push path, with or without a query, or as a
+/// job and labels. Without either, or with `-`, paths are read from standard input, one per line. Each results in one
+/// line, in the same order: owner, address, verdict and path, separated by tabs (`--output json`: a JSON object).
 ///
 /// Verdicts: push (stored by the owner); unclean (redirected to the path without `//`, `/./` and `/../`, then stored);
-/// malformed (the gateway refuses the path); poison (Envoy refuses it: the gateway would refuse every later push);
-/// no-push (no push path); no-members (503).
+/// malformed (rejected by the gateway); poison (rejected by Envoy, because the gateway would reject every later push);
+/// no-push (not a push path); no-members (503, the ring is empty).
 #[derive(clap::Args)]
 #[command(after_help = "\
-Exit codes: 0 every push is stored; 1 a path is malformed, poison, no push path, or has no owner.
+Exit codes: 0 every push is stored; 1 a path is malformed, poison or not a push path, or has no owner.
 
 Examples:
   pushring owner --config pushring.json /metrics/job/backup/instance/db1
   pushring owner --config live/ring.yaml --job backup --label instance=db1 --label path=/a=b
   pushring owner --config live/ring.yaml < paths | cut -f 1 | sort | uniq -c")]
 pub(crate) struct OwnerArgs {
-    /// Push paths, such as /metrics/job/backup/instance/db1; - reads them from standard input
+    /// Push paths, such as /metrics/job/backup/instance/db1; - for standard input
     #[arg(value_name = "PATH")]
     paths: Vec<OsString>,
-    /// The group's job, instead of a path
+    /// Job of the group, instead of a path
     #[arg(long, conflicts_with = "paths")]
     job: Option<String>,
-    /// A further label of the group, may be repeated; the value begins after the first =
+    /// Another label of the group; the value starts after the first =. Repeatable
     #[arg(long = "label", value_name = "NAME=VALUE", requires = "job", value_parser = group_filter::label)]
     labels: Vec<(String, String)>,
-    /// What to print
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     output: Output,
     #[command(flatten)]
@@ -56,7 +56,9 @@ impl OwnerArgs {
     pub(crate) fn run(self) -> anyhow::Result<ExitStatus> {
         let stdin = self.job.is_none() && (self.paths.is_empty() || self.paths == ["-"]);
         if stdin && self.paths.is_empty() && io::stdin().is_terminal() {
-            bail!(BadInput("nothing to look up; give a PATH, --job, or - to type paths".to_owned()));
+            bail!(BadInput(
+                "nothing to look up; expected a PATH, --job, or - for paths from standard input".to_owned()
+            ));
         }
         let fleet = self.fleet.source()?.read()?;
         for skipped in &fleet.skipped {
@@ -81,21 +83,24 @@ impl OwnerArgs {
         let output = BufWriter::with_capacity(BUFFER, io::stdout().lock());
         match lookup::stream(router, input, output, self.output == Output::Json) {
             Ok(all_good) => Ok(ExitStatus::found(!all_good)),
-            // `pushring owner | head`: who reads has enough.
+            // `pushring owner | head` closes the pipe, which is no error.
             Err(error) if is_broken_pipe(&error) => Ok(ExitStatus::Done),
             Err(error) => Err(error),
         }
     }
 
-    /// The path of the group with this job and the labels of the flags.
+    /// Returns the push path of the group that the flags describe.
     fn path_of(&self, router: &Router, job: &str) -> anyhow::Result<String> {
-        ensure!(!job.is_empty(), BadInput("--job: found nothing, allowed one character or more".to_owned()));
+        ensure!(
+            !job.is_empty(),
+            BadInput("--job: found an empty value, allowed one character or more".to_owned())
+        );
         let mut labels = vec![("job", job)];
         for (name, value) in &self.labels {
             let twice = labels.iter().any(|(known, _)| known == name);
             ensure!(
                 !twice,
-                BadInput(format!("--label {name}: found twice, allowed each name once, job by --job"))
+                BadInput(format!("--label {name}: found twice, allowed each name once (set job with --job)"))
             );
             labels.push((name, value));
         }
@@ -106,12 +111,8 @@ impl OwnerArgs {
         ensure!(
             parses,
             BadInput(format!(
-                "--label: found a name that a Pushgateway refuses, allowed {}, not beginning with __",
-                if config.utf8_names {
-                    "any but the empty one"
-                } else {
-                    "[a-zA-Z_][a-zA-Z0-9_]* (utf8_names is off)"
-                }
+                "--label: found a name that a Pushgateway rejects, allowed {} that does not start with __",
+                if config.utf8_names { "any name" } else { "[a-zA-Z_][a-zA-Z0-9_]* (utf8_names is off)" }
             ))
         );
         Ok(path)

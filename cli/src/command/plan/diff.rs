@@ -1,4 +1,4 @@
-//! What a change of members or settings would move, for `pushring plan`.
+//! Compares two rings: members, shares, and the groups that move.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,63 +7,62 @@ use serde::Serialize;
 
 use crate::command::owner::lookup::PushStatus;
 
-/// How the expected shares were found.
+/// Method of the calculation of shares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Basis {
-    /// Both rings hash the same keys in the same way: compared point by point.
+    /// Both rings hash the same keys by the same placement, so they are compared point by point.
     Exact,
-    /// A group's place on the one ring says nothing about its place on the other: products of shares.
+    /// The positions of a group on the two rings are independent: products of shares.
     Independent,
 }
 
-/// A change, and what it does.
+/// The effect of a change.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct RingDiff {
     /// Digest of the ring before.
     pub(crate) from: String,
     /// Digest of the ring after.
     pub(crate) to: String,
-    /// How `moved` and the shares of flows were found.
     pub(crate) basis: Basis,
-    /// The part of all groups that is expected to get another owner, 0 to 1.
+    /// Expected share of all groups that get another owner, 0 to 1.
     pub(crate) moved: f64,
-    /// What became of given groups; none when none were given.
+    /// None if no groups were counted.
     pub(crate) groups: Option<Counts>,
-    /// All members of both rings, by name.
+    /// Members of both rings, sorted by name.
     pub(crate) members: Vec<MemberDiff>,
-    /// From whom to whom groups move; the most first.
+    /// Sorted by size, largest first.
     pub(crate) flows: Vec<Flow>,
 }
 
 /// Groups that were counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Counts {
-    /// Those with an owner on both rings.
+    /// Groups with an owner on both rings.
     pub(crate) counted: u64,
-    /// Of these, those whose owner changes.
+    /// Counted groups whose owner changes.
     pub(crate) moved: u64,
-    /// Lines that are no push that is stored, before or after.
+    /// Paths that are not stored by a push, before or after.
     pub(crate) skipped: u64,
 }
 
-/// What changes for one member.
+/// The change of one member.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct MemberDiff {
-    /// Its name, by which members are compared.
+    /// Identity of the member.
     pub(crate) name: String,
-    /// Where it listens before; none when it joins.
+    /// None if the member joins.
     pub(crate) address_before: Option<String>,
-    /// Where it listens after; none when it leaves.
+    /// None if the member leaves.
     pub(crate) address_after: Option<String>,
-    /// Its share of the ring before, 0 to 1.
+    /// Share of the ring before, 0 to 1.
     pub(crate) before: f64,
     pub(crate) after: f64,
-    /// What stays with it; the rest of `before` leaves it, the rest of `after` comes to it.
+    /// Share that stays; the rest of `before` leaves the member, the rest of `after` arrives.
     pub(crate) kept: f64,
-    /// Of the groups counted, those that it has before.
+    /// Number of counted groups that it owns before.
     pub(crate) groups_before: Option<u64>,
-    /// Those that it has after.
+    /// Number of counted groups that it owns after.
     pub(crate) groups_after: Option<u64>,
 }
 
@@ -72,9 +71,9 @@ pub(crate) struct MemberDiff {
 pub(crate) struct Flow {
     pub(crate) from: String,
     pub(crate) to: String,
-    /// The expected part of all groups, 0 to 1.
+    /// Expected share of all groups, 0 to 1.
     pub(crate) share: f64,
-    /// How many of the groups counted.
+    /// Number of counted groups.
     pub(crate) groups: Option<u64>,
 }
 
@@ -92,7 +91,7 @@ impl<'r> Counter<'r> {
         Self { from, to, pairs: BTreeMap::new(), skipped: 0 }
     }
 
-    /// Counts a group by a push path of it, with the prefix of the ring before.
+    /// Counts the group of a push path, which has the prefix of the ring before.
     pub(crate) fn add(&mut self, path: &[u8]) {
         match self.owners(path) {
             Some(pair) => *self.pairs.entry(pair).or_default() += 1,
@@ -105,7 +104,7 @@ impl<'r> Counter<'r> {
         let before = owner(self.from, &path)?;
         let prefix = self.to.config().path_prefix.as_bytes();
         let rest = path.strip_prefix(self.from.config().path_prefix.as_bytes()).filter(|_| {
-            // Clients will push to the new prefix.
+            // After the change, clients push to the new prefix.
             self.from.config().path_prefix != self.to.config().path_prefix
         });
         let after = match rest {
@@ -115,7 +114,6 @@ impl<'r> Counter<'r> {
         Some((before, after))
     }
 
-    /// How many groups, and how many of them move.
     pub(crate) fn counts(&self) -> Counts {
         let moved = self.pairs.iter().filter(|((before, after), _)| before != after);
         Counts {
@@ -127,13 +125,13 @@ impl<'r> Counter<'r> {
 }
 
 fn owner<'r>(router: &'r Router, path: &[u8]) -> Option<&'r str> {
-    let owned = router.owner_of(path);
-    let good = PushStatus::of(owned, true).is_good();
-    owned.filter(|_| good)?.owner.map(|member| member.name.as_str())
+    let found = router.owner_of(path);
+    let good = PushStatus::of(found, true).is_good();
+    found.filter(|_| good)?.owner.map(|member| member.name.as_str())
 }
 
 impl RingDiff {
-    /// Compares two rings; with the groups of `counter`, if there are any.
+    /// Compares two rings, with the groups of `counter` if given.
     pub(crate) fn new(from: &Router, to: &Router, counter: Option<&Counter<'_>>) -> Self {
         let (basis, shares) = flows(from, to);
         let pairs = counter.map(|counter| &counter.pairs);
@@ -153,7 +151,7 @@ impl RingDiff {
         flows.retain(|flow| flow.from != flow.to);
         flows.sort_by(|a, b| b.groups.cmp(&a.groups).then(b.share.total_cmp(&a.share)));
         let moved = match from.config().members.is_empty() == to.config().members.is_empty() {
-            // Not sum(): that of nothing is -0.
+            // Not sum(), which returns -0 without flows.
             true => flows.iter().fold(0.0, |sum, flow| sum + flow.share),
             false => 1.0,
         };
@@ -162,7 +160,7 @@ impl RingDiff {
     }
 }
 
-/// The part of all groups for each owner before and owner after, by name.
+/// Returns the share of all groups for each pair of owners before and after, by name.
 fn flows<'r>(from: &'r Router, to: &'r Router) -> (Basis, BTreeMap<(&'r str, &'r str), f64>) {
     let (before, after) = (&from.config().members, &to.config().members);
     if same_keys(from.config(), to.config()) {
@@ -181,7 +179,7 @@ fn flows<'r>(from: &'r Router, to: &'r Router) -> (Basis, BTreeMap<(&'r str, &'r
     (Basis::Independent, flows)
 }
 
-/// Whether a group has the same key and the same hash in both: only then their rings can be compared by position.
+/// Whether a group has the same key and hash in both. Only then can the rings be compared by position.
 fn same_keys(before: &Config, after: &Config) -> bool {
     let prefix = before.route_by != RouteBy::Path || before.path_prefix == after.path_prefix;
     uses_ring(before) == uses_ring(after)

@@ -1,4 +1,4 @@
-//! A plan as a picture: the ring before inside, after outside, and the shares of the members as bars.
+//! Draws the result of `pushring plan`: the ring before (inside) and after (outside), and the members' shares as bars.
 
 use std::fmt::Write;
 
@@ -7,20 +7,20 @@ use pushring_router::Router;
 use super::chart::percent;
 use super::diff::{Basis, MemberDiff, RingDiff};
 
-/// Radii of the ring before, of the band that marks what moves, and of the ring after.
+/// Radii of the ring before, of the band that marks moving groups, and of the ring after.
 const BEFORE: (f64, f64) = (120.0, 162.0);
 const MOVES: (f64, f64) = (165.0, 171.0);
 const AFTER: (f64, f64) = (174.0, 216.0);
-/// Positions at which the owner is drawn: more than the eye can tell apart at this size.
+/// Number of positions at which the owner is drawn, below the visible resolution at this size.
 const STEPS: u32 = 1440;
 const WIDTH: u32 = 960;
 const RING: f64 = 240.0;
 const ROWS_AT: u32 = 510;
 const BAR: f64 = 220.0;
-/// Characters of a name; the whole is in its tooltip.
+/// Maximum characters of a name; the tooltip has the whole name.
 const NAME: usize = 24;
 
-/// Draws a plan; the same routers as in [`RingDiff::new`].
+/// Draws a plan, from the same routers as [`RingDiff::new`].
 pub(crate) fn draw(plan: &RingDiff, from: &Router, to: &Router) -> String {
     let row = if plan.members.len() > 20 { 18 } else { 30 };
     let count = u32::try_from(plan.members.len()).unwrap_or(u32::MAX);
@@ -40,7 +40,7 @@ fn ring(out: &mut String, plan: &RingDiff, from: &Router, to: &Router) {
     let (before, after) = (colours(plan, from), colours(plan, to));
     band(out, BEFORE, &before);
     band(out, AFTER, &after);
-    // Of rings with different keys the positions cannot be compared.
+    // Positions on rings with different keys cannot be compared.
     if plan.basis == Basis::Exact {
         let moves = before.iter().zip(&after).map(|(b, a)| (b != a).then(|| "#111".to_owned()));
         band(out, MOVES, &moves.collect::<Vec<_>>());
@@ -61,7 +61,7 @@ fn ring(out: &mut String, plan: &RingDiff, from: &Router, to: &Router) {
     }
 }
 
-/// The colour of the owner at each step.
+/// Returns the colour of the owner at each step.
 fn colours(plan: &RingDiff, router: &Router) -> Vec<Option<String>> {
     let mut colours = Vec::new();
     for step in 0..STEPS {
@@ -73,19 +73,19 @@ fn colours(plan: &RingDiff, router: &Router) -> Vec<Option<String>> {
     colours
 }
 
-/// The middle of a step.
+/// Returns the middle of a step.
 fn position(step: u32) -> u64 {
     let width = u64::MAX / u64::from(STEPS);
     u64::from(step) * width + width / 2
 }
 
-/// Neighbouring steps of one colour become one arc.
+/// Draws a band; adjacent steps of one colour become one arc.
 fn band(out: &mut String, (inner, outer): (f64, f64), colours: &[Option<String>]) {
     let mut start = 0;
     for run in colours.chunk_by(|a, b| a == b) {
         let end = start + run.len();
         if let Some(Some(colour)) = run.first() {
-            // A whole circle has no two ends to draw between.
+            // SVG cannot draw an arc whose two ends are equal.
             let end = if run.len() == colours.len() { end as f64 - 0.01 } else { end as f64 };
             let _ = writeln!(out, "<path d=\"{}\" fill=\"{colour}\"/>", arc(inner, outer, start as f64, end));
         }
@@ -156,14 +156,14 @@ fn shares(member: &MemberDiff) -> String {
     }
 }
 
-/// Hues by the golden angle, so that neighbours differ; beyond a dozen they come again darker or lighter.
+/// Returns evenly spaced hues; for more than a dozen members, hues by the golden angle with varying lightness.
 fn colour(index: usize, of: usize) -> String {
     let hue = if of <= 12 { index * 360 / of.max(1) } else { index * 137 % 360 };
     let lightness = if of <= 12 { 50 } else { [45, 62, 35][index % 3] };
     format!("hsl({hue},65%,{lightness}%)")
 }
 
-/// Both ends: names of one fleet often differ in one of them only.
+/// Shortens a name to its two ends, because the names of a fleet often differ in only one of them.
 fn short(name: &str) -> String {
     let ends = name.get(..NAME / 2).zip(name.len().checked_sub(NAME / 2 - 1).and_then(|at| name.get(at..)));
     match ends {

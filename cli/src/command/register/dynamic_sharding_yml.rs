@@ -1,5 +1,5 @@
-//! `dynamic-sharding.yml`, the configuration file of ning1875/dynamic-sharding, read as it reads it: unknown
-//! fields are an error, all known ones are taken in.
+//! Reads `dynamic-sharding.yml`, the configuration file of ning1875/dynamic-sharding, as that program does: unknown fields
+//! are an error.
 
 use std::fs;
 use std::path::Path;
@@ -12,10 +12,9 @@ use crate::error::BadInput;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DynamicSharding {
-    /// Which Consul, and under which name.
     #[serde(default)]
     pub(crate) consul_server: ConsulServer,
-    /// Where dynamic-sharding itself listens; here Envoy does.
+    /// Listen address of dynamic-sharding; ignored, because Envoy listens now.
     #[serde(default)]
     pub(crate) http_listen_addr: Option<String>,
     pub(crate) pushgateway: Pushgateways,
@@ -27,13 +26,12 @@ pub(crate) struct ConsulServer {
     /// `host:port` of the agent.
     #[serde(default)]
     pub(crate) addr: Option<String>,
-    /// Read but never used by dynamic-sharding.
+    /// Never used by dynamic-sharding.
     #[serde(default)]
     pub(crate) username: Option<String>,
-    /// Read but never used by dynamic-sharding.
+    /// Never used by dynamic-sharding.
     #[serde(default)]
     pub(crate) password: Option<String>,
-    /// Name of the service.
     #[serde(default)]
     pub(crate) register_service_name: Option<String>,
 }
@@ -41,24 +39,21 @@ pub(crate) struct ConsulServer {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Pushgateways {
-    /// The port of them all.
+    /// Port of all servers.
     pub(crate) port: u16,
-    /// Their hosts, without port.
+    /// Hosts without port.
     pub(crate) servers: Vec<String>,
 }
 
 impl DynamicSharding {
-    /// Reads the file.
-    ///
-    /// # Errors
-    /// [`BadInput`] with line and field when it is not such a file.
+    /// Reads the file. An invalid file is a [`BadInput`] with line and field.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
         let name = path.display();
         let text = fs::read_to_string(path).with_context(|| BadInput(name.to_string()))?;
         Ok(serde_saphyr::from_str(&text).map_err(|error| BadInput(format!("{name}: {error}")))?)
     }
 
-    /// What the file says and nobody heeds.
+    /// Returns a warning for each setting that is ignored.
     pub(crate) fn ignored(&self) -> Vec<String> {
         let mut ignored = Vec::new();
         if is_given(self.consul_server.username.as_deref())
@@ -71,8 +66,9 @@ impl DynamicSharding {
             );
         }
         if is_given(self.http_listen_addr.as_deref()) {
-            ignored
-                .push("http_listen_addr is ignored: Envoy listens now, see its listener `push`".to_owned());
+            ignored.push(
+                "http_listen_addr is ignored, because Envoy listens now; see its listener `push`".to_owned(),
+            );
         }
         ignored
     }
