@@ -23,7 +23,7 @@ fn reports_which_gateway_has_which_type() {
     });
     assert_eq!(report, expected);
     let table = fixture.run("groups", &["--conflicts"]).stdout;
-    assert!(table.contains("1 families with different types, 0 poisoned, on 2 gateways"), "{table}");
+    assert!(table.contains("1 family with different types, 0 poisoned, on 2 gateways"), "{table}");
 
     fixture.put(1, "/metrics/job/c", "# TYPE m gauge\nm 1\n");
     assert_eq!(fixture.run("groups", &["--conflicts"]).code, 0);

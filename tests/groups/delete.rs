@@ -52,8 +52,8 @@ fn deletes_every_selected_copy_and_nothing_else() {
 fn rejects_a_run_without_selection_or_terminal() {
     let fixture = fixture();
     for (args, said) in [
-        (&["--yes"][..], "nothing is chosen"),
-        (&["--older-than", "1h", "--yes"], "nothing is chosen"),
+        (&["--yes"][..], "no groups selected"),
+        (&["--older-than", "1h", "--yes"], "no groups selected"),
         (&["--job", "ci"], "no terminal"),
     ] {
         let output = fixture.run("delete", args);
@@ -119,7 +119,7 @@ fn keeps_a_group_that_was_pushed_to_after_the_question() {
     let (code, report) = fixture.json("delete", &["--job", "ci", "--yes"]);
     assert_eq!(code, 1);
     assert_eq!(rows(&report, "result"), ["ci on g0: kept", "ci on g0: deleted", "ci on g1: deleted"]);
-    assert!(report["groups"][0]["reason"].as_str().unwrap().contains("changed meanwhile"));
+    assert!(report["groups"][0]["reason"].as_str().unwrap().contains("changed during the run"));
     wait_jobs(&fixture, [&["ci", "ci-old"], &["backup"]]);
     assert!(fixture.gateways[0].metrics().unwrap().contains("n=\"1\"} 2\n"));
 }

@@ -127,7 +127,7 @@ fn fails_if_the_fleet_cannot_be_read() {
         (["--consul-token", half, "--service", "pushgateway"], "hides registrations"),
         (["--consul-token", "unknown", "--service", "pushgateway"], "ACL not found"),
         (["--consul-token", "root", "--datacenter", "mars"], "No path to datacenter"),
-        (["--consul-token", "root", "--service", "nothing"], "has 0 members registered"),
+        (["--consul-token", "root", "--service", "nothing"], "has 0 registered members"),
     ] {
         let error = format!("{:#}", read(&layout, &address, &args).unwrap_err());
         assert!(error.contains(message) && !error.contains(half), "{args:?}: {error}");

@@ -78,7 +78,7 @@ fn keeps_a_copy_if_a_clock_is_set_during_the_reading() {
     set_back(&mut fixture, 1);
     let output = sweep(&fixture, &[]);
     assert_eq!((output.code, fixture.counts()), (1, vec![1, 1]));
-    assert!(misplaced(&output)["g1"].1.contains("was set meanwhile"), "{output:?}");
+    assert!(misplaced(&output)["g1"].1.contains("was set during the run"), "{output:?}");
 }
 
 #[test]

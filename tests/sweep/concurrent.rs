@@ -35,7 +35,7 @@ fn keeps_a_copy_that_was_pushed_to_after_the_reading() {
     );
     let output = sweep(&fixture, &[]);
     assert_eq!((output.code, fixture.counts()), (1, vec![1, 1]));
-    assert!(misplaced(&output)["g1"].1.contains("changed meanwhile"), "{output:?}");
+    assert!(misplaced(&output)["g1"].1.contains("changed during the run"), "{output:?}");
     assert!(fixture.gateways[1].metrics().unwrap().contains(" 3\n"));
 }
 
@@ -112,7 +112,7 @@ fn keeps_copies_of_an_owner_that_restarted() {
     let output = sweep(&fixture, &[]);
     assert_eq!((output.code, fixture.counts()), (1, vec![1]));
     assert!(
-        misplaced(&output)["g1"].1.contains("g0 cannot be read again: it was started anew meanwhile"),
+        misplaced(&output)["g1"].1.contains("g0 cannot be read again: the gateway restarted during the run"),
         "{output:?}"
     );
 }
@@ -188,6 +188,6 @@ fn notices_a_change_in_the_exposition() {
         });
         let output = sweep(&fixture, &SLOW_API);
         assert_eq!((output.code, fixture.counts()), (1, vec![1, 1]));
-        assert!(misplaced(&output)["g1"].1.contains("meanwhile: left to the next run"), "{output:?}");
+        assert!(misplaced(&output)["g1"].1.contains("during the run: left to the next run"), "{output:?}");
     }
 }

@@ -127,7 +127,7 @@ fn deletes_nothing_while_consul_is_unreachable() {
     consul.process().kill();
     fixture.leave_a_copy();
     sweeper.wait("lock lost", 1);
-    sweeper.wait("pass failed: tried again at the next interval", 1);
+    sweeper.wait("pass failed: retrying at the next interval", 1);
     poll_until("the sweeper to call itself inactive", || (!sweeper.is_active()).then_some(())).unwrap();
     assert_eq!(fixture.counts(), [1, 1]);
     consul.restart().unwrap();

@@ -97,12 +97,12 @@ fn deletes_nothing_while_members_settle() {
     fixture.leave_a_copy();
     fixture.configure(2);
     sweeper.wait("deleted", 1);
-    let expected = ["started", "nothing is touched for now", "safe again", "nothing is touched for now"];
+    let expected = ["started", "paused: not safe to delete", "safe again", "paused: not safe to delete"];
     assert_eq!(sweeper.messages()[..4], expected);
     assert_eq!(sweeper.messages()[4..], ["safe again", "deleted"]);
     let events = sweeper.events();
     let position = |message: &str| events.iter().rposition(|event| event["message"] == message).unwrap();
-    let settling = &events[position("nothing is touched for now")..position("safe again")];
+    let settling = &events[position("paused: not safe to delete")..position("safe again")];
     assert!(settling.iter().any(|event| event["result"] == "held"), "{settling:?}");
     assert!(settling.iter().all(|event| event["result"] != "done"), "{settling:?}");
     assert_eq!(fixture.counts(), [1, 0]);
@@ -133,7 +133,7 @@ fn members_that_left_and_returned_between_passes_settle() {
     let read_again = || (reads.load(Ordering::Relaxed) >= before_read + 2).then_some(());
     poll_until("the sweeper to read the members", read_again).unwrap();
     fixture.register(&consul);
-    let again = sweeper.wait("nothing is touched for now", 2).pop().unwrap();
+    let again = sweeper.wait("paused: not safe to delete", 2).pop().unwrap();
     assert!(again["reason"].as_str().unwrap().contains("--settle"), "{again}");
     sweeper.wait("safe again", 2);
     assert!(held(&sweeper) > before);
@@ -146,9 +146,9 @@ fn deletes_nothing_while_an_envoy_disagrees() {
     let mut sweeper =
         fixture.watch("sweeper", &["--settle", "0s", "--single", "--envoy", "http://127.0.0.1:1"]);
     sweeper.wait("pass", 3);
-    assert_eq!(sweeper.messages(), ["started", "nothing is touched for now"]);
-    let reason = sweeper.logged("nothing is touched for now").remove(0);
-    assert!(reason["reason"].as_str().unwrap().contains("does not tell its ring"), "{reason}");
+    assert_eq!(sweeper.messages(), ["started", "paused: not safe to delete"]);
+    let reason = sweeper.logged("paused: not safe to delete").remove(0);
+    assert!(reason["reason"].as_str().unwrap().contains("did not report its ring"), "{reason}");
     assert!(sweeper.logged("pass").iter().all(|pass| pass["result"] == "held"));
     assert_eq!(fixture.counts(), [1, 1]);
 }
@@ -159,7 +159,7 @@ fn retries_after_a_failed_pass() {
     let mut sweeper = fixture.watch("sweeper", &["--settle", "0s", "--single"]);
     sweeper.wait("pass", 1);
     std::fs::remove_file(fixture.config()).unwrap();
-    let failed = sweeper.wait("pass failed: tried again at the next interval", 1).remove(0);
+    let failed = sweeper.wait("pass failed: retrying at the next interval", 1).remove(0);
     assert!(failed["error"].as_str().unwrap().contains("pushring.json"), "{failed}");
     fixture.configure(2);
     sweeper.wait("passes succeed again", 1);
@@ -176,7 +176,7 @@ fn rejects_wrong_flags_and_configurations_at_once() {
     };
     let (code, error) = run(&["--watch", "15s"]);
     assert_eq!(code, 2);
-    assert!(error.contains("found neither --consul nor --single"), "{error}");
+    assert!(error.contains("--watch requires --consul"), "{error}");
     let (code, error) = run(&["--watch", "10ms", "--single"]);
     assert_eq!(code, 2);
     assert!(error.contains("--watch: found 10ms, allowed at least 1s"), "{error}");

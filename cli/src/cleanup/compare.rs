@@ -1,4 +1,4 @@
-//! A copy against what its owner holds, as a survey found both.
+//! Compares a copy with its owner's group, as a survey found both.
 
 use serde::de::IgnoredAny;
 
@@ -7,7 +7,7 @@ use crate::cleanup::superseded::superseded;
 use crate::fleet::survey::Survey;
 use crate::gateway::api::StoredGroup;
 
-/// Whether the owner supersedes the copy on gateway `on`.
+/// Checks that the owner supersedes the copy on gateway `on`.
 pub(crate) fn compare(
     survey: &Survey,
     on: usize,

@@ -1,4 +1,4 @@
-//! A copy of a group on one gateway, and what became of it.
+//! A copy of a group on one gateway, and the result of its deletion.
 
 use std::fmt;
 
@@ -7,11 +7,11 @@ use serde::{Serialize, Serializer};
 
 use crate::gateway::api::{Labels, StoredGroup};
 
-/// A copy of a group; `D` is what else a command reports about it.
+/// A copy of a group; `D` holds the fields that only one command reports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct GroupCopy<D> {
     pub(crate) labels: Labels,
-    /// Name of the gateway on which it lies.
+    /// Name of the gateway that stores it.
     pub(crate) on: String,
     #[serde(flatten)]
     pub(crate) detail: D,
@@ -19,7 +19,7 @@ pub(crate) struct GroupCopy<D> {
     pub(crate) result: DeletionResult,
 }
 
-/// Seconds since the last push of a copy that was taken, by its gateway's clock; none: never, or it cannot be told.
+/// Seconds since the last accepted push, by the gateway's clock. `None`: never, or unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Age {
     pub(crate) age_seconds: Option<i64>,
@@ -28,7 +28,7 @@ pub(crate) struct Age {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "result")]
 pub(crate) enum DeletionResult {
-    /// It was deleted, or with `dry_run` would be; why it may go, where that needs a reason.
+    /// The copy was deleted, or would be with `dry_run`; `why` only where that needs a reason.
     Deleted {
         #[serde(rename = "reason", skip_serializing_if = "Option::is_none")]
         why: Option<&'static str>,
@@ -36,7 +36,7 @@ pub(crate) enum DeletionResult {
     Kept {
         reason: KeepReason,
     },
-    /// Its gateway refused the deletion or did not answer: it may or may not have taken it.
+    /// The gateway rejected the deletion, or did not answer and may or may not have deleted it.
     Failed {
         reason: String,
     },
@@ -45,13 +45,13 @@ pub(crate) enum DeletionResult {
 /// Why a copy must stay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum KeepReason {
-    /// The owner does not have the group at all.
+    /// The owner does not hold the group at all.
     LeftBehind,
     /// The owner lacks these families.
     Lacking(Vec<String>),
-    /// The owner has these families (or the group's last push), but not certainly newer.
+    /// These families (or the group's last push) are not provably newer on the owner.
     NotNewer(Vec<String>),
-    /// It cannot be told.
+    /// The comparison was impossible, for this reason.
     Uncertain(String),
 }
 
@@ -60,17 +60,17 @@ pub(crate) enum KeepReason {
 pub(crate) struct Removal<'s> {
     /// Index of the gateway in the survey.
     pub(crate) on: usize,
-    /// As the survey found it there.
+    /// The group as the survey found it there.
     pub(crate) group: &'s StoredGroup<IgnoredAny>,
     /// A push path of the group.
     pub(crate) path: String,
-    /// The gateway that must hold every family of it, newer; index in the survey. `None`: it goes whatever others hold.
+    /// Index in the survey of the gateway that must hold every family of it, newer. `None`: it is
+    /// deleted whatever other gateways hold.
     pub(crate) owner: Option<usize>,
-    /// See [`DeletionResult::Deleted`].
     pub(crate) why: Option<&'static str>,
 }
 
-/// How many copies were (or would be) deleted.
+/// Returns the number of copies that were (or would be) deleted.
 pub(crate) fn deleted<D>(copies: &[GroupCopy<D>]) -> usize {
     copies.iter().filter(|copy| matches!(copy.result, DeletionResult::Deleted { .. })).count()
 }
@@ -82,7 +82,7 @@ impl DeletionResult {
 }
 
 impl Removal<'_> {
-    /// The gateways that the decision rests on.
+    /// Returns the gateways on which the decision depends.
     pub(crate) fn gateways_involved(&self) -> impl Iterator<Item = usize> {
         [Some(self.on), self.owner].into_iter().flatten()
     }
@@ -93,14 +93,14 @@ impl fmt::Display for KeepReason {
         match self {
             Self::LeftBehind => f.write_str("the owner has no copy"),
             Self::Lacking(names) => write!(f, "the owner lacks {}", list(names)),
-            Self::NotNewer(names) => write!(f, "the owner's is not certainly newer: {}", list(names)),
+            Self::NotNewer(names) => write!(f, "not provably newer on the owner: {}", list(names)),
             Self::Uncertain(reason) => f.write_str(reason),
         }
     }
 }
 
 impl KeepReason {
-    /// The kind of reason, in a word to count by.
+    /// Returns the code of the reason, a label value of the metrics.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::LeftBehind => "left-behind",
@@ -111,14 +111,12 @@ impl KeepReason {
     }
 }
 
-/// As people read it.
 impl Serialize for KeepReason {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-/// Some names, and how many more.
 fn list(names: &[String]) -> String {
     const SHOWN: usize = 3;
     let more = names.len().saturating_sub(SHOWN);

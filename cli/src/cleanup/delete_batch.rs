@@ -1,9 +1,9 @@
 //! Deleting groups from gateways, batch by batch.
 //!
-//! A Pushgateway has no conditional delete: between surveyed a group and deleting it a push can come. What can be done is
-//! to keep that time short. So right before a batch is acted upon, it is asked whether acting is still safe and then all gateways that
-//! it rests on are read again, and a deletion is sent within [`Limits::max_decision_age`](crate::gateway::limits::Limits) of that answer. What changed since the
-//! survey is left to the next run.
+//! A Pushgateway has no conditional delete: a push can arrive between the survey and the deletion. We
+//! keep that window short. Before each batch, safety is checked again and then all gateways involved
+//! are read again; a deletion is sent within [`Limits::max_decision_age`](crate::gateway::limits::Limits)
+//! of that check. Groups that changed since the survey are left to the next run.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Instant;
@@ -19,11 +19,10 @@ use crate::gateway::client::Gateway;
 use crate::gateway::pool::Gateways;
 use crate::gateway::push_times::{GatewayPushTimes, PushTimes};
 
-/// Gateways that removals are sorted by. A batch of two blocks, where every group may have moved from any of them to any
-/// other, is read in a fraction of the maximum decision age, and enough of it can be deleted in the rest.
+/// Number of gateways per block; removals are sorted by block. Two blocks, between which any group may
+/// have moved, are read in a fraction of the maximum decision age, which leaves time for the deletions.
 const BLOCK: usize = 12;
 
-/// What a gateway tells when it is read again, or why it does not.
 type RereadResult = Result<Reread, String>;
 
 enum Reread {
@@ -31,8 +30,8 @@ enum Reread {
     PushTimes(GatewayPushTimes),
 }
 
-/// Deletes what may still go; `is_safe` is asked before every batch. The results are in the order of the removals;
-/// `progress` is called with how many of them are decided, of how many.
+/// Deletes the copies that are still unchanged; calls `is_safe` before each batch. The results are in
+/// the order of the removals; `progress` gets the number of decided removals and the total.
 pub(crate) fn remove(
     gateways: &Gateways,
     survey: &Survey,
@@ -44,7 +43,7 @@ pub(crate) fn remove(
         progress(0, removals.len());
     }
     let mut results: Vec<Option<DeletionResult>> = vec![None; removals.len()];
-    // Neighbours rest on the same gateways: those of one block, or of two.
+    // Neighbors involve the same gateways: one block or two.
     let mut left: Vec<usize> = (0..removals.len()).collect();
     left.sort_by_key(|&index| {
         let (owner, on) = (removals[index].owner, removals[index].on);
@@ -71,7 +70,7 @@ pub(crate) fn remove(
         if !acted && limit > 2 {
             limit = (involved.len() / 2).max(2);
         } else if !acted {
-            let reason = "its gateways take longer than a second to be read again".to_owned();
+            let reason = "reading its gateways again takes longer than a second".to_owned();
             batch.iter().for_each(|&index| results[index] = Some(DeletionResult::kept(&*reason)));
         }
         left.retain(|&index| results[index].is_none());
@@ -80,7 +79,7 @@ pub(crate) fn remove(
     results.into_iter().flatten().collect()
 }
 
-/// The first removals of `left` that together rest on at most `limit` gateways, and these gateways.
+/// Returns the first removals of `left` that together involve at most `limit` gateways, and these gateways.
 fn next_batch(left: &[usize], removals: &[Removal<'_>], limit: usize) -> (Vec<usize>, Vec<usize>) {
     let mut involved = BTreeSet::new();
     let mut batch = Vec::new();
@@ -107,9 +106,12 @@ fn reread(survey: &Survey, index: usize, wanted: &HashSet<&Labels>) -> RereadRes
 
 fn reread_gateway(gateway: &Gateway, before: &Groups, wanted: &HashSet<&Labels>) -> anyhow::Result<Reread> {
     let status = gateway.status()?;
-    ensure!(status.start_time == before.status.start_time, "it was started anew meanwhile");
-    // All comparisons and ages of the survey rest on it.
-    ensure!(status.clock.agrees_with(&before.status.clock), "its clock or this machine's was set meanwhile");
+    ensure!(status.start_time == before.status.start_time, "the gateway restarted during the run");
+    // All comparisons and ages of the survey depend on it.
+    ensure!(
+        status.clock.agrees_with(&before.status.clock),
+        "its clock or the local clock was set during the run"
+    );
     if before.took > gateway.limits.slow_api {
         return Ok(Reread::PushTimes(read_push_times(gateway)?));
     }
@@ -118,7 +120,7 @@ fn reread_gateway(gateway: &Gateway, before: &Groups, wanted: &HashSet<&Labels>)
     Ok(Reread::Groups(groups.map(|group| (group.labels.clone(), group)).collect()))
 }
 
-/// `None`: it is too long since it was `safe`, and since the gateways were read after that: all has to be asked again.
+/// Returns `None` if the check at `safe` is too old: then safety and gateways must be checked again.
 fn decide(
     survey: &Survey,
     removal: &Removal<'_>,
@@ -146,12 +148,12 @@ fn recheck(
     let labels = &removal.group.labels;
     let before = PushTimes::of(removal.group);
     if before.is_none() || find(read, removal.on)?.push_times(labels) != before {
-        return Err("it changed meanwhile: left to the next run".to_owned());
+        return Err("it changed during the run: left to the next run".to_owned());
     }
     let Some(owner) = removal.owner else { return Ok(()) };
     let (copy_at, owner_at) = (survey.gateways[removal.on].groups()?, survey.gateways[owner].groups()?);
     match find(read, owner)? {
-        // A group that is pushed all the time never stays as it was surveyed: it is judged anew.
+        // A group that is pushed all the time always differs from the survey: compare again.
         Reread::Groups(groups) => {
             let owned = groups.get(labels).map(|group| (group, &owner_at.status.clock));
             superseded((removal.group, &copy_at.status.clock), owned).map_err(|kept| kept.to_string())
@@ -159,7 +161,7 @@ fn recheck(
         Reread::PushTimes(times) => {
             let before = owner_at.find(labels).and_then(PushTimes::of);
             if before.is_none() || times.get(labels) != before {
-                return Err("it changed at its owner meanwhile: left to the next run".to_owned());
+                return Err("it changed on its owner during the run: left to the next run".to_owned());
             }
             Ok(())
         }

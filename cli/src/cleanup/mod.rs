@@ -1,4 +1,4 @@
-//! When a copy of a group may be deleted, and how that is made safe.
+//! Decides when a copy of a group may be deleted, and deletes it safely.
 
 pub(crate) mod compare;
 pub(crate) mod copy;

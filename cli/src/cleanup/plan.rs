@@ -1,4 +1,4 @@
-//! The copies of groups that a command deletes, keeps or passes over.
+//! The copies of groups that a command deletes, keeps or skips.
 
 use pushring_router::Router;
 use serde::de::IgnoredAny;
@@ -7,20 +7,19 @@ use crate::cleanup::copy::{Age, DeletionResult, GroupCopy, KeepReason, Removal};
 use crate::fleet::survey::{Groups, Survey, locate_group, seconds};
 use crate::gateway::api::StoredGroup;
 
-/// What a command does about a copy.
 pub(crate) enum Selection<'s, D> {
-    /// It is none of those that were asked for.
+    /// The command does not apply to the copy.
     Skip,
     Delete(D, Removal<'s>),
-    /// It is one of those, but stays.
+    /// The command applies to the copy but must not delete it.
     Keep(D, KeepReason),
 }
 
 #[derive(Debug)]
 pub(crate) struct DeletionPlan<'s, D> {
-    /// All that were asked for; those to delete as if they were gone already.
+    /// The copies to report; those to delete already count as deleted.
     pub(crate) copies: Vec<GroupCopy<D>>,
-    /// How many copies are none of those.
+    /// Number of other copies.
     pub(crate) skipped: usize,
     pub(crate) removals: Vec<Removal<'s>>,
     /// Indices in `copies`, one for each removal.
@@ -28,7 +27,7 @@ pub(crate) struct DeletionPlan<'s, D> {
 }
 
 impl<'s, D> DeletionPlan<'s, D> {
-    /// Asks `select` about every copy: index of its gateway, that gateway's groups, the group.
+    /// Calls `select` for every copy: index of its gateway, that gateway's groups, the group.
     pub(crate) fn new(
         survey: &'s Survey,
         select: impl Fn(usize, &'s Groups, &'s StoredGroup<IgnoredAny>) -> Selection<'s, D>,
@@ -53,7 +52,7 @@ impl<'s, D> DeletionPlan<'s, D> {
         plan
     }
 
-    /// The copies with the results of the removals.
+    /// Returns the copies with the results of the removals.
     pub(crate) fn finish(mut self, results: Vec<DeletionResult>) -> Vec<GroupCopy<D>> {
         for (index, result) in self.indices.into_iter().zip(results) {
             self.copies[index].result = result;
@@ -66,7 +65,7 @@ pub(crate) fn age(groups: &Groups, group: &StoredGroup<IgnoredAny>) -> Age {
     Age { age_seconds: groups.age(group).map(seconds) }
 }
 
-/// Deletes a copy whoever owns the group, if a push path leads to it.
+/// Selects a copy for deletion regardless of its owner, if a push path leads to it.
 pub(crate) fn delete_by_age<'s>(
     router: &Router,
     (on, groups): (usize, &Groups),

@@ -1,4 +1,4 @@
-//! Whether it is safe to delete or to copy: asked before every batch.
+//! Checks before every batch that deleting or copying is safe.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,32 +16,32 @@ use signal_hook::flag;
 use crate::error::{BadInput, NotSafe};
 use crate::fleet::source::{Fleet, Source};
 
-/// An Envoy that takes longer cannot be said to agree.
+/// An Envoy that answers later counts as one with another ring.
 const ENVOY_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often members are read while they settle.
+/// Interval between two reads of the members while they settle.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// What must hold before anything is deleted or copied.
+/// Conditions for deleting and copying.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Safety")]
 pub(crate) struct SafetyArgs {
-    /// URL at which an Envoy takes pushes; nothing is touched unless its ring is the command's own (needs
-    /// `status_path`). Give every Envoy
+    /// URL at which an Envoy accepts pushes. Nothing is changed unless its ring is the same as the command's (requires
+    /// `status_path`). Repeatable; pass every Envoy
     #[arg(long = "envoy", value_name = "URL")]
     pub(crate) envoys: Vec<Url>,
-    /// After a change of members nothing is touched for this long: pushes by the old ring are still under way. Choose more
-    /// than the longest of them takes
+    /// Wait this long after a change of members, because pushes routed by the old ring are still in flight. Set it to
+    /// more than the duration of the longest push
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
     pub(crate) settle: Duration,
 }
 
-/// Watches over one run, or over all passes of a run that goes on.
+/// Checks the safety of one run, or of all passes of watch mode.
 pub(crate) struct SafetyCheck {
     source: Source,
     envoys: Vec<Url>,
     client: Client,
     settle: Duration,
-    /// The digest of the fleet, and when it was first seen; `None` where its file alone tells since when it is that.
+    /// The digest of the fleet, and when it was first seen; `None`: only the time of the file counts.
     known: Option<(String, Option<Instant>)>,
     interrupted: Arc<AtomicBool>,
     lock: Option<Box<dyn Fn() -> anyhow::Result<()> + Send + Sync>>,
@@ -53,11 +53,11 @@ struct EnvoyStatus {
 }
 
 impl SafetyCheck {
-    /// Prepares; reads nothing yet. From now on Ctrl-C and SIGTERM end the run at the next batch; a second one ends it
-    /// at once.
+    /// Installs signal handlers: Ctrl-C and SIGTERM end the run at the next batch, a second signal ends it
+    /// at once. Reads nothing yet.
     ///
     /// # Errors
-    /// When the system gives no signal handlers.
+    /// The signal handlers cannot be installed.
     pub(crate) fn new(args: &SafetyArgs, source: Source) -> anyhow::Result<Self> {
         let interrupted = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
@@ -75,24 +75,24 @@ impl SafetyCheck {
         })
     }
 
-    /// Asks `lock` too before every batch.
+    /// Calls `lock`, too, before every batch.
     pub(crate) fn require_lock(&mut self, lock: impl Fn() -> anyhow::Result<()> + Send + Sync + 'static) {
         self.lock = Some(Box::new(lock));
     }
 
-    /// Where the fleet is read from.
     pub(crate) fn source(&self) -> &Source {
         &self.source
     }
 
-    /// Whether somebody asked the run to end.
+    /// Whether a signal asked the run to end.
     pub(crate) fn interrupted(&self) -> bool {
         self.interrupted.load(Ordering::Relaxed)
     }
 
-    /// Reads the fleet, and how much of the settling time is left.
+    /// Reads the fleet and computes the rest of the settling time.
     ///
-    /// A file tells when it changed. Consul does not: then the time counts from when these members were first seen.
+    /// The settling time starts when the file changed. Consul does not report changes, so there it starts
+    /// when these members were first seen.
     ///
     /// # Errors
     /// As [`Source::read`].
@@ -104,15 +104,15 @@ impl SafetyCheck {
             None if fleet.changed.is_some() => None,
             _ => Some(Instant::now()),
         };
-        // Two clocks, the shorter time counts: ours may be set meanwhile.
+        // The shorter of two measurements counts, because the system clock may be set during the run.
         let seen_for = seen.map_or(Duration::MAX, |seen| seen.elapsed());
         let file_for = fleet.changed.map_or(Duration::MAX, |changed| changed.elapsed().unwrap_or_default());
         self.known = Some((digest, seen));
         Ok((fleet, self.settle.saturating_sub(seen_for.min(file_for))))
     }
 
-    /// Waits until the settling time is over; `notice` is told once how long that will take. Then all that
-    /// [`SafetyCheck::check`] asks holds.
+    /// Waits until the settling time is over, then calls [`SafetyCheck::check`]. Calls `notice` once with
+    /// the time left.
     ///
     /// # Errors
     /// As [`Source::read`] and [`SafetyCheck::check`].
@@ -124,7 +124,7 @@ impl SafetyCheck {
                 self.check()?;
                 return Ok(fleet);
             }
-            ensure!(!self.interrupted(), "interrupted: nothing was touched");
+            ensure!(!self.interrupted(), "interrupted: nothing was changed");
             if let Some(notice) = notice.take() {
                 notice(left);
             }
@@ -132,11 +132,11 @@ impl SafetyCheck {
         }
     }
 
-    /// Whether acting is still safe: not interrupted, the lock is held, the members and settings are those of the last
-    /// [`SafetyCheck::read_fleet`], and all Envoys have them.
+    /// Checks that the run is not interrupted, that members and settings have not changed since the last
+    /// [`SafetyCheck::read_fleet`], that all Envoys have the same ring, and that the lock is held.
     ///
     /// # Errors
-    /// What is not so; [`NotSafe`] but for an interruption.
+    /// The first condition that does not hold; [`NotSafe`] unless interrupted.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         ensure!(!self.interrupted(), "interrupted");
         let fleet = self.source.read().context(NotSafe("the members cannot be read".to_owned()))?;
@@ -144,16 +144,16 @@ impl SafetyCheck {
         let known = self.known.as_ref().map(|(known, _)| known);
         ensure!(
             known == Some(&digest),
-            NotSafe("members or settings changed while it ran; run it again".to_owned())
+            NotSafe("members or settings changed during the run; run it again".to_owned())
         );
         for envoy in &self.envoys {
             let theirs = self.envoy_digest(envoy, fleet.router.config())?;
             ensure!(
                 theirs == digest,
-                NotSafe(format!("the ring of {envoy} has the digest {theirs}, found {digest} here"))
+                NotSafe(format!("the ring of {envoy} has digest {theirs}; expected {digest}"))
             );
         }
-        // Last, because many Envoys take their time.
+        // Checked last, because many Envoys take long to answer.
         self.lock.as_ref().map_or(Ok(()), |lock| lock())
     }
 
@@ -161,11 +161,14 @@ impl SafetyCheck {
         let path = &config.status_path;
         ensure!(
             !path.is_empty(),
-            BadInput("--envoy: the configuration has no status_path, where Envoy tells its ring".to_owned())
+            BadInput(
+                "--envoy: the configuration has no status_path; set it, so that Envoy reports its ring"
+                    .to_owned()
+            )
         );
         let status = self
             .ask(envoy, path)
-            .with_context(|| NotSafe(format!("{envoy} does not tell its ring at {path}")))?;
+            .with_context(|| NotSafe(format!("{envoy} did not report its ring at {path}")))?;
         Ok(status.digest)
     }
 

@@ -1,22 +1,23 @@
-//! Whether a copy of a group on a gateway that does not own it may go: only when nothing is lost by it.
+//! Decides whether deleting a copy on a former owner loses nothing.
 //!
-//! Families are compared one by one, by the time each was pushed: POST builds a group piecemeal, so a group that is
-//! newer at its owner as a whole may still lack families there.
+//! Families are compared one by one, by the time each was pushed: POST builds a group in parts, so a
+//! group that is newer on its owner as a whole may still lack families there.
 
 use jiff::Timestamp;
 
 use crate::cleanup::copy::KeepReason;
+use crate::fleet::survey::NO_PUSH_TIME;
 use crate::gateway::api::StoredGroup;
 use crate::gateway::clock::{Clock, is_later};
 
 /// A group as one gateway holds it, with the gateway's clock.
 pub(crate) type GroupOnGateway<'s, M> = (&'s StoredGroup<M>, &'s Clock);
 
-/// Whether the owner holds every family of a copy, each pushed later; and was pushed to after the last push that the
-/// copy took, and after the last one that it refused.
+/// Checks that the owner holds every family of the copy, each pushed later, and that its last push is
+/// later than the copy's last accepted and last rejected push.
 ///
 /// # Errors
-/// Why the copy must stay.
+/// The reason to keep the copy.
 pub(crate) fn superseded<M, O>(
     copy: GroupOnGateway<'_, M>,
     owner: Option<GroupOnGateway<'_, O>>,
@@ -31,8 +32,9 @@ pub(crate) fn superseded<M, O>(
         return Err(KeepReason::Lacking(lacking));
     }
     let later = |theirs: Timestamp, ours: Timestamp| {
-        is_later((theirs, owner_clock), (ours, copy_clock))
-            .ok_or_else(|| KeepReason::Uncertain("a gateway answers too slowly to know its clock".to_owned()))
+        is_later((theirs, owner_clock), (ours, copy_clock)).ok_or_else(|| {
+            KeepReason::Uncertain("a gateway responded too slowly to determine its clock offset".to_owned())
+        })
     };
     let mut not_newer = Vec::new();
     for (name, family) in &copy.families {
@@ -42,11 +44,9 @@ pub(crate) fn superseded<M, O>(
             not_newer.push(name.clone());
         }
     }
-    let pushed = copy
-        .pushed
-        .ok_or_else(|| KeepReason::Uncertain("its gateway does not tell its last push".to_owned()))?;
+    let pushed = copy.pushed.ok_or_else(|| KeepReason::Uncertain(NO_PUSH_TIME.to_owned()))?;
     let last = owner.last_push();
-    for (what, ours) in [("its last push", Some(pushed.time_stamp)), ("a refused push", copy.last_refusal())]
+    for (what, ours) in [("its last push", Some(pushed.time_stamp)), ("a rejected push", copy.last_refusal())]
     {
         let Some(ours) = ours else { continue };
         let newer = match last {
@@ -66,7 +66,7 @@ mod tests {
     use serde::de::IgnoredAny;
     use serde_json::json;
 
-    /// A group with families pushed at seconds after ten, its last push and its last refusal (0: none).
+    /// Builds a group: families with the second of their push, last accepted and last rejected push (0: none).
     fn group(families: &[(&str, u32)], pushed: u32, refused: u32) -> StoredGroup<IgnoredAny> {
         let at = |second: u32| format!("2026-11-21T10:00:{second:02}Z");
         let family = |second, value: String| json!({"time_stamp": at(second), "type": "GAUGE", "metrics": [{"labels": {}, "value": value}]});
@@ -85,7 +85,7 @@ mod tests {
         Clock::new(&format!("Sat, 21 Nov 2026 {date} GMT"), now, now).unwrap()
     }
 
-    fn verdict(copy: &StoredGroup<IgnoredAny>, owner: &StoredGroup<IgnoredAny>) -> Result<(), KeepReason> {
+    fn compare(copy: &StoredGroup<IgnoredAny>, owner: &StoredGroup<IgnoredAny>) -> Result<(), KeepReason> {
         let clock = clock("10:00:00");
         superseded((copy, &clock), Some((owner, &clock)))
     }
@@ -95,17 +95,17 @@ mod tests {
     }
 
     #[test]
-    fn every_family_must_be_there_and_newer() {
+    fn requires_every_family_newer_on_owner() {
         let copy = group(&[("a", 10), ("b", 20)], 20, 0);
-        assert_eq!(verdict(&copy, &group(&[("a", 30), ("b", 30)], 30, 0)), Ok(()));
-        assert_eq!(verdict(&copy, &group(&[("a", 30)], 30, 0)), Err(KeepReason::Lacking(names(&["b"]))));
+        assert_eq!(compare(&copy, &group(&[("a", 30), ("b", 30)], 30, 0)), Ok(()));
+        assert_eq!(compare(&copy, &group(&[("a", 30)], 30, 0)), Err(KeepReason::Lacking(names(&["b"]))));
         // Newer as a whole, but one family is not.
         assert_eq!(
-            verdict(&copy, &group(&[("a", 30), ("b", 15)], 30, 0)),
+            compare(&copy, &group(&[("a", 30), ("b", 15)], 30, 0)),
             Err(KeepReason::NotNewer(names(&["b"])))
         );
         assert_eq!(
-            verdict(&copy, &group(&[("a", 30), ("b", 22)], 30, 0)),
+            compare(&copy, &group(&[("a", 30), ("b", 22)], 30, 0)),
             Err(KeepReason::NotNewer(names(&["b"]))),
             "within the margin"
         );
@@ -114,11 +114,11 @@ mod tests {
     }
 
     #[test]
-    fn clocks_are_corrected_before_comparing() {
+    fn corrects_clocks_before_comparing() {
         let copy = group(&[("a", 10)], 10, 0);
         let owner = group(&[("a", 30)], 30, 0);
         let (even, ahead, behind) = (clock("10:00:00"), clock("10:00:30"), clock("09:59:30"));
-        // By an owner's clock that is 30 s ahead it was pushed 10 s before the copy.
+        // The owner's clock is 30 s ahead, so its push was 10 s before the copy's.
         let Err(KeepReason::NotNewer(_)) = superseded((&copy, &even), Some((&owner, &ahead))) else {
             panic!()
         };
@@ -127,37 +127,37 @@ mod tests {
     }
 
     #[test]
-    fn a_group_without_families_counts_by_its_last_push() {
+    fn compares_last_push_of_groups_without_families() {
         let empty = group(&[], 10, 0);
-        assert_eq!(verdict(&empty, &group(&[], 20, 0)), Ok(()));
-        let Err(KeepReason::NotNewer(_)) = verdict(&empty, &group(&[], 5, 0)) else { panic!() };
-        let Err(KeepReason::NotNewer(_)) = verdict(&empty, &group(&[], 0, 20)) else {
+        assert_eq!(compare(&empty, &group(&[], 20, 0)), Ok(()));
+        let Err(KeepReason::NotNewer(_)) = compare(&empty, &group(&[], 5, 0)) else { panic!() };
+        let Err(KeepReason::NotNewer(_)) = compare(&empty, &group(&[], 0, 20)) else {
             panic!("the owner has a stub")
         };
     }
 
     #[test]
-    fn a_refusal_that_the_owner_knows_nothing_of_stays() {
+    fn keeps_copy_with_rejected_push_unknown_to_owner() {
         let copy = group(&[("a", 10)], 10, 40);
-        let Err(KeepReason::NotNewer(_)) = verdict(&copy, &group(&[("a", 30)], 30, 0)) else { panic!() };
-        assert_eq!(verdict(&copy, &group(&[("a", 50)], 50, 0)), Ok(()));
-        // The owner's own failure family may be older: it is set once and stays.
-        assert_eq!(verdict(&group(&[("a", 10)], 10, 0), &group(&[("a", 30)], 30, 0)), Ok(()));
-        // A stub: nothing but a refusal.
-        assert_eq!(verdict(&group(&[], 0, 10), &group(&[], 30, 0)), Ok(()));
+        let Err(KeepReason::NotNewer(_)) = compare(&copy, &group(&[("a", 30)], 30, 0)) else { panic!() };
+        assert_eq!(compare(&copy, &group(&[("a", 50)], 50, 0)), Ok(()));
+        // The owner's own failure time may be older: the gateway never resets it.
+        assert_eq!(compare(&group(&[("a", 10)], 10, 0), &group(&[("a", 30)], 30, 0)), Ok(()));
+        // A stub: only a rejected push.
+        assert_eq!(compare(&group(&[], 0, 10), &group(&[], 30, 0)), Ok(()));
     }
 
     #[test]
-    fn a_doubt_about_either_keeps_it() {
+    fn keeps_copy_if_either_group_is_ambiguous() {
         let (copy, owner) = (group(&[("a", 10)], 10, 0), group(&[("a", 30)], 30, 0));
-        let doubtful = |group: &StoredGroup<IgnoredAny>| StoredGroup {
+        let ambiguous = |group: &StoredGroup<IgnoredAny>| StoredGroup {
             ambiguity: Some("d".to_owned()),
             ..group.clone()
         };
-        let doubt = || Err(KeepReason::Uncertain("d".to_owned()));
-        assert_eq!(verdict(&doubtful(&copy), &owner), doubt());
-        assert_eq!(verdict(&copy, &doubtful(&owner)), doubt());
-        let untold = StoredGroup { pushed: None, ..copy };
-        let Err(KeepReason::Uncertain(_)) = verdict(&untold, &owner) else { panic!() };
+        let kept = || Err(KeepReason::Uncertain("d".to_owned()));
+        assert_eq!(compare(&ambiguous(&copy), &owner), kept());
+        assert_eq!(compare(&copy, &ambiguous(&owner)), kept());
+        let unknown = StoredGroup { pushed: None, ..copy };
+        let Err(KeepReason::Uncertain(_)) = compare(&unknown, &owner) else { panic!() };
     }
 }

@@ -1,11 +1,11 @@
-//! The table of the copies that `delete` and `expire` delete or keep.
+//! The table of copies in the reports of `delete` and `expire`.
 
 use comfy_table::Table;
 
 use crate::cleanup::copy::{Age, DeletionResult, GroupCopy};
 use crate::output;
 
-/// The table with an empty line below it; nothing where there is nothing to tell.
+/// Formats the table with an empty line below it; empty if there are no copies.
 pub(crate) fn copies_text(copies: &[GroupCopy<Age>], dry_run: bool) -> String {
     if copies.is_empty() { String::new() } else { format!("{}\n\n", table(copies, dry_run).trim_fmt()) }
 }

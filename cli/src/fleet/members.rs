@@ -56,7 +56,7 @@ pub(crate) const fn a_third() -> f64 {
     1.0 / 3.0
 }
 
-/// The members of a ring, and all that Envoy must know to reach them.
+/// The members of a ring, and their upstreams in Envoy.
 #[derive(Clone, Debug)]
 pub struct Members {
     /// The filter's configuration (JSON) with the passing members.

@@ -1,4 +1,4 @@
-//! Who the gateways are, and which groups each of them holds.
+//! The gateways of a fleet, and the groups that each of them holds.
 
 pub(crate) mod group_filter;
 pub mod members;

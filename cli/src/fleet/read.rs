@@ -13,8 +13,8 @@ use crate::gateway::pool::Gateways;
 use crate::gateway::push_times::reject_future_timestamps;
 
 impl<M: DeserializeOwned + Send> Survey<M> {
-    /// Reads all gateways, each once. One that does not answer is told as such; two addresses of one process, whose
-    /// groups would count twice, too.
+    /// Reads all gateways, each once. A gateway that does not answer is unreadable, and so are two
+    /// addresses of one process, whose groups would count twice.
     pub(crate) fn read(gateways: &Gateways, fleet: &Fleet) -> Self {
         let on_ring = fleet.router.config().members.iter().map(|member| (true, member));
         let all: Vec<_> = on_ring.chain(fleet.registered.iter().map(|member| (false, member))).collect();
@@ -29,7 +29,7 @@ impl<M: DeserializeOwned + Send> Survey<M> {
         survey
     }
 
-    /// Deleting at the one address would delete at the other.
+    /// Rejects gateways with two addresses: a deletion at one address would delete the owner's group, too.
     fn reject_shared_processes(&mut self) {
         let mut processes: HashMap<String, Vec<usize>> = HashMap::new();
         for (index, surveyed) in self.gateways.iter().enumerate() {

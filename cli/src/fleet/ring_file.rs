@@ -45,7 +45,7 @@ impl RingFile {
         Ok(ring)
     }
 
-    /// Returns what this ring names: clusters, or addresses of endpoints; nothing in redirect mode.
+    /// Returns the upstreams that this ring names: clusters, or addresses of endpoints; none in redirect mode.
     pub fn upstreams(&self) -> impl Iterator<Item = String> {
         self.config.members.iter().filter_map(|member| match self.config.mode {
             Mode::Cluster => Some(format!("{}{}", self.config.cluster_prefix, member.name)),

@@ -1,8 +1,8 @@
 //! The fleet as the filter sees it: settings and members, from a file or from Consul.
 //!
-//! `--config` names the filter's JSON, or Envoy's rendered ECDS file that holds it. `--consul` replaces the members by
-//! those that are registered, by the rules of the templates ([`super::members`]), so that the ring is the one that
-//! consul-template renders. What cannot be read is an error, never an empty fleet.
+//! `--config` is the filter's JSON, or the ECDS file that contains it. `--consul` replaces its members with the
+//! registered ones, decided by [`super::members`] as for `pushring publish`, so that the ring is the same. An
+//! unreadable source is an error, never an empty fleet.
 
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
@@ -18,30 +18,30 @@ use crate::error::{BadInput, NotSafe};
 use crate::fleet::members::{self, ConsulSettings, Members, Settings};
 use crate::fleet::ring_file::filter_json;
 
-/// Where the settings and the members of the fleet come from.
+/// The source of settings and members.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Fleet")]
 pub struct FleetArgs {
-    /// The filter's configuration (JSON), or Envoy's ring file with it inside, such as live/ring.yaml
+    /// The filter's configuration (JSON), or Envoy's ring file that contains it, such as live/ring.yaml
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
-    /// Take the members from this Consul agent (http://host:port) instead of the file: those that are passing
+    /// Use the passing members of this Consul agent (http://host:port) instead of those in the file
     #[arg(long, value_name = "URL")]
     pub consul: Option<String>,
     /// Name of the service in Consul
     #[arg(long, value_name = "NAME", default_value = "pushgateway", requires = "consul")]
     pub service: String,
-    /// Datacenter to ask, may be repeated; none: that of the agent
+    /// Datacenter to query. Repeatable; default: the agent's own
     #[arg(long = "datacenter", value_name = "NAME", requires = "consul")]
     pub datacenters: Vec<String>,
-    /// Tag that a registration must have, may be repeated; as in the templates' settings.yaml
+    /// Tag that a registration must have. Repeatable; a registration must have all of them
     #[arg(long = "tag", value_name = "TAG", requires = "consul")]
     pub tags: Vec<String>,
     #[command(flatten)]
     access: ConsulArgs,
 }
 
-/// A checked [`FleetArgs`], from which the fleet can be read again and again.
+/// Checked [`FleetArgs`], from which the fleet can be read repeatedly.
 #[derive(Debug)]
 pub struct Source {
     config: PathBuf,
@@ -52,23 +52,23 @@ pub struct Source {
 /// The fleet at one moment.
 #[derive(Clone, Debug)]
 pub struct Fleet {
-    /// Settings and the members in force.
+    /// Settings, and the members on the ring.
     pub router: Router,
-    /// Members that are registered in Consul but not passing: not on the ring, but they may hold groups. Empty where
-    /// the members come from the file.
+    /// Members that are registered in Consul but not passing: they are not on the ring but may hold groups. Empty
+    /// if the members come from the file.
     pub registered: Vec<Member>,
-    /// Registrations in Consul that cannot be members, and why; one line each.
+    /// Registrations in Consul that cannot be members, with the reason; one line each.
     pub skipped: Vec<String>,
-    /// When settings or members last changed: when the file was written or moved to its place. None where the members come from Consul,
-    /// which does not tell.
+    /// Time of the last change: when the file was written or moved to its place. `None` if the members come from
+    /// Consul, which does not report it.
     pub changed: Option<SystemTime>,
 }
 
 impl FleetArgs {
-    /// Checks the flags; reads nothing but the files of `--consul-token-file`, `--consul-ca-file` and the like.
+    /// Checks the flags; reads only the files of `--consul-token-file`, `--consul-ca-file` and the like.
     ///
     /// # Errors
-    /// [`BadInput`] when Consul's address or one of those files is unusable.
+    /// [`BadInput`]: Consul's address or one of those files is invalid.
     pub fn source(&self) -> anyhow::Result<Source> {
         let consul = self.consul.as_deref().map(|address| Consul::new(address, &self.access));
         let service = ConsulSettings {
@@ -81,12 +81,10 @@ impl FleetArgs {
 }
 
 impl Source {
-    /// The Consul of `--consul`.
     pub(crate) fn consul(&self) -> Option<&Consul> {
         self.consul.as_ref()
     }
 
-    /// Which registrations in Consul are the fleet.
     pub(crate) fn service(&self) -> &ConsulSettings {
         &self.service
     }
@@ -94,9 +92,9 @@ impl Source {
     /// Reads the fleet as it is now.
     ///
     /// # Errors
-    /// [`BadInput`] when the file is unreadable or the filter would refuse it. [`NotSafe`] when so few of the
-    /// registered members are passing that the templates' ring would be refused: Envoy keeps its last ring then, and
-    /// nobody else knows it. Anything else when Consul cannot be read.
+    /// [`BadInput`]: the file is unreadable, or the filter would reject it. [`NotSafe`]: so few registered members
+    /// are passing that the filter would reject the ring; Envoy then keeps its last ring, which is unknown here.
+    /// Any other error: Consul cannot be read.
     pub fn read(&self) -> anyhow::Result<Fleet> {
         match &self.consul {
             None => Fleet::from_file(&self.config),
@@ -121,8 +119,8 @@ impl Source {
         let members = Members::decide(&settings, &found);
         let router = Router::parse(members.config.as_bytes()).map_err(|error| {
             NotSafe(format!(
-                "service {:?} in Consul has {} members registered, {} of them not passing: {error}. \
-                 Envoy keeps the ring it has; wait until more are passing, or deregister those that are gone",
+                "service {:?} in Consul has {} registered members, {} of them not passing: {error}. \
+                 Envoy keeps its current ring; wait until more are passing, or deregister members that are gone",
                 self.service.service,
                 members.clusters.len(),
                 members.off_ring.len()
@@ -133,28 +131,30 @@ impl Source {
 }
 
 impl Fleet {
-    /// Reads settings and members from a file: the filter's JSON, or Envoy's ECDS file with it inside.
+    /// Reads settings and members from a file: the filter's JSON, or the ECDS file that contains it.
     ///
     /// # Errors
-    /// [`BadInput`] when it is unreadable, or when the filter would refuse it: then with the filter's words.
+    /// [`BadInput`]: the file is unreadable, or the filter would reject it; then with the filter's message.
     pub fn from_file(path: &Path) -> anyhow::Result<Self> {
         let text = read(path)?;
         let metadata = fs::metadata(path);
         let router = parse(&text).map_err(|error| BadInput(format!("{}: {error:#}", path.display())))?;
-        // A time in the future would never come to be long ago.
+        // A time in the future would make the settling time too long.
         let changed = metadata.ok().map(|metadata| changed(&metadata).min(SystemTime::now()));
         Ok(Self { router, registered: Vec::new(), skipped: Vec::new(), changed })
     }
 }
 
 impl Fleet {
+    /// Checks that every group has a single owner.
+    ///
     /// # Errors
-    /// [`NotSafe`] where a group has no one owner: with `route_by: path`, or without members.
+    /// [`NotSafe`] with `route_by: path`, or without members.
     pub(crate) fn require_owners(&self) -> anyhow::Result<()> {
         let config = self.router.config();
         if config.route_by == RouteBy::Path {
             bail!(NotSafe(
-                "route_by: found \"path\", allowed \"group\" or \"job\": by path, a group has no one owner"
+                "route_by: found \"path\", allowed \"group\" or \"job\": only these give a group a single owner"
                     .to_owned()
             ));
         }
@@ -163,32 +163,26 @@ impl Fleet {
     }
 }
 
-/// When its text or its name changed last: what is moved or copied here with its old time stamp (`mv`, `rsync -a`) is in
-/// force since it came.
+/// Returns the later of the modification time and the change time: `mv` and `rsync -a` keep the old
+/// modification time, but the file takes effect when it arrives.
 fn changed(metadata: &Metadata) -> SystemTime {
-    let came = u64::try_from(metadata.ctime()).ok();
-    let came = came.and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds)));
+    let arrived = u64::try_from(metadata.ctime()).ok();
+    let arrived = arrived.and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds)));
     let modified = metadata.modified().ok();
-    came.into_iter().chain(modified).max().unwrap_or_else(SystemTime::now)
+    arrived.into_iter().chain(modified).max().unwrap_or_else(SystemTime::now)
 }
 
-/// Reads a file that the caller named.
-///
-/// # Errors
-/// [`BadInput`] with the name of the file.
+/// Reads a file; the error is [`BadInput`] with its name.
 pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
     fs::read_to_string(path).with_context(|| BadInput(path.display().to_string()))
 }
 
-/// Everything that the filter checks, in its words, on the text of a file of either kind.
-///
-/// # Errors
-/// The first thing that is wrong.
+/// Parses the filter's JSON, or the ECDS file that contains it, with the filter's own parser.
 pub(crate) fn parse(text: &str) -> anyhow::Result<Router> {
     Ok(Router::parse(filter_json(text)?.as_bytes())?)
 }
 
-/// The fields of the file but `members` and `min_members`; checked as if it had none.
+/// Returns all fields of the file except `members` and `min_members`, checked.
 fn settings_of(path: &Path) -> anyhow::Result<Map<String, Value>> {
     let text = read(path)?;
     settings(&text).map_err(|error| BadInput(format!("{}: {error:#}", path.display())).into())

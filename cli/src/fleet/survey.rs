@@ -1,4 +1,4 @@
-//! What lies where: every gateway of a fleet, read once ([`crate::fleet::read`]).
+//! The groups of every gateway of a fleet, read once ([`crate::fleet::read`]).
 
 use std::fmt;
 use std::time::Duration;
@@ -16,17 +16,16 @@ use crate::gateway::push_times::GatewayPushTimes;
 /// All gateways of a fleet, read at about the same time.
 #[derive(Debug)]
 pub(crate) struct Survey<M = IgnoredAny> {
-    /// The members in the order of the ring's indices, then those that are registered but not on the ring.
+    /// The members in the order of the ring's indices, then registered gateways that are not on the ring.
     pub(crate) gateways: Vec<GatewaySurvey<M>>,
 }
 
-/// One gateway and what it answered.
+/// One gateway and its answer.
 #[derive(Debug)]
 pub(crate) struct GatewaySurvey<M = IgnoredAny> {
     pub(crate) gateway: Gateway,
-    /// Whether it is on the ring.
     pub(crate) on_ring: bool,
-    /// What it holds, or why that cannot be told.
+    /// Its groups, or the reason why they are unknown.
     pub(crate) groups: Result<Groups<M>, String>,
 }
 
@@ -35,12 +34,12 @@ impl<M> Survey<M> {
         self.gateways.iter().filter_map(Unreadable::of).collect()
     }
 
-    /// Name of the gateway with this index.
+    /// Returns the name of the gateway with this index.
     pub(crate) fn name(&self, index: usize) -> String {
         self.gateways[index].gateway.name().to_owned()
     }
 
-    /// All copies: index of the gateway, its groups, the group. A gateway that cannot be read has none.
+    /// Iterates over all copies on readable gateways: index of the gateway, its groups, the group.
     pub(crate) fn copies(&self) -> impl Iterator<Item = (usize, &Groups<M>, &StoredGroup<M>)> {
         let readable =
             self.gateways.iter().enumerate().filter_map(|(on, surveyed)| Some((on, surveyed.groups().ok()?)));
@@ -49,52 +48,52 @@ impl<M> Survey<M> {
 }
 
 impl<M> GatewaySurvey<M> {
-    /// What it holds.
+    /// Returns its groups.
     ///
     /// # Errors
-    /// Why that cannot be told.
+    /// The reason why they are unknown.
     pub(crate) fn groups(&self) -> Result<&Groups<M>, &str> {
         self.groups.as_ref().map_err(String::as_str)
     }
 }
 
 impl<M> Groups<M> {
-    /// How long ago a group was pushed last, by the clock of its gateway. `None`: never, or it cannot be told.
+    /// Returns the time since the last accepted push, by the gateway's clock. `None`: never, or unknown.
     pub(crate) fn age(&self, group: &StoredGroup<M>) -> Option<SignedDuration> {
         let last = group.last_push().filter(|_| group.ambiguity.is_none())?;
         Some(self.status.clock.age(last))
     }
 
-    /// The group with exactly these labels.
+    /// Finds the group with exactly these labels.
     pub(crate) fn find(&self, labels: &Labels) -> Option<&StoredGroup<M>> {
         let index = self.all.binary_search_by(|group| group.labels.cmp(labels)).ok()?;
         self.all.get(index)
     }
 }
 
-/// What one gateway holds.
+/// The groups of one gateway.
 #[derive(Debug)]
 pub(crate) struct Groups<M = IgnoredAny> {
-    /// Which process answered, and its clock.
+    /// The process that answered, and its clock.
     pub(crate) status: Status,
-    /// How long the answer took.
+    /// Time until the answer was complete.
     pub(crate) took: Duration,
-    /// Its groups, sorted by labels.
+    /// Sorted by labels.
     pub(crate) all: Vec<StoredGroup<M>>,
 }
 
-/// Where a group belongs.
+/// The place where a group belongs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct GroupLocation {
-    /// A push path of it, with the prefix.
+    /// Push path of the group, with the prefix.
     pub(crate) path: String,
     /// Index of its owner among the members.
     pub(crate) owner: usize,
 }
 
-/// Where a group belongs. `None` when its labels do not come back from the path that is written for them, as with a
-/// name that needs `utf8_names`, when a gateway that runs with UTF-8 names though the settings do not say so would take
-/// the path for another group's, or when there are no members.
+/// Locates the group with these labels. Returns `None` if the ring has no members, or if no push path
+/// produces exactly these labels: a name needs `utf8_names`, or (`U__`) a gateway in UTF-8 mode would
+/// decode the name although the settings do not enable `utf8_names`.
 pub(crate) fn locate(router: &Router, labels: &Labels) -> Option<GroupLocation> {
     let config = router.config();
     if !config.utf8_names && labels.keys().any(|name| name.starts_with("U__")) {
@@ -113,10 +112,10 @@ pub(crate) fn locate(router: &Router, labels: &Labels) -> Option<GroupLocation> 
     Some(GroupLocation { path, owner })
 }
 
-/// Where a group that a gateway holds belongs.
+/// Locates a group that a gateway holds.
 ///
 /// # Errors
-/// Why that cannot be told.
+/// The reason why its place is unknown.
 pub(crate) fn locate_group<M>(router: &Router, group: &StoredGroup<M>) -> Result<GroupLocation, String> {
     match &group.ambiguity {
         Some(ambiguity) => Err(ambiguity.clone()),
@@ -124,17 +123,15 @@ pub(crate) fn locate_group<M>(router: &Router, group: &StoredGroup<M>) -> Result
     }
 }
 
-const NO_PATH: &str = "no push path leads to its labels by these settings (utf8_names?)";
+const NO_PATH: &str = "no push path produces these labels with the current settings (check utf8_names)";
+pub(crate) const NO_PUSH_TIME: &str = "the gateway does not report the time of the last push";
 
-/// Why the age of a group is unknown.
-pub(crate) const NO_PUSH_TIME: &str = "its gateway does not tell its last push";
-
-/// Below zero where a gateway's clock was set back since, or by what its `Date` rounds off.
+/// Converts an age, which is negative if the gateway's clock was set back or its `Date` was rounded down.
 pub(crate) fn seconds(age: SignedDuration) -> i64 {
     age.as_secs().max(0)
 }
 
-/// When each group of a gateway was pushed last, read as cheaply as it can be.
+/// Reads the push times of all groups from the exposition, or from the slower API if that fails.
 pub(crate) fn read_push_times(gateway: &Gateway) -> anyhow::Result<GatewayPushTimes> {
     match gateway.exposition() {
         Ok(response) => GatewayPushTimes::from_exposition(families(response)),
@@ -142,12 +139,12 @@ pub(crate) fn read_push_times(gateway: &Gateway) -> anyhow::Result<GatewayPushTi
     }
 }
 
-/// A gateway about which nothing can be told.
+/// A gateway whose groups are unknown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Unreadable {
     /// Name of the gateway.
     pub(crate) gateway: String,
-    /// Whether it is on the ring; one that is only registered in Consul owns nothing.
+    /// A gateway that is not on the ring is only registered in Consul and owns nothing.
     pub(crate) on_ring: bool,
     pub(crate) reason: String,
 }
@@ -158,7 +155,7 @@ impl Unreadable {
         Some(Self { gateway: surveyed.gateway.name().to_owned(), on_ring: surveyed.on_ring, reason })
     }
 
-    /// Some gateways, one a line.
+    /// Formats gateways, one per line.
     pub(crate) fn lines(gateways: &[Self]) -> String {
         gateways.iter().map(|gateway| format!("{gateway}\n")).collect()
     }

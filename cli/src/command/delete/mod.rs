@@ -18,28 +18,28 @@ use crate::output::{self, Output};
 use anyhow::ensure;
 use run::Report;
 
-/// Delete groups on every gateway where they lie
+/// Delete groups on every gateway that stores them
 ///
-/// Shows what it would delete and asks. Each group is read again right before it is deleted: one that was pushed to
-/// since it was shown stays. Who owns a group does not matter here, so neither the settling time nor the Envoys do. A
-/// job that is still running brings its groups back with its next push.
+/// Shows the groups and asks for confirmation. Each group is read again right before its deletion, and a group that was
+/// pushed since it was shown is kept. The owner of a group does not matter, so there is no settling time and no --envoy.
+/// The next push of a job that still runs creates its groups again.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Exit codes: 0 no such group is left; 1 one was kept, deleting it failed, the answer was no, or a gateway cannot be read
-(with --dry-run: or there is one); 2 wrong usage, a bad configuration, or nobody to ask and no --yes.
+Exit codes: 0 no selected group is left; 1 a group was kept, a deletion failed, you answered no, or a gateway cannot be
+read (with --dry-run: or a group is selected); 2 wrong usage, invalid configuration, or no terminal and no --yes.
 
 Examples:
   pushring delete --config live/ring.yaml --job 'ci-build-.*' --dry-run
   pushring delete --config live/ring.yaml --job backup --label instance=db1
   pushring delete --config live/ring.yaml --job 'ci-.*' --older-than 7d --yes --output json")]
 pub(crate) struct DeleteArgs {
-    /// Only say what would be deleted
+    /// Show what would be deleted, and delete nothing
     #[arg(long)]
     dry_run: bool,
-    /// Do not ask
+    /// Delete without asking for confirmation
     #[arg(long, conflicts_with = "dry_run")]
     yes: bool,
-    /// What to print
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     output: Output,
     #[command(flatten)]
@@ -54,18 +54,18 @@ impl DeleteArgs {
     pub(crate) fn run(self) -> anyhow::Result<ExitStatus> {
         ensure!(
             self.filter.job.is_some() || !self.filter.labels.is_empty(),
-            BadInput("nothing is chosen; give --job REGEX, --label NAME=VALUE, or both".to_owned())
+            BadInput("no groups selected; pass --job REGEX, --label NAME=VALUE, or both".to_owned())
         );
         ensure!(
             self.dry_run || self.yes || io::stdin().is_terminal(),
-            BadInput("there is no terminal to ask on; give --yes to delete without, or --dry-run".to_owned())
+            BadInput("no terminal to ask for confirmation; pass --yes or --dry-run".to_owned())
         );
         let source = self.fleet.source()?;
         let fleet = source.read()?;
         let gateways = Gateways::new(&self.gateways, fleet.router.config())?;
         let survey = Survey::read(&gateways, &fleet);
         let unreadable = survey.unreadable();
-        let plan = run::choose(&fleet, &survey, &self.filter);
+        let plan = run::plan(&fleet, &survey, &self.filter);
         if self.dry_run {
             return self.report(&Report { dry_run: true, groups: plan.copies, unreadable });
         }
@@ -73,7 +73,7 @@ impl DeleteArgs {
             eprintln!("pushring: nothing was deleted");
             return Ok(ExitStatus::Found);
         }
-        // Takes over Ctrl-C, so only now.
+        // Created after the question, because it takes over Ctrl-C.
         let mut safety =
             SafetyCheck::new(&SafetyArgs { envoys: Vec::new(), settle: Duration::ZERO }, source)?;
         safety.read_fleet()?;
@@ -91,10 +91,10 @@ impl DeleteArgs {
     }
 }
 
-/// Shows and asks on standard error, so that standard output holds the result alone. Anything but yes is no.
+/// Asks on standard error, so that standard output has only the report. Any answer except y or yes means no.
 fn confirm(copies: &[GroupCopy<Age>], removals: usize) -> anyhow::Result<bool> {
     eprintln!("{}\n", copies_table::table(copies, true).trim_fmt());
-    eprint!("Delete {removals} groups? [y/N] ");
+    eprint!("Delete {removals} {}? [y/N] ", if removals == 1 { "group" } else { "groups" });
     io::stderr().flush()?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;

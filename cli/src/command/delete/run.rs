@@ -1,6 +1,6 @@
-//! Deletes groups by their labels and their age, on every gateway where they lie, whoever owns them.
+//! Selects groups by labels and age, on every gateway that stores them, whether it owns them or not.
 //!
-//! Each is read again right before ([`crate::cleanup::delete_batch`]); what changed since it was chosen is left.
+//! [`crate::cleanup::delete_batch`] reads each group again and keeps it if it changed since the selection.
 
 use serde::Serialize;
 
@@ -11,26 +11,26 @@ use crate::fleet::group_filter::{GroupFilter, is_older};
 use crate::fleet::source::Fleet;
 use crate::fleet::survey::{Survey, Unreadable};
 
-/// What `pushring delete` found and did.
+/// The report of `pushring delete`.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Report {
     pub(crate) dry_run: bool,
-    /// The copies that were chosen, and what became of them.
+    /// The selected copies, with their result.
     pub(crate) groups: Vec<GroupCopy<Age>>,
-    /// Gateways about which nothing can be told, and why: such groups may lie there too.
+    /// Gateways that cannot be read and may store selected groups, too.
     pub(crate) unreadable: Vec<Unreadable>,
 }
 
 impl Report {
-    /// Whether something is left to do. A gateway that cannot be read counts, on the ring or not.
+    /// Whether a selected group is left, or may be left on a gateway that cannot be read.
     pub(crate) fn is_unfinished(&self) -> bool {
         let done = if self.dry_run { 0 } else { deleted(&self.groups) };
         self.groups.len() > done || !self.unreadable.is_empty()
     }
 }
 
-/// Chooses the groups of a survey that `filter` matches.
-pub(crate) fn choose<'s>(fleet: &Fleet, survey: &'s Survey, filter: &GroupFilter) -> DeletionPlan<'s, Age> {
+/// Plans to delete the groups of a survey that `filter` matches.
+pub(crate) fn plan<'s>(fleet: &Fleet, survey: &'s Survey, filter: &GroupFilter) -> DeletionPlan<'s, Age> {
     DeletionPlan::new(survey, |on, groups, group| {
         let is_old = filter.older_than.is_none_or(|than| is_older(groups.age(group), than));
         if is_old && filter.matches(&group.labels) {

@@ -13,34 +13,34 @@ use crate::output::{self, Output};
 use anyhow::ensure;
 use rules::{JobRule, Rules};
 
-/// Delete groups whose last push is long ago
+/// Delete groups whose last push is older than a given time
 ///
-/// Ages are by the clock of the gateway on which a group lies. A push that was refused counts as one. A group whose age
-/// cannot be told (no push to it was ever taken, labels that are not UTF-8, …) is never deleted, and told.
+/// Ages use the clock of the gateway that stores the group. A rejected push counts as a push. A group with an unknown
+/// age (no push was ever accepted, labels are not UTF-8, …) is never deleted, but listed.
 ///
-/// Right before each batch of deletions the members, the Envoys and the gateways are read again; a group that was pushed
-/// to meanwhile stays. A push that comes within the second between that and the deletion is lost.
+/// Right before each batch of deletions, the members, the Envoys and the gateways are read again; a group that was
+/// pushed in the meantime is kept. A push within the second between that check and the deletion is lost.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Exit codes: 0 nothing is due any more; 1 a group was kept though it is due or of unknown age, or a gateway on the ring
-cannot be read (with --dry-run: or a group would be deleted); 2 wrong usage, a bad configuration, or not safe to run.
+Exit codes: 0 no group is due any more; 1 a group that is due or has an unknown age was kept, or a gateway on the ring
+cannot be read (with --dry-run: or a group would be deleted); 2 wrong usage, invalid configuration, or not safe to run.
 
 Examples:
   pushring expire --config live/ring.yaml --after 24h --dry-run
   pushring expire --config live/ring.yaml --after 24h --job 'backup-.*=8days' --job 'inventory=never'
   pushring expire --config live/ring.yaml --job 'ci-.*=1h' --output json")]
 pub(crate) struct ExpireArgs {
-    /// Delete a group whose last push is that long ago; without it, only the jobs of --job expire
+    /// Delete groups whose last push is older than this. Default: only the jobs of --job expire
     #[arg(long, value_name = "TIME", value_parser = rules::limit)]
     after: Option<Duration>,
-    /// Another time for jobs that match as a whole, or never; may be repeated, the first that matches decides. What
-    /// stands after the last = is the time
+    /// Override the expiry time for jobs whose full name matches REGEX; `never` disables expiry. Repeatable; the first
+    /// match wins. The time begins after the last =
     #[arg(long = "job", value_name = "REGEX=TIME", value_parser = JobRule::parse)]
     jobs: Vec<JobRule>,
-    /// Only say what would be done
+    /// Show what would be deleted, and delete nothing
     #[arg(long)]
     dry_run: bool,
-    /// What to print
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     output: Output,
     #[command(flatten)]
@@ -56,7 +56,7 @@ impl ExpireArgs {
         let limits = Rules { after: self.after, jobs: self.jobs };
         ensure!(
             limits.after.is_some() || !limits.jobs.is_empty(),
-            BadInput("nothing expires; give --after TIME, --job REGEX=TIME, or both".to_owned())
+            BadInput("no expiry time; pass --after TIME, --job REGEX=TIME, or both".to_owned())
         );
         let source = self.fleet.source()?;
         let report = if self.dry_run {

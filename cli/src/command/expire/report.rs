@@ -1,4 +1,4 @@
-//! What was found and done.
+//! The report of `pushring expire`.
 
 use serde::Serialize;
 
@@ -9,16 +9,15 @@ use crate::fleet::survey::Unreadable;
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Report {
     pub(crate) dry_run: bool,
-    /// How many copies of groups are not due: too young, or of a job that never expires.
+    /// Number of copies that are not due, or whose job does not expire.
     pub(crate) fresh: usize,
-    /// Copies that are due, or of which that cannot be told, and what became of them.
+    /// Copies that are due or have an unknown age, with their result.
     pub(crate) groups: Vec<GroupCopy<Age>>,
-    /// Gateways about which nothing can be told, and why.
     pub(crate) unreadable: Vec<Unreadable>,
 }
 
 impl Report {
-    /// Whether something is left to do.
+    /// Whether the next run has groups to delete or gateways to read.
     pub(crate) fn is_unfinished(&self) -> bool {
         let done = if self.dry_run { 0 } else { deleted(&self.groups) };
         self.groups.len() > done || self.unreadable.iter().any(|gateway| gateway.on_ring)

@@ -1,6 +1,6 @@
-//! Deleting groups whose last push is long ago, each job by its own limit: what a Pushgateway does not do.
+//! Deletes groups whose last push is older than the limit of their job; a Pushgateway keeps groups forever.
 //!
-//! A group whose age cannot be told is never deleted. A push that was refused counts as one: who pushes is there.
+//! A group with an unknown age is never deleted. A rejected push counts as a push: its client is alive.
 
 use std::time::Duration;
 
@@ -21,13 +21,13 @@ use crate::gateway::pool::Gateways;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rules {
-    /// For jobs that no other rule takes; none: these never expire.
+    /// Limit for all other jobs. `None`: they never expire.
     pub(crate) after: Option<Duration>,
-    /// The first whose job matches as a whole decides.
+    /// The first rule that matches the full name of the job wins.
     pub(crate) jobs: Vec<JobRule>,
 }
 
-/// When the groups of some jobs expire.
+/// The expiry time for the jobs that match.
 #[derive(Clone, Debug)]
 pub(crate) struct JobRule {
     job: Regex,
@@ -43,25 +43,19 @@ enum Due {
 }
 
 impl JobRule {
-    /// Reads `REGEX=TIME` or `REGEX=never`. The time begins after the last `=`.
-    ///
-    /// # Errors
-    /// What is wrong with it.
+    /// Parses `REGEX=TIME` or `REGEX=never`. The time begins after the last `=`.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let (job, after) = text.rsplit_once('=').ok_or("allowed: REGEX=TIME, such as backup-.*=7days")?;
+        let (job, after) = text.rsplit_once('=').ok_or("expected REGEX=TIME, such as backup-.*=7d")?;
         let after = if after == "never" { None } else { Some(limit(after)?) };
         Ok(Self { job: whole(job).map_err(|error| error.to_string())?, after })
     }
 }
 
-/// Reads a time after which groups expire.
-///
-/// # Errors
-/// What is wrong with it; 0 is no limit, and would delete everything.
+/// Parses a time after which groups expire. Rejects 0, which would delete everything.
 pub(crate) fn limit(text: &str) -> Result<Duration, String> {
     let after = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if after.is_zero() {
-        return Err("found 0, allowed is a time above 0, or in --job REGEX=never".to_owned());
+        return Err("found 0, expected a time above 0, or REGEX=never with --job".to_owned());
     }
     Ok(after)
 }
@@ -73,15 +67,15 @@ impl Rules {
     }
 
     fn plan<'s>(&self, fleet: &Fleet, survey: &'s Survey) -> DeletionPlan<'s, Age> {
-        DeletionPlan::new(survey, |on, groups, group| match self.judge(groups, group) {
+        DeletionPlan::new(survey, |on, groups, group| match self.due(groups, group) {
             Due::No => Selection::Skip,
             Due::Yes => delete_by_age(&fleet.router, (on, groups), group),
             Due::Unknown => Selection::Keep(age(groups, group), KeepReason::Uncertain(unknown_age(group))),
         })
     }
 
-    fn judge(&self, groups: &Groups, group: &StoredGroup<IgnoredAny>) -> Due {
-        // Where the job cannot be told, any rule might be the one.
+    fn due(&self, groups: &Groups, group: &StoredGroup<IgnoredAny>) -> Due {
+        // An ambiguous group may have no job label: then the rule is a guess, but its age is unknown, too.
         let job = group.labels.get("job").map_or("", String::as_str);
         let Some(after) = self.after(job) else { return Due::No };
         match idle(groups, group) {
@@ -92,7 +86,7 @@ impl Rules {
     }
 }
 
-/// Deletes once what is due. `progress` is told how many copies are decided, of how many.
+/// Deletes the groups that are due, once. `progress` gets the number of decided removals and the total.
 pub(crate) fn pass(
     fleet: &Fleet,
     gateways: &Gateways,
@@ -107,27 +101,26 @@ pub(crate) fn pass(
     Report { dry_run: false, fresh, groups: plan.finish(results), unreadable: survey.unreadable() }
 }
 
-/// What [`pass`] would do.
+/// Reports what [`pass`] would delete.
 pub(crate) fn dry_run(fleet: &Fleet, gateways: &Gateways, rules: &Rules) -> Report {
     let survey = Survey::read(gateways, fleet);
     let plan = rules.plan(fleet, &survey);
     Report { dry_run: true, fresh: plan.skipped, groups: plan.copies, unreadable: survey.unreadable() }
 }
 
-/// Why a group stays whose age has to be known.
 fn unknown_age(group: &StoredGroup<IgnoredAny>) -> String {
     group.ambiguity.clone().unwrap_or_else(|| {
-        let reason = if group.is_stub() { "no push to it was ever taken" } else { NO_PUSH_TIME };
+        let reason = if group.is_stub() { "no push to it was ever accepted" } else { NO_PUSH_TIME };
         format!("its age is unknown: {reason}")
     })
 }
 
-/// How long ago the last push was, taken or refused, by the clock of its gateway. `None` where the last one that was
-/// taken cannot be told.
+/// Returns the time since the last push, accepted or rejected, by the clock of the gateway. `None`: the
+/// last accepted push is unknown.
 fn idle(groups: &Groups, group: &StoredGroup<IgnoredAny>) -> Option<SignedDuration> {
-    let taken = groups.age(group)?;
-    let refused = group.last_refusal().map(|refused| groups.status.clock.age(refused));
-    Some(refused.map_or(taken, |refused| taken.min(refused)))
+    let accepted = groups.age(group)?;
+    let rejected = group.last_refusal().map(|rejected| groups.status.clock.age(rejected));
+    Some(rejected.map_or(accepted, |rejected| accepted.min(rejected)))
 }
 
 #[cfg(test)]
@@ -139,9 +132,9 @@ mod tests {
     use crate::gateway::client::Status;
     use crate::gateway::clock::Clock;
 
-    /// What becomes of a group with a limit of an hour: minutes since the last push taken and the last refused (none:
-    /// never), on a gateway whose clock is 10 minutes ahead.
-    fn judged(taken: Option<i64>, refused: Option<i64>) -> Due {
+    /// Applies a limit of one hour to a group: minutes since the last accepted and the last rejected push
+    /// (`None`: never), on a gateway whose clock is 10 minutes ahead.
+    fn due(accepted: Option<i64>, rejected: Option<i64>) -> Due {
         let now = Timestamp::now();
         let ahead = SignedDuration::from_mins(10);
         let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&(now + ahead));
@@ -152,28 +145,28 @@ mod tests {
             json!({"time_stamp": stamp.to_string(), "type": "GAUGE", "metrics": [{"value": value}]})
         };
         let group = json!({"labels": {"job": "j"}, "last_push_successful": true,
-            "push_time_seconds": gauge(taken), "push_failure_time_seconds": gauge(refused)});
+            "push_time_seconds": gauge(accepted), "push_failure_time_seconds": gauge(rejected)});
         let groups = Groups {
             status: Status { start_time: String::new(), clock },
             took: Duration::ZERO,
             all: vec![serde_json::from_value(group).unwrap()],
         };
         let rules = Rules { after: Some(Duration::from_secs(3600)), jobs: Vec::new() };
-        rules.judge(&groups, &groups.all[0])
+        rules.due(&groups, &groups.all[0])
     }
 
     #[test]
-    fn the_last_push_decides_also_one_that_was_refused() {
-        assert_eq!(judged(Some(61), None), Due::Yes);
-        assert_eq!(judged(Some(59), None), Due::No);
-        assert_eq!(judged(Some(61), Some(59)), Due::No, "who pushes is there");
-        assert_eq!(judged(Some(59), Some(61)), Due::No);
-        assert_eq!(judged(Some(70), Some(61)), Due::Yes);
-        assert_eq!(judged(None, Some(61)), Due::Unknown, "no push was ever taken");
+    fn last_push_counts_even_if_rejected() {
+        assert_eq!(due(Some(61), None), Due::Yes);
+        assert_eq!(due(Some(59), None), Due::No);
+        assert_eq!(due(Some(61), Some(59)), Due::No, "its client is alive");
+        assert_eq!(due(Some(59), Some(61)), Due::No);
+        assert_eq!(due(Some(70), Some(61)), Due::Yes);
+        assert_eq!(due(None, Some(61)), Due::Unknown, "no push was ever accepted");
     }
 
     #[test]
-    fn the_first_rule_that_matches_the_whole_job_decides() {
+    fn first_rule_that_matches_whole_job_wins() {
         let rule = |text: &str| JobRule::parse(text).unwrap();
         let day = Duration::from_secs(86_400);
         let jobs =
@@ -187,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_rule_is_told() {
+    fn rejects_invalid_rules() {
         for text in ["a", "a=", "a=0s", "a=soon", "(=1h", "a=-1h"] {
             assert!(JobRule::parse(text).is_err(), "{text}");
         }

@@ -1,15 +1,16 @@
-//! Which group makes a gateway break off the answer of its API: the Pushgateway 1.11 falls over a group whose
-//! `push_failure_time_seconds`, its own gauge, was pushed without a value. Scrapes go on; nothing else can be told.
+//! Finds the groups that break the API of a gateway: Pushgateway 1.11 aborts its answer at a group whose
+//! `push_failure_time_seconds`, its own gauge, was pushed without a value. Scrapes still work.
 
 use crate::gateway::api::Labels;
 use crate::gateway::client::Gateway;
 use crate::gateway::exposition::families;
 use crate::gateway::push_times::own_gauges;
 
-/// The labels of groups that have a time of the last push but none of the last refusal, as the exposition tells them.
+/// Returns the labels, as exposed, of groups with a time of the last accepted push but none of the last
+/// rejected push.
 ///
 /// # Errors
-/// The exposition cannot be read to its end.
+/// The exposition is incomplete or cannot be read.
 pub(super) fn silencing(gateway: &Gateway) -> anyhow::Result<Vec<Labels>> {
     let [pushed, mut refused] = own_gauges(families(gateway.exposition()?))?;
     let mut labels: Vec<Labels> =
@@ -18,7 +19,8 @@ pub(super) fn silencing(gateway: &Gateway) -> anyhow::Result<Vec<Labels>> {
     Ok(labels)
 }
 
-/// The groups that these may be the labels of: the exposition adds `instance=""` where there is no instance.
+/// Returns the groups that may have these labels, because the exposition adds `instance=""` to metrics
+/// without an instance.
 pub(super) fn spellings(exposed: &Labels) -> Vec<Labels> {
     let mut without = exposed.clone();
     let added = without.remove("instance").is_some_and(|value| value.is_empty());

@@ -1,9 +1,9 @@
-//! What no gateway can see or say for itself: families that have different types on different gateways, and gateways
-//! that are poisoned, with the group that is to blame.
+//! Problems that no single gateway can report: families with different types on different gateways, and
+//! poisoned gateways with the group that caused it.
 //!
-//! A gateway refuses a push whose types differ from what it holds, but it knows nothing of the others: Prometheus then
-//! takes in one name with two types. Where a gateway is poisoned, its `/metrics` answers 500 and it refuses every push
-//! until the group that broke it is deleted; or its API breaks off, and nothing can be told of its groups.
+//! A gateway rejects a push whose types differ from its own groups, but it does not know the other gateways;
+//! Prometheus then accepts one name with two types. A poisoned gateway answers 500 at `/metrics` and rejects
+//! every push until the culprit is deleted; or its API breaks off, and its groups are unknown.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use crate::gateway::pool::Gateways;
 use super::curl::Curl;
 use super::{broken_api, culprits, scrape_error};
 
-/// How often a gateway is asked whose answer tells nobody who is to blame.
+/// Attempts to find the offending group before giving up.
 const ATTEMPTS: usize = 5;
 
 #[derive(Clone, Debug, Serialize)]
@@ -28,7 +28,7 @@ pub(crate) struct Report {
     pub(crate) conflicts: Vec<Conflict>,
     /// Gateways whose `/metrics` answers 500, or whose API breaks off because of a group.
     pub(crate) poisoned: Vec<Poisoned>,
-    /// Gateways about whose groups nothing can be told, and why; one of them may be poisoned too.
+    /// Gateways whose groups are unknown; they may be poisoned, too.
     pub(crate) unreadable: Vec<Unreadable>,
 }
 
@@ -36,7 +36,7 @@ pub(crate) struct Report {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Conflict {
     pub(crate) family: String,
-    /// Who has it with which type, by type, then by gateway.
+    /// The gateways that hold it, sorted by type, then by gateway.
     pub(crate) holders: Vec<Holder>,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct Holder {
     pub(crate) kind: String,
     /// Name of the gateway.
     pub(crate) on: String,
-    /// How many groups these are.
+    /// Number of groups.
     pub(crate) groups: usize,
     /// The labels of one of them.
     pub(crate) example: Labels,
@@ -59,29 +59,29 @@ pub(crate) struct Poisoned {
     pub(crate) gateway: String,
     /// Whether it is on the ring.
     pub(crate) on_ring: bool,
-    /// The first of its complaints, in its words; or why its API cannot be read.
+    /// The first error that it reports, or the reason why its API cannot be read.
     pub(crate) error: String,
-    /// How many complaints there are.
+    /// Number of errors that were understood.
     pub(crate) errors: usize,
-    /// The groups that are to blame. Empty where its answers do not tell.
+    /// The groups that cause the errors. Empty if its answers do not identify them.
     pub(crate) culprits: Vec<Culprit>,
 }
 
 /// A group that poisons its gateway.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Culprit {
-    /// Its labels; U+FFFD stands for each byte that is not UTF-8.
+    /// U+FFFD replaces each byte that is not UTF-8.
     pub(crate) labels: Labels,
     pub(crate) reason: String,
-    /// The command that deletes it, straight at its gateway, to the byte.
+    /// Command that deletes exactly this group, directly on its gateway.
     pub(crate) mend: String,
 }
 
 impl Report {
-    /// Looks for both. Asks each gateway for its `/metrics`.
+    /// Finds conflicts in the survey, and poisoned gateways by their `/metrics`.
     pub(crate) fn new(gateways: &Gateways, config: &Config, survey: &Survey, curl: &Curl) -> Self {
         let poisoned = gateways.each(&survey.gateways, |surveyed| {
-            // A gateway goes through its groups in another order each time, and so does what it complains of.
+            // A gateway visits its groups in random order, so each answer may report other errors.
             let mut answers = (0..ATTEMPTS).map_while(|_| ask(surveyed, config, curl));
             let first = answers.next()?;
             let (error, errors, culprits) = if first.2.is_empty() {
@@ -100,15 +100,14 @@ impl Report {
         }
     }
 
-    /// Whether somebody has to do something.
     pub(crate) fn is_bad(&self) -> bool {
         let unreadable = self.unreadable.iter().any(|gateway| gateway.on_ring);
         unreadable || !self.conflicts.is_empty() || !self.poisoned.is_empty()
     }
 }
 
-/// What a gateway complains of, how many complaints that are, who is to blame. `None` where it is fine, or where nothing
-/// can be told: then it is among the unreadable.
+/// Returns the first error of a gateway, the number of errors, and the culprits. `None`: the gateway is
+/// healthy, or unreadable for another reason.
 fn ask(surveyed: &GatewaySurvey, config: &Config, curl: &Curl) -> Option<(String, usize, Vec<Culprit>)> {
     match surveyed.gateway.scrape_error().ok()? {
         Some(answer) => Some(failing(&surveyed.gateway, &answer, config, curl)),
@@ -116,10 +115,10 @@ fn ask(surveyed: &GatewaySurvey, config: &Config, curl: &Curl) -> Option<(String
     }
 }
 
-/// What a gateway complains of whose `/metrics` answers 500: the first complaint, how many, who is to blame.
+/// As [`ask`], for a gateway whose `/metrics` answers 500.
 fn failing(gateway: &Gateway, answer: &str, config: &Config, curl: &Curl) -> (String, usize, Vec<Culprit>) {
     let refusals = scrape_error::parse(answer);
-    // Where the API cannot be read either, the complaints alone have to do.
+    // If the API cannot be read either, only the errors themselves identify groups.
     let groups = gateway.groups_with().unwrap_or_default();
     let culprits = culprits::blame(&refusals, &groups).into_iter().map(|blamed| Culprit {
         mend: curl.delete(&[gateway.push_url(&blamed.path(&config.path_prefix))]),
@@ -129,7 +128,7 @@ fn failing(gateway: &Gateway, answer: &str, config: &Config, curl: &Curl) -> (St
     (scrape_error::first_line(answer).to_owned(), refusals.len(), culprits.collect())
 }
 
-/// The same of one whose API breaks off. `None` where its API is fine, or where that has another reason.
+/// As [`ask`], for a gateway whose API breaks off.
 fn silent(surveyed: &GatewaySurvey, config: &Config, curl: &Curl) -> Option<(String, usize, Vec<Culprit>)> {
     let error = surveyed.groups().err()?.to_owned();
     let mut culprits = Vec::new();
@@ -144,7 +143,7 @@ fn silent(surveyed: &GatewaySurvey, config: &Config, curl: &Curl) -> Option<(Str
     (!culprits.is_empty()).then_some((error, culprits.len(), culprits))
 }
 
-/// Who has a family, by type and index of the gateway: how many groups, and the labels of the first.
+/// Holders of a family by type and index of the gateway: number of groups, labels of the first.
 type Holders<'s> = BTreeMap<(&'s str, usize), (usize, &'s Labels)>;
 
 fn conflicts(survey: &Survey) -> Vec<Conflict> {
@@ -155,7 +154,7 @@ fn conflicts(survey: &Survey) -> Vec<Conflict> {
             holders.entry((&family.kind, on)).or_insert((0, &group.labels)).0 += 1;
         }
     }
-    // Sorted by type: there are several if the first and the last differ.
+    // Sorted by type: there are several types if the first and the last differ.
     families.retain(|_, holders| {
         let (first, last) = (holders.keys().next(), holders.keys().next_back());
         first.map(|key| key.0) != last.map(|key| key.0)

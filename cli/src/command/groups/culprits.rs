@@ -1,5 +1,5 @@
-//! Which groups make a gateway answer 500: from its complaints, which name the metric to the byte, and from its API,
-//! which tells what labels of that metric are those of a group.
+//! Finds the groups that make a gateway answer 500. Its errors contain the exact bytes of a metric's labels;
+//! its API shows which of these labels are grouping labels.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::scrape_error::{Bytes, Refusal};
 use crate::gateway::api::{Labels, PUSH_FAILED, PUSH_TIME, StoredGroup};
 
-/// A group that is to blame, with its labels to the byte.
+/// A group that causes an error, with the exact bytes of its labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Blamed {
     labels: Bytes,
@@ -17,7 +17,7 @@ pub(super) struct Blamed {
 }
 
 impl Blamed {
-    /// As text, each byte that is not UTF-8 replaced.
+    /// Returns the labels as text, with each byte that is not UTF-8 replaced.
     pub(super) fn labels(&self) -> Labels {
         self.labels.iter().map(|(name, value)| (go_text(name), go_text(value))).collect()
     }
@@ -27,19 +27,19 @@ impl Blamed {
     }
 }
 
-/// The push path of a group whose labels are text.
+/// Returns the push path of a group whose labels are text.
 pub(super) fn path(prefix: &str, labels: &Labels) -> String {
     path_of(prefix, &bytes(labels))
 }
 
-/// A name that only the Pushgateway's UTF-8 mode takes is there only where that mode is on.
+/// Uses UTF-8 names if a label needs them: then the gateway that stores it runs in that mode.
 fn path_of(prefix: &str, labels: &Bytes) -> String {
     let utf8_names = !labels.keys().all(|name| is_legacy_name(name) && !name.starts_with(b"__"));
     let labels = labels.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
     labels_to_path(prefix, utf8_names, labels).unwrap_or_default()
 }
 
-/// A metric of the API: all its labels, those of its group among them.
+/// A metric of the API, with its grouping labels.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(super) struct Series {
     #[serde(default)]
@@ -49,7 +49,7 @@ pub(super) struct Series {
 /// A group with the labels of its metrics.
 pub(super) type Detailed = StoredGroup<Vec<Series>>;
 
-/// The groups to delete, each once, in the order of the complaints.
+/// Returns the groups to delete, each once, in the order of the errors.
 pub(super) fn blame(refusals: &[Refusal], groups: &[Detailed]) -> Vec<Blamed> {
     let mut known = HashSet::new();
     let all = refusals.iter().flat_map(|refusal| culprits(refusal, groups));
@@ -64,7 +64,7 @@ fn culprits(refusal: &Refusal, groups: &[Detailed]) -> Vec<Blamed> {
     };
     if let Some(kind) = refusal.reason.strip_prefix("is not a ") {
         let unusual = unusual_types(&refusal.family, kind, groups);
-        // The gateway's own are gauges: then whoever made them something else is not in this complaint.
+        // The gateway's own metrics are gauges: this error names a victim, not the group that changed the type.
         if !unusual.is_empty() || is_own(&refusal.family) && kind != "GAUGE" {
             return whole(&unusual, &reason);
         }
@@ -73,11 +73,11 @@ fn culprits(refusal: &Refusal, groups: &[Detailed]) -> Vec<Blamed> {
     let mut suspects: Vec<(&Detailed, Bytes)> =
         groups.iter().filter_map(|group| Some((group, within(group, &refusal.family, &text)?))).collect();
     if suspects.is_empty() {
-        // The API tells nothing of it. The gateway's own gauges have the labels of their group and no others.
+        // The API does not show the metric. The gateway's own gauges have exactly the grouping labels.
         return is_own(&refusal.family).then(|| blamed(without_empty_instance(metric))).into_iter().collect();
     }
     if refusal.reason.contains("collected before") && suspects.len() > 1 {
-        // All but one have to go: a stub holds nothing, and of others what was pushed last stays.
+        // Keep the group that was pushed last; a stub, which holds no data, is never kept.
         suspects.sort_by_key(|(group, _)| group.last_push());
         let kept = suspects.pop().map(|(group, _)| crate::output::group(&group.labels)).unwrap_or_default();
         let reason = format!("{reason}, as in {kept}");
@@ -91,13 +91,13 @@ fn whole(groups: &[&Detailed], reason: &str) -> Vec<Blamed> {
     labels.map(|labels| Blamed { labels, reason: reason.to_owned() }).collect()
 }
 
-/// Groups that can be addressed and have that family.
+/// Returns the unambiguous groups that have that family.
 fn having<'g>(family: &str, groups: &'g [Detailed]) -> Vec<&'g Detailed> {
     groups.iter().filter(|group| group.ambiguity.is_none() && group.families.contains_key(family)).collect()
 }
 
-/// The groups with a family that collides with another one: of the two families, that of fewer groups. (The gateway
-/// names the one that it came upon later.) A family of the gateway itself is in none.
+/// Returns the groups of the rarer of two colliding families, because the gateway names the one that it
+/// visited later. Families of the gateway itself are in no group.
 fn colliding<'g>(refusal: &Refusal, groups: &'g [Detailed]) -> Vec<&'g Detailed> {
     let named = having(&refusal.family, groups);
     let other = refusal.reason.starts_with("collides").then(|| refusal.reason.rsplit('"').nth(1)).flatten();
@@ -105,8 +105,8 @@ fn colliding<'g>(refusal: &Refusal, groups: &'g [Detailed]) -> Vec<&'g Detailed>
     other.filter(|other| other.len() < named.len() || named.is_empty()).unwrap_or(named)
 }
 
-/// The groups that have a family with another type than most groups. (The gateway complains of every other than the one
-/// that it came upon first, `first`.)
+/// Returns the groups that have a family with another type than most groups. The gateway reports every type
+/// except `first`, which it visited first.
 fn unusual_types<'g>(family: &str, first: &str, groups: &'g [Detailed]) -> Vec<&'g Detailed> {
     let having = having(family, groups);
     let kind = |group: &Detailed| group.families.get(family).map(|family| family.kind.clone());
@@ -118,10 +118,10 @@ fn unusual_types<'g>(family: &str, first: &str, groups: &'g [Detailed]) -> Vec<&
     having.into_iter().filter(|group| usual.as_ref().is_none_or(|(usual, _)| kind(group) != *usual)).collect()
 }
 
-/// Labels of a metric as the API writes them, with the bytes behind.
+/// Labels of a metric as the API writes them, with their bytes.
 type Text<'m> = BTreeMap<String, (String, &'m Vec<u8>, &'m Vec<u8>)>;
 
-/// The labels of `group` to the byte, if it has that metric.
+/// Returns the exact bytes of the labels of `group`, if it has that metric.
 fn within(group: &Detailed, family: &str, metric: &Text<'_>) -> Option<Bytes> {
     let mut exact = Bytes::new();
     for (name, value) in &group.labels {
@@ -160,7 +160,7 @@ fn bytes(labels: &Labels) -> Bytes {
     labels.iter().map(|(name, value)| (name.clone().into_bytes(), value.clone().into_bytes())).collect()
 }
 
-/// Bytes as Go writes them into JSON: U+FFFD for each one that is not UTF-8, where Rust writes fewer.
+/// Converts bytes as Go does for JSON: U+FFFD for each byte that is not UTF-8, where Rust writes fewer.
 fn go_text(bytes: &[u8]) -> String {
     let mut text = String::new();
     for chunk in bytes.utf8_chunks() {
@@ -170,14 +170,14 @@ fn go_text(bytes: &[u8]) -> String {
     text
 }
 
-/// What depends on the order in which a gateway goes through its groups; the rest is tested on real ones.
+/// Cases that depend on the order in which a gateway visits its groups; the other tests use real gateways.
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
 
-    /// A group of a job with one metric of a family without further labels.
+    /// A group with one metric that has no other labels.
     fn group(job: &str, family: &str, kind: &str) -> Detailed {
         let stamp = "2026-11-21T10:00:00Z";
         let metrics = json!([{"labels": {"instance": "", "job": job}, "value": "1"}]);
@@ -202,31 +202,31 @@ mod tests {
     }
 
     #[test]
-    fn the_rarer_type_is_to_blame_whichever_the_gateway_names() {
+    fn blames_rarer_type_whichever_the_gateway_names() {
         let groups = [group("a", "m", "GAUGE"), group("b", "m", "GAUGE"), group("odd", "m", "COUNTER")];
         let named = ["a", "b"].map(|job| refusal("m", Some(job), "is not a COUNTER"));
         assert_eq!(jobs(&named, &groups), ["odd"]);
         assert_eq!(jobs(&[refusal("m", Some("odd"), "is not a GAUGE")], &groups), ["odd"]);
-        // Of two that are as frequent, the one that the gateway names.
+        // If both types are equally frequent, the gateway's choice counts.
         assert_eq!(jobs(&named[..1], &groups[1..]), ["b"]);
         assert_eq!(jobs(&[refusal("m", Some("odd"), "is not a GAUGE")], &groups[1..]), ["odd"]);
     }
 
     #[test]
-    fn the_rarer_of_two_families_that_collide_is_to_blame() {
+    fn blames_rarer_of_two_colliding_families() {
         let groups =
             [group("a", "m", "HISTOGRAM"), group("b", "m", "HISTOGRAM"), group("odd", "m_count", "COUNTER")];
         for (family, other) in [("m", "metric named \"m_count\""), ("m_count", "histogram named \"m\"")] {
             let reason = format!("collides with previously collected {other}");
             assert_eq!(jobs(&[refusal(family, None, &reason)], &groups), ["odd"], "{family}");
         }
-        // The other is the gateway's own.
+        // The other family belongs to the gateway itself.
         let reason = "collides with previously collected histogram named \"go\"";
         assert_eq!(jobs(&[refusal("m_count", None, reason)], &groups), ["odd"]);
     }
 
     #[test]
-    fn a_gauge_of_the_gateway_is_never_to_blame() {
+    fn never_blames_a_gauge_of_the_gateway() {
         let groups = [group("good", "m", "GAUGE"), group("bad", "m", "GAUGE")];
         assert!(jobs(&[refusal(PUSH_FAILED, Some("good"), "is not a COUNTER")], &groups).is_empty());
         assert_eq!(jobs(&[refusal(PUSH_FAILED, Some("bad"), "is not a GAUGE")], &groups), ["bad"]);

@@ -1,18 +1,18 @@
-//! The command that a person runs to delete a group: curl, because only a path can say bytes that are not UTF-8.
+//! The command that deletes a group: curl, because only a path can contain bytes that are not UTF-8.
 
 use std::path::Path;
 
 use crate::gateway::pool::GatewayArgs;
 
-/// curl with what the gateways ask for.
+/// curl with the credentials and TLS settings of the gateways.
 #[derive(Clone, Debug)]
 pub(crate) struct Curl {
     options: String,
 }
 
 impl Curl {
-    /// With the flags that this command was given. Secrets are not repeated: curl asks for the password, and the shell
-    /// is to know the token.
+    /// Converts the flags. Secrets are not repeated: curl prompts for the password, and the shell must have
+    /// the token in `PUSHRING_GATEWAY_TOKEN`.
     pub(crate) fn new(args: &GatewayArgs) -> Self {
         let mut options = String::new();
         if let Some(user) = &args.gateway_user {
@@ -33,15 +33,15 @@ impl Curl {
         Self { options }
     }
 
-    /// The command that deletes what is at these URLs.
+    /// Returns the command that deletes the groups at these URLs.
     pub(crate) fn delete(&self, urls: &[String]) -> String {
-        // -f: a refusal is an exit code. -g: brackets of an IPv6 address are no pattern.
+        // -f: an error status sets the exit code. -g: brackets of an IPv6 address are no pattern.
         let urls: Vec<String> = urls.iter().map(|url| quoted(url)).collect();
         format!("curl -fgsS{} -X DELETE {}", self.options, urls.join(" "))
     }
 }
 
-/// For a POSIX shell.
+/// Quotes for a POSIX shell.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }

@@ -18,19 +18,19 @@ use crate::output::{self, Output};
 use curl::Curl;
 use states::{Report, RowFilter, Sort, State};
 
-/// List all groups on all gateways, and where they should be
+/// List all groups on all gateways, with their owner and state
 ///
-/// One row for each copy of a group. Its state is one of: in-place (it lies on its owner); misplaced (its owner holds
-/// all of it, newer: `pushring sweep` deletes it); duplicated (its owner has the group too, but not all of it newer:
-/// kept); left-behind (its owner does not have the group: its next push brings it there, `pushring drain` carries it);
-/// stale (in place, but pushed last long ago); stub (no push to it was ever taken); unknown (it cannot be told).
-/// Ages are by the clock of the gateway on which a group lies.
+/// Each row is one copy of a group. States: in-place (on its owner); misplaced (the owner holds all of it, newer:
+/// `pushring sweep` deletes it); duplicated (the owner holds the group, but not all of it newer: kept); left-behind (the
+/// owner does not hold the group: the next push stores it there, `pushring drain` moves it); stale (in place, but not
+/// pushed for a long time); stub (no push was ever accepted); unknown (the state cannot be determined).
+/// Ages use the clock of the gateway that stores the group.
 #[derive(clap::Args)]
 #[command(after_help = "\
-The filters choose the groups that are shown and counted, and of which the exit code speaks.
+The filters select the groups that are shown, counted and reflected in the exit code.
 
-Exit codes: 0 all groups are in-place or stale; 1 one is in another state, or a gateway on the ring cannot be read
-(--conflicts: or a conflict or a poisoned gateway was found); 2 wrong usage or a bad configuration.
+Exit codes: 0 all selected groups are in-place or stale; 1 a group is in another state, or a gateway on the ring cannot
+be read (with --conflicts: or there is a conflict or a poisoned gateway); 2 wrong usage or invalid configuration.
 
 Examples:
   pushring groups --config live/ring.yaml --sort age
@@ -38,25 +38,25 @@ Examples:
   pushring groups --config live/ring.yaml --consul http://127.0.0.1:8500 --older-than 7d --output json
   pushring groups --config live/ring.yaml --conflicts")]
 pub(crate) struct GroupsArgs {
-    /// A group in place whose last push is that long ago is stale
+    /// Mark a group as stale if its last push is older than this
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = humantime::parse_duration)]
     stale_after: Duration,
-    /// The order of the rows
+    /// Order of the rows
     #[arg(long, value_enum, default_value_t)]
     sort: Sort,
-    /// Instead of the groups: families that have different types on different gateways, and gateways that are poisoned
-    /// (/metrics answers 500, every push is refused), by which group, and the command that mends it
+    /// Instead of groups, list families with different types on different gateways, and poisoned gateways (/metrics
+    /// answers 500, every push is rejected) with the culprit and the command that deletes it
     #[arg(long, conflicts_with_all = ["job", "labels", "older_than", "younger_than", "states", "stale_after", "sort"])]
     conflicts: bool,
-    /// What to print
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     output: Output,
     #[command(flatten)]
     filter: GroupFilter,
-    /// Those whose last push is less than that long ago
+    /// Only groups last pushed less than this long ago
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     younger_than: Option<Duration>,
-    /// Those in this state, may be repeated
+    /// Only groups in this state. Repeatable
     #[arg(long = "state", value_enum, value_name = "STATE")]
     states: Vec<State>,
     #[command(flatten)]
@@ -108,9 +108,10 @@ fn text(report: &Report) -> String {
 }
 
 fn gateways(asked: usize, unreadable: &[Unreadable]) -> String {
+    let gateways = if asked == 1 { "gateway" } else { "gateways" };
     match unreadable.len() {
-        0 => format!("{asked} gateways"),
-        some => format!("{} of {asked} gateways", asked - some),
+        0 => format!("{asked} {gateways}"),
+        some => format!("{} of {asked} {gateways}", asked - some),
     }
 }
 
@@ -125,8 +126,9 @@ fn conflicts_text(report: &conflicts::Report) -> String {
     let table = if table.is_empty() { String::new() } else { format!("{}\n\n", table.trim_fmt()) };
     let poisoned: String = report.poisoned.iter().map(poisoned_text).collect();
     format!(
-        "{table}{poisoned}{} families with different types, {} poisoned, on {}\n{}",
+        "{table}{poisoned}{} {} with different types, {} poisoned, on {}\n{}",
         report.conflicts.len(),
+        if report.conflicts.len() == 1 { "family" } else { "families" },
         report.poisoned.len(),
         gateways(report.gateways, &report.unreadable),
         Unreadable::lines(&report.unreadable)
@@ -140,7 +142,7 @@ fn poisoned_text(poisoned: &conflicts::Poisoned) -> String {
         text += &format!("  {group}: {}\n    {}\n", culprit.reason, culprit.mend);
     }
     if poisoned.culprits.is_empty() {
-        text += "  Its answers do not tell which group that is: look at its page, or wipe it (PUT /api/v1/admin/wipe)\n";
+        text += "  culprit unknown: search its web page, or delete all groups (PUT /api/v1/admin/wipe)\n";
     }
     text + "\n"
 }

@@ -1,22 +1,21 @@
-//! What a poisoned gateway answers instead of metrics, taken apart. The words are those of Go's client library
-//! (prometheus.Gatherers); a metric is in protobuf's text form, in which bytes that are not UTF-8 are escaped, so that
-//! here, other than in the gateway's API, they can be told.
+//! Parses the answer of a poisoned gateway at `/metrics`. The format is that of Go's client library
+//! (prometheus.Gatherers). A metric is in protobuf's text format, which escapes bytes that are not UTF-8, so
+//! unlike the gateway's API it preserves them.
 
 use std::collections::BTreeMap;
 
-/// Labels to the byte.
+/// The exact bytes of labels.
 pub(super) type Bytes = BTreeMap<Vec<u8>, Vec<u8>>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
-    /// Name of the family.
     pub(super) family: String,
-    /// All labels of the metric, to the byte; none where the complaint is about the family as a whole.
+    /// All labels of the metric. `None`: the error is about the whole family.
     pub(super) labels: Option<Bytes>,
     pub(super) reason: String,
 }
 
-/// The first complaint as it stands there.
+/// Returns the first error verbatim.
 pub(super) fn first_line(answer: &str) -> &str {
     let mut lines = answer.lines().map(|line| line.trim_start_matches("* ")).filter(|line| !is_heading(line));
     lines.next().unwrap_or(answer)
@@ -26,7 +25,7 @@ fn is_heading(line: &str) -> bool {
     line.trim().is_empty() || line.ends_with("occurred:") || line.starts_with("An error has occurred")
 }
 
-/// All complaints that are understood; others are passed over.
+/// Returns all errors that are understood, and skips the others.
 pub(super) fn parse(answer: &str) -> Vec<Refusal> {
     answer.lines().filter_map(|line| refusal(line.trim_start_matches("* "))).collect()
 }
@@ -47,7 +46,7 @@ fn refusal(line: &str) -> Option<Refusal> {
     Some(Refusal { family: family.to_owned(), labels: None, reason: reason.to_owned() })
 }
 
-/// The labels of a metric, and what stands behind its closing brace.
+/// Parses the labels of a metric; returns the text after its closing brace, too.
 fn labels(text: &str) -> Option<(Bytes, &str)> {
     let mut labels = BTreeMap::new();
     let mut rest = text.trim_start();
@@ -58,11 +57,11 @@ fn labels(text: &str) -> Option<(Bytes, &str)> {
         labels.insert(name, value);
         rest = more.trim_start().strip_prefix('}')?.trim_start();
     }
-    Some((labels, behind(rest)?))
+    Some((labels, skip_message(rest)?))
 }
 
-/// What stands behind the brace that closes a message.
-fn behind(mut text: &str) -> Option<&str> {
+/// Returns the text after the brace that closes a message.
+fn skip_message(mut text: &str) -> Option<&str> {
     let mut depth = 1;
     loop {
         let at = text.find(['{', '}', '"'])?;
@@ -79,7 +78,7 @@ fn behind(mut text: &str) -> Option<&str> {
     }
 }
 
-/// A quoted string, and what stands behind it.
+/// Parses a quoted string; returns the text after it, too.
 fn string(text: &str) -> Option<(Vec<u8>, &str)> {
     let mut rest = text.trim_start().strip_prefix('"')?;
     let mut bytes = Vec::new();
@@ -93,7 +92,7 @@ fn string(text: &str) -> Option<(Vec<u8>, &str)> {
     }
 }
 
-/// Adds what an escape behind its backslash stands for; what stands behind it.
+/// Decodes the escape sequence after a backslash into `bytes`; returns the text after it.
 fn unescape<'t>(text: &'t str, bytes: &mut Vec<u8>) -> Option<&'t str> {
     let hex = |from: usize, digits: usize| u32::from_str_radix(text.get(from..from + digits)?, 16).ok();
     let kind = *text.as_bytes().first()?;
@@ -131,9 +130,9 @@ mod tests {
         all.into_iter().next().unwrap()
     }
 
-    /// As a real Pushgateway 1.11.3 wrote them.
+    /// The line is from a real Pushgateway 1.11.3.
     #[test]
-    fn labels_come_back_to_the_byte() {
+    fn decodes_exact_bytes_of_labels() {
         let refusal = one(
             r#"* collected metric "m" { label:{name:"instance"  value:""}  label:{name:"job" value:"b\n\t\"\\\x7f\u0085\xff\x01}é"} gauge:{value:2}} has a label named "job" whose value is not utf8: "b\n""#,
         );
@@ -145,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn complaints_about_a_whole_family() {
+    fn parses_errors_about_a_whole_family() {
         let plain = |family: &str, reason: &str| Refusal {
             family: family.to_owned(),
             labels: None,
@@ -163,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_or_new_is_passed_over() {
+    fn skips_truncated_and_unknown_errors() {
         let line = r#"collected metric "m" { label:{name:"job" value:"\xff"} gauge:{value:1}} is odd"#;
         assert_eq!(one(line).reason, "is odd");
         for end in 0..line.len() - "} is odd".len() {

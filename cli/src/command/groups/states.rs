@@ -1,4 +1,4 @@
-//! Every copy of every group on every gateway: where it should be, how old it is, what state it is in.
+//! Every copy of every group on every gateway, with its owner, age and state.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,28 +15,28 @@ use crate::fleet::source::Fleet;
 use crate::fleet::survey::{GroupLocation, Groups, NO_PUSH_TIME, Survey, Unreadable, locate_group, seconds};
 use crate::gateway::api::{Labels, StoredGroup};
 
-/// What is to be said of one copy of a group.
+/// The state of one copy of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum State {
     /// On its owner.
     InPlace,
-    /// Not on its owner, which holds all of it, newer: `sweep` deletes it.
+    /// Not on its owner, which holds all of it, newer: `sweep` deletes this copy.
     Misplaced,
-    /// Not on its owner, which has the group too, but not all of it newer: `sweep` keeps it.
+    /// Not on its owner, which holds the group, but not all of it newer: `sweep` keeps this copy.
     Duplicated,
-    /// Not on its owner, which does not have the group.
+    /// Not on its owner, which does not hold the group.
     LeftBehind,
-    /// On its owner, but the last push is long ago.
+    /// On its owner, but not pushed for a long time.
     Stale,
-    /// No push to it was ever taken: what is left of one that was refused.
+    /// No push was ever accepted: the gateway keeps the group of a rejected push.
     Stub,
-    /// It cannot be told.
+    /// The state cannot be determined.
     Unknown,
 }
 
 impl State {
-    /// As it is printed and given.
+    /// Returns the spelling of reports and flags.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::InPlace => "in-place",
@@ -49,73 +49,71 @@ impl State {
         }
     }
 
-    /// Whether somebody has to do something about it. A group that is stale may belong to a job that runs rarely.
+    /// Whether the state requires an action. A stale group may belong to a job that runs rarely.
     pub(crate) fn is_bad(self) -> bool {
         !matches!(self, Self::InPlace | Self::Stale)
     }
 }
 
-/// Which rows are wanted.
+/// Filters of rows.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RowFilter {
-    /// By labels and age.
+    /// Labels and minimum age.
     pub(crate) groups: GroupFilter,
-    /// By the age of the last push: less than that. One that cannot be told is not among them.
+    /// Limit for the age of the last push; excludes unknown ages.
     pub(crate) younger_than: Option<Duration>,
-    /// By state; empty: all.
+    /// Accepted states; empty: all.
     pub(crate) states: Vec<State>,
 }
 
-/// The order of rows; within it by labels, then by gateway.
+/// The order of rows; equal rows are sorted by labels, then by gateway.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Sort {
-    /// By labels, so that copies of one group are neighbours.
+    /// By labels, so that copies of one group are adjacent.
     #[default]
     Labels,
-    /// The longest ago first, then those whose last push cannot be told.
+    /// Oldest push first, unknown push times last.
     Age,
     /// In place first, unknown last.
     State,
     /// By the name of the owner.
     Owner,
-    /// By the name of the gateway on which they lie.
+    /// By the name of the gateway that stores the copy.
     On,
 }
 
 /// One copy of a group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Row {
-    /// Its labels; empty where the gateway's API does not tell them.
+    /// Empty if the gateway's API does not report them.
     pub(crate) labels: Labels,
-    /// Name of the gateway on which it lies.
+    /// Name of the gateway that stores it.
     pub(crate) on: String,
-    /// Whether that one is on the ring; else it is only registered in Consul.
+    /// Whether that gateway is on the ring; else it is only registered in Consul.
     pub(crate) on_ring: bool,
-    /// Name of its owner; none where that cannot be told.
+    /// Name of its owner. `None`: unknown.
     pub(crate) owner: Option<String>,
-    /// What is to be said of it.
     pub(crate) state: State,
-    /// Why it is kept, or why it cannot be told.
+    /// Why it is kept, or why its state is unknown.
     pub(crate) reason: Option<String>,
-    /// Seconds since the last push that was taken, by the gateway's clock; none: never, or it cannot be told.
+    /// Seconds since the last accepted push, by the gateway's clock. `None`: never, or unknown.
     pub(crate) age_seconds: Option<i64>,
-    /// Seconds since the last push that was refused; none: never, or it cannot be told.
+    /// Seconds since the last rejected push. `None`: never, or unknown.
     pub(crate) failed_age_seconds: Option<i64>,
 }
 
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Report {
     pub(crate) gateways: usize,
-    /// The rows that the filter takes.
+    /// The rows that the filter matches.
     pub(crate) groups: Vec<Row>,
-    /// How many of them are in which state.
+    /// Number of these rows per state.
     pub(crate) counts: BTreeMap<State, usize>,
-    /// Gateways about which nothing can be told, and why.
     pub(crate) unreadable: Vec<Unreadable>,
 }
 
 impl Report {
-    /// Looks at every group of a survey.
+    /// Reports the groups of a survey.
     pub(crate) fn new(
         fleet: &Fleet,
         survey: &Survey,
@@ -137,8 +135,7 @@ impl Report {
         Self { gateways: survey.gateways.len(), groups: rows, counts, unreadable: survey.unreadable() }
     }
 
-    /// Whether somebody has to do something: about a group that the filter takes, or about a gateway on the ring that
-    /// told nothing.
+    /// Whether a row requires an action, or a gateway on the ring cannot be read.
     pub(crate) fn is_bad(&self) -> bool {
         self.counts.keys().any(|state| state.is_bad())
             || self.unreadable.iter().any(|gateway| gateway.on_ring)
@@ -159,7 +156,7 @@ impl Sort {
         rows.sort_unstable_by(|a, b| (&a.labels, &a.on).cmp(&(&b.labels, &b.on)));
         match self {
             Self::Labels => {}
-            // The greatest age first; `None` is the smallest.
+            // Greatest age first; `None` is the smallest.
             Self::Age => rows.sort_by_key(|row| std::cmp::Reverse(row.age_seconds)),
             Self::State => rows.sort_by_key(|row| row.state),
             Self::Owner => rows.sort_by(|a, b| a.owner.cmp(&b.owner)),
@@ -200,7 +197,7 @@ fn row(
     }
 }
 
-/// Where a copy belongs, and what is to be said of it but for its age.
+/// Returns the owner of a copy and the state that it has regardless of its age.
 fn find(
     fleet: &Fleet,
     survey: &Survey,
@@ -208,7 +205,12 @@ fn find(
     group: &StoredGroup<IgnoredAny>,
 ) -> (Option<usize>, Result<State, KeepReason>) {
     if group.ambiguity.is_none() && fleet.router.config().route_by == RouteBy::Path {
-        (None, Err(KeepReason::Uncertain("route_by is \"path\": a group has no one owner".to_owned())))
+        (
+            None,
+            Err(KeepReason::Uncertain(
+                "route_by is \"path\": a group does not have a single owner".to_owned(),
+            )),
+        )
     } else {
         match locate_group(&fleet.router, group) {
             Err(reason) => (None, Err(KeepReason::Uncertain(reason))),

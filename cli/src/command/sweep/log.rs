@@ -1,4 +1,4 @@
-//! The log of a sweeper that goes on: every deletion, and every other thing once, when it begins and when it changes.
+//! The log of watch mode: every deletion, and every other event once, when it begins and when it changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal, stderr};
@@ -11,13 +11,13 @@ use crate::cleanup::copy::{DeletionResult, deleted};
 use crate::command::expire::report::Report as ExpireReport;
 use crate::output;
 
-/// Kept copies that are told singly per pass; of an outage with thousands of them the rest is only counted.
+/// Number of kept copies logged per pass; the others are counted, because an outage can keep thousands.
 const SHOWN: usize = 100;
 
-/// Logs to standard error from now on: for people on a terminal, else a JSON object a line.
+/// Starts logging to standard error: readable text on a terminal, else one JSON object per line.
 pub(super) fn start() {
     let log = tracing_subscriber::fmt().with_max_level(Level::INFO).with_target(false).with_writer(stderr);
-    // Fails only where a log was started already, which then takes the events.
+    // Fails only if a log was started before, which then gets the events.
     let _ = if stderr().is_terminal() {
         log.try_init()
     } else {
@@ -25,23 +25,23 @@ pub(super) fn start() {
     };
 }
 
-/// What was told, so that it is not told again.
+/// Remembers logged events, so that each is logged once.
 #[derive(Debug, Default)]
 pub(super) struct EventLog {
     kept: BTreeSet<(String, String, String)>,
     unreadable: BTreeMap<String, String>,
-    holding: Option<String>,
+    paused: Option<String>,
     error: Option<String>,
 }
 
 impl EventLog {
-    /// A pass that came to its end.
+    /// Logs a pass that did not fail.
     pub(super) fn pass(&mut self, ended: PassResult, swept: &Report, expired: &ExpireReport, took: Duration) {
         if self.error.take().is_some() {
             info!("passes succeed again");
         }
         if !swept.dry_run {
-            done(swept, expired);
+            deletions(swept, expired);
         }
         self.kept(swept, expired);
         self.unreadable(swept);
@@ -78,7 +78,7 @@ impl EventLog {
             info!(labels, on, reason, "kept");
         }
         if new.len() > SHOWN {
-            info!(more = new.len() - SHOWN, "kept: more whose reason is new");
+            info!(more = new.len() - SHOWN, "kept: more copies with a new reason");
         }
         self.kept = now;
     }
@@ -92,35 +92,35 @@ impl EventLog {
             }
         }
         for gateway in self.unreadable.keys().filter(|gateway| !now.contains_key(*gateway)) {
-            info!(gateway, "gateway can be read again, or is gone");
+            info!(gateway, "gateway readable again or removed");
         }
         self.unreadable = now;
     }
 
-    /// Why passes touch nothing for now; `None`: they do.
-    pub(super) fn holding(&mut self, reason: Option<String>) {
-        if reason == self.holding {
+    /// Logs the reason why passes are dry runs for now; `None`: they are not.
+    pub(super) fn paused(&mut self, reason: Option<String>) {
+        if reason == self.paused {
             return;
         }
         match &reason {
-            Some(reason) => warn!(reason, "nothing is touched for now"),
+            Some(reason) => warn!(reason, "paused: not safe to delete"),
             None => info!("safe again"),
         }
-        self.holding = reason;
+        self.paused = reason;
     }
 
-    /// A pass that ended with an error.
+    /// Logs the error of a pass.
     pub(super) fn failed(&mut self, error: &anyhow::Error) {
         let error = format!("{error:#}");
         if self.error.as_ref() != Some(&error) {
-            warn!(error, "pass failed: tried again at the next interval");
+            warn!(error, "pass failed: retrying at the next interval");
         }
         self.error = Some(error);
     }
 }
 
-/// Every deletion, and those that failed.
-fn done(swept: &Report, expired: &ExpireReport) {
+/// Logs every deletion, failed ones included.
+fn deletions(swept: &Report, expired: &ExpireReport) {
     for copy in &swept.misplaced {
         let (labels, on, owner) = (output::group(&copy.labels), &copy.on, copy.detail.owner.as_deref());
         match &copy.result {

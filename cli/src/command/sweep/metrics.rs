@@ -1,4 +1,4 @@
-//! What a sweeper that goes on tells Prometheus.
+//! The metrics of watch mode.
 
 use std::net::SocketAddr;
 use std::thread;
@@ -24,9 +24,9 @@ const UNREADABLE: &str = "pushring_sweep_unreadable_gateways";
 const MEMBERS: &str = "pushring_sweep_members";
 const SETTLING: &str = "pushring_sweep_settling";
 
-/// The reasons of [`KEPT`].
+/// Values of the label `reason` of [`KEPT`].
 const REASONS: [&str; 5] = ["left-behind", "lacking", "not-newer", "doubt", "failed"];
-/// Upper bounds of the durations: a pass is to take 10 s at most.
+/// Upper bounds of the histogram of durations, in seconds; the limit for a pass is 10 s.
 const BUCKETS: [f64; 9] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
 pub(super) struct Metrics {
@@ -34,7 +34,7 @@ pub(super) struct Metrics {
 }
 
 impl Metrics {
-    /// Serves `/metrics` in a thread of its own. Returns the address, too: port 0 becomes a free one.
+    /// Serves `/metrics` in its own thread. Also returns the address, because port 0 selects a free port.
     pub(super) fn serve(address: SocketAddr) -> anyhow::Result<(Self, SocketAddr)> {
         let bad = |error: &dyn std::fmt::Display| BadInput(format!("--listen {address}: {error}"));
         let server = Server::http(address).map_err(|error| bad(&error))?;
@@ -46,7 +46,7 @@ impl Metrics {
         Ok((metrics, address))
     }
 
-    /// One that stands by shows nothing of former passes as if it were so now.
+    /// Resets the metrics of the fleet on standby, so that they do not show former passes.
     pub(super) fn active(&self, active: bool) {
         gauge!(ACTIVE).set(if active { 1.0 } else { 0.0 });
         if !active {
@@ -56,7 +56,6 @@ impl Metrics {
         }
     }
 
-    /// A pass took `took`.
     pub(super) fn pass(&self, ended: PassResult, took: Duration) {
         counter!(PASSES, "result" => ended.word()).increment(1);
         histogram!(DURATION).record(took);
@@ -67,13 +66,11 @@ impl Metrics {
         }
     }
 
-    /// Members, and whether they settle.
     pub(super) fn fleet(&self, members: usize, settling: bool) {
         gauge!(MEMBERS).set(members as f64);
         gauge!(SETTLING).set(if settling { 1.0 } else { 0.0 });
     }
 
-    /// What a pass found and did.
     pub(super) fn found(&self, swept: &Report, expired: &ExpireReport) {
         if !swept.dry_run {
             counter!(DELETED).increment(deleted(&swept.misplaced) as u64);
@@ -96,21 +93,18 @@ fn kept_reason(result: &DeletionResult) -> Option<&'static str> {
     }
 }
 
-/// Also shows every counter from the beginning: a rise from nothing is no rise for `increase()`.
+/// Also initializes every counter to 0, because `increase()` ignores the first value of a series.
 fn describe() {
-    describe_gauge!(ACTIVE, "1 where this sweeper works, 0 where it stands by.");
-    describe_gauge!(LAST, "When the last pass without an error ended, in seconds since 1970.");
-    describe_counter!(PASSES, "Passes by result: done, held (nothing was touched), failed.");
-    describe_histogram!(DURATION, "How long a pass took.");
+    describe_gauge!(ACTIVE, "1 on the active sweeper, 0 on a standby.");
+    describe_gauge!(LAST, "End of the last pass that did not fail, in seconds since 1970.");
+    describe_counter!(PASSES, "Passes by result: done, held (a dry run), failed.");
+    describe_histogram!(DURATION, "Duration of a pass.");
     describe_counter!(DELETED, "Copies deleted from gateways that do not own them.");
-    describe_counter!(EXPIRED, "Groups deleted because their last push was too long ago.");
-    describe_gauge!(
-        KEPT,
-        "Copies on gateways that do not own them which the last pass left there, by reason."
-    );
-    describe_gauge!(UNREADABLE, "Gateways about which the last pass could tell nothing.");
+    describe_counter!(EXPIRED, "Groups deleted because their last push was older than their expiry time.");
+    describe_gauge!(KEPT, "Copies that the last pass kept on gateways that do not own them, by reason.");
+    describe_gauge!(UNREADABLE, "Gateways that the last pass could not read.");
     describe_gauge!(MEMBERS, "Members on the ring.");
-    describe_gauge!(SETTLING, "1 while nothing is touched because members or settings changed just now.");
+    describe_gauge!(SETTLING, "1 while passes are dry runs because members or settings changed recently.");
     for ended in [PassResult::Completed, PassResult::Paused, PassResult::Failed] {
         counter!(PASSES, "result" => ended.word()).absolute(0);
     }
@@ -128,7 +122,7 @@ fn answer(server: &Server, handle: &PrometheusHandle) {
         } else {
             Response::from_string("see /metrics\n").with_status_code(404)
         };
-        // The one who asked may have gone.
+        // The client may have closed the connection.
         let _ = request.respond(answer);
     }
 }
@@ -139,7 +133,7 @@ mod tests {
     use crate::cleanup::copy::KeepReason;
 
     #[test]
-    fn every_reason_to_keep_a_copy_is_counted() {
+    fn counts_every_reason_to_keep_a_copy() {
         let all = [
             KeepReason::LeftBehind,
             KeepReason::Lacking(Vec::new()),

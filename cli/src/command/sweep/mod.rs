@@ -16,20 +16,20 @@ use crate::output::{self, Output};
 use pass::Options;
 use watch::WatchArgs;
 
-/// Delete what stayed on gateways that no longer own it, when nothing is lost by it
+/// Delete stale copies of groups from gateways that no longer own them
 ///
-/// When members change, groups get another owner; what their former owner holds stays there. A copy is deleted when the
-/// group's owner holds every metric family of it, each pushed later (by more than 2 s, after correcting for the clocks).
-/// Everything else is kept and told with the reason: most of it goes with a later sweep, after its next push. With
-/// --watch it goes on and on.
+/// When members change, some groups get another owner, and copies of them remain on the former owners. A copy is
+/// deleted if the owner holds all of its metric families, each pushed later (by more than 2 s, with the clocks
+/// corrected). Other copies are kept and listed with the reason; most of them can be deleted after their next push.
+/// With --watch, the sweep repeats until it is stopped.
 ///
-/// Right before each batch of deletions the members, the Envoys and the gateways are read again; a deletion is sent
-/// within a second of that. A push that reaches a former owner within this second is lost: give --envoy for every
-/// Envoy, so that none sends there any more.
+/// Right before each batch of deletions, the members, the Envoys and the gateways are read again; a deletion is sent
+/// within one second of that. A push that reaches a former owner within this second is lost: pass every Envoy with
+/// --envoy, so that none still sends pushes there.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Exit codes: 0 every group lies on its owner; 1 a copy was kept or a gateway is unreadable (with --dry-run: or a copy
-would be deleted); 2 wrong usage, a bad configuration, or not safe to run.
+Exit codes: 0 every group is on its owner; 1 a copy was kept or a gateway on the ring cannot be read (with --dry-run: or
+a copy would be deleted); 2 wrong usage, invalid configuration, or not safe to run.
 
 Examples:
   pushring sweep --config live/ring.yaml --dry-run
@@ -37,14 +37,14 @@ Examples:
   pushring sweep --config live/ring.yaml --consul http://127.0.0.1:8500 --orphans-after 7d --output json
   pushring sweep --config live/ring.yaml --consul http://127.0.0.1:8500 --envoy http://10.0.1.1:9091 --watch 15s")]
 pub(crate) struct SweepArgs {
-    /// Only say what would be done
+    /// Show what would be deleted, and delete nothing
     #[arg(long)]
     dry_run: bool,
-    /// Also delete a copy that its owner does not supersede (or does not have), when it was pushed last that long ago.
-    /// Choose more than the longest time between two pushes of a group
+    /// Also delete a copy that is not newer on its owner, or not there at all, if its last push is older than this.
+    /// Set it to more than the longest interval between two pushes of a group
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     orphans_after: Option<Duration>,
-    /// What to print
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     output: Output,
     #[command(flatten)]
@@ -65,7 +65,7 @@ impl SweepArgs {
             return watch::run(&self.watch, interval, &self.gateways, safety, options)
                 .map(|()| ExitStatus::Done);
         }
-        // What cannot be safe later either is told before waiting.
+        // Report errors that waiting cannot fix before waiting.
         let fleet = safety.source().read()?;
         fleet.require_owners()?;
         let gateways = Gateways::new(&self.gateways, fleet.router.config())?;

@@ -1,5 +1,5 @@
-//! One pass over the fleet: each group that lies on a gateway that does not own it is deleted there when nothing is lost
-//! by it, and kept with a reason otherwise.
+//! One pass over the fleet: each copy on a gateway that does not own its group is deleted if nothing is
+//! lost, and kept with a reason otherwise.
 
 use std::time::Duration;
 
@@ -17,23 +17,20 @@ use crate::fleet::survey::{Groups, Survey, locate_group};
 use crate::gateway::api::StoredGroup;
 use crate::gateway::pool::Gateways;
 
-/// What to do in a pass.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Options {
-    /// Only say what would be done.
     pub(crate) dry_run: bool,
-    /// Also delete a copy that the owner does not supersede when it was pushed last that long ago.
+    /// Also delete copies that their owner does not supersede, if their last push is older than this.
     pub(crate) orphans_after: Option<Duration>,
 }
 
-/// Why a copy may go.
 const SUPERSEDED: &str = "its owner holds all of it, newer";
-const ORPHAN: &str = "left behind for longer than --orphans-after";
+const ORPHAN: &str = "not pushed for longer than --orphans-after";
 
-/// Sweeps once. `progress` is told how many copies are decided, of how many.
+/// Sweeps once. `progress` gets the number of decided removals and the total.
 ///
 /// # Errors
-/// [`crate::error::NotSafe`] where a group has no one owner.
+/// [`crate::error::NotSafe`] if groups do not have a single owner each.
 pub(crate) fn pass(
     fleet: &Fleet,
     gateways: &Gateways,
@@ -71,16 +68,16 @@ fn judge<'s>(
         return Selection::Skip;
     }
     let owner = Owner { owner: Some(survey.name(location.owner)) };
-    let (rests_on, why) = match compare(survey, on, group, location.owner) {
+    let (newer_on, why) = match compare(survey, on, group, location.owner) {
         Ok(()) => (Some(location.owner), SUPERSEDED),
         Err(KeepReason::Uncertain(reason)) => return Selection::Keep(owner, KeepReason::Uncertain(reason)),
         Err(_) if is_orphan(groups, group, options) => (None, ORPHAN),
         Err(reason) => return Selection::Keep(owner, reason),
     };
-    Selection::Delete(owner, Removal { on, group, path: location.path, owner: rests_on, why: Some(why) })
+    Selection::Delete(owner, Removal { on, group, path: location.path, owner: newer_on, why: Some(why) })
 }
 
-/// Whether a copy saw no push, taken or refused, for as long as `orphans_after` says.
+/// Whether the last push, accepted or rejected, is older than `orphans_after`.
 fn is_orphan(groups: &Groups, group: &StoredGroup<IgnoredAny>, options: Options) -> bool {
     let Some(after) = options.orphans_after else { return false };
     let last = [group.pushed, group.refused].into_iter().flatten().map(|push| push.time_stamp).max();
@@ -97,16 +94,16 @@ mod tests {
     use crate::gateway::clock::Clock;
 
     #[test]
-    fn a_refused_push_shows_that_somebody_is_there() {
+    fn rejected_push_keeps_orphan() {
         let now = Timestamp::now();
         let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&now).unwrap();
         let gauge = |minutes: i64| {
             let stamp = now - SignedDuration::from_mins(minutes);
             json!({"time_stamp": stamp.to_string(), "type": "GAUGE", "metrics": [{"value": "1.7e9"}]})
         };
-        let is_orphan = |taken: i64, refused: i64| {
+        let is_orphan = |accepted: i64, rejected: i64| {
             let group = json!({"labels": {"job": "j"}, "last_push_successful": false,
-                "push_time_seconds": gauge(taken), "push_failure_time_seconds": gauge(refused)});
+                "push_time_seconds": gauge(accepted), "push_failure_time_seconds": gauge(rejected)});
             let group: StoredGroup<IgnoredAny> = serde_json::from_value(group).unwrap();
             let groups = Groups {
                 status: Status { start_time: String::new(), clock: Clock::new(&date, now, now).unwrap() },

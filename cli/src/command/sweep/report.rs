@@ -1,4 +1,4 @@
-//! What a pass found and did.
+//! The report of a pass.
 
 use std::collections::BTreeMap;
 
@@ -11,31 +11,30 @@ use crate::output;
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Report {
     pub(crate) dry_run: bool,
-    /// Groups that lie on their owner.
+    /// Number of copies on their owner.
     pub(crate) in_place: usize,
-    /// Copies that lie elsewhere, and what became of them.
+    /// All other copies, with their result.
     pub(crate) misplaced: Vec<GroupCopy<Owner>>,
-    /// Gateways about which nothing can be told, and why. What they hold, and what they own, was left alone.
+    /// Gateways that cannot be read; the groups that they hold or own were left unchanged.
     pub(crate) unreadable: Vec<Unreadable>,
 }
 
-/// Name of the gateway that owns a copy's group; none where its labels cannot be told.
+/// Name of the gateway that owns a copy's group. `None`: unknown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Owner {
     pub(crate) owner: Option<String>,
 }
 
-/// How a pass ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PassResult {
-    /// It did what was to be done.
     Completed,
-    /// Nothing was touched: members settle, or it was not safe.
+    /// A dry run: members settle, or deleting was not safe.
     Paused,
     Failed,
 }
 
 impl PassResult {
+    /// Returns the label value of the metrics.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Completed => "done",
@@ -46,7 +45,7 @@ impl PassResult {
 }
 
 impl Report {
-    /// Whether something is left to do.
+    /// Whether the next sweep has copies to delete or gateways to read.
     pub(crate) fn is_unfinished(&self) -> bool {
         let done = if self.dry_run { 0 } else { deleted(&self.misplaced) };
         self.misplaced.len() > done || self.unreadable.iter().any(|gateway| gateway.on_ring)

@@ -1,7 +1,7 @@
-//! `pushring sweep --watch`: a pass every interval, by one sweeper of a fleet, for as long as it is let.
+//! `pushring sweep --watch`: the one active sweeper of a fleet runs a pass at a fixed interval until stopped.
 //!
-//! A pass while members settle, or while it is not safe to act, is a dry run: what it finds still shows in the metrics.
-//! An error in a pass is logged and the next pass is due at its time.
+//! While members settle, or while deleting is not safe, a pass is a dry run that only updates the metrics.
+//! A failed pass is logged and retried at the next interval.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,40 +26,39 @@ use crate::error::BadInput;
 use crate::fleet::source::Source;
 use crate::gateway::pool::{GatewayArgs, Gateways};
 
-/// From one pass to the next at least: each reads every gateway.
+/// Minimum interval between passes, because each pass reads every gateway.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
-/// How soon it is noticed that the lock was gained, or that the end was asked for.
+/// Interval at which the lock and signals are checked.
 const PAUSE: Duration = Duration::from_millis(100);
-/// From one look at the members to the next, between passes.
-const LOOK: Duration = Duration::from_millis(500);
+/// Interval at which members are read between passes.
+const READ_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Going on instead of ending after one pass.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Watch mode")]
 pub(crate) struct WatchArgs {
-    /// Go on, with a pass each time this long after the last one began. With --consul one sweeper of a fleet is active
-    /// and the others stand by (a session lock: the token needs session:write and key:write)
+    /// Repeat the sweep at this interval, from start to start, until stopped. With --consul, a session lock elects one
+    /// active sweeper and the others stand by (the token needs session:write and key:write)
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub(crate) watch: Option<Duration>,
-    /// Take no lock: nobody else sweeps this fleet
+    /// Take no lock, because this is the only sweeper of the fleet
     #[arg(long, requires = "watch")]
     pub(crate) single: bool,
-    /// Where to serve /metrics; port 0 is any free one, told in the log
+    /// Address at which /metrics is served; port 0 selects a free port, which is logged
     #[arg(long, value_name = "ADDRESS", requires = "watch", default_value = "127.0.0.1:9089")]
     pub(crate) listen: SocketAddr,
-    /// Also delete groups whose last push is that long ago, as `pushring expire --after`
+    /// Also delete groups whose last push is older than this, as `pushring expire --after`
     #[arg(long, value_name = "TIME", requires = "watch", value_parser = rules::limit)]
     pub(crate) expire_after: Option<Duration>,
-    /// Another time for jobs that match as a whole, or never, as `pushring expire --job`; may be repeated
+    /// Override the expiry time for jobs whose full name matches REGEX, as `pushring expire --job`. Repeatable
     #[arg(long = "expire-job", value_name = "REGEX=TIME", requires = "watch", value_parser = JobRule::parse)]
     pub(crate) expire_jobs: Vec<JobRule>,
 }
 
-/// Sweeps until Ctrl-C or SIGTERM, every `interval`. `safety` is new; what a pass does is in `options`.
+/// Sweeps every `interval` until Ctrl-C or SIGTERM.
 ///
 /// # Errors
-/// [`BadInput`] when a flag or the configuration cannot be used, [`crate::error::NotSafe`] where a group has no one owner. Once
-/// it runs, errors are logged.
+/// [`BadInput`] for an invalid flag or configuration, [`crate::error::NotSafe`] if groups do not have a
+/// single owner each. Later errors are logged.
 pub(crate) fn run(
     args: &WatchArgs,
     interval: Duration,
@@ -71,12 +70,12 @@ pub(crate) fn run(
         interval >= MIN_INTERVAL,
         BadInput(format!("--watch: found {interval:?}, allowed at least {MIN_INTERVAL:?}"))
     );
-    let contest = contest(args, safety.source())?;
-    usable(safety.source())?;
+    let election = election(args, safety.source())?;
+    check_configuration(safety.source())?;
     log::start();
     let (metrics, address) = Metrics::serve(args.listen)?;
     info!(url = format!("http://{address}/metrics"), "started");
-    let lock = contest.map(|(consul, name)| Lock::join(consul, &name)).transpose()?;
+    let lock = election.map(|(consul, name)| Lock::join(consul, &name)).transpose()?;
     let held = lock.as_ref().map(Lock::held);
     if let Some(held) = held.clone() {
         safety.require_lock(move || held.check());
@@ -90,7 +89,7 @@ pub(crate) fn run(
         let active = watcher.is_active();
         watcher.metrics.active(active);
         if active {
-            watcher.turn();
+            watcher.run_pass();
         }
         watcher.wait(began, interval, active);
     }
@@ -101,8 +100,8 @@ pub(crate) fn run(
     Ok(())
 }
 
-/// What would not become usable by itself is told at once. Consul may come back.
-fn usable(source: &Source) -> anyhow::Result<()> {
+/// Fails fast on configuration errors; a Consul outage is retried.
+fn check_configuration(source: &Source) -> anyhow::Result<()> {
     match source.read() {
         Ok(fleet) => fleet.require_owners(),
         Err(error) if error.is::<BadInput>() => Err(error),
@@ -110,19 +109,18 @@ fn usable(source: &Source) -> anyhow::Result<()> {
     }
 }
 
-/// Where a lock is to be had, and its name; none with `--single`.
-fn contest(args: &WatchArgs, source: &Source) -> anyhow::Result<Option<(Consul, Vec<String>)>> {
+/// Returns the Consul agent and the parts of the lock's name; `None` with `--single`.
+fn election(args: &WatchArgs, source: &Source) -> anyhow::Result<Option<(Consul, Vec<String>)>> {
     if args.single {
         return Ok(None);
     }
     let Some(consul) = source.consul() else {
         bail!(BadInput(
-            "--watch: found neither --consul nor --single; with --consul a lock lets one sweeper work at a time, \
-             without it give --single, and see to it that this is the only one"
+            "--watch requires --consul (a Consul lock elects the active sweeper) or --single (this is the only sweeper)"
                 .to_owned()
         ));
     };
-    // What differs in these is another fleet of the same service, with a sweeper of its own.
+    // Other datacenters or tags make another fleet of the same service, with its own sweeper.
     let service = source.service();
     let parts = [list("dc", &service.datacenters), list("tag", &service.tags)];
     let name = [service.service.clone()].into_iter().chain(parts.into_iter().flatten()).collect();
@@ -140,13 +138,11 @@ struct Watcher<'a> {
     held: Option<Arc<Held>>,
     gateways: Connected<'a>,
     options: Options,
-    /// Without any, nothing expires.
     rules: Rules,
     metrics: Metrics,
     events: EventLog,
 }
 
-/// What a pass found and did.
 struct Pass {
     ended: PassResult,
     swept: Report,
@@ -158,23 +154,23 @@ impl Watcher<'_> {
         self.held.as_ref().is_none_or(|held| held.is_likely())
     }
 
-    /// Until the next pass is due, this one gets active, or somebody asks for the end. Meanwhile it looks at the members:
-    /// those that went and came back between two passes have to settle too, and Consul does not tell that they did.
+    /// Waits until the next pass is due, this sweeper becomes active, or a signal arrives. Reads the members
+    /// in the meantime, because Consul does not report that a member left and came back between two passes.
     fn wait(&mut self, began: Instant, interval: Duration, active: bool) {
-        // A file tells by itself when it changed.
-        let looks = active && self.safety.source().consul().is_some();
-        let mut looked = Instant::now();
+        // The modification time of a file shows every change.
+        let reads = active && self.safety.source().consul().is_some();
+        let mut last_read = Instant::now();
         while began.elapsed() < interval && !self.safety.interrupted() && (active || !self.is_active()) {
-            if looks && looked.elapsed() >= LOOK {
-                // An error comes again in the next pass, which tells it.
+            if reads && last_read.elapsed() >= READ_INTERVAL {
+                // The next pass reports the error.
                 let _ = self.safety.read_fleet();
-                looked = Instant::now();
+                last_read = Instant::now();
             }
             thread::sleep(PAUSE);
         }
     }
 
-    fn turn(&mut self) {
+    fn run_pass(&mut self) {
         let began = Instant::now();
         match self.pass() {
             Ok(pass) => {
@@ -194,15 +190,15 @@ impl Watcher<'_> {
         let (fleet, left) = self.safety.read_fleet()?;
         let config = fleet.router.config();
         self.metrics.fleet(config.members.len(), !left.is_zero());
-        let holding = if left.is_zero() {
+        let paused = if left.is_zero() {
             self.safety.check().err().map(|error| format!("{error:#}"))
         } else {
-            Some("members or settings may have changed just now (--settle)".to_owned())
+            Some("members or settings may have changed recently (--settle)".to_owned())
         };
-        let held = holding.is_some();
-        self.events.holding(holding);
+        let is_paused = paused.is_some();
+        self.events.paused(paused);
         let gateways = self.gateways.of(config)?;
-        let options = Options { dry_run: self.options.dry_run || held, ..self.options };
+        let options = Options { dry_run: self.options.dry_run || is_paused, ..self.options };
         let swept = pass::pass(&fleet, gateways, &self.safety, options, |_, _| {})?;
         let expired = if self.rules.after.is_none() && self.rules.jobs.is_empty() {
             ExpireReport::default()
@@ -211,11 +207,11 @@ impl Watcher<'_> {
         } else {
             rules::pass(&fleet, gateways, &self.safety, &self.rules, |_, _| {})
         };
-        Ok(Pass { ended: if held { PassResult::Paused } else { PassResult::Completed }, swept, expired })
+        Ok(Pass { ended: if is_paused { PassResult::Paused } else { PassResult::Completed }, swept, expired })
     }
 }
 
-/// The clients of the gateways, made anew when a setting on which they rest changed.
+/// The clients of the gateways, rebuilt when a setting on which they depend has changed.
 struct Connected<'a> {
     args: &'a GatewayArgs,
     known: Option<(String, String, Gateways)>,
