@@ -43,13 +43,13 @@ fn uses_the_ring_of_the_templates() {
     register(
         &consul,
         "n2",
-        service("10.0.0.2", 9091, json!({"Weights": {"Request": 7, "Warning": 1}})),
+        service("10.0.0.2", 9091, json!({"Weights": {"Passing": 7, "Warning": 1}})),
         "passing",
     );
     register(
         &consul,
         "n3",
-        service("10.0.0.3", 9091, json!({"Weights": {"Request": 700, "Warning": 1}})),
+        service("10.0.0.3", 9091, json!({"Weights": {"Passing": 700, "Warning": 1}})),
         "passing",
     );
     register(&consul, "n4", service("10.0.0.4", 9091, json!({"Meta": {"pushring-name": "pg-4"}})), "passing");

@@ -77,7 +77,7 @@ fn limits_weights_and_accepts_a_service_without_a_check() {
     for (host, weight) in [("10.0.0.1", 65535), ("10.0.0.2", 101), ("10.0.0.3", 7)] {
         let service = json!({
             "Name": "pushgateway", "ID": host, "Address": host, "Port": 9091,
-            "Weights": {"Request": weight, "Warning": 1},
+            "Weights": {"Passing": weight, "Warning": 1},
         });
         fixture.consul.put("/v1/agent/service/register", &service).unwrap();
     }
