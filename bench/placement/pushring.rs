@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use pushring_harness::{Envoy, Layout, Mode, Ports, live, poll_until};
+use pushring_harness::{Envoy, Layout, Mode, Ports, envoy_files, poll_until};
 use pushring_router::Router;
 use serde_json::{Value, json};
 
@@ -43,7 +43,7 @@ impl Filter {
     /// Starts it in the folder `dir` without members; `addresses` are the addresses of the members by number.
     pub(crate) fn start(dir: &Path, addresses: &[SocketAddr]) -> Result<Self> {
         let layout = Layout::create(dir, Mode::Endpoint, Ports::default())?;
-        let mut config = live::config(Mode::Endpoint, &[])?;
+        let mut config = envoy_files::config(Mode::Endpoint, &[])?;
         config["min_members"] = 0.into();
         layout.write(&config)?;
         let envoy = Envoy::start(&layout, 1)?;
@@ -52,13 +52,13 @@ impl Filter {
 
     /// Sets the members and returns the owner of each path.
     pub(crate) fn owners(&self, members: &[Member], names: &[&str], paths: &[String]) -> Result<Vec<usize>> {
-        let as_live = |member: &Member| live::Member {
+        let as_live = |member: &Member| envoy_files::Member {
             name: names[member.id].to_owned(),
             address: self.addresses[member.id].to_string(),
             weight: member.weight,
         };
         let members: Vec<_> = members.iter().map(as_live).collect();
-        let config = live::config(Mode::Endpoint, &members)?;
+        let config = envoy_files::config(Mode::Endpoint, &members)?;
         self.layout.write(&config)?;
         let wanted: BTreeSet<&str> = members.iter().map(|member| member.address.as_str()).collect();
         // Each cluster reads the endpoint file separately; only the one for pushes counts.

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use pushring_harness::{Member, Mode, live, poll_until};
+use pushring_harness::{Member, Mode, envoy_files, poll_until};
 
 use crate::load::{self, Gateways, Pace};
 use crate::measure::{self, PACE, checked, pushes};
@@ -52,7 +52,7 @@ impl<'p> Reloader<'p> {
         self.number += 1;
         let mut config = ring(Mode::Cluster, RouteBy::Group, &members);
         config["health"] = health.into();
-        Ok((live::ring(&config.to_string()), health))
+        Ok((envoy_files::ring(&config.to_string()), health))
     }
 
     /// Measures one reload from the new file to the answer of the first push under it, so that a ring that is built when

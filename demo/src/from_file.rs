@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use pushring_harness::{Layout, live};
+use pushring_harness::{Layout, envoy_files};
 use pushring_router::{Config, Router};
 use serde_json::{Value, json};
 
@@ -31,7 +31,7 @@ impl FromFile {
     /// # Errors
     /// If a file cannot be written.
     pub(crate) fn create(layout: &Layout, dir: &Path, gateways: &[SocketAddr]) -> Result<(Self, Router)> {
-        let mut config = live::config(layout.mode(), &[])?;
+        let mut config = envoy_files::config(layout.mode(), &[])?;
         config["members"] = gateways.iter().map(ToString::to_string).collect();
         let path = dir.join("pushring.json");
         fs::write(&path, format!("{config:#}\n"))?;

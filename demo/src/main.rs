@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::Parser;
-use pushring_harness::{Layout, Mode, layout, tools};
+use pushring_harness::{Layout, Mode, envoy_dir, tools};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -133,7 +133,8 @@ fn start(
     let names =
         format!("pushgateways from {}", gateways.first().map(ToString::to_string).unwrap_or_default());
     screen::step(names, || gateways.iter().try_for_each(|address| fleet.start(*address)))?;
-    let envoy_ports = layout::Ports { push: ports.push(), operator: ports.operator(), admin: ports.admin() };
+    let envoy_ports =
+        envoy_dir::Ports { push: ports.push(), operator: ports.operator(), admin: ports.admin() };
     let layout = Layout::create(&state.dir, *mode, envoy_ports)?;
     let (mut members, router) = if *consul {
         let (consul, router) = FromConsul::create(&layout, &state.dir, ports.consul(), &gateways)?;

@@ -1,6 +1,6 @@
 //! Two Envoys agree on every owner, whatever the order of their members.
 
-use pushring_harness::{Envoy, Layout, Mode, Ports, live};
+use pushring_harness::{Envoy, Layout, Mode, Ports, envoy_files};
 
 use pushring_harness::EnvoyFixture;
 
@@ -8,12 +8,12 @@ use pushring_harness::EnvoyFixture;
 fn envoys_with_differently_ordered_members_agree() {
     for mode in Mode::ALL {
         let first = EnvoyFixture::start(mode, 5);
-        let mut members = live::members(&first.config.to_string());
+        let mut members = envoy_files::members(&first.config.to_string());
         members.reverse();
         members.swap(0, 2);
         let dir = tempfile::tempdir().unwrap();
         let layout = Layout::create(dir.path(), mode, Ports::default()).unwrap();
-        layout.write(&live::config(mode, &members).unwrap()).unwrap();
+        layout.write(&envoy_files::config(mode, &members).unwrap()).unwrap();
         let second = Envoy::start(&layout, 1).unwrap();
 
         assert_eq!(first.envoy.status().unwrap(), second.status().unwrap());

@@ -5,7 +5,7 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use pushring_harness::http::{self, Client};
-use pushring_harness::{Mode, live};
+use pushring_harness::{Mode, envoy_files};
 
 use crate::recorder::Recorder;
 use pushring_harness::EnvoyFixture;
@@ -82,7 +82,7 @@ fn every_byte_arrives() {
     for mode in Mode::ROUTED {
         let fleet = EnvoyFixture::start(mode, 0);
         let recorder = Recorder::start();
-        fleet.layout.write(&live::config(mode, &[recorder.address.into()]).unwrap()).unwrap();
+        fleet.layout.write(&envoy_files::config(mode, &[recorder.address.into()]).unwrap()).unwrap();
         fleet.envoy.wait_members(&[&recorder.address.to_string()]).unwrap();
         fleet.envoy.wait_upstreams(&[&recorder.address.to_string()]).unwrap();
         for (body, headers) in &bodies {

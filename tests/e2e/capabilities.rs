@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use pushring_harness::{Envoy, Layout, Member, Mode, Ports, Pushgateway, live};
+use pushring_harness::{Envoy, Layout, Member, Mode, Ports, Pushgateway, envoy_files};
 use pushring_router::Router;
 
 const PUSHES: usize = 12;
@@ -40,7 +40,7 @@ fn without_an_entry_no_push_reaches_a_wrong_gateway() {
         let dir = tempfile::tempdir().unwrap();
         let gateways: Vec<_> = (0..3).map(|_| Pushgateway::start(dir.path(), &[]).unwrap()).collect();
         let members: Vec<Member> = gateways.iter().map(|gateway| gateway.address.into()).collect();
-        let config = live::config(mode, &members).unwrap();
+        let config = envoy_files::config(mode, &members).unwrap();
         let router = Router::parse(config.to_string().as_bytes()).unwrap();
         let owner = |job: &str| {
             let path = format!("/metrics/job/{job}");

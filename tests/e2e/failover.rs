@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use pushring_harness::{Member, Mode, live};
+use pushring_harness::{Member, Mode, envoy_files};
 
 use pushring_harness::EnvoyFixture;
 
@@ -54,7 +54,7 @@ fn an_unknown_address_never_leads_to_a_wrong_gateway() {
     let fleet = EnvoyFixture::start(Mode::Endpoint, 3);
     let client = fleet.envoy.client().unwrap();
     let stranger = Member { name: "127.0.0.1:1".into(), address: "127.0.0.1:1".into(), weight: 1 };
-    let mut config = live::config(Mode::Endpoint, std::slice::from_ref(&stranger)).unwrap();
+    let mut config = envoy_files::config(Mode::Endpoint, std::slice::from_ref(&stranger)).unwrap();
     fleet.layout.write_ring(&config.to_string()).unwrap();
     fleet.envoy.wait_members(&[&stranger.name]).unwrap();
     for number in 0..10 {
@@ -64,7 +64,7 @@ fn an_unknown_address_never_leads_to_a_wrong_gateway() {
 
     // If a successor is known, the first known one gets the push.
     let known = fleet.gateways[0].address;
-    config = live::config(Mode::Endpoint, &[stranger.clone(), known.into()]).unwrap();
+    config = envoy_files::config(Mode::Endpoint, &[stranger.clone(), known.into()]).unwrap();
     fleet.layout.write_ring(&config.to_string()).unwrap();
     fleet.envoy.wait_members(&[&stranger.name, &known.to_string()]).unwrap();
     for number in 0..10 {

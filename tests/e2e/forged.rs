@@ -2,7 +2,7 @@
 //! mode.
 
 use pushring_harness::http::Client;
-use pushring_harness::{Mode, live};
+use pushring_harness::{Mode, envoy_files};
 
 use crate::recorder::Recorder;
 use pushring_harness::EnvoyFixture;
@@ -85,7 +85,7 @@ fn a_gateway_sees_no_destination_header() {
     for mode in Mode::ROUTED {
         let fleet = EnvoyFixture::start(mode, 0);
         let recorder = Recorder::start();
-        let config = live::config(mode, &[recorder.address.into()]).unwrap();
+        let config = envoy_files::config(mode, &[recorder.address.into()]).unwrap();
         fleet.layout.write(&config).unwrap();
         fleet.envoy.wait_members(&[&recorder.address.to_string()]).unwrap();
         fleet.envoy.wait_upstreams(&[&recorder.address.to_string()]).unwrap();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use pushring_harness::load::Load;
-use pushring_harness::{Envoy, Member, Mode, live};
+use pushring_harness::{Envoy, Member, Mode, envoy_files};
 
 use pushring_harness::EnvoyFixture;
 
@@ -41,7 +41,7 @@ fn change_members(fleet: &EnvoyFixture) {
         let size = if change == CHANGES { all.len() } else { 2 + change % 3 };
         let chosen: BTreeSet<usize> = (0..size).map(|index| (change + index) % all.len()).collect();
         let members: Vec<Member> = chosen.into_iter().map(|index| all[index].clone()).collect();
-        let config = live::config(Mode::Endpoint, &members).unwrap();
+        let config = envoy_files::config(Mode::Endpoint, &members).unwrap();
         fleet.layout.publish(&config, Some(fleet.envoy.admin)).unwrap();
         let names: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
         fleet.envoy.wait_members(&names).unwrap();

@@ -1,6 +1,6 @@
 //! A bad configuration never stops a push, and Envoy recovers from a bad first one.
 
-use pushring_harness::{Envoy, Layout, Mode, Ports, Pushgateway, live, poll_until};
+use pushring_harness::{Envoy, Layout, Mode, Ports, Pushgateway, envoy_files, poll_until};
 
 use pushring_harness::EnvoyFixture;
 
@@ -45,7 +45,7 @@ fn a_bad_configuration_keeps_the_ring_and_shows_in_the_statistics() {
 #[test]
 fn recovers_from_a_bad_or_empty_first_configuration() {
     for mode in Mode::ALL {
-        let mut empty = live::config(mode, &[]).unwrap();
+        let mut empty = envoy_files::config(mode, &[]).unwrap();
         empty["min_members"] = 0.into();
         for first in ["not JSON", r#"{"members": []}"#, &empty.to_string()] {
             let dir = tempfile::tempdir().unwrap();
@@ -84,7 +84,7 @@ fn heals(layout: &Layout, gateway: &Pushgateway) {
     }
     assert_eq!(client.get("/-/ready").unwrap().status, 503);
 
-    layout.write(&live::config(mode, &[gateway.address.into()]).unwrap()).unwrap();
+    layout.write(&envoy_files::config(mode, &[gateway.address.into()]).unwrap()).unwrap();
     let address = gateway.address.to_string();
     envoy.wait_members(&[&address]).unwrap();
     if mode != Mode::Redirect {

@@ -10,8 +10,8 @@ use std::slice;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
+use crate::envoy_dir::Layout;
 use crate::http::Client;
-use crate::layout::Layout;
 use crate::process::{self, Process};
 use crate::{poll_until, tools};
 

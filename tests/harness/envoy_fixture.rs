@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-use crate::{Envoy, Layout, Member, Mode, Ports, Pushgateway, live};
+use crate::{Envoy, Layout, Member, Mode, Ports, Pushgateway, envoy_files};
 use pushring_router::Router;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -38,7 +38,7 @@ impl EnvoyFixture {
         let dir = tempfile::tempdir().unwrap();
         let gateways: Vec<_> = (0..gateways).map(|_| Pushgateway::start(dir.path(), &[]).unwrap()).collect();
         let members: Vec<Member> = gateways.iter().map(|gateway| gateway.address.into()).collect();
-        let mut config = live::config(mode, &members).unwrap();
+        let mut config = envoy_files::config(mode, &members).unwrap();
         change(&mut config);
         let layout = Layout::create(&dir.path().join("pushring"), mode, Ports::default()).unwrap();
         layout.write(&config).unwrap();

@@ -8,7 +8,7 @@ use pushring::command::publish::{self, Options, Report};
 use pushring::fleet::members::Members;
 use serde_json::Value;
 
-use crate::layout::Layout;
+use crate::envoy_dir::Layout;
 
 impl Layout {
     /// Publishes a configuration with the command's default durations. Without `admin` it does not ask Envoy, as

@@ -8,7 +8,7 @@ use std::process::Output;
 use anyhow::{Context, Result, ensure};
 
 use crate::consul::{Consul, ConsulTemplate};
-use crate::layout::Layout;
+use crate::envoy_dir::Layout;
 use crate::{process, tools};
 
 /// The folder `consul-template` next to the live one.

@@ -9,7 +9,7 @@ use pushring::command::publish::{Options, Report, publish};
 use pushring::fleet::members::Members;
 use pushring_harness::load::Load;
 use pushring_harness::process::{self, Process};
-use pushring_harness::{Envoy, Layout, Mode, Ports, Pushgateway, live, poll_until, tools};
+use pushring_harness::{Envoy, Layout, Mode, Ports, Pushgateway, envoy_files, poll_until, tools};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -42,7 +42,7 @@ fn addresses(gateways: &[Pushgateway]) -> Vec<SocketAddr> {
 /// These members and no other clusters: each joins as already passing, and leaves while still passing.
 fn members(addresses: &[SocketAddr]) -> Members {
     let members: Vec<_> = addresses.iter().map(|&address| address.into()).collect();
-    Members::from_config(&live::config(Mode::Cluster, &members).unwrap().to_string()).unwrap()
+    Members::from_config(&envoy_files::config(Mode::Cluster, &members).unwrap().to_string()).unwrap()
 }
 
 /// Everything that can go wrong at once: two workers, members that join as passing and leave as passing, and publications
@@ -76,7 +76,7 @@ fn register(layout: &Layout, members: &[SocketAddr]) {
     let registration = |address: &SocketAddr| json!({"address": address.ip(), "port": address.port()});
     let all: Vec<_> = members.iter().map(registration).collect();
     std::fs::write(file(layout, "registrations.json"), json!({ "registrations": all }).to_string()).unwrap();
-    let mut filter = live::config(Mode::Cluster, &[]).unwrap();
+    let mut filter = envoy_files::config(Mode::Cluster, &[]).unwrap();
     filter.as_object_mut().unwrap().remove("members");
     std::fs::write(file(layout, "settings.yaml"), json!({ "filter": filter }).to_string()).unwrap();
 }

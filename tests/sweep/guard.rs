@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use pushring_harness::command::{self, pushring};
 use pushring_harness::{
-    Envoy, GatewayFixture, Layout, Member, Mode, Ports, Process, Shift, live, process, tools,
+    Envoy, GatewayFixture, Layout, Member, Mode, Ports, Process, Shift, envoy_files, process, tools,
 };
 use rustix::process::Signal;
 
@@ -47,8 +47,8 @@ fn changes_nothing_if_an_envoy_has_another_ring() {
     let (mut fixture, _) = sweepable(2);
     let mode = Mode::Endpoint;
     let layout = Layout::create(&fixture.dir.path().join("envoy"), mode, Ports::default()).unwrap();
-    let members = live::members(&fixture.config.to_string());
-    let mut config = live::config(mode, &members[..1]).unwrap();
+    let members = envoy_files::members(&fixture.config.to_string());
+    let mut config = envoy_files::config(mode, &members[..1]).unwrap();
     layout.write(&config).unwrap();
     let envoy = Envoy::start(&layout, 1).unwrap();
     let url = format!("http://{}", envoy.push);
@@ -65,7 +65,7 @@ fn changes_nothing_if_an_envoy_has_another_ring() {
     let output = sweep(&fixture, &["--envoy", "http://127.0.0.1:1"]);
     assert_eq!((output.code, fixture.counts()), (2, vec![1, 1]));
 
-    config = live::config(mode, &members).unwrap();
+    config = envoy_files::config(mode, &members).unwrap();
     layout.publish(&config, Some(envoy.admin)).unwrap();
     let names: Vec<&str> = members.iter().map(|member: &Member| member.name.as_str()).collect();
     envoy.wait_members(&names).unwrap();

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use pushring_harness::command::pushring;
 use pushring_harness::http::Client;
-use pushring_harness::{Envoy, Layout, Member, Mode, Ports, Pushgateway, live, poll_until};
+use pushring_harness::{Envoy, Layout, Member, Mode, Ports, Pushgateway, envoy_files, poll_until};
 use pushring_router::Router;
 use serde_json::Value;
 
@@ -62,7 +62,7 @@ fn scaling_from_three_to_four_gateways_loses_nothing() {
     let addresses: Vec<SocketAddr> = gateways.iter().map(|gateway| gateway.address).collect();
     let members: Vec<Member> = addresses.iter().map(|address| (*address).into()).collect();
     let layout = Layout::create(&dir.path().join("pushring"), Mode::Cluster, Ports::default()).unwrap();
-    layout.write(&live::config(Mode::Cluster, &members[..3]).unwrap()).unwrap();
+    layout.write(&envoy_files::config(Mode::Cluster, &members[..3]).unwrap()).unwrap();
     let envoy = Envoy::start(&layout, 2).unwrap();
     let client = envoy.client().unwrap();
     (0..GROUPS).for_each(|number| push(&client, number));
@@ -78,7 +78,7 @@ fn scaling_from_three_to_four_gateways_loses_nothing() {
                 (0..GROUPS).filter(|number| is_busy(*number)).for_each(|number| push(&client, number));
             }
         });
-        let config = live::config(Mode::Cluster, &members).unwrap();
+        let config = envoy_files::config(Mode::Cluster, &members).unwrap();
         layout.publish(&config, Some(envoy.admin)).unwrap();
         let names: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
         envoy.wait_members(&names).unwrap();

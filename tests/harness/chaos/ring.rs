@@ -8,7 +8,7 @@ use pushring_router::{Config, Router};
 use super::load::{self, GROUPS};
 use super::plan::State;
 use super::servers::Servers;
-use crate::{Member, Mode, live};
+use crate::{Member, Mode, envoy_files};
 
 /// The ring of the passing gateways, as the filter should build it.
 pub(super) struct Ring {
@@ -26,7 +26,8 @@ impl Ring {
             .keys()
             .map(|address| Member { name: address.clone(), address: address.clone(), weight: 1 })
             .collect();
-        let router = Router::new(Config::parse(live::config(mode, &members)?.to_string().as_bytes())?)?;
+        let router =
+            Router::new(Config::parse(envoy_files::config(mode, &members)?.to_string().as_bytes())?)?;
         let owner = |group| {
             let key = router.group(load::path(group).as_bytes()).context("not a push path")?.key;
             let owner = router.owner(&key).context("no members")?;

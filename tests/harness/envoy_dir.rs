@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use crate::live::{self, Mode};
+use crate::envoy_files::{self, Mode};
 use crate::tools;
 
 /// Ports on 127.0.0.1; 0 is any free port.
@@ -78,7 +78,7 @@ impl Layout {
     /// If a file cannot be written.
     pub fn write(&self, config: &Value) -> Result<()> {
         let json = serde_json::to_string_pretty(config)?;
-        self.write_upstreams(&live::members(&json))?;
+        self.write_upstreams(&envoy_files::members(&json))?;
         self.write_ring(&json)
     }
 
@@ -87,16 +87,16 @@ impl Layout {
     /// # Errors
     /// If the file cannot be written.
     pub fn write_ring(&self, json: &str) -> Result<()> {
-        self.write_live("ring.yaml", &live::ring(json))
+        self.write_live("ring.yaml", &envoy_files::ring(json))
     }
 
     /// Writes `clusters.yaml` or `endpoints.yaml`; nothing in redirect mode.
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub fn write_upstreams(&self, members: &[live::Member]) -> Result<()> {
+    pub fn write_upstreams(&self, members: &[envoy_files::Member]) -> Result<()> {
         let Some(file) = self.mode.upstream_file() else { return Ok(()) };
-        let text = live::upstreams(self.mode, members)?.unwrap_or_default();
+        let text = envoy_files::upstreams(self.mode, members)?.unwrap_or_default();
         self.write_live(file, &text)
     }
 
