@@ -36,7 +36,7 @@ fn a_new_filter_is_loaded_by_the_next_ring_file() {
     fs::write(folder.join("pushring_filter-0.2.0.wasm"), module).unwrap();
     fixture
         .templates
-        .edit("ring.yaml.ctmpl", &[("pushring_filter.wasm", "pushring_filter-0.2.0.wasm")])
+        .edit("pushring.hcl", &[("pushring_filter.wasm", "pushring_filter-0.2.0.wasm")])
         .unwrap();
 
     let load = Load::start(fixture.envoy.push, 2);
