@@ -20,10 +20,10 @@ fn a_request_uses_the_configuration_under_which_it_began() {
     let mut vm = vm(&config(0));
     let mut roots = vec![vm.root().expect("in force")];
     for member in 1..4 {
-        assert!(vm.configure_beside(config(member).as_bytes()).expect("no trap"));
+        assert!(vm.configure_additional(config(member).as_bytes()).expect("no trap"));
         roots.push(vm.root().expect("in force"));
     }
-    assert!(!vm.configure_beside(b"{}").expect("no trap"));
+    assert!(!vm.configure_additional(b"{}").expect("no trap"));
     for _ in 0..3 {
         let mut requests: Vec<(u32, usize)> = Vec::new();
         for i in 0..12 {

@@ -20,7 +20,7 @@ pub(crate) type Headers = Vec<(Vec<u8>, Vec<u8>)>;
 /// Levels from here on are what an operator should see.
 pub(crate) const ERROR: u32 = 4;
 
-/// What the filter did with a request.
+/// The filter's effect on a request.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Outcome {
     /// The request's headers when the filter returned.
@@ -46,7 +46,7 @@ pub(crate) struct Metric {
     pub(crate) value: u64,
 }
 
-/// What the host calls read and write.
+/// State that the host calls read and write.
 #[derive(Default)]
 pub(crate) struct State {
     pub(crate) memory: Option<Memory>,
@@ -102,15 +102,15 @@ impl Vm {
     /// in force for requests from now on, and the one before is gone.
     pub(crate) fn configure(&mut self, json: &[u8]) -> Result<bool> {
         let before = self.root;
-        let taken = self.configure_beside(json)?;
+        let taken = self.configure_additional(json)?;
         if let (true, Some(before)) = (taken, before) {
             self.delete(before)?;
         }
         Ok(taken)
     }
 
-    /// As `configure`, and the configuration before stays, as it does while its requests are under way.
-    pub(crate) fn configure_beside(&mut self, json: &[u8]) -> Result<bool> {
+    /// Configures a further root context and keeps the previous one, as Envoy does while its requests are in flight.
+    pub(crate) fn configure_additional(&mut self, json: &[u8]) -> Result<bool> {
         self.store.data_mut().configuration = json.to_vec();
         let root = self.new_context(0)?;
         ensure!(self.call("proxy_on_vm_start", (root, 0u32), 1)? == 1, "on_vm_start refused");
@@ -178,7 +178,7 @@ impl Vm {
         self.store.data().memory.map_or(0, |memory| memory.data_size(&self.store))
     }
 
-    /// What was logged at `level` or above since the last call.
+    /// Returns the messages logged at `level` or above since the last call.
     pub(crate) fn take_log(&mut self, level: u32) -> Vec<String> {
         let log = std::mem::take(&mut self.store.data_mut().log);
         log.into_iter().filter(|(l, _)| *l >= level).map(|(_, text)| text).collect()

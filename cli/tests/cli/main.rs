@@ -1,4 +1,4 @@
-//! Tests of the command that need no server; one program, because each is linked by itself.
+//! Tests of the command without servers, in one program, because linking takes longer than the tests.
 
 #![allow(missing_docs)]
 // Helpers outside of test functions fail by panicking, too.

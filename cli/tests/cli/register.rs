@@ -1,4 +1,4 @@
-//! What `register` says about files, failures and half-done work. With a real Consul: tests/membership/register.rs.
+//! Files, failures and partial results of `register`. With a real Consul: tests/membership/register.rs.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -38,15 +38,15 @@ fn agent(answers: &'static [(u16, &'static str)]) -> SocketAddr {
 }
 
 #[test]
-fn what_was_registered_before_a_failure_is_told() {
+fn reports_registrations_before_a_failure() {
     let agent = agent(&[(200, "{}"), (200, ""), (500, "No cluster leader")]);
     let agent = agent.to_string();
     let args = ["register", "10.0.0.1:9091", "10.0.0.2:9091", "10.0.0.3:9091", "--consul", &agent];
     let output = pushring(&[&args[..], &["--output", "json"]].concat());
     assert_eq!(output.status.code(), Some(1));
-    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(told["results"].as_array().unwrap().len(), 1);
-    assert_eq!(told["results"][0]["id"], "10.0.0.1_9091");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["results"].as_array().unwrap().len(), 1);
+    assert_eq!(report["results"][0]["id"], "10.0.0.1_9091");
     let error = stderr(&output);
     assert!(error.contains("1 done, 2 not") && error.contains("(500): No cluster leader"), "{error}");
 }

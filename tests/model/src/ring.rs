@@ -14,7 +14,7 @@ struct Fleet {
 }
 
 impl Fleet {
-    /// Generates one to twelve members with few points, so that keys often lie beyond the last point.
+    /// Generates one to twelve members with few points, so that keys are often beyond the last point.
     fn arbitrary(u: &mut Unstructured<'_>) -> Result<Self> {
         let placement = match u.int_in_range(0..=3)? {
             0 => Placement::DynamicSharding,
