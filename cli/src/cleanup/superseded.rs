@@ -46,7 +46,8 @@ pub(crate) fn superseded<M, O>(
     }
     let pushed = copy.pushed.ok_or_else(|| KeepReason::Uncertain(NO_PUSH_TIME.to_owned()))?;
     let last = owner.last_push();
-    for (what, ours) in [("its last push", Some(pushed.time_stamp)), ("a rejected push", copy.last_refusal())]
+    for (what, ours) in
+        [("its last push", Some(pushed.time_stamp)), ("a rejected push", copy.last_rejection())]
     {
         let Some(ours) = ours else { continue };
         let newer = match last {
@@ -67,7 +68,7 @@ mod tests {
     use serde_json::json;
 
     /// Builds a group: families with the second of their push, last accepted and last rejected push (0: none).
-    fn group(families: &[(&str, u32)], pushed: u32, refused: u32) -> StoredGroup<IgnoredAny> {
+    fn group(families: &[(&str, u32)], pushed: u32, rejected: u32) -> StoredGroup<IgnoredAny> {
         let at = |second: u32| format!("2026-11-21T10:00:{second:02}Z");
         let family = |second, value: String| json!({"time_stamp": at(second), "type": "GAUGE", "metrics": [{"labels": {}, "value": value}]});
         let mut json = json!({"labels": {"job": "j"}, "last_push_successful": true});
@@ -76,7 +77,7 @@ mod tests {
         }
         let value = |second: u32| if second == 0 { "0".to_owned() } else { format!("{second}e9") };
         json["push_time_seconds"] = family(pushed, value(pushed));
-        json["push_failure_time_seconds"] = family(refused, value(refused));
+        json["push_failure_time_seconds"] = family(rejected, value(rejected));
         serde_json::from_value(json).unwrap()
     }
 

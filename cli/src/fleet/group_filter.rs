@@ -12,7 +12,7 @@ use crate::gateway::api::Labels;
 #[command(next_help_heading = "Groups")]
 pub(crate) struct GroupFilter {
     /// Only groups whose whole job matches, as in Prometheus: backup.* matches backup-db, and backup does not
-    #[arg(long, value_name = "REGEX", value_parser = whole)]
+    #[arg(long, value_name = "REGEX", value_parser = full_match)]
     pub(crate) job: Option<Regex>,
     /// Only groups with this grouping label. Repeatable; a group must have all of them. The value begins after the
     /// first =
@@ -40,7 +40,7 @@ pub(crate) fn is_older(age: Option<SignedDuration>, than: Duration) -> bool {
 }
 
 /// Compiles a regular expression that must match the whole text, line breaks included, as in Prometheus.
-pub(crate) fn whole(regex: &str) -> Result<Regex, regex::Error> {
+pub(crate) fn full_match(regex: &str) -> Result<Regex, regex::Error> {
     // Compiled unchanged first, so that an error shows the user's text.
     Regex::new(regex)?;
     Regex::new(&format!("^(?s:{regex})$"))
@@ -58,13 +58,13 @@ mod tests {
 
     #[test]
     fn matches_whole_job() {
-        let matches = |regex: &str, job: &str| whole(regex).unwrap().is_match(job);
+        let matches = |regex: &str, job: &str| full_match(regex).unwrap().is_match(job);
         assert!(matches("a|b", "b"));
         assert!(!matches("a|b", "ab") && !matches("a", "ba") && !matches("a|bc", "abc"));
         assert!(matches("a.*", "a\nb") && matches("", "") && !matches("", "a"));
         assert!(!matches("a", "a\n"));
         // Valid only inside the added group.
-        assert!(whole("a)|(b").is_err());
+        assert!(full_match("a)|(b").is_err());
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub(crate) struct StoredGroup<M> {
     /// The last accepted push. `None` if the gateway does not report it.
     pub(crate) pushed: Option<Push>,
     /// The last rejected push.
-    pub(crate) refused: Option<Push>,
+    pub(crate) rejected: Option<Push>,
     /// The reason why this entry cannot be trusted.
     pub(crate) ambiguity: Option<String>,
 }
@@ -73,8 +73,8 @@ impl<M> StoredGroup<M> {
     }
 
     /// Time of the last rejected push, by the gateway's clock.
-    pub(crate) fn last_refusal(&self) -> Option<Timestamp> {
-        self.refused.filter(|push| push.seconds > 0.0).map(|push| push.time_stamp)
+    pub(crate) fn last_rejection(&self) -> Option<Timestamp> {
+        self.rejected.filter(|push| push.seconds > 0.0).map(|push| push.time_stamp)
     }
 }
 
@@ -113,7 +113,7 @@ impl<'de, M: Deserialize<'de>> Visitor<'de> for GroupVisitor<M> {
             labels: Labels::new(),
             families: BTreeMap::new(),
             pushed: None,
-            refused: None,
+            rejected: None,
             ambiguity: None,
         };
         while let Some(name) = map.next_key::<String>()? {
@@ -125,7 +125,7 @@ impl<'de, M: Deserialize<'de>> Visitor<'de> for GroupVisitor<M> {
                     }
                 }
                 PUSH_TIME => group.pushed = push(&map.next_value()?),
-                PUSH_FAILED => group.refused = push(&map.next_value()?),
+                PUSH_FAILED => group.rejected = push(&map.next_value()?),
                 _ => {
                     let family = map.next_value()?;
                     if name.contains(REPLACED) {
@@ -185,7 +185,7 @@ mod tests {
         assert_eq!(group.families.len(), 1);
         assert_eq!(group.families["m"].time_stamp, "2026-11-21T14:34:28.5Z".parse().unwrap());
         assert_eq!(group.last_push(), Some("2026-11-21T14:34:28.554921684Z".parse().unwrap()));
-        assert_eq!((group.last_refusal(), group.is_stub()), (None, false));
+        assert_eq!((group.last_rejection(), group.is_stub()), (None, false));
     }
 
     #[test]

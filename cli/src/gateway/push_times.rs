@@ -15,7 +15,7 @@ use super::exposition;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PushTimes {
     pushed: u64,
-    refused: u64,
+    rejected: u64,
 }
 
 /// The push times of all groups of a gateway, from one read.
@@ -28,14 +28,14 @@ pub(crate) struct GatewayPushTimes {
 }
 
 impl PushTimes {
-    fn new(pushed: f64, refused: f64) -> Self {
-        Self { pushed: pushed.to_bits(), refused: refused.to_bits() }
+    fn new(pushed: f64, rejected: f64) -> Self {
+        Self { pushed: pushed.to_bits(), rejected: rejected.to_bits() }
     }
 
     /// Returns the times that the API reports for a group. `None` if the gateway does not report them.
     pub(crate) fn of<M>(group: &StoredGroup<M>) -> Option<Self> {
-        let (pushed, refused) = (group.pushed?, group.refused?);
-        Some(Self::new(pushed.seconds, refused.seconds))
+        let (pushed, rejected) = (group.pushed?, group.rejected?);
+        Some(Self::new(pushed.seconds, rejected.seconds))
     }
 }
 
@@ -61,11 +61,11 @@ impl GatewayPushTimes {
     pub(crate) fn from_exposition(
         families: impl Iterator<Item = anyhow::Result<exposition::Family>>,
     ) -> anyhow::Result<Self> {
-        let [pushed, refused] = own_gauges(families)?;
+        let [pushed, rejected] = own_gauges(families)?;
         let mut groups = HashMap::new();
         for (labels, pushed) in pushed {
-            let refused = refused.get(&labels).copied().flatten();
-            let times = pushed.zip(refused).map(|(pushed, refused)| PushTimes::new(pushed, refused));
+            let rejected = rejected.get(&labels).copied().flatten();
+            let times = pushed.zip(rejected).map(|(pushed, rejected)| PushTimes::new(pushed, rejected));
             groups.insert(labels, times);
         }
         Ok(Self { exposed: true, groups })

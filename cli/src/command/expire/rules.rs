@@ -13,7 +13,7 @@ use crate::cleanup::copy::{Age, KeepReason};
 use crate::cleanup::delete_batch;
 use crate::cleanup::plan::{DeletionPlan, Selection, age, delete_by_age};
 use crate::cleanup::safety_check::SafetyCheck;
-use crate::fleet::group_filter::{is_older, whole};
+use crate::fleet::group_filter::{full_match, is_older};
 use crate::fleet::source::Fleet;
 use crate::fleet::survey::{Groups, NO_PUSH_TIME, Survey};
 use crate::gateway::api::StoredGroup;
@@ -47,7 +47,7 @@ impl JobRule {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let (job, after) = text.rsplit_once('=').ok_or("expected REGEX=TIME, such as backup-.*=7d")?;
         let after = if after == "never" { None } else { Some(limit(after)?) };
-        Ok(Self { job: whole(job).map_err(|error| error.to_string())?, after })
+        Ok(Self { job: full_match(job).map_err(|error| error.to_string())?, after })
     }
 }
 
@@ -119,7 +119,7 @@ fn unknown_age(group: &StoredGroup<IgnoredAny>) -> String {
 /// last accepted push is unknown.
 fn idle(groups: &Groups, group: &StoredGroup<IgnoredAny>) -> Option<SignedDuration> {
     let accepted = groups.age(group)?;
-    let rejected = group.last_refusal().map(|rejected| groups.status.clock.age(rejected));
+    let rejected = group.last_rejection().map(|rejected| groups.status.clock.age(rejected));
     Some(rejected.map_or(accepted, |rejected| accepted.min(rejected)))
 }
 

@@ -11,17 +11,17 @@ use crate::gateway::push_times::own_gauges;
 ///
 /// # Errors
 /// The exposition is incomplete or cannot be read.
-pub(super) fn silencing(gateway: &Gateway) -> anyhow::Result<Vec<Labels>> {
-    let [pushed, mut refused] = own_gauges(families(gateway.exposition()?))?;
+pub(super) fn culprits(gateway: &Gateway) -> anyhow::Result<Vec<Labels>> {
+    let [pushed, mut rejected] = own_gauges(families(gateway.exposition()?))?;
     let mut labels: Vec<Labels> =
-        pushed.into_keys().filter(|labels| refused.remove(labels).is_none()).collect();
+        pushed.into_keys().filter(|labels| rejected.remove(labels).is_none()).collect();
     labels.sort_unstable();
     Ok(labels)
 }
 
 /// Returns the groups that may have these labels, because the exposition adds `instance=""` to metrics
 /// without an instance.
-pub(super) fn spellings(exposed: &Labels) -> Vec<Labels> {
+pub(super) fn possible_labels(exposed: &Labels) -> Vec<Labels> {
     let mut without = exposed.clone();
     let added = without.remove("instance").is_some_and(|value| value.is_empty());
     if added { vec![without, exposed.clone()] } else { vec![exposed.clone()] }

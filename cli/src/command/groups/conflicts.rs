@@ -82,7 +82,7 @@ impl Report {
     pub(crate) fn new(gateways: &Gateways, config: &Config, survey: &Survey, curl: &Curl) -> Self {
         let poisoned = gateways.each(&survey.gateways, |surveyed| {
             // A gateway visits its groups in random order, so each answer may report other errors.
-            let mut answers = (0..ATTEMPTS).map_while(|_| ask(surveyed, config, curl));
+            let mut answers = (0..ATTEMPTS).map_while(|_| diagnose(surveyed, config, curl));
             let first = answers.next()?;
             let (error, errors, culprits) = if first.2.is_empty() {
                 answers.find(|(.., culprits)| !culprits.is_empty()).unwrap_or(first)
@@ -106,34 +106,36 @@ impl Report {
     }
 }
 
-/// Returns the first error of a gateway, the number of errors, and the culprits. `None`: the gateway is
-/// healthy, or unreadable for another reason.
-fn ask(surveyed: &GatewaySurvey, config: &Config, curl: &Curl) -> Option<(String, usize, Vec<Culprit>)> {
+/// The first error of a gateway, the number of errors, and the culprits.
+type Diagnosis = (String, usize, Vec<Culprit>);
+
+/// Returns `None` if the gateway is healthy, or unreadable for another reason.
+fn diagnose(surveyed: &GatewaySurvey, config: &Config, curl: &Curl) -> Option<Diagnosis> {
     match surveyed.gateway.scrape_error().ok()? {
-        Some(answer) => Some(failing(&surveyed.gateway, &answer, config, curl)),
-        None => silent(surveyed, config, curl),
+        Some(answer) => Some(diagnose_scrape(&surveyed.gateway, &answer, config, curl)),
+        None => diagnose_api(surveyed, config, curl),
     }
 }
 
-/// As [`ask`], for a gateway whose `/metrics` answers 500.
-fn failing(gateway: &Gateway, answer: &str, config: &Config, curl: &Curl) -> (String, usize, Vec<Culprit>) {
-    let refusals = scrape_error::parse(answer);
+/// As [`diagnose`], for a gateway whose `/metrics` answers 500.
+fn diagnose_scrape(gateway: &Gateway, answer: &str, config: &Config, curl: &Curl) -> Diagnosis {
+    let errors = scrape_error::parse(answer);
     // If the API cannot be read either, only the errors themselves identify groups.
     let groups = gateway.groups_with().unwrap_or_default();
-    let culprits = culprits::blame(&refusals, &groups).into_iter().map(|blamed| Culprit {
+    let culprits = culprits::blame(&errors, &groups).into_iter().map(|blamed| Culprit {
         mend: curl.delete(&[gateway.push_url(&blamed.path(&config.path_prefix))]),
         labels: blamed.labels(),
         reason: blamed.reason,
     });
-    (scrape_error::first_line(answer).to_owned(), refusals.len(), culprits.collect())
+    (scrape_error::first_line(answer).to_owned(), errors.len(), culprits.collect())
 }
 
-/// As [`ask`], for a gateway whose API breaks off.
-fn silent(surveyed: &GatewaySurvey, config: &Config, curl: &Curl) -> Option<(String, usize, Vec<Culprit>)> {
+/// As [`diagnose`], for a gateway whose API breaks off.
+fn diagnose_api(surveyed: &GatewaySurvey, config: &Config, curl: &Curl) -> Option<Diagnosis> {
     let error = surveyed.groups().err()?.to_owned();
     let mut culprits = Vec::new();
-    for labels in broken_api::silencing(&surveyed.gateway).ok()? {
-        let urls: Vec<String> = broken_api::spellings(&labels)
+    for labels in broken_api::culprits(&surveyed.gateway).ok()? {
+        let urls: Vec<String> = broken_api::possible_labels(&labels)
             .iter()
             .map(|labels| surveyed.gateway.push_url(&culprits::path(&config.path_prefix, labels)))
             .collect();

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use pushring_router::{is_legacy_name, labels_to_path};
 use serde::Deserialize;
 
-use super::scrape_error::{Bytes, Refusal};
+use super::scrape_error::{Bytes, ScrapeError};
 use crate::gateway::api::{Labels, PUSH_FAILED, PUSH_TIME, StoredGroup};
 
 /// A group that causes an error, with the exact bytes of its labels.
@@ -50,33 +50,33 @@ pub(super) struct Series {
 pub(super) type Detailed = StoredGroup<Vec<Series>>;
 
 /// Returns the groups to delete, each once, in the order of the errors.
-pub(super) fn blame(refusals: &[Refusal], groups: &[Detailed]) -> Vec<Blamed> {
+pub(super) fn blame(errors: &[ScrapeError], groups: &[Detailed]) -> Vec<Blamed> {
     let mut known = HashSet::new();
-    let all = refusals.iter().flat_map(|refusal| culprits(refusal, groups));
+    let all = errors.iter().flat_map(|error| culprits(error, groups));
     all.filter(|blamed| known.insert(blamed.labels.clone())).collect()
 }
 
-fn culprits(refusal: &Refusal, groups: &[Detailed]) -> Vec<Blamed> {
-    let reason = format!("{} {}", refusal.family, refusal.reason);
+fn culprits(error: &ScrapeError, groups: &[Detailed]) -> Vec<Blamed> {
+    let reason = format!("{} {}", error.family, error.reason);
     let blamed = |labels| Blamed { labels, reason: reason.clone() };
-    let Some(metric) = &refusal.labels else {
-        return whole(&colliding(refusal, groups), &reason);
+    let Some(metric) = &error.labels else {
+        return blame_all(&colliding(error, groups), &reason);
     };
-    if let Some(kind) = refusal.reason.strip_prefix("is not a ") {
-        let unusual = unusual_types(&refusal.family, kind, groups);
+    if let Some(kind) = error.reason.strip_prefix("is not a ") {
+        let unusual = unusual_types(&error.family, kind, groups);
         // The gateway's own metrics are gauges: this error names a victim, not the group that changed the type.
-        if !unusual.is_empty() || is_own(&refusal.family) && kind != "GAUGE" {
-            return whole(&unusual, &reason);
+        if !unusual.is_empty() || is_own(&error.family) && kind != "GAUGE" {
+            return blame_all(&unusual, &reason);
         }
     }
     let text = metric.iter().map(|(name, value)| (go_text(name), (go_text(value), name, value))).collect();
     let mut suspects: Vec<(&Detailed, Bytes)> =
-        groups.iter().filter_map(|group| Some((group, within(group, &refusal.family, &text)?))).collect();
+        groups.iter().filter_map(|group| Some((group, exact_labels(group, &error.family, &text)?))).collect();
     if suspects.is_empty() {
         // The API does not show the metric. The gateway's own gauges have exactly the grouping labels.
-        return is_own(&refusal.family).then(|| blamed(without_empty_instance(metric))).into_iter().collect();
+        return is_own(&error.family).then(|| blamed(without_empty_instance(metric))).into_iter().collect();
     }
-    if refusal.reason.contains("collected before") && suspects.len() > 1 {
+    if error.reason.contains("collected before") && suspects.len() > 1 {
         // Keep the group that was pushed last; a stub, which holds no data, is never kept.
         suspects.sort_by_key(|(group, _)| group.last_push());
         let kept = suspects.pop().map(|(group, _)| crate::output::group(&group.labels)).unwrap_or_default();
@@ -86,43 +86,46 @@ fn culprits(refusal: &Refusal, groups: &[Detailed]) -> Vec<Blamed> {
     suspects.into_iter().map(|(_, labels)| blamed(labels)).collect()
 }
 
-fn whole(groups: &[&Detailed], reason: &str) -> Vec<Blamed> {
+fn blame_all(groups: &[&Detailed], reason: &str) -> Vec<Blamed> {
     let labels = groups.iter().map(|group| bytes(&group.labels));
     labels.map(|labels| Blamed { labels, reason: reason.to_owned() }).collect()
 }
 
 /// Returns the unambiguous groups that have that family.
-fn having<'g>(family: &str, groups: &'g [Detailed]) -> Vec<&'g Detailed> {
+fn groups_with<'g>(family: &str, groups: &'g [Detailed]) -> Vec<&'g Detailed> {
     groups.iter().filter(|group| group.ambiguity.is_none() && group.families.contains_key(family)).collect()
 }
 
 /// Returns the groups of the rarer of two colliding families, because the gateway names the one that it
 /// visited later. Families of the gateway itself are in no group.
-fn colliding<'g>(refusal: &Refusal, groups: &'g [Detailed]) -> Vec<&'g Detailed> {
-    let named = having(&refusal.family, groups);
-    let other = refusal.reason.starts_with("collides").then(|| refusal.reason.rsplit('"').nth(1)).flatten();
-    let other = other.map(|family| having(family, groups)).filter(|other| !other.is_empty());
+fn colliding<'g>(error: &ScrapeError, groups: &'g [Detailed]) -> Vec<&'g Detailed> {
+    let named = groups_with(&error.family, groups);
+    let other = error.reason.starts_with("collides").then(|| error.reason.rsplit('"').nth(1)).flatten();
+    let other = other.map(|family| groups_with(family, groups)).filter(|other| !other.is_empty());
     other.filter(|other| other.len() < named.len() || named.is_empty()).unwrap_or(named)
 }
 
 /// Returns the groups that have a family with another type than most groups. The gateway reports every type
 /// except `first`, which it visited first.
 fn unusual_types<'g>(family: &str, first: &str, groups: &'g [Detailed]) -> Vec<&'g Detailed> {
-    let having = having(family, groups);
+    let holders = groups_with(family, groups);
     let kind = |group: &Detailed| group.families.get(family).map(|family| family.kind.clone());
     let mut counts = BTreeMap::new();
-    for group in &having {
+    for group in &holders {
         *counts.entry(kind(group)).or_insert(0) += 1;
     }
     let usual = counts.into_iter().max_by_key(|(kind, count)| (*count, kind.as_deref() == Some(first)));
-    having.into_iter().filter(|group| usual.as_ref().is_none_or(|(usual, _)| kind(group) != *usual)).collect()
+    holders
+        .into_iter()
+        .filter(|group| usual.as_ref().is_none_or(|(usual, _)| kind(group) != *usual))
+        .collect()
 }
 
 /// Labels of a metric as the API writes them, with their bytes.
 type Text<'m> = BTreeMap<String, (String, &'m Vec<u8>, &'m Vec<u8>)>;
 
 /// Returns the exact bytes of the labels of `group`, if it has that metric.
-fn within(group: &Detailed, family: &str, metric: &Text<'_>) -> Option<Bytes> {
+fn exact_labels(group: &Detailed, family: &str, metric: &Text<'_>) -> Option<Bytes> {
     let mut exact = Bytes::new();
     for (name, value) in &group.labels {
         let (text, name, bytes) = metric.get(name)?;
@@ -190,26 +193,26 @@ mod tests {
         serde_json::from_value(json).unwrap()
     }
 
-    fn refusal(family: &str, job: Option<&str>, reason: &str) -> Refusal {
+    fn error(family: &str, job: Option<&str>, reason: &str) -> ScrapeError {
         let labels = job.map(|job| {
             Bytes::from([(b"instance".to_vec(), Vec::new()), (b"job".to_vec(), job.as_bytes().to_vec())])
         });
-        Refusal { family: family.to_owned(), labels, reason: reason.to_owned() }
+        ScrapeError { family: family.to_owned(), labels, reason: reason.to_owned() }
     }
 
-    fn jobs(refusals: &[Refusal], groups: &[Detailed]) -> Vec<String> {
-        blame(refusals, groups).iter().map(|blamed| blamed.labels()["job"].clone()).collect()
+    fn jobs(errors: &[ScrapeError], groups: &[Detailed]) -> Vec<String> {
+        blame(errors, groups).iter().map(|blamed| blamed.labels()["job"].clone()).collect()
     }
 
     #[test]
     fn blames_rarer_type_whichever_the_gateway_names() {
         let groups = [group("a", "m", "GAUGE"), group("b", "m", "GAUGE"), group("odd", "m", "COUNTER")];
-        let named = ["a", "b"].map(|job| refusal("m", Some(job), "is not a COUNTER"));
+        let named = ["a", "b"].map(|job| error("m", Some(job), "is not a COUNTER"));
         assert_eq!(jobs(&named, &groups), ["odd"]);
-        assert_eq!(jobs(&[refusal("m", Some("odd"), "is not a GAUGE")], &groups), ["odd"]);
+        assert_eq!(jobs(&[error("m", Some("odd"), "is not a GAUGE")], &groups), ["odd"]);
         // If both types are equally frequent, the gateway's choice counts.
         assert_eq!(jobs(&named[..1], &groups[1..]), ["b"]);
-        assert_eq!(jobs(&[refusal("m", Some("odd"), "is not a GAUGE")], &groups[1..]), ["odd"]);
+        assert_eq!(jobs(&[error("m", Some("odd"), "is not a GAUGE")], &groups[1..]), ["odd"]);
     }
 
     #[test]
@@ -218,17 +221,17 @@ mod tests {
             [group("a", "m", "HISTOGRAM"), group("b", "m", "HISTOGRAM"), group("odd", "m_count", "COUNTER")];
         for (family, other) in [("m", "metric named \"m_count\""), ("m_count", "histogram named \"m\"")] {
             let reason = format!("collides with previously collected {other}");
-            assert_eq!(jobs(&[refusal(family, None, &reason)], &groups), ["odd"], "{family}");
+            assert_eq!(jobs(&[error(family, None, &reason)], &groups), ["odd"], "{family}");
         }
         // The other family belongs to the gateway itself.
         let reason = "collides with previously collected histogram named \"go\"";
-        assert_eq!(jobs(&[refusal("m_count", None, reason)], &groups), ["odd"]);
+        assert_eq!(jobs(&[error("m_count", None, reason)], &groups), ["odd"]);
     }
 
     #[test]
     fn never_blames_a_gauge_of_the_gateway() {
         let groups = [group("good", "m", "GAUGE"), group("bad", "m", "GAUGE")];
-        assert!(jobs(&[refusal(PUSH_FAILED, Some("good"), "is not a COUNTER")], &groups).is_empty());
-        assert_eq!(jobs(&[refusal(PUSH_FAILED, Some("bad"), "is not a GAUGE")], &groups), ["bad"]);
+        assert!(jobs(&[error(PUSH_FAILED, Some("good"), "is not a COUNTER")], &groups).is_empty());
+        assert_eq!(jobs(&[error(PUSH_FAILED, Some("bad"), "is not a GAUGE")], &groups), ["bad"]);
     }
 }

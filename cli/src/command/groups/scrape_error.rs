@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 pub(super) type Bytes = BTreeMap<Vec<u8>, Vec<u8>>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(super) struct ScrapeError {
     pub(super) family: String,
     /// All labels of the metric. `None`: the error is about the whole family.
     pub(super) labels: Option<Bytes>,
@@ -26,24 +26,28 @@ fn is_heading(line: &str) -> bool {
 }
 
 /// Returns all errors that are understood, and skips the others.
-pub(super) fn parse(answer: &str) -> Vec<Refusal> {
-    answer.lines().filter_map(|line| refusal(line.trim_start_matches("* "))).collect()
+pub(super) fn parse(answer: &str) -> Vec<ScrapeError> {
+    answer.lines().filter_map(|line| parse_line(line.trim_start_matches("* "))).collect()
 }
 
-fn refusal(line: &str) -> Option<Refusal> {
+fn parse_line(line: &str) -> Option<ScrapeError> {
     if let Some(rest) = line.strip_prefix("collected metric \"") {
         let (family, rest) = rest.split_once("\" {")?;
         let (labels, rest) = labels(rest)?;
-        return Some(Refusal { family: family.to_owned(), labels: Some(labels), reason: rest.to_owned() });
+        return Some(ScrapeError {
+            family: family.to_owned(),
+            labels: Some(labels),
+            reason: rest.to_owned(),
+        });
     }
     if let Some(rest) = line.strip_prefix("gathered metric family ") {
         let (family, reason) = rest.split_once(' ')?;
-        return Some(Refusal { family: family.to_owned(), labels: None, reason: reason.to_owned() });
+        return Some(ScrapeError { family: family.to_owned(), labels: None, reason: reason.to_owned() });
     }
     // `collected metric named "a_count" collides with …`, `collected histogram named "a" collides with …`
     let (_, rest) = line.strip_prefix("collected ")?.split_once("named \"")?;
     let (family, reason) = rest.split_once("\" ")?;
-    Some(Refusal { family: family.to_owned(), labels: None, reason: reason.to_owned() })
+    Some(ScrapeError { family: family.to_owned(), labels: None, reason: reason.to_owned() })
 }
 
 /// Parses the labels of a metric; returns the text after its closing brace, too.
@@ -124,7 +128,7 @@ fn unescape<'t>(text: &'t str, bytes: &mut Vec<u8>) -> Option<&'t str> {
 mod tests {
     use super::*;
 
-    fn one(line: &str) -> Refusal {
+    fn one(line: &str) -> ScrapeError {
         let all = parse(&format!("An error has occurred while serving metrics:\n\n{line}\n"));
         assert_eq!(all.len(), 1, "{line}");
         all.into_iter().next().unwrap()
@@ -133,19 +137,19 @@ mod tests {
     /// The line is from a real Pushgateway 1.11.3.
     #[test]
     fn decodes_exact_bytes_of_labels() {
-        let refusal = one(
+        let error = one(
             r#"* collected metric "m" { label:{name:"instance"  value:""}  label:{name:"job" value:"b\n\t\"\\\x7f\u0085\xff\x01}é"} gauge:{value:2}} has a label named "job" whose value is not utf8: "b\n""#,
         );
-        assert_eq!(refusal.family, "m");
-        let labels = refusal.labels.unwrap();
+        assert_eq!(error.family, "m");
+        let labels = error.labels.unwrap();
         assert_eq!(labels[&b"instance"[..]], b"");
         assert_eq!(labels[&b"job"[..]], b"b\n\t\"\\\x7f\xc2\x85\xff\x01}\xc3\xa9");
-        assert!(refusal.reason.starts_with("has a label named \"job\" whose value is not utf8"));
+        assert!(error.reason.starts_with("has a label named \"job\" whose value is not utf8"));
     }
 
     #[test]
     fn parses_errors_about_a_whole_family() {
-        let plain = |family: &str, reason: &str| Refusal {
+        let plain = |family: &str, reason: &str| ScrapeError {
             family: family.to_owned(),
             labels: None,
             reason: reason.to_owned(),

@@ -173,7 +173,7 @@ fn row(
     stale_after: Duration,
 ) -> Row {
     let age = groups.age(group);
-    let (owner, state) = find(fleet, survey, on, group);
+    let (owner, state) = owner_and_state(fleet, survey, on, group);
     let (state, reason) = match state {
         Ok(State::InPlace) if is_older(age, stale_after) => (State::Stale, None),
         Ok(State::InPlace) if age.is_none() => (State::Unknown, Some(NO_PUSH_TIME.to_owned())),
@@ -184,7 +184,7 @@ fn row(
             (State::Duplicated, Some(kept.to_string()))
         }
     };
-    let failed = group.last_refusal().map(|refused| groups.status.clock.age(refused));
+    let failed = group.last_rejection().map(|rejected| groups.status.clock.age(rejected));
     Row {
         labels: group.labels.clone(),
         on: survey.name(on),
@@ -198,7 +198,7 @@ fn row(
 }
 
 /// Returns the owner of a copy and the state that it has regardless of its age.
-fn find(
+fn owner_and_state(
     fleet: &Fleet,
     survey: &Survey,
     on: usize,

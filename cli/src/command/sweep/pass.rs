@@ -42,7 +42,7 @@ pub(crate) fn pass(
     let survey = Survey::read(gateways, fleet);
     let unreadable = survey.unreadable();
     let plan =
-        DeletionPlan::new(&survey, |on, groups, group| judge(fleet, &survey, (on, groups), group, options));
+        DeletionPlan::new(&survey, |on, groups, group| select(fleet, &survey, (on, groups), group, options));
     let in_place = plan.skipped;
     let misplaced = if options.dry_run {
         plan.copies
@@ -53,7 +53,7 @@ pub(crate) fn pass(
     Ok(Report { dry_run: options.dry_run, in_place, misplaced, unreadable })
 }
 
-fn judge<'s>(
+fn select<'s>(
     fleet: &Fleet,
     survey: &'s Survey,
     (on, groups): (usize, &Groups),
@@ -80,7 +80,7 @@ fn judge<'s>(
 /// Whether the last push, accepted or rejected, is older than `orphans_after`.
 fn is_orphan(groups: &Groups, group: &StoredGroup<IgnoredAny>, options: Options) -> bool {
     let Some(after) = options.orphans_after else { return false };
-    let last = [group.pushed, group.refused].into_iter().flatten().map(|push| push.time_stamp).max();
+    let last = [group.pushed, group.rejected].into_iter().flatten().map(|push| push.time_stamp).max();
     is_older(last.map(|last| groups.status.clock.age(last)), after)
 }
 
