@@ -1,4 +1,4 @@
-//! The subcommands: arguments in, one call of the library, its result printed.
+//! The subcommands: each parses its arguments, does its work and prints the result.
 
 mod check;
 mod copies_table;
@@ -19,14 +19,14 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::error::{BadInput, ExitStatus, NotSafe};
 
-/// Spreads pushes over several Pushgateways, so that each group always reaches the same one.
+/// Distributes pushes over several Pushgateways, so that each group always reaches the same gateway.
 #[derive(Parser)]
 #[command(
     version,
     after_help = "\
 Exit codes:
   0  nothing is left to do
-  1  something was found, kept or failed; the output says what (check: the configuration is bad; --dry-run: it would act)
+  1  something was found, kept or failed; the output lists it (check: the configuration is bad; --dry-run: there is work)
   2  wrong usage, a bad configuration, or not safe to run: nothing was done"
 )]
 struct Cli {

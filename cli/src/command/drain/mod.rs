@@ -48,7 +48,7 @@ pub(crate) struct DrainArgs {
     /// Copy the groups, but delete nothing on the gateway that left
     #[arg(long)]
     keep: bool,
-    /// Report what would be done, without doing it
+    /// Show what would be done, and change nothing
     #[arg(long)]
     dry_run: bool,
     /// Output format

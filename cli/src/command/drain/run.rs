@@ -79,7 +79,7 @@ pub(crate) fn drain(
     let run = Run { gateway: &gateway, source: &source, options, safety, progress, finished: Cell::new(0) };
     progress(0, source.groups.len());
     let mut report = Report { gateway: address.to_owned(), dry_run: options.dry_run, ..Report::default() };
-    let mut over = BTreeSet::new();
+    let mut finished = BTreeSet::new();
     for (owner, tasks) in by_owner(&run, fleet, &mut report) {
         let name = members[owner].name.as_str();
         let results = match process(&processes, owner) {
@@ -88,13 +88,13 @@ pub(crate) fn drain(
         };
         for (task, result) in results {
             if !matches!(result, DrainResult::Kept(_)) {
-                over.insert(&task.group.labels);
+                finished.insert(&task.group.labels);
             }
             report.add(&task.group.labels, Some(name), result);
         }
     }
     report.interrupted = safety.interrupted();
-    add_remaining(&run, fleet, &over, &mut report)?;
+    add_remaining(&run, fleet, &finished, &mut report)?;
     Ok(report)
 }
 
@@ -131,12 +131,12 @@ fn process(processes: &[anyhow::Result<String>], owner: usize) -> Result<&str, S
 fn add_remaining(
     run: &Run<'_>,
     fleet: &Fleet,
-    over: &BTreeSet<&Labels>,
+    finished: &BTreeSet<&Labels>,
     report: &mut Report,
 ) -> anyhow::Result<()> {
     let deleted = !run.options.keep && !run.options.dry_run;
     let pending = |group: &StoredGroup<IgnoredAny>| {
-        let before = run.source.groups.get(&group.labels).filter(|_| over.contains(&group.labels));
+        let before = run.source.groups.get(&group.labels).filter(|_| finished.contains(&group.labels));
         deleted && before.is_some_and(|before| PushTimes::of(before) == PushTimes::of(group))
     };
     let mut groups = run.gateway.groups()?;
@@ -149,14 +149,14 @@ fn add_remaining(
     }
     report.left = groups.len();
     let kept: BTreeSet<_> = report.kept.iter().map(|kept| kept.labels.clone()).collect();
-    let expected = |labels: &Labels| kept.contains(labels) || (!deleted && over.contains(labels));
+    let expected = |labels: &Labels| kept.contains(labels) || (!deleted && finished.contains(labels));
     for group in groups.iter().filter(|group| !expected(&group.labels)) {
         let owner = locate(&fleet.router, &group.labels).map(|location| location.owner);
         let name = owner
             .and_then(|owner| fleet.router.config().members.get(owner))
             .map(|member| member.name.as_str());
         let reason =
-            "it was pushed to during the drain; run again when no client pushes to this gateway any more";
+            "it received a push during the drain; run again when no client pushes to this gateway any more";
         report.add(&group.labels, name, DrainResult::Kept(reason.to_owned()));
     }
     Ok(())

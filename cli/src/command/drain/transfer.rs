@@ -27,7 +27,7 @@ const MAX_SLOW_ROUNDS: u32 = 6;
 pub(crate) struct Options {
     /// Delete nothing on the drained gateway.
     pub(crate) keep: bool,
-    /// Report what would be done, without doing it.
+    /// Change nothing; the report is a forecast.
     pub(crate) dry_run: bool,
 }
 
@@ -68,7 +68,7 @@ impl Fresh {
 /// Result of a round for one group.
 enum RoundResult {
     /// The group is finished.
-    Over(DrainResult),
+    Finished(DrainResult),
     /// The group was pushed to the owner; the next round checks whether the owner holds it.
     Pushed,
     /// A push arrived between the reads.
@@ -84,7 +84,7 @@ pub(super) fn move_groups<'s>(
     start_time: &str,
     mut tasks: Vec<Task<'s>>,
 ) -> Vec<(Task<'s>, DrainResult)> {
-    let mut over = Vec::new();
+    let mut results = Vec::new();
     let mut slow = 0;
     // The groups of the owner's API, as long as they are up to date: reading them costs as much as the exposition.
     let mut groups = None;
@@ -93,7 +93,7 @@ pub(super) fn move_groups<'s>(
             Ok(fresh) => fresh,
             Err(error) => {
                 let reason = format!("{error:#}");
-                over.extend(tasks.drain(..).map(|task| (task, DrainResult::Kept(reason.clone()))));
+                results.extend(tasks.drain(..).map(|task| (task, DrainResult::Kept(reason.clone()))));
                 break;
             }
         };
@@ -102,10 +102,10 @@ pub(super) fn move_groups<'s>(
         let (mut pushed, mut unclear) = (false, false);
         for mut task in std::mem::take(&mut tasks) {
             match act(run, owner, &fresh, &mut task) {
-                RoundResult::Over(result) => {
+                RoundResult::Finished(result) => {
                     run.finished.set(run.finished.get() + 1);
                     (run.progress)(run.finished.get(), run.source.groups.len());
-                    over.push((task, result));
+                    results.push((task, result));
                     continue;
                 }
                 RoundResult::Pushed => pushed = true,
@@ -124,10 +124,10 @@ pub(super) fn move_groups<'s>(
                 took.as_millis(),
                 owner.limits.max_decision_age.as_millis()
             );
-            over.extend(tasks.drain(..).map(|task| (task, DrainResult::Kept(reason.clone()))));
+            results.extend(tasks.drain(..).map(|task| (task, DrainResult::Kept(reason.clone()))));
         }
     }
-    over
+    results
 }
 
 fn read(run: &Run<'_>, owner: &Gateway, start_time: &str, groups: Option<Groups>) -> anyhow::Result<Fresh> {
@@ -163,19 +163,19 @@ fn act(run: &Run<'_>, owner: &Gateway, fresh: &Fresh, task: &mut Task<'_>) -> Ro
         return RoundResult::TooLate;
     }
     match fresh.push_times.get(&task.group.labels) {
-        None => return RoundResult::Over(DrainResult::Gone),
+        None => return RoundResult::Finished(DrainResult::Gone),
         times if times != PushTimes::of(task.group) => {
-            let reason = "it was pushed to again on the drained gateway; run again";
-            return RoundResult::Over(DrainResult::Kept(reason.to_owned()));
+            let reason = "it received another push on the drained gateway; run again";
+            return RoundResult::Finished(DrainResult::Kept(reason.to_owned()));
         }
         Some(_) => {}
     }
     match next_step(run.source, task.group, &fresh.owner) {
-        Step::Keep(reason) => RoundResult::Over(DrainResult::Kept(reason)),
+        Step::Keep(reason) => RoundResult::Finished(DrainResult::Kept(reason)),
         Step::Retry => RoundResult::Unclear,
-        Step::Held if keep || dry_run => RoundResult::Over(held(task)),
+        Step::Held if keep || dry_run => RoundResult::Finished(held(task)),
         Step::Held => delete(run, fresh, task),
-        Step::Copy(_) if dry_run => RoundResult::Over(DrainResult::Carried),
+        Step::Copy(_) if dry_run => RoundResult::Finished(DrainResult::Carried),
         Step::Copy(names) => push(run, owner, fresh, task, &names),
     }
 }
@@ -192,7 +192,7 @@ fn delete(run: &Run<'_>, fresh: &Fresh, task: &Task<'_>) -> RoundResult {
     if fresh.is_old() {
         return RoundResult::TooLate;
     }
-    RoundResult::Over(match run.gateway.delete(&task.path) {
+    RoundResult::Finished(match run.gateway.delete(&task.path) {
         Ok(()) => held(task),
         Err(error) => {
             DrainResult::Kept(format!("its owner holds it, but it could not be deleted here: {error:#}"))
@@ -203,10 +203,10 @@ fn delete(run: &Run<'_>, fresh: &Fresh, task: &Task<'_>) -> RoundResult {
 fn push(run: &Run<'_>, owner: &Gateway, fresh: &Fresh, task: &mut Task<'_>, names: &[String]) -> RoundResult {
     if task.pushes == MAX_PUSHES {
         let reason = "its owner accepted it but does not hold it; check the owner's log, then run again";
-        return RoundResult::Over(DrainResult::Kept(reason.to_owned()));
+        return RoundResult::Finished(DrainResult::Kept(reason.to_owned()));
     }
     let Some(body) = body(run.source, task.group, names) else {
-        return RoundResult::Over(DrainResult::Kept(
+        return RoundResult::Finished(DrainResult::Kept(
             "it has a type that this version does not support".to_owned(),
         ));
     };
@@ -223,12 +223,14 @@ fn push(run: &Run<'_>, owner: &Gateway, fresh: &Fresh, task: &mut Task<'_>, name
                 remove_stub(owner, task)
             };
             let left = stub.err().map(|error| format!("; a stub may remain there: {error:#}"));
-            RoundResult::Over(DrainResult::Kept(format!(
+            RoundResult::Finished(DrainResult::Kept(format!(
                 "its owner rejected it: {message}{}",
                 left.unwrap_or_default()
             )))
         }
-        Err(error) => RoundResult::Over(DrainResult::Kept(format!("its owner: {error:#}"))),
+        Err(error) => {
+            RoundResult::Finished(DrainResult::Kept(format!("the push to its owner failed: {error:#}")))
+        }
     }
 }
 

@@ -57,7 +57,7 @@ struct TargetArgs {
     /// Name of the service [default: from the file, else pushgateway]
     #[arg(long)]
     service: Option<String>,
-    /// Report what would be done, without doing it
+    /// Show what would be done, and change nothing
     #[arg(long)]
     dry_run: bool,
     /// Output format
