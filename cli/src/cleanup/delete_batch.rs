@@ -1,4 +1,4 @@
-//! Deleting groups from gateways, batch by batch.
+//! Deletes groups from gateways, batch by batch.
 //!
 //! A Pushgateway has no conditional delete: a push can arrive between the survey and the deletion. We
 //! keep that window short. Before each batch, safety is checked again and then all gateways involved

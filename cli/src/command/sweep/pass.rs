@@ -94,7 +94,7 @@ mod tests {
     use crate::gateway::clock::Clock;
 
     #[test]
-    fn rejected_push_keeps_orphan() {
+    fn keeps_orphan_with_recent_rejected_push() {
         let now = Timestamp::now();
         let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&now).unwrap();
         let gauge = |minutes: i64| {
