@@ -42,7 +42,7 @@ test: ## run everything that CI checks, and print the time of each phase
 		echo "==> make $$phase passed in $$(($$(date +%s) - began)) s"; done; \
 	echo "==> all phases passed in $$(($$(date +%s) - start)) s"
 
-lint: $(RUST) $(BIN)/.cargo-deny-$(CARGO_DENY) ## check formatting, clippy for native code and Wasm, licences and sources of dependencies
+lint: prose $(RUST) $(BIN)/.cargo-deny-$(CARGO_DENY) ## check formatting, clippy for native code and Wasm, prose, licenses and sources of dependencies
 	cargo fmt --all --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
