@@ -1,4 +1,4 @@
-//! What the three programs share: tables, progress bars and the result files in `bench/results/`.
+//! Tables, progress bars and the result files in `bench/results/`, shared by the three programs.
 
 use std::fs;
 

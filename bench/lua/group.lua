@@ -1,5 +1,5 @@
--- The key of a push: its labels sorted by name, each `name \255 value`, joined by \255, as pushring makes it. What is no
--- push, or has an odd number of components, goes by its decoded path.
+-- Derives the key of a push as pushring does: its labels sorted by name, each `name \255 value`, joined by \255. The key of
+-- a path that is no push, or has an odd number of components, is the decoded path.
 local find, sub, byte, char = string.find, string.sub, string.byte, string.char
 
 local digits = {}
@@ -25,14 +25,14 @@ local function base64(text)
   return table.concat(out)
 end
 
--- The text up to the next slash, and where what follows begins; nil at the end of the path.
+-- Returns the text up to the next slash and the position after it; the position is nil at the end of the path.
 local function component(path, from)
   local slash = find(path, "/", from, true)
   if slash then return sub(path, from, slash - 1), slash + 1 end
   return sub(path, from), nil
 end
 
--- Keeps `names` sorted; of two values of one name the last wins.
+-- Inserts into the sorted `names`; the last value of a repeated name wins.
 local function put(names, values, name, value)
   if sub(name, -7) == "@base64" then
     name, value = sub(name, 1, -8), base64(value)

@@ -1,5 +1,5 @@
--- pushring's ring. The list `members` stands before this, and `key_of`. The ring is built when the script is loaded; a
--- push hashes its key, searches and sets the header.
+-- pushring's ring. The text before this script defines the list `members` and the function `key_of`. Envoy builds the ring
+-- when it loads the script; each push hashes its key, searches the ring and sets the header.
 local ffi, bit = require("ffi"), require("bit")
 local function fmix64(h)
   h = bit.bxor(h, bit.rshift(h, 33)) * 0xff51afd7ed558ccdULL

@@ -95,7 +95,7 @@ fn one_cluster(layout: &Layout, policy: &str) -> Result<()> {
         bootstrap["static_resources"]["clusters"] = json!([cluster]);
         let hcm = bootstrap::hcm(bootstrap)?;
         filters(hcm)?.remove(0);
-        // The shipped route of a push, but for every request and to the one cluster.
+        // The shipped route of a push, which now matches every request and leads to the one cluster.
         let routes = routes(hcm)?;
         let mut push = routes.remove(1);
         push["match"] = json!({"prefix": "/"});
