@@ -2,7 +2,8 @@
 //!
 //! Five placements have the same groups and the same members. The router computes the owners of pushring's and
 //! dynamic-sharding's rings; a real Envoy with the filter must agree with the former. For Envoy's own RING_HASH and MAGLEV
-//! each group is sent through a real Envoy. The program counts and times nothing, so every run has the same result.
+//! each group is sent through a real Envoy. The program counts moves and measures no time, so every run has
+//! the same result.
 
 mod changes;
 mod groups;

@@ -1,8 +1,8 @@
 //! `make bench`: the cost of a push through pushring and through other proxies, measured in one run.
 //!
-//! The machine is shared and noisy, so all variants take turns in short rounds, each in a process of its own, and the
-//! results are ratios within a round. The proxy runs on the first core; load and gateways share the last one. A failed
-//! push invalidates the run.
+//! The machine is shared and noisy, so all proxies of a round are measured in turn in short slices, and the results are
+//! ratios within a round. Proxies run on the first core; load and gateways share the last one. A failed push invalidates
+//! the run.
 
 mod against;
 mod compare;
