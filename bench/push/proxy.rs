@@ -71,7 +71,7 @@ mod tests {
                 let owner =
                     router.owner_of(path.as_bytes()).and_then(|owned| owned.owner).context("no owner")?;
                 let statistic =
-                    format!("cluster.pushgateway-{}.upstream_rq_total", owner.name.replace(':', "_"));
+                    format!("cluster.pushgateway-{}.upstream_rq_total", owner.name.replace([':', '.'], "_"));
                 *wanted.entry(statistic.clone()).or_default() += 1;
                 assert_eq!(envoy.client()?.put(path, "")?.status, 200, "{path}");
                 assert_eq!(envoy.stat(&statistic)?, wanted.get(&statistic).copied(), "{name} {path}");
