@@ -2,7 +2,7 @@
 //!
 //! A Pushgateway has no conditional delete: a push can arrive between the survey and the deletion. We
 //! keep that window short. Before each batch, safety is checked again and then all gateways involved
-//! are read again; a deletion is sent within [`Limits::max_decision_age`](crate::gateway::limits::Limits)
+//! are read again; a deletion is sent within [`Limits::max_decision_age`](crate::gateway::time_limits::Limits)
 //! of that check. Groups that changed since the survey are left to the next run.
 
 use std::collections::{BTreeSet, HashMap, HashSet};

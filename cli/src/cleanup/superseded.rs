@@ -6,8 +6,7 @@
 use jiff::Timestamp;
 
 use crate::cleanup::copy::KeepReason;
-use crate::fleet::survey::NO_PUSH_TIME;
-use crate::gateway::api::StoredGroup;
+use crate::gateway::api::{NO_PUSH_TIME, StoredGroup};
 use crate::gateway::clock::{Clock, is_later};
 
 /// A group as one gateway holds it, with the gateway's clock.

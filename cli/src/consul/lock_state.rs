@@ -14,7 +14,7 @@ use crate::error::NotSafe;
 /// Minimum lifetime of a session without a renewal; Consul waits twice this time.
 pub(crate) const TTL: Duration = Duration::from_secs(15);
 /// Time for which Consul blocks the key after the holder's session ended without a release. Longer than the work that may
-/// follow a check: a decision and a gateway's response ([`crate::gateway::limits`]).
+/// follow a check: a decision and a gateway's response ([`crate::gateway::time_limits`]).
 pub(crate) const LOCK_DELAY: Duration = Duration::from_secs(15);
 /// Time before the end of [`TTL`] at which the holder stops.
 pub(crate) const MARGIN: Duration = Duration::from_secs(5);

@@ -7,3 +7,4 @@ pub mod render;
 pub mod ring_file;
 pub mod source;
 pub(crate) mod survey;
+pub(crate) mod unreadable;

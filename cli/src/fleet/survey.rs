@@ -1,13 +1,12 @@
 //! The groups of every gateway of a fleet, read once ([`crate::fleet::read`]).
 
-use std::fmt;
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use pushring_router::{Router, labels_to_path};
-use serde::Serialize;
 use serde::de::IgnoredAny;
 
+use super::unreadable::Unreadable;
 use crate::gateway::api::{Labels, StoredGroup};
 use crate::gateway::client::{Gateway, Status};
 use crate::gateway::exposition::families;
@@ -31,7 +30,11 @@ pub(crate) struct GatewaySurvey<M = IgnoredAny> {
 
 impl<M> Survey<M> {
     pub(crate) fn unreadable(&self) -> Vec<Unreadable> {
-        self.gateways.iter().filter_map(Unreadable::of).collect()
+        let unreadable = |gateway: &GatewaySurvey<M>| {
+            let reason = gateway.groups().err()?.to_owned();
+            Some(Unreadable { gateway: gateway.gateway.name().to_owned(), on_ring: gateway.on_ring, reason })
+        };
+        self.gateways.iter().filter_map(unreadable).collect()
     }
 
     /// Returns the name of the gateway with this index.
@@ -124,7 +127,6 @@ pub(crate) fn locate_group<M>(router: &Router, group: &StoredGroup<M>) -> Result
 }
 
 const NO_PATH: &str = "no push path produces these labels with the current settings (check utf8_names)";
-pub(crate) const NO_PUSH_TIME: &str = "the gateway does not report the time of the last push";
 
 /// Converts an age, which is negative if the gateway's clock was set back or its `Date` was rounded down.
 pub(crate) fn seconds(age: SignedDuration) -> i64 {
@@ -136,34 +138,5 @@ pub(crate) fn read_push_times(gateway: &Gateway) -> anyhow::Result<GatewayPushTi
     match gateway.exposition() {
         Ok(response) => GatewayPushTimes::from_exposition(families(response)),
         Err(_) => Ok(GatewayPushTimes::from_api(&gateway.groups()?)),
-    }
-}
-
-/// A gateway whose groups are unknown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Unreadable {
-    /// Name of the gateway.
-    pub(crate) gateway: String,
-    /// A gateway that is not on the ring is only registered in Consul and owns nothing.
-    pub(crate) on_ring: bool,
-    pub(crate) reason: String,
-}
-
-impl Unreadable {
-    fn of<M>(surveyed: &GatewaySurvey<M>) -> Option<Self> {
-        let reason = surveyed.groups().err()?.to_owned();
-        Some(Self { gateway: surveyed.gateway.name().to_owned(), on_ring: surveyed.on_ring, reason })
-    }
-
-    /// Formats gateways, one per line.
-    pub(crate) fn lines(gateways: &[Self]) -> String {
-        gateways.iter().map(|gateway| format!("{gateway}\n")).collect()
-    }
-}
-
-impl fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let off = if self.on_ring { "" } else { " (not on the ring)" };
-        write!(f, "{}{off} cannot be read: {}", self.gateway, self.reason)
     }
 }

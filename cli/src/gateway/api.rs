@@ -18,6 +18,9 @@ pub(crate) const PUSH_TIME: &str = "push_time_seconds";
 /// The gateway's own metric for the time of the last rejected push; 0 if there was none.
 pub(crate) const PUSH_FAILED: &str = "push_failure_time_seconds";
 
+/// Reason for an unknown time of the last push.
+pub(crate) const NO_PUSH_TIME: &str = "the gateway does not report the time of the last push";
+
 /// Replaces bytes that are not UTF-8 in the response; the original bytes are lost.
 const REPLACED: char = '\u{FFFD}';
 

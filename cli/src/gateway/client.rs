@@ -13,7 +13,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use crate::gateway::clock::Clock;
 
 use super::api::StoredGroup;
-use super::limits::Limits;
+use super::time_limits::Limits;
 
 /// Lossless for all types of metrics; names that are not ASCII stay unescaped.
 const PROTOBUF: &str = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;\

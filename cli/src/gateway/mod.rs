@@ -4,6 +4,6 @@ pub(crate) mod api;
 pub(crate) mod client;
 pub(crate) mod clock;
 pub(crate) mod exposition;
-pub(crate) mod limits;
 pub(crate) mod pool;
 pub(crate) mod push_times;
+pub(crate) mod time_limits;

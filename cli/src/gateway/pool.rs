@@ -12,7 +12,7 @@ use reqwest::blocking::Client;
 use reqwest::redirect::Policy;
 
 use super::client::{Auth, Gateway};
-use super::limits::Limits;
+use super::time_limits::Limits;
 use crate::error::BadInput;
 use crate::http::Tls;
 

@@ -9,7 +9,8 @@ use crate::cleanup::plan::{DeletionPlan, Selection, delete_by_age};
 use crate::command::copies_table::copies_text;
 use crate::fleet::group_filter::{GroupFilter, is_older};
 use crate::fleet::source::Fleet;
-use crate::fleet::survey::{Survey, Unreadable};
+use crate::fleet::survey::Survey;
+use crate::fleet::unreadable::Unreadable;
 
 /// The report of `pushring delete`.
 #[derive(Clone, Debug, Serialize)]

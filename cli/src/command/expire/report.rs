@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::cleanup::copy::{Age, GroupCopy, deleted};
 use crate::command::copies_table::copies_text;
-use crate::fleet::survey::Unreadable;
+use crate::fleet::unreadable::Unreadable;
 
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Report {

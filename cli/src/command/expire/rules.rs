@@ -15,8 +15,8 @@ use crate::cleanup::plan::{DeletionPlan, Selection, age, delete_by_age};
 use crate::cleanup::safety_check::SafetyCheck;
 use crate::fleet::group_filter::{full_match, is_older};
 use crate::fleet::source::Fleet;
-use crate::fleet::survey::{Groups, NO_PUSH_TIME, Survey};
-use crate::gateway::api::StoredGroup;
+use crate::fleet::survey::{Groups, Survey};
+use crate::gateway::api::{NO_PUSH_TIME, StoredGroup};
 use crate::gateway::pool::Gateways;
 
 #[derive(Clone, Debug, Default)]

@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use pushring_router::Config;
 use serde::Serialize;
 
-use crate::fleet::survey::{GatewaySurvey, Survey, Unreadable};
+use crate::fleet::survey::{GatewaySurvey, Survey};
+use crate::fleet::unreadable::Unreadable;
 use crate::gateway::api::{Labels, PUSH_FAILED};
 use crate::gateway::client::Gateway;
 use crate::gateway::pool::Gateways;

@@ -12,8 +12,9 @@ use crate::cleanup::compare::compare;
 use crate::cleanup::copy::KeepReason;
 use crate::fleet::group_filter::{GroupFilter, is_older};
 use crate::fleet::source::Fleet;
-use crate::fleet::survey::{GroupLocation, Groups, NO_PUSH_TIME, Survey, Unreadable, locate_group, seconds};
-use crate::gateway::api::{Labels, StoredGroup};
+use crate::fleet::survey::{GroupLocation, Groups, Survey, locate_group, seconds};
+use crate::fleet::unreadable::Unreadable;
+use crate::gateway::api::{Labels, NO_PUSH_TIME, StoredGroup};
 
 /// The state of one copy of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ValueEnum)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::cleanup::copy::{DeletionResult, GroupCopy, deleted};
-use crate::fleet::survey::Unreadable;
+use crate::fleet::unreadable::Unreadable;
 use crate::output;
 
 #[derive(Clone, Debug, Default, Serialize)]
