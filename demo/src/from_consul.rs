@@ -13,9 +13,9 @@ use pushring_harness::{Consul, ConsulTemplate, Layout, Mode, Process, Templates,
 use pushring_router::Router;
 
 use crate::change::{self, Change};
+use crate::consul_changes::{ConsulChanges, Health};
 use crate::demo::Demo;
 use crate::screen;
-use crate::story::{Health, Story};
 
 /// Health checks that are quicker than the defaults of `pushring register`, which are for production.
 const CHECK: &str =
@@ -33,7 +33,7 @@ pub(crate) struct FromConsul {
     pub(crate) address: SocketAddr,
     templates: Templates,
     client: Client,
-    story: Story,
+    changes: ConsulChanges,
 }
 
 impl FromConsul {
@@ -66,8 +66,8 @@ impl FromConsul {
             Templates::install(layout, if layout.mode() == Mode::Redirect { &edits } else { &[] })?;
         screen::step("first ring, by consul-template -once", || templates.once(address))?;
         let router = live_ring(layout)?;
-        let story = Story::new(health);
-        Ok((Self { template: None, consul: Some(consul), address, templates, client, story }, router))
+        let changes = ConsulChanges::new(health);
+        Ok((Self { template: None, consul: Some(consul), address, templates, client, changes }, router))
     }
 
     /// Starts consul-template as a daemon.
@@ -90,16 +90,16 @@ impl FromConsul {
         if self.consul.is_some()
             && let Ok(health) = health(&self.client)
         {
-            self.story.health(Instant::now(), health);
+            self.changes.health(Instant::now(), health);
         }
         if let Some(router) = ring {
             let change = Change::between(&demo.router, &router);
-            screen::event(self.story.ring(&change));
+            screen::event(self.changes.ring(&change));
             if let Some(groups) = change.groups() {
                 screen::line(groups);
             }
             demo.router = router;
-        } else if let Some(line) = self.story.without_ring(Instant::now(), &change::names(&demo.router)) {
+        } else if let Some(line) = self.changes.without_ring(Instant::now(), &change::names(&demo.router)) {
             screen::event(line);
         }
     }

@@ -4,6 +4,7 @@
 //! Exit codes: 0 stopped by Ctrl-C or a signal, 1 an error, 2 wrong usage.
 
 mod change;
+mod consul_changes;
 mod demo;
 mod fleet;
 mod from_consul;
@@ -13,7 +14,6 @@ mod guide;
 mod ports;
 mod screen;
 mod state;
-mod story;
 mod table;
 mod watch;
 

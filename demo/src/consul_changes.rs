@@ -16,13 +16,13 @@ pub(crate) type Health = BTreeMap<String, String>;
 
 /// The printed state, and the news that are not printed yet.
 #[derive(Debug)]
-pub(crate) struct Story {
+pub(crate) struct ConsulChanges {
     health: Health,
     unreported: Vec<String>,
     since: Instant,
 }
 
-impl Story {
+impl ConsulChanges {
     /// Starts with this health, which is not printed.
     pub(crate) fn new(health: Health) -> Self {
         Self { health, unreported: Vec::new(), since: Instant::now() }
@@ -100,39 +100,39 @@ mod tests {
     #[test]
     fn reports_a_critical_member_that_leaves() {
         let now = Instant::now();
-        let mut story = Story::new(health(&[("a:1", "passing"), ("b:1", "passing")]));
-        story.health(now, health(&[("a:1", "passing"), ("b:1", "critical")]));
+        let mut changes = ConsulChanges::new(health(&[("a:1", "passing"), ("b:1", "passing")]));
+        changes.health(now, health(&[("a:1", "passing"), ("b:1", "critical")]));
         let both = BTreeSet::from(["a:1".to_owned(), "b:1".to_owned()]);
-        assert_eq!(story.without_ring(now, &both), None, "the ring may still follow");
-        let line = story.ring(&change(r#""a:1", "b:1""#, r#""a:1""#));
+        assert_eq!(changes.without_ring(now, &both), None, "the ring may still follow");
+        let line = changes.ring(&change(r#""a:1", "b:1""#, r#""a:1""#));
         assert!(line.starts_with("pushgateway b:1 critical, ring now 1 member, "), "{line}");
         assert!(line.ends_with("% of groups moved"), "{line}");
-        assert_eq!(story.without_ring(now + PATIENCE, &both), None, "printed already");
+        assert_eq!(changes.without_ring(now + PATIENCE, &both), None, "printed already");
     }
 
     #[test]
     fn reports_a_registration_that_does_not_change_the_ring() {
         let now = Instant::now();
-        let mut story = Story::new(health(&[("a:1", "passing")]));
-        story.health(now, health(&[("a:1", "passing"), ("b:1", "critical")]));
-        let line = story.without_ring(now, &BTreeSet::from(["a:1".to_owned()])).unwrap();
+        let mut changes = ConsulChanges::new(health(&[("a:1", "passing")]));
+        changes.health(now, health(&[("a:1", "passing"), ("b:1", "critical")]));
+        let line = changes.without_ring(now, &BTreeSet::from(["a:1".to_owned()])).unwrap();
         assert_eq!(line, "pushgateway b:1 registered, critical, ring stays at 1 member");
-        story.health(now, health(&[("a:1", "passing")]));
-        let line = story.without_ring(now, &BTreeSet::from(["a:1".to_owned()])).unwrap();
+        changes.health(now, health(&[("a:1", "passing")]));
+        let line = changes.without_ring(now, &BTreeSet::from(["a:1".to_owned()])).unwrap();
         assert_eq!(line, "pushgateway b:1 deregistered, ring stays at 1 member");
     }
 
     #[test]
     fn explains_a_ring_that_is_kept_on_purpose() {
         let now = Instant::now();
-        let mut story = Story::new(health(&[("a:1", "passing")]));
-        story.health(now, health(&[("a:1", "critical")]));
+        let mut changes = ConsulChanges::new(health(&[("a:1", "passing")]));
+        changes.health(now, health(&[("a:1", "critical")]));
         let ring = BTreeSet::from(["a:1".to_owned()]);
-        assert_eq!(story.without_ring(now, &ring), None);
-        let line = story.without_ring(now + PATIENCE, &ring).unwrap();
+        assert_eq!(changes.without_ring(now, &ring), None);
+        let line = changes.without_ring(now + PATIENCE, &ring).unwrap();
         assert!(line.contains("a:1 critical, ring stays at 1 member: 0 of 1 passing is too few"), "{line}");
-        story.health(now, health(&[("a:1", "critical"), ("b:1", "passing")]));
-        let line = story.without_ring(now + PATIENCE, &ring).unwrap();
+        changes.health(now, health(&[("a:1", "critical"), ("b:1", "passing")]));
+        let line = changes.without_ring(now + PATIENCE, &ring).unwrap();
         assert!(line.ends_with(
             "b:1 registered, passing, ring stays at 1 member so far; see the log of consul-template"
         ));
@@ -140,8 +140,8 @@ mod tests {
 
     #[test]
     fn reports_changes_of_a_ring_without_news() {
-        let mut story = Story::new(Health::new());
-        let line = story.ring(&change(r#""a:1""#, r#""a:1", "b:1""#));
+        let mut changes = ConsulChanges::new(Health::new());
+        let line = changes.ring(&change(r#""a:1""#, r#""a:1", "b:1""#));
         assert!(line.starts_with("member b:1 added, ring now 2 members, "), "{line}");
     }
 }
