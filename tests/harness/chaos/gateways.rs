@@ -10,9 +10,6 @@ use anyhow::{Context, Result};
 use super::load;
 use crate::Pushgateway;
 
-/// The only response header of a gateway's `--web.config.file` that no program here uses.
-pub(super) const NAME_HEADER: &str = "content-security-policy";
-
 /// The gateways that join and leave. They always run; only their registration in Consul changes.
 ///
 /// Their consistency check is off. It takes 2 ms of each push, and then too few pushes would fall into the few

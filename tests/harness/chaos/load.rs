@@ -18,9 +18,10 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use super::gateways::NAME_HEADER;
 use crate::poll_until;
 
+/// Response header with the name of the gateway: the only header of `--web.config.file` that no program here uses.
+pub(super) const NAME_HEADER: &str = "content-security-policy";
 /// Number of concurrent connections, so that both workers of Envoy have several.
 const CONNECTIONS: usize = 16;
 /// Groups of each connection. No two connections push to the same group, so its values arrive in order.
