@@ -131,7 +131,7 @@ $(TOOLS)/python/.installed: tools/envoy.txt tools/python.txt
 	$(TOOLS)/python/bin/pip install --disable-pip-version-check $(addprefix --requirement ,$^)
 	@touch $@
 
-# A link to the version that was installed last. Its age says nothing, so the installation is an order-only prerequisite.
+# A link to the version that was installed last. Its age is irrelevant, so the installation is an order-only prerequisite.
 $(BIN)/envoy: | $(TOOLS)/python/.installed
 	@mkdir -p $(BIN)
 	ln -sf $$($(TOOLS)/python/bin/python -c 'import envoy, os; print(os.path.abspath(os.path.dirname(envoy.__file__)))')/_bin/envoy $@

@@ -1,6 +1,6 @@
 # Versions of the tools that `make` installs and that have no lock file of their own. The other pinned versions are in
-# this folder too: */go.mod for the servers built from Go modules, envoy.txt, python.txt for
-# the Python client and typos. rust-toolchain.toml pins the compiler, tests/clients/*/ the client libraries that the tests push with.
+# this folder too: */go.mod for the servers built from Go modules, envoy.txt, python.txt for the Python client and typos.
+# rust-toolchain.toml pins the compiler, tests/clients/*/ the client libraries that the tests push with.
 
 CARGO_DENY := 0.20.2
 CARGO_FUZZ := 0.13.2

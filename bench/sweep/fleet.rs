@@ -59,9 +59,13 @@ impl Fleet {
         }
         let (before, after) = (router(&before)?, router(&config)?);
         let owner = |router: &Router, path: &str| {
-            let key = router.group(path.as_bytes()).with_context(|| format!("{path} is no push path"))?.key;
+            let key =
+                router.group(path.as_bytes()).with_context(|| format!("{path} is not a push path"))?.key;
             let name = &router.owner(&key).context("no owner")?.name;
-            members.iter().position(|member| member == name).with_context(|| format!("{name} is no member"))
+            members
+                .iter()
+                .position(|member| member == name)
+                .with_context(|| format!("{name} is not a member"))
         };
         let group = |number: usize| {
             let path = format!("/metrics/job/job{}/instance/host{number}.example.org", number % 500);

@@ -70,7 +70,7 @@ pub(crate) fn settling(left: std::time::Duration) {
     eprintln!("pushring: waiting {} s in case the members changed just now (--settle)", left.as_secs() + 1);
 }
 
-/// Prints a result. A closed pipe, as with `| head`, is no error.
+/// Prints a result. A closed pipe, as with `| head`, is not an error.
 pub(crate) fn print(result: impl fmt::Display) -> io::Result<()> {
     match writeln!(io::stdout().lock(), "{result}") {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

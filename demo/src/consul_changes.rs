@@ -14,7 +14,7 @@ const MIN_MEMBERS_SHARE: usize = 3;
 /// Status (`passing`, `warning`, `critical`) by address.
 pub(crate) type Health = BTreeMap<String, String>;
 
-/// The printed state, and the news that are not printed yet.
+/// The printed state, and the changes that are not printed yet.
 #[derive(Debug)]
 pub(crate) struct ConsulChanges {
     health: Health,
@@ -57,7 +57,7 @@ impl ConsulChanges {
         format!("{why}, {}", change.ring())
     }
 
-    /// Returns the line for news that do not change the ring, once that is certain.
+    /// Returns the line for changes that do not affect the ring, once that is certain.
     pub(crate) fn without_ring(&mut self, now: Instant, on_ring: &BTreeSet<String>) -> Option<String> {
         let passing: BTreeSet<String> = self.passing().cloned().collect();
         let as_it_should_be = passing == *on_ring;

@@ -66,7 +66,7 @@ fn push_between(
 const ORDERS: [[&str; 2]; 2] = [["/metrics", "/api/v1/metrics"], ["/api/v1/metrics", "/metrics"]];
 
 #[test]
-fn keeps_a_group_that_is_pushed_to_during_the_reading() {
+fn keeps_a_group_that_is_pushed_to_while_it_is_read() {
     for order in ORDERS {
         let mut fixture = DrainFixture::start(1, &[]);
         push(&fixture.source, "PUT", PATH, "a 1\n");
@@ -80,7 +80,7 @@ fn keeps_a_group_that_is_pushed_to_during_the_reading() {
 }
 
 #[test]
-fn keeps_a_push_to_the_owner_during_the_reading() {
+fn keeps_a_push_to_the_owner_while_it_is_read() {
     for order in ORDERS {
         let mut fixture = DrainFixture::start(1, &[]);
         push(&fixture.source, "PUT", PATH, "m{x=\"1\"} 1\n");

@@ -96,7 +96,7 @@ fn carries_groups_without_families_and_drops_stubs() {
         fixture.owners[0].groups().unwrap().into_iter().map(|group| group["job"].clone()).collect();
     jobs.sort();
     assert_eq!(jobs, ["empty", "empty", "typed"]);
-    // The copy counts as a push, so it is no stub.
+    // The copy counts as a push, so the group is not a stub.
     let metrics = fixture.owners[0].metrics().unwrap();
     let zero = |line: &str| line.starts_with("push_time_seconds") && line.ends_with(" 0");
     assert!(!metrics.lines().any(zero), "{metrics}");

@@ -36,7 +36,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// The headers that say what a body is.
+/// The headers that describe a body.
 type Headers = Vec<(&'static str, &'static str)>;
 
 fn bodies() -> Vec<(Vec<u8>, Headers)> {

@@ -26,7 +26,7 @@ fn a_bad_configuration_keeps_the_ring_and_shows_in_the_statistics() {
             fleet.layout.write_ring(json).unwrap();
             fleet.envoy.wait_stat(REJECTED, |rejected| rejected > count as u64).unwrap();
         }
-        // A file that is no YAML, and a file without the resource.
+        // A file that is not YAML, and a file without the resource.
         fleet.layout.write_live("ring.yaml", "resources: [").unwrap();
         fleet.envoy.wait_stat(FAILED, |failed| failed > 0).unwrap();
         fleet.layout.write_live("ring.yaml", "resources: []\n").unwrap();

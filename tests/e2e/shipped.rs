@@ -26,7 +26,7 @@ fn bootstraps_and_examples_pass_envoys_validation() {
 }
 
 #[test]
-fn answers_a_helpful_404_to_requests_that_are_no_pushes() {
+fn answers_other_requests_with_a_helpful_404() {
     for mode in Mode::ALL {
         let fleet = EnvoyFixture::start(mode, 1);
         for client in [fleet.envoy.client().unwrap(), Client::http2(fleet.envoy.push).unwrap()] {

@@ -64,7 +64,7 @@ fn keeps_and_reports_a_group_of_unknown_age() {
 }
 
 #[test]
-fn keeps_a_group_that_was_pushed_to_after_the_reading() {
+fn keeps_a_group_that_was_pushed_to_after_the_survey() {
     let mut fixture = fixture();
     let client = Mutex::new(fixture.client(0));
     let reads = AtomicUsize::new(0);

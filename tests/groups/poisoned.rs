@@ -54,7 +54,7 @@ fn finds_values_that_are_not_utf8_byte_for_byte() {
     ] {
         assert_eq!(fixture.send(0, path, "m 1\n"), 400, "{path}");
     }
-    // The stub of a victim is no culprit.
+    // The stub of a victim is not a culprit.
     assert_eq!(fixture.send(0, "/metrics/job/victim", "m 1\n"), 400);
     let expected = [
         json!({"instance": "", "job": "b\n\t\"\\\u{7f}\u{85}}\u{fffd}\u{1}"}),

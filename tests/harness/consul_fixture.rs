@@ -26,7 +26,7 @@ pub struct ConsulFixture {
     pub consul_template: ConsulTemplate,
     /// Serves pushes with two workers.
     pub envoy: Envoy,
-    /// Has the members as services.
+    /// The registered services are the members.
     pub consul: Consul,
     /// Envoy's files.
     pub layout: Layout,

@@ -109,7 +109,7 @@ pub fn upstreams(mode: Mode, members: &[Member]) -> Result<Option<String>> {
     })
 }
 
-/// Returns the members of a configuration; none if the text is no configuration.
+/// Returns the members of a configuration; none if the text is not a configuration.
 #[must_use]
 pub fn members(config: &str) -> Vec<Member> {
     let config: Value = serde_json::from_str(config).unwrap_or_default();

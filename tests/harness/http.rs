@@ -62,7 +62,7 @@ impl Client {
     /// Sends one request and reads the answer, without following redirects.
     ///
     /// # Errors
-    /// If the path is no request target, or the whole answer does not arrive in time.
+    /// If the path is not a request target, or the whole answer does not arrive in time.
     pub fn send(
         &self,
         method: &str,

@@ -17,7 +17,7 @@ use tokio::task::spawn_blocking;
 
 use crate::http::Response;
 
-/// A request, read to its end.
+/// A complete request.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// `GET`, `PUT`, …

@@ -1,7 +1,7 @@
 //! Recorded answers of Consul -> registrations -> the live files -> a real Envoy that accepts them.
 //!
-//! The expected files are in consul-template/fixtures/<case>/. After a wanted change write them with
-//! `BLESS=1 cargo test -p pushring-harness --test membership rendered` and read the difference.
+//! The expected files are in consul-template/fixtures/<case>/. After an intended change, write them with
+//! `BLESS=1 cargo test -p pushring-harness --test membership rendered` and review the difference.
 
 use std::fs;
 use std::path::Path;

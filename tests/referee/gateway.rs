@@ -21,7 +21,7 @@ pub(crate) enum Verdict {
     Poisoned,
     /// Redirects to this location.
     Redirected(Vec<u8>),
-    /// Answers another status, because the path is no push path.
+    /// Answers another status, because the path is not a push path.
     Other(u16),
 }
 

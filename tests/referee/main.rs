@@ -112,7 +112,7 @@ impl Game {
         let count = self.verdicts.entry(verdict.name()).or_default();
         *count += 1;
         match &verdict {
-            // Deleted by this spelling, and every other time by the one that pushring makes of the labels.
+            // DELETE uses this spelling or, every other time, the spelling that pushring derives from the labels.
             Verdict::Stored(labels) if count.is_multiple_of(2) => {
                 let pairs = labels.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
                 let config = self.router.config();

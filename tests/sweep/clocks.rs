@@ -73,7 +73,7 @@ fn set_back(fixture: &mut GatewayFixture, gateway: usize) {
 }
 
 #[test]
-fn keeps_a_copy_if_a_clock_is_set_during_the_reading() {
+fn keeps_a_copy_if_a_clock_is_set_during_the_survey() {
     let mut fixture = newer_copy();
     set_back(&mut fixture, 1);
     let output = sweep(&fixture, &[]);
@@ -82,7 +82,7 @@ fn keeps_a_copy_if_a_clock_is_set_during_the_reading() {
 }
 
 #[test]
-fn keeps_an_orphan_if_a_clock_is_set_during_the_reading() {
+fn keeps_an_orphan_if_a_clock_is_set_during_the_survey() {
     let mut fixture = GatewayFixture::start(2);
     let path = fixture.path_of(0, 0);
     fixture.put(1, &path, "a 1\n");

@@ -24,7 +24,7 @@ fn at_second_read(what: impl Fn() + Send + Sync) -> impl Fn(&Request) + Send + S
 }
 
 #[test]
-fn keeps_a_copy_that_was_pushed_to_after_the_reading() {
+fn keeps_a_copy_that_was_pushed_to_after_the_survey() {
     let (mut fixture, path) = doubled(2);
     let client = Mutex::new(fixture.client(1));
     let pushed = path.clone();

@@ -11,7 +11,7 @@ fn post(fixture: &GatewayFixture, gateway: usize, path: &str, body: &str) {
 }
 
 #[test]
-fn deletes_a_copy_if_the_owner_has_all_of_it_newer() {
+fn deletes_a_copy_if_every_family_is_newer_on_the_owner() {
     let mut fixture = GatewayFixture::start(3);
     let path = fixture.path_of(0, 0);
     fixture.put(0, &path, "a 2\nb 2\nc 2\n");

@@ -57,6 +57,6 @@ fn two_concurrent_sweepers_lose_nothing() {
         let sweepers: Vec<_> = (0..2).map(|_| scope.spawn(|| sweep(&fixture, &[]).code)).collect();
         sweepers.into_iter().map(|sweeper| sweeper.join().unwrap()).collect()
     });
-    assert_eq!(codes, [1, 1], "what has no copy at its owner stays");
+    assert_eq!(codes, [1, 1], "groups that their owner lacks stay");
     assert_eq!(fixture.counts(), [38, 38, 74]);
 }

@@ -29,7 +29,7 @@ pub(crate) struct Outcome {
     pub(crate) reply: Option<(u32, Headers, Vec<u8>)>,
     /// Short names of the host calls it made, in order; the whole name of one that was refused.
     pub(crate) calls: Vec<&'static str>,
-    /// Instructions of all that the shipped configurations let Envoy call for a request.
+    /// Instructions of all callbacks that the shipped configurations let Envoy call for a request.
     pub(crate) instructions: u64,
 }
 

@@ -210,7 +210,7 @@ fn health_and_status_answer_as_configured() {
 }
 
 #[test]
-fn requests_that_are_no_push_are_bypassed() {
+fn bypasses_requests_that_are_not_pushes() {
     in_all_modes("", |vm, _| {
         for path in [
             "/metrics",

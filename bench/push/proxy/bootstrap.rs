@@ -35,7 +35,7 @@ pub(super) fn routes(hcm: &mut Value) -> Result<&mut Vec<Value>> {
     list(hcm, "/route_config/virtual_hosts/0/routes")
 }
 
-/// Lets the client set the destination header. Envoy removes a header of another name instead, at the same cost.
+/// Lets the client set the destination header. Envoy removes a header with another name instead, at the same cost.
 pub(super) fn keep_client_header(hcm: &mut Value) -> Result<()> {
     let mutations = list(hcm, "/early_header_mutation_extensions/0/typed_config/mutations")?;
     *mutations.first_mut().context("no early header mutation")? = json!({"remove": "x-bench-other"});
@@ -43,7 +43,7 @@ pub(super) fn keep_client_header(hcm: &mut Value) -> Result<()> {
 }
 
 pub(super) fn list<'v>(value: &'v mut Value, pointer: &str) -> Result<&'v mut Vec<Value>> {
-    at(value, pointer)?.as_array_mut().with_context(|| format!("{pointer} is no list"))
+    at(value, pointer)?.as_array_mut().with_context(|| format!("{pointer} is not a list"))
 }
 
 pub(super) fn at<'v>(value: &'v mut Value, pointer: &str) -> Result<&'v mut Value> {

@@ -26,7 +26,7 @@ impl Proxy {
     pub(crate) fn envoy(&self) -> Result<(&Envoy, &Layout)> {
         match &self.running {
             Running::Envoy(envoy, layout) => Ok((envoy, layout)),
-            Running::Other(_) => bail!("this proxy is no Envoy"),
+            Running::Other(_) => bail!("this proxy is not Envoy"),
         }
     }
 

@@ -104,7 +104,7 @@ impl Keeper {
         });
         let url = consul.path(&["v1", "session", "create"])?;
         let response = consul.send(consul.client.put(url).json(&definition), NEEDS)?;
-        let created: Created = response.json().context("a new session: not the response of Consul")?;
+        let created: Created = response.json().context("a new session: unexpected response from Consul")?;
         self.session = Some(created.id.clone());
         Ok(created.id)
     }

@@ -8,7 +8,7 @@
 //! | an address that the filter would reject, or no port | skipped, with the reason |
 //! | an IPv6 address in any spelling | its canonical text (RFC 5952), in brackets |
 //! | the same host and port more than once | one member: passing if any of them is, with the largest weight |
-//! | a weight outside 1..=100 | the nearest of the two; 1 if the placement has no weights |
+//! | a weight outside 1..=100 | the nearest value in the range; 1 if the placement has no weights |
 //! | the same name at several addresses | one member: a passing one, else the smallest address |
 
 use std::collections::BTreeMap;

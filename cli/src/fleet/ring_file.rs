@@ -65,8 +65,8 @@ impl RingFile {
 /// field `resources` makes the difference.
 ///
 /// # Errors
-/// The text is neither. A text that begins with a brace and is no ECDS file counts as the filter's JSON, however broken:
-/// the filter's parser has the better message.
+/// The text is neither. A text that begins with a brace and is not an ECDS file counts as the filter's JSON, however
+/// broken: the filter's parser has the better message.
 pub fn filter_json(text: &str) -> anyhow::Result<String> {
     match serde_saphyr::from_str::<Value>(text) {
         Ok(document) if document.get("resources").is_some() => json(&document).map(str::to_owned),

@@ -55,8 +55,8 @@ impl Clock {
     }
 }
 
-/// Whether `a` by one gateway's clock is certainly later than `b` by another's. `None` if the responses were too slow to
-/// determine the clocks.
+/// Returns whether `a` by one gateway's clock is certainly later than `b` by another's. `None` if the responses were too
+/// slow to determine the clocks.
 pub(crate) fn is_later((a, a_clock): (Timestamp, &Clock), (b, b_clock): (Timestamp, &Clock)) -> Option<bool> {
     if a_clock.error + b_clock.error > MARGIN {
         return None;

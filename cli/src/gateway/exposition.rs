@@ -80,7 +80,7 @@ impl Family {
         number.ok().and_then(|number| TYPES.get(number).copied()).unwrap_or_default()
     }
 
-    /// Decodes the metrics one by one; an item is an error if its labels are not UTF-8 or its bytes are no metric.
+    /// Decodes the metrics one by one; an item is an error if its labels are not UTF-8 or its bytes are not a metric.
     pub(crate) fn metrics(&self) -> impl Iterator<Item = anyhow::Result<Metric>> {
         self.0.metrics.iter().map(|raw| {
             let head = Head::decode(raw.clone()).with_context(|| format!("a metric of {:?}", self.name()))?;

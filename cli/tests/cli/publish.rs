@@ -224,7 +224,7 @@ fn skipped_registrations_become_warnings() {
     assert_eq!(folders.publish().warnings, ["skipped: 10.0.0.9:0: port: found 0, allowed 1 to 65535"]);
 }
 
-/// After a wanted change write them with `BLESS=1` and read the difference.
+/// After an intended change, write them with `BLESS=1` and review the difference.
 #[test]
 fn the_shipped_live_files_are_rendered() {
     for mode in ["cluster", "endpoint", "redirect"] {
@@ -250,7 +250,7 @@ fn the_shipped_live_files_are_rendered() {
 }
 
 #[test]
-fn a_path_that_is_no_plain_word_is_quoted() {
+fn quotes_a_path_that_is_not_a_plain_word() {
     let config = json!({"members": [A]}).to_string();
     for wasm in ["/etc/pushring/pushring_filter.wasm", "/srv/a b: {c} #d, \"e\"/filter.wasm"] {
         let text = render::ring(&config, wasm.as_ref());

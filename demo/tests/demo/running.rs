@@ -140,6 +140,6 @@ pub(crate) fn assert_gone(processes: &BTreeSet<u32>, addresses: &[SocketAddr]) {
     poll_until("all processes to be gone", || left().is_empty().then_some(()))
         .unwrap_or_else(|error| panic!("{error}: {:?}", left()));
     for address in addresses {
-        assert!(TcpStream::connect(address).is_err(), "somebody listens at {address}");
+        assert!(TcpStream::connect(address).is_err(), "a server still listens at {address}");
     }
 }

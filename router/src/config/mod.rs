@@ -2,9 +2,9 @@
 //!
 //! [`Config::parse`] checks every value, so the rest of the crate checks none.
 //!
-//! * `settings`: the settings that are a choice between a few
+//! * `settings`: settings with a fixed list of values
 //! * `members`, `address`: the list of members
-//! * `validate`: single settings that are text
+//! * `validate`: the settings that are text
 //! * `json`, `error`: strict reading, and the reason of a rejection
 
 mod address;
@@ -23,7 +23,7 @@ pub use members::Member;
 pub use pushring_ring::MAX_MEMBERS;
 pub use settings::{Mode, Placement, RouteBy};
 
-/// A checked configuration. README.md lists the fields with their defaults.
+/// A checked configuration. docs/configuration.md lists the fields with their defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Sorted by name; at most [`MAX_MEMBERS`]; names and addresses unique.

@@ -1,4 +1,4 @@
-//! The settings that are a choice between a few values.
+//! Settings with a fixed list of values.
 
 use serde::Serialize;
 

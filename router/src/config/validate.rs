@@ -37,7 +37,7 @@ pub(crate) fn path_prefix(prefix: &str) -> Result<String, ConfigError> {
 pub(crate) fn status_path(path: String, path_prefix: &str) -> Result<String, ConfigError> {
     let ok = path.starts_with('/') && address::is_visible(&path) && !path.contains(['?', '#']);
     if !path.is_empty() && (!ok || PushPath::is(path.as_bytes(), path_prefix)) {
-        let allowed = "empty (off), or a path that begins with /, has no ? or #, and is no push path";
+        let allowed = "empty (off), or a path that begins with /, has no ? or #, and is not a push path";
         return Err(ConfigError::new("status_path", format!("{path:?}"), allowed));
     }
     Ok(path)

@@ -116,7 +116,7 @@ impl Ledger {
     fn missing(&self, held: &[Held]) -> Vec<String> {
         let mut missing = Vec::new();
         for (gateway, (answered, held)) in self.answered.iter().zip(held).enumerate() {
-            // More pushes than answers are no loss: a gateway may store a push whose answer did not arrive.
+            // More pushes than answers are not a loss: a gateway may store a push whose answer did not arrive.
             for _ in held.pushes..*answered {
                 missing.push(format!("{} counts fewer pushes than it answered", gateways::name(gateway)));
             }
@@ -135,7 +135,7 @@ impl Ledger {
     fn place(&mut self, push: &Push) -> Result<(), String> {
         let name = push.outcome.as_ref().map_err(Clone::clone)?;
         let gateway =
-            gateways::index(name).ok_or_else(|| format!("answered by {name:?}, which is no gateway"))?;
+            gateways::index(name).ok_or_else(|| format!("answered by {name:?}, which is not a gateway"))?;
         self.last.insert(push.group, (push.value, gateway));
         self.answered[gateway] += 1;
         let in_time =

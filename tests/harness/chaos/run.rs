@@ -23,7 +23,7 @@ const PRINT_EVERY: usize = 50;
 /// Runs the changes; `print` gets the progress lines.
 ///
 /// # Errors
-/// If a server fails in a way that stops the run, such as a change that never becomes live. Lost pushes are no error:
+/// If a server fails in a way that stops the run, such as a change that never becomes live. Lost pushes are not an error:
 /// see [`Summary::lost`].
 pub fn run(settings: Settings, print: impl FnMut(&str)) -> Result<Summary> {
     let dir = tempfile::tempdir()?;

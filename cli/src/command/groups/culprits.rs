@@ -105,7 +105,7 @@ fn colliding<'g>(error: &ScrapeError, groups: &'g [Detailed]) -> Vec<&'g Detaile
     other.filter(|other| other.len() < named.len() || named.is_empty()).unwrap_or(named)
 }
 
-/// Returns the groups that have a family with another type than most groups. The gateway reports every type
+/// Returns the groups in which a family has a different type than in most groups. The gateway reports every type
 /// except `first`, which it visited first.
 fn unusual_types<'g>(family: &str, first: &str, groups: &'g [Detailed]) -> Vec<&'g Detailed> {
     let holders = groups_with(family, groups);

@@ -35,7 +35,7 @@ impl Curl {
 
     /// Returns the command that deletes the groups at these URLs.
     pub(crate) fn delete(&self, urls: &[String]) -> String {
-        // -f: an error status sets the exit code. -g: brackets of an IPv6 address are no pattern.
+        // -f: an error status sets the exit code. -g: brackets of an IPv6 address are not a pattern.
         let urls: Vec<String> = urls.iter().map(|url| quoted(url)).collect();
         format!("curl -fgsS{} -X DELETE {}", self.options, urls.join(" "))
     }

@@ -83,7 +83,7 @@ impl OwnerArgs {
         let output = BufWriter::with_capacity(BUFFER, io::stdout().lock());
         match lookup::stream(router, input, output, self.output == Output::Json) {
             Ok(all_good) => Ok(ExitStatus::found(!all_good)),
-            // `pushring owner | head` closes the pipe, which is no error.
+            // `pushring owner | head` closes the pipe, which is not an error.
             Err(error) if is_broken_pipe(&error) => Ok(ExitStatus::Done),
             Err(error) => Err(error),
         }

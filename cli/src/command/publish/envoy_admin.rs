@@ -58,8 +58,8 @@ impl FromStr for Admin {
 
 impl Admin {
     /// Returns the names of all clusters in use, or the addresses of the endpoints that every cluster fed from the
-    /// endpoint file has. A cluster that is still warming up is not in use. Envoy's main thread has then queued all that
-    /// it lists to every worker, so whatever it queues later (a ring) arrives after it.
+    /// endpoint file has. A cluster that is still warming up is not in use. Envoy's main thread has queued everything
+    /// that it lists to every worker, so whatever it queues later (a ring) arrives after it.
     ///
     /// `None`: the address refuses connections, so there is no Envoy to wait for.
     ///

@@ -7,7 +7,7 @@
 //!
 //! 1. The filter's own parser checks the new ring. A ring that it rejects never goes live.
 //! 2. The cluster file becomes the new clusters *and* the live ones. Then Envoy's admin interface is polled until it
-//!    lists all that the new ring names (without an admin address: a fixed delay).
+//!    lists every cluster that the new ring names (without an admin address: a fixed delay).
 //! 3. The ring file follows.
 //!
 //! Clusters that left stay in the file until the first publication that comes a grace time after the ring without them
@@ -127,7 +127,7 @@ fn checked_ring(
     Ok(empty)
 }
 
-/// Returns the configuration with no members, if it has no fault but too few of them.
+/// Returns the configuration without members if too few members are its only fault.
 fn without_members(config: &str) -> Option<String> {
     let mut fields: Value = serde_json::from_str(config).ok()?;
     fields.as_object_mut()?.insert("min_members".to_owned(), 0.into());

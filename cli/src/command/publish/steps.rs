@@ -72,7 +72,7 @@ fn live_upstreams(kind: UpstreamKind, live: &Live) -> anyhow::Result<Upstreams> 
     }
 }
 
-/// Waits until Envoy has all that the new ring names, whichever publication added it.
+/// Waits until Envoy has everything that the new ring names, whichever publication added it.
 fn wait_for_upstreams(
     kind: UpstreamKind,
     options: &Options,
