@@ -12,7 +12,7 @@ include tools/versions.mk
 
 # Every fresh machine compiles these tools, and they run for seconds: the debug build takes the least time in total.
 CARGO_INSTALL := cargo install --quiet --locked --force --debug --root $(TOOLS)
-# The demo needs no speed, and dependencies without optimisation build in a third of the time.
+# The demo needs no speed, and dependencies without optimization build in a third of the time.
 QUICK := --config 'profile.dev.package."*".opt-level=0'
 # Random inputs for each fuzz target. The default takes a second or two; `make fuzz RUNS=1000000` searches longer.
 RUNS ?= 20000

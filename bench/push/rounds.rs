@@ -98,7 +98,7 @@ impl Plan {
 }
 
 /// Orders the turns of a round: over the rounds each variant has each place, and comes as often before as after each
-/// other one. The order is the same in every run, and neighbours in the list, which are often compared, stay close in time.
+/// other one. The order is the same in every run, and neighbors in the list, which are often compared, stay close in time.
 pub(crate) fn rotate<T>(turns: &mut [T], round: u32) {
     let places = turns.len().max(1);
     turns.rotate_left(round as usize / 2 % places);

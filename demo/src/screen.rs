@@ -1,4 +1,4 @@
-//! The output of the demo: plain lines, with colours on a terminal only.
+//! The output of the demo: plain lines, with colors on a terminal only.
 
 use std::fmt::Display;
 use std::io::Write;

@@ -18,7 +18,7 @@ def member_sets() -> list[tuple[str, str, dict[str, int]]]:
     ten = [f"10.0.0.{i}:9091" for i in range(1, 11)]
     hundred = [f"10.1.{i // 16}.{i % 16}:9091" for i in range(100)]
     ipv6 = ["[2001:db8::1]:9091", "[2001:db8::2]:9091", "[::1]:9091", "[fe80::1%eth0]:9091"]
-    # Names are any visible ASCII but the comma; the last two differ from their neighbours in one byte.
+    # Names are any visible ASCII but the comma; the last two differ from their neighbors in one byte.
     odd = ["!", "~", "a", "A", "A" * 100, "#hash", 'quo"te', "back\\slash", "p%41", "a/b?c=d", "pushgateway-0", "pushgateway-00"]
     odd += ["".join(rng.choice(VISIBLE) for _ in range(rng.randint(2, 60))) for _ in range(8)]
     return [

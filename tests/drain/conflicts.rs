@@ -52,9 +52,9 @@ fn keeps_a_family_whose_name_is_part_of_a_histogram() {
 
 #[test]
 fn keeps_a_series_that_another_group_has() {
-    let labelled = format!("{PATH}/a/1");
-    conflict([PATH, &labelled], "m{a=\"1\"} 1\n", "m 2\n", "a series of m in another group");
-    conflict([&labelled, PATH], "m 1\n", "m{a=\"1\"} 2\n", "a series of m in another group");
+    let labeled = format!("{PATH}/a/1");
+    conflict([PATH, &labeled], "m{a=\"1\"} 1\n", "m 2\n", "a series of m in another group");
+    conflict([&labeled, PATH], "m 1\n", "m{a=\"1\"} 2\n", "a series of m in another group");
 }
 
 #[test]

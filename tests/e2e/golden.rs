@@ -63,7 +63,7 @@ impl Ring {
 fn every_path_gets_its_owner() {
     let mut cases: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for push in vectors::pushes() {
-        // A poisonous push has no owner in the vectors; the settings of its row decide whether it is recognised.
+        // A poisonous push has no owner in the vectors; the settings of its row decide whether it is recognized.
         let set = if push.set.is_empty() { "ten" } else { push.set };
         cases.entry((set, push.prefix, push.utf8_names, push.route_by)).or_default().push(push);
     }

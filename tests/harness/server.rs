@@ -1,4 +1,4 @@
-//! An HTTP/1.1 server that answers by a function, for behaviour that no real server shows on request.
+//! An HTTP/1.1 server that answers by a function, for behavior that no real server shows on request.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;

@@ -131,8 +131,8 @@ fn a_bad_ring_never_goes_live() {
     folders.register(&[], &[A, B, C]);
     assert_rejected("members: found 0 members, allowed at least 1 (min_members)");
     folders.register(&[A, B, C], &[]);
-    folders.settings(&json!({"colour": 1}));
-    assert_rejected("found unknown field \"colour\"");
+    folders.settings(&json!({"color": 1}));
+    assert_rejected("found unknown field \"color\"");
     folders.settings(&json!({}));
     // Within the limits of every field, but more points than a ring may have.
     let heavy = (0..50).map(|n| json!({"address": format!("10.0.1.{n}"), "port": 9091, "weight": 100}));
@@ -145,7 +145,7 @@ fn a_bad_ring_never_goes_live() {
     assert_rejected("registrations.json");
 }
 
-/// The renderer makes no such pair; this is the last line of defence.
+/// The renderer makes no such pair; this is the last line of defense.
 #[test]
 fn a_ring_without_its_clusters_never_goes_live() {
     let folders = Folders::new();
@@ -171,7 +171,7 @@ fn too_few_members_at_the_very_first_start_make_an_empty_ring() {
     // Any other fault is an error.
     let folders = Folders::new();
     folders.register(&[], &[]);
-    folders.settings(&json!({"colour": 1}));
+    folders.settings(&json!({"color": 1}));
     assert!(folders.publish_with(&folders.options()).unwrap_err().is::<BadInput>());
     assert!(!folders.live(RING_FILE).exists());
 }

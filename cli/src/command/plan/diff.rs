@@ -60,9 +60,9 @@ pub(crate) struct MemberDiff {
     pub(crate) after: f64,
     /// Share that stays; the rest of `before` leaves the member, the rest of `after` arrives.
     pub(crate) kept: f64,
-    /// Number of counted groups that it owns before.
+    /// Number of counted groups that it owns before the change.
     pub(crate) groups_before: Option<u64>,
-    /// Number of counted groups that it owns after.
+    /// Number of counted groups that it owns after the change.
     pub(crate) groups_after: Option<u64>,
 }
 

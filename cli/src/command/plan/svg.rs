@@ -37,7 +37,7 @@ pub(crate) fn draw(plan: &RingDiff, from: &Router, to: &Router) -> String {
 }
 
 fn ring(out: &mut String, plan: &RingDiff, from: &Router, to: &Router) {
-    let (before, after) = (colours(plan, from), colours(plan, to));
+    let (before, after) = (colors(plan, from), colors(plan, to));
     band(out, BEFORE, &before);
     band(out, AFTER, &after);
     // Positions on rings with different keys cannot be compared.
@@ -61,16 +61,16 @@ fn ring(out: &mut String, plan: &RingDiff, from: &Router, to: &Router) {
     }
 }
 
-/// Returns the colour of the owner at each step.
-fn colours(plan: &RingDiff, router: &Router) -> Vec<Option<String>> {
-    let mut colours = Vec::new();
+/// Returns the color of the owner at each step.
+fn colors(plan: &RingDiff, router: &Router) -> Vec<Option<String>> {
+    let mut colors = Vec::new();
     for step in 0..STEPS {
         let owner =
             router.ring().owner_at(position(step)).and_then(|owner| router.config().members.get(owner));
         let index = owner.and_then(|owner| plan.members.iter().position(|member| member.name == owner.name));
-        colours.push(index.map(|index| colour(index, plan.members.len())));
+        colors.push(index.map(|index| color(index, plan.members.len())));
     }
-    colours
+    colors
 }
 
 /// Returns the middle of a step.
@@ -79,15 +79,15 @@ fn position(step: u32) -> u64 {
     u64::from(step) * width + width / 2
 }
 
-/// Draws a band; adjacent steps of one colour become one arc.
-fn band(out: &mut String, (inner, outer): (f64, f64), colours: &[Option<String>]) {
+/// Draws a band; adjacent steps of one color become one arc.
+fn band(out: &mut String, (inner, outer): (f64, f64), colors: &[Option<String>]) {
     let mut start = 0;
-    for run in colours.chunk_by(|a, b| a == b) {
+    for run in colors.chunk_by(|a, b| a == b) {
         let end = start + run.len();
-        if let Some(Some(colour)) = run.first() {
+        if let Some(Some(color)) = run.first() {
             // SVG cannot draw an arc whose two ends are equal.
-            let end = if run.len() == colours.len() { end as f64 - 0.01 } else { end as f64 };
-            let _ = writeln!(out, "<path d=\"{}\" fill=\"{colour}\"/>", arc(inner, outer, start as f64, end));
+            let end = if run.len() == colors.len() { end as f64 - 0.01 } else { end as f64 };
+            let _ = writeln!(out, "<path d=\"{}\" fill=\"{color}\"/>", arc(inner, outer, start as f64, end));
         }
         start = end;
     }
@@ -120,11 +120,11 @@ fn rows(out: &mut String, plan: &RingDiff, row: u32) {
     for (index, member) in plan.members.iter().enumerate() {
         let y = f64::from(row) * index as f64 + 76.0;
         let half = f64::from(row) / 2.0 - 3.0;
-        let colour = colour(index, plan.members.len());
+        let color = color(index, plan.members.len());
         let middle = y + half + 4.0;
         let _ = writeln!(
             out,
-            "<g><title>{}</title><rect x=\"{ROWS_AT}\" y=\"{:.1}\" width=\"10\" height=\"10\" fill=\"{colour}\"/>\
+            "<g><title>{}</title><rect x=\"{ROWS_AT}\" y=\"{:.1}\" width=\"10\" height=\"10\" fill=\"{color}\"/>\
              <text x=\"{}\" y=\"{middle:.1}\">{}</text></g>",
             escape(&member.name),
             middle - 9.0,
@@ -134,7 +134,7 @@ fn rows(out: &mut String, plan: &RingDiff, row: u32) {
         for (top, share, opacity) in [(y, member.before, 0.4), (y + half, member.after, 1.0)] {
             let _ = writeln!(
                 out,
-                "<rect x=\"{bars}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{half:.1}\" fill=\"{colour}\" \
+                "<rect x=\"{bars}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{half:.1}\" fill=\"{color}\" \
                  fill-opacity=\"{opacity}\"/>",
                 share / longest * BAR * 0.55
             );
@@ -157,7 +157,7 @@ fn shares(member: &MemberDiff) -> String {
 }
 
 /// Returns evenly spaced hues; for more than a dozen members, hues by the golden angle with varying lightness.
-fn colour(index: usize, of: usize) -> String {
+fn color(index: usize, of: usize) -> String {
     let hue = if of <= 12 { index * 360 / of.max(1) } else { index * 137 % 360 };
     let lightness = if of <= 12 { 50 } else { [45, 62, 35][index % 3] };
     format!("hsl({hue},65%,{lightness}%)")

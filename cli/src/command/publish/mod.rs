@@ -47,7 +47,7 @@ pub(crate) struct PublishArgs {
     /// The filter's module as Envoy finds it [default: pushring_filter.wasm next to the live folder]
     #[arg(long, value_name = "FILE")]
     wasm: Option<PathBuf>,
-    /// Envoy's admin interface: http://host:port or unix:/path; without it a fixed delay replaces the question
+    /// Envoy's admin interface: http://host:port or unix:/path; without it, a fixed delay applies
     #[arg(long, value_name = "URL")]
     admin: Option<Admin>,
     /// How long a cluster or endpoint stays after the ring no longer names it

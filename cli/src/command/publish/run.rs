@@ -1,9 +1,9 @@
 //! Publishes the members of a ring to Envoy without losing a push.
 //!
 //! Envoy reads a file again when another is renamed onto it, each kind of file on its own and, with a watched folder, at
-//! *any* rename into it. So Envoy does not see the order of two renames, and a ring that names a cluster before Envoy
-//! has it, or after Envoy dropped it, answers 503. Every publication keeps one rule at every moment, however it is
-//! interrupted: **a live ring names live clusters only.**
+//! *any* rename into it. Envoy therefore does not preserve the order of two renames, and a ring that names a cluster
+//! before Envoy has it, or after Envoy dropped it, answers 503. Every publication keeps one rule at every moment, however
+//! it is interrupted: **a live ring names live clusters only.**
 //!
 //! 1. The filter's own parser checks the new ring. A ring that it rejects never goes live.
 //! 2. The cluster file becomes the new clusters *and* the live ones. Then Envoy's admin interface is polled until it
@@ -12,7 +12,7 @@
 //!
 //! Clusters that left stay in the file until the first publication that comes a grace time after the ring without them
 //! went live, because requests under way still need them. The same goes for the endpoints in endpoint mode: Envoy skips
-//! an address that it does not have in favour of the next listed one, so no push would fail, but if one member left as
+//! an address that it does not have in favor of the next listed one, so no push would fail, but if one member left as
 //! another joined, a push would land on a gateway that owned its group neither before nor after. In redirect mode there
 //! is only the ring.
 //!

@@ -1,8 +1,8 @@
 //! Registers Pushgateways in Consul and deregisters them.
 //!
 //! The ID is `<host>_<port>`, as in dynamic-sharding, so that existing registrations are updated and not duplicated.
-//! Unlike there, a Pushgateway that is down stays registered: it returns without a command, and the minimum share of
-//! passing members is computed from all registrations.
+//! Unlike with dynamic-sharding, a Pushgateway that is down stays registered: it returns without a command, and the
+//! minimum share of passing members is computed from all registrations.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
