@@ -1,6 +1,6 @@
 //! Rounds in which all variants are started, measured in turn and stopped.
 //!
-//! A process keeps a bias of several per cent for its whole life, caused by its memory layout. A longer measurement does
+//! A process keeps a bias of several percent for its whole life, caused by its memory layout. A longer measurement does
 //! not help, a new process does: so each round has new processes, and the differences between them are part of the
 //! reported spread. The other proxies of a round are idle while one is measured.
 

@@ -6,23 +6,11 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::Ring;
+use crate::placement::{
+    DYNAMIC_SHARDING_POINTS, MAX_MEMBERS, MAX_POINTS, MAX_POINTS_PER_WEIGHT, MAX_WEIGHT, Member, Placement,
+};
 use crate::points::{self, Points};
-use crate::{Member, Placement, Ring};
-
-/// Maximum number of members of a ring.
-pub const MAX_MEMBERS: usize = 1024;
-/// Maximum weight of a member.
-pub const MAX_WEIGHT: u32 = 100;
-/// Maximum number of points per unit of weight in [`Placement::Ring`].
-pub const MAX_POINTS_PER_WEIGHT: u32 = 4096;
-/// Maximum number of points of a ring. A point takes 11 to 12 bytes, so the largest ring takes 50 MB in every Envoy
-/// worker, and twice as much while a reload replaces it.
-pub const MAX_POINTS: usize = 4_194_304;
-/// Number of points per member in [`Placement::DynamicSharding`].
-pub const DYNAMIC_SHARDING_POINTS: u32 = 500;
-
-const _: () = assert!(MAX_MEMBERS <= 1 << 16, "a member index must fit 16 bits");
-const _: () = assert!(MAX_MEMBERS * DYNAMIC_SHARDING_POINTS as usize <= MAX_POINTS);
 
 /// The reason why a ring cannot be built. Indices refer to the given slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

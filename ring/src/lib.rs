@@ -22,38 +22,17 @@ extern crate alloc;
 mod build;
 pub mod hash;
 mod lookup;
+mod placement;
 mod points;
 mod share;
 
-pub use build::{
-    BuildError, DYNAMIC_SHARDING_POINTS, MAX_MEMBERS, MAX_POINTS, MAX_POINTS_PER_WEIGHT, MAX_WEIGHT,
-};
+pub use build::BuildError;
 pub use lookup::{Clockwise, KeyHasher};
+pub use placement::{
+    DYNAMIC_SHARDING_POINTS, MAX_MEMBERS, MAX_POINTS, MAX_POINTS_PER_WEIGHT, MAX_WEIGHT, Member, Placement,
+};
 
 use points::Points;
-
-/// The rule that places keys and members on the circle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Placement {
-    /// 64-bit hash. The first point at or after a key owns it; of equal points the byte-wise smaller name wins.
-    Ring {
-        /// Points per unit of weight, 1 to [`MAX_POINTS_PER_WEIGHT`].
-        points: u32,
-    },
-    /// The placement of ning1875/dynamic-sharding, byte for byte: 32-bit MurmurHash3 and
-    /// [`DYNAMIC_SHARDING_POINTS`] points per member. The first point *strictly* after a key owns it; of equal points the
-    /// byte-wise greatest name wins. Every weight must be 1.
-    DynamicSharding,
-}
-
-/// A member of the ring.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Member<'a> {
-    /// Identity on the ring. Unique within a set.
-    pub name: &'a str,
-    /// 1 to [`MAX_WEIGHT`]. A member of weight 2 owns about twice as many keys as one of weight 1.
-    pub weight: u32,
-}
 
 /// An immutable ring. Lookups return members as indices into the slice from which the ring was built.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,8 +4,9 @@ use core::hash::Hasher;
 
 use fnv::FnvHasher;
 
+use crate::Ring;
 use crate::hash::{Murmur3, fmix64, key_hash, murmur3_32};
-use crate::{MAX_MEMBERS, Placement, Ring};
+use crate::placement::{MAX_MEMBERS, Placement};
 
 /// Hashes a key piece by piece, so that the caller needs no copy of the whole key. Created by [`Ring::hasher`].
 pub struct KeyHasher(Hash);

@@ -17,7 +17,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::hash::{fmix64, key_hash, murmur3_32};
-use crate::{DYNAMIC_SHARDING_POINTS, Member, Placement};
+use crate::placement::{DYNAMIC_SHARDING_POINTS, Member, Placement};
 
 /// Step between the points of a member: 2^64 divided by the golden ratio. Consecutive inputs of the finalizer then differ
 /// in many bits.

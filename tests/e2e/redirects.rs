@@ -1,4 +1,4 @@
-//! Redirect mode: the answer names the owner, and a client that follows it has pushed.
+//! Redirect mode: the answer names the owner, and the push of a client that follows it succeeds.
 
 use std::collections::BTreeSet;
 

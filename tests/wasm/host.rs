@@ -27,7 +27,7 @@ pub(crate) struct Outcome {
     pub(crate) headers: Headers,
     /// Status, headers, body: when it answered itself.
     pub(crate) reply: Option<(u32, Headers, Vec<u8>)>,
-    /// Short names of the host calls it made, in order; the whole name of one that was refused.
+    /// Short names of the host calls it made, in order; the full name of a rejected one.
     pub(crate) calls: Vec<&'static str>,
     /// Instructions of all callbacks that the shipped configurations let Envoy call for a request.
     pub(crate) instructions: u64,

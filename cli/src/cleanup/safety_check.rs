@@ -75,7 +75,7 @@ impl SafetyCheck {
         })
     }
 
-    /// Calls `lock`, too, before every batch.
+    /// Also calls `lock` before every batch.
     pub(crate) fn require_lock(&mut self, lock: impl Fn() -> anyhow::Result<()> + Send + Sync + 'static) {
         self.lock = Some(Box::new(lock));
     }

@@ -63,7 +63,7 @@ pub struct Members {
     pub config: String,
     /// One cluster per member, passing or not.
     pub clusters: Vec<Cluster>,
-    /// Every registered IP address and port, also those that lost their name to another address.
+    /// Every registered IP address and port, including those that lost their name to another address.
     pub endpoints: Vec<Endpoint>,
     /// Registered members that are not passing: not on the ring, but they may hold groups.
     pub off_ring: Vec<Member>,

@@ -1,4 +1,4 @@
-//! `check`, `owner` and `plan`: what they print and how they end, where no server is needed. Against real ones:
+//! Output and exit codes of `check`, `owner` and `plan`, without servers. Against real ones:
 //! tests/command/.
 
 use std::fs;

@@ -22,7 +22,7 @@ fn check_table_and_curl_lines(demo: &mut Running) {
     for gateway in demo.gateways() {
         let held = Client::new(gateway).unwrap().get("/api/v1/metrics").unwrap().json().unwrap();
         for group in held["data"].as_array().unwrap() {
-            assert!(groups.insert(group["labels"].to_string()), "{} is there twice", group["labels"]);
+            assert!(groups.insert(group["labels"].to_string()), "{} occurs twice", group["labels"]);
         }
     }
     assert_eq!(groups.len(), 10, "{groups:?}");

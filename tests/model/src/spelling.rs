@@ -1,4 +1,4 @@
-//! Generates groups, the many paths that spell the same group, and paths that are no push.
+//! Generates groups, the many paths that spell the same group, and paths that are not push paths.
 
 use arbitrary::{Result, Unstructured};
 use base64::Engine;
