@@ -14,3 +14,4 @@ pub mod fleet;
 mod gateway;
 mod http;
 mod output;
+mod reason;

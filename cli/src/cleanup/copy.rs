@@ -6,6 +6,7 @@ use serde::de::IgnoredAny;
 use serde::{Serialize, Serializer};
 
 use crate::gateway::api::{Labels, StoredGroup};
+use crate::reason::{Code, Reason};
 
 /// A copy of a group; `D` holds the fields that only one command reports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -34,11 +35,13 @@ pub(crate) enum DeletionResult {
         why: Option<&'static str>,
     },
     Kept {
+        #[serde(flatten)]
         reason: KeepReason,
     },
     /// The gateway rejected the deletion, or did not answer and may or may not have deleted it.
     Failed {
-        reason: String,
+        #[serde(flatten)]
+        reason: Reason,
     },
 }
 
@@ -52,7 +55,7 @@ pub(crate) enum KeepReason {
     /// These families (or the group's last push) are not provably newer on the owner.
     NotNewer(Vec<String>),
     /// The comparison was impossible, for this reason.
-    Uncertain(String),
+    Uncertain(Reason),
 }
 
 /// A group to delete from one gateway.
@@ -76,8 +79,8 @@ pub(crate) fn deleted<D>(copies: &[GroupCopy<D>]) -> usize {
 }
 
 impl DeletionResult {
-    pub(crate) fn kept(reason: impl Into<String>) -> Self {
-        Self::Kept { reason: KeepReason::Uncertain(reason.into()) }
+    pub(crate) fn kept(reason: Reason) -> Self {
+        Self::Kept { reason: KeepReason::Uncertain(reason) }
     }
 }
 
@@ -94,13 +97,22 @@ impl fmt::Display for KeepReason {
             Self::LeftBehind => f.write_str("the owner has no copy"),
             Self::Lacking(names) => write!(f, "the owner lacks {}", list(names)),
             Self::NotNewer(names) => write!(f, "not provably newer on the owner: {}", list(names)),
-            Self::Uncertain(reason) => f.write_str(reason),
+            Self::Uncertain(reason) => reason.fmt(f),
         }
     }
 }
 
 impl KeepReason {
-    /// Returns the code of the reason, a label value of the metrics.
+    pub(crate) fn code(&self) -> Code {
+        match self {
+            Self::LeftBehind => Code::LeftBehind,
+            Self::Lacking(_) => Code::Lacking,
+            Self::NotNewer(_) => Code::NotNewer,
+            Self::Uncertain(reason) => reason.code,
+        }
+    }
+
+    /// Returns the label value of the metrics.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::LeftBehind => "left-behind",
@@ -113,7 +125,7 @@ impl KeepReason {
 
 impl Serialize for KeepReason {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        self.code().because(self.to_string()).serialize(serializer)
     }
 }
 

@@ -8,7 +8,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Instant;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use serde::de::IgnoredAny;
 
 use crate::cleanup::copy::{DeletionResult, Removal};
@@ -18,12 +18,13 @@ use crate::gateway::api::{Labels, StoredGroup};
 use crate::gateway::client::Gateway;
 use crate::gateway::pool::Gateways;
 use crate::gateway::push_times::{GatewayPushTimes, PushTimes};
+use crate::reason::{Code, Reason};
 
 /// Number of gateways per block; removals are sorted by block. Two blocks, between which any group may
 /// have moved, are read in a fraction of the maximum decision age, which leaves time for the deletions.
 const BLOCK: usize = 12;
 
-type RereadResult = Result<Reread, String>;
+type RereadResult = Result<Reread, Reason>;
 
 enum Reread {
     Groups(HashMap<Labels, StoredGroup<IgnoredAny>>),
@@ -52,8 +53,8 @@ pub(crate) fn remove(
     let mut limit = 2 * BLOCK;
     while !left.is_empty() {
         if let Err(error) = is_safe() {
-            let reason = format!("{error:#}");
-            left.drain(..).for_each(|index| results[index] = Some(DeletionResult::kept(&*reason)));
+            let reason = Reason::from_error(&error, Code::NotSafe);
+            left.drain(..).for_each(|index| results[index] = Some(DeletionResult::kept(reason.clone())));
             break;
         }
         let safe = Instant::now();
@@ -70,8 +71,8 @@ pub(crate) fn remove(
         if !acted && limit > 2 {
             limit = (involved.len() / 2).max(2);
         } else if !acted {
-            let reason = "reading its gateways again takes longer than a second".to_owned();
-            batch.iter().for_each(|&index| results[index] = Some(DeletionResult::kept(&*reason)));
+            let reason = Code::TooSlow.because("reading its gateways again takes longer than a second");
+            batch.iter().for_each(|&index| results[index] = Some(DeletionResult::kept(reason.clone())));
         }
         left.retain(|&index| results[index].is_none());
         progress(removals.len() - left.len(), removals.len());
@@ -99,18 +100,20 @@ fn reread(survey: &Survey, index: usize, wanted: &HashSet<&Labels>) -> RereadRes
     let surveyed = &survey.gateways[index];
     match &surveyed.groups {
         Ok(groups) => reread_gateway(&surveyed.gateway, groups, wanted)
-            .map_err(|error| format!("{} cannot be read again: {error:#}", surveyed.gateway.name())),
-        Err(reason) => Err(reason.clone()),
+            .with_context(|| format!("{} cannot be read again", surveyed.gateway.name()))
+            .map_err(|error| Reason::from_error(&error, Code::Unreadable)),
+        Err(reason) => Err(Code::Unreadable.because(reason)),
     }
 }
 
 fn reread_gateway(gateway: &Gateway, before: &Groups, wanted: &HashSet<&Labels>) -> anyhow::Result<Reread> {
     let status = gateway.status()?;
-    ensure!(status.start_time == before.status.start_time, "the gateway restarted during the run");
+    let same = status.start_time == before.status.start_time;
+    ensure!(same, Code::Restarted.because("the gateway restarted during the run"));
     // All comparisons and ages of the survey depend on it.
     ensure!(
         status.clock.agrees_with(&before.status.clock),
-        "its clock or the local clock was set during the run"
+        Code::ClockSet.because("its clock or the local clock was set during the run")
     );
     if before.took > gateway.limits.slow_api {
         return Ok(Reread::PushTimes(read_push_times(gateway)?));
@@ -136,7 +139,7 @@ fn decide(
     }
     Some(match gateway.delete(&removal.path) {
         Ok(()) => DeletionResult::Deleted { why: removal.why },
-        Err(error) => DeletionResult::Failed { reason: format!("{error:#}") },
+        Err(error) => DeletionResult::Failed { reason: Code::DeleteFailed.because(format!("{error:#}")) },
     })
 }
 
@@ -144,34 +147,39 @@ fn recheck(
     survey: &Survey,
     removal: &Removal<'_>,
     read: &HashMap<usize, RereadResult>,
-) -> Result<(), String> {
+) -> Result<(), Reason> {
     let labels = &removal.group.labels;
     let before = PushTimes::of(removal.group);
     if before.is_none() || find(read, removal.on)?.push_times(labels) != before {
-        return Err("it changed during the run: left to the next run".to_owned());
+        return Err(Code::Changed.because("it changed during the run: left to the next run"));
     }
     let Some(owner) = removal.owner else { return Ok(()) };
-    let (copy_at, owner_at) = (survey.gateways[removal.on].groups()?, survey.gateways[owner].groups()?);
+    let surveyed =
+        |index: usize| survey.gateways[index].groups().map_err(|text| Code::Unreadable.because(text));
+    let (copy_at, owner_at) = (surveyed(removal.on)?, surveyed(owner)?);
     match find(read, owner)? {
         // A group that is pushed all the time always differs from the survey: compare again.
         Reread::Groups(groups) => {
             let owned = groups.get(labels).map(|group| (group, &owner_at.status.clock));
-            superseded((removal.group, &copy_at.status.clock), owned).map_err(|kept| kept.to_string())
+            superseded((removal.group, &copy_at.status.clock), owned)
+                .map_err(|kept| kept.code().because(kept.to_string()))
         }
         Reread::PushTimes(times) => {
             let before = owner_at.find(labels).and_then(PushTimes::of);
             if before.is_none() || times.get(labels) != before {
-                return Err("it changed on its owner during the run: left to the next run".to_owned());
+                return Err(
+                    Code::Changed.because("it changed on its owner during the run: left to the next run")
+                );
             }
             Ok(())
         }
     }
 }
 
-fn find(read: &HashMap<usize, RereadResult>, gateway: usize) -> Result<&Reread, String> {
+fn find(read: &HashMap<usize, RereadResult>, gateway: usize) -> Result<&Reread, Reason> {
     match read.get(&gateway) {
         Some(reread) => reread.as_ref().map_err(Clone::clone),
-        None => Err("not read again".to_owned()),
+        None => Err(Code::Unreadable.because("not read again")),
     }
 }
 

@@ -15,6 +15,7 @@ use signal_hook::flag;
 
 use crate::error::{BadInput, NotSafe};
 use crate::fleet::source::{Fleet, Source};
+use crate::reason::Code;
 
 /// An Envoy that answers later counts as one with another ring.
 const ENVOY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -138,7 +139,7 @@ impl SafetyCheck {
     /// # Errors
     /// The first condition that does not hold; [`NotSafe`] unless interrupted.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
-        ensure!(!self.interrupted(), "interrupted");
+        ensure!(!self.interrupted(), Code::Interrupted.because("interrupted"));
         let fleet = self.source.read().context(NotSafe("the members cannot be read".to_owned()))?;
         let digest = fleet.router.digest();
         let known = self.known.as_ref().map(|(known, _)| known);

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use crate::cleanup::copy::KeepReason;
 use crate::gateway::api::{NO_PUSH_TIME, StoredGroup};
 use crate::gateway::clock::{Clock, is_later};
+use crate::reason::Code;
 
 /// A group as one gateway holds it, with the gateway's clock.
 pub(crate) type GroupOnGateway<'s, M> = (&'s StoredGroup<M>, &'s Clock);
@@ -32,7 +33,8 @@ pub(crate) fn superseded<M, O>(
     }
     let later = |theirs: Timestamp, ours: Timestamp| {
         is_later((theirs, owner_clock), (ours, copy_clock)).ok_or_else(|| {
-            KeepReason::Uncertain("a gateway responded too slowly to determine its clock offset".to_owned())
+            let text = "a gateway responded too slowly to determine its clock offset";
+            KeepReason::Uncertain(Code::ClockUncertain.because(text))
         })
     };
     let mut not_newer = Vec::new();
@@ -43,7 +45,7 @@ pub(crate) fn superseded<M, O>(
             not_newer.push(name.clone());
         }
     }
-    let pushed = copy.pushed.ok_or_else(|| KeepReason::Uncertain(NO_PUSH_TIME.to_owned()))?;
+    let pushed = copy.pushed.ok_or_else(|| KeepReason::Uncertain(Code::NoPushTime.because(NO_PUSH_TIME)))?;
     let last = owner.last_push();
     for (what, ours) in
         [("its last push", Some(pushed.time_stamp)), ("a rejected push", copy.last_rejection())]
@@ -151,10 +153,10 @@ mod tests {
     fn keeps_copy_if_either_group_is_ambiguous() {
         let (copy, owner) = (group(&[("a", 10)], 10, 0), group(&[("a", 30)], 30, 0));
         let ambiguous = |group: &StoredGroup<IgnoredAny>| StoredGroup {
-            ambiguity: Some("d".to_owned()),
+            ambiguity: Some(Code::NoJob.because("d")),
             ..group.clone()
         };
-        let kept = || Err(KeepReason::Uncertain("d".to_owned()));
+        let kept = || Err(KeepReason::Uncertain(Code::NoJob.because("d")));
         assert_eq!(compare(&ambiguous(&copy), &owner), kept());
         assert_eq!(compare(&copy, &ambiguous(&owner)), kept());
         let unknown = StoredGroup { pushed: None, ..copy };

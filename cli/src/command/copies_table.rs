@@ -22,7 +22,7 @@ pub(crate) fn table(copies: &[GroupCopy<Age>], dry_run: bool) -> Table {
         let (result, reason) = match &copy.result {
             DeletionResult::Deleted { .. } => ("deleted", String::new()),
             DeletionResult::Kept { reason } => ("kept", reason.to_string()),
-            DeletionResult::Failed { reason } => ("failed", reason.clone()),
+            DeletionResult::Failed { reason } => ("failed", reason.to_string()),
         };
         let age = copy.detail.age_seconds.map_or_else(|| "-".to_owned(), output::age);
         table.add_row([output::group(&copy.labels).as_str(), &copy.on, &age, result, &reason]);

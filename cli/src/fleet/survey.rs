@@ -11,6 +11,7 @@ use crate::gateway::api::{Labels, StoredGroup};
 use crate::gateway::client::{Gateway, Status};
 use crate::gateway::exposition::families;
 use crate::gateway::push_times::GatewayPushTimes;
+use crate::reason::{Code, Reason};
 
 /// All gateways of a fleet, read at about the same time.
 #[derive(Debug)]
@@ -119,10 +120,10 @@ pub(crate) fn locate(router: &Router, labels: &Labels) -> Option<GroupLocation> 
 ///
 /// # Errors
 /// The reason why its place is unknown.
-pub(crate) fn locate_group<M>(router: &Router, group: &StoredGroup<M>) -> Result<GroupLocation, String> {
+pub(crate) fn locate_group<M>(router: &Router, group: &StoredGroup<M>) -> Result<GroupLocation, Reason> {
     match &group.ambiguity {
         Some(ambiguity) => Err(ambiguity.clone()),
-        None => locate(router, &group.labels).ok_or_else(|| NO_PATH.to_owned()),
+        None => locate(router, &group.labels).ok_or_else(|| Code::NoPath.because(NO_PATH)),
     }
 }
 

@@ -13,6 +13,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
+use crate::reason::{Code, Reason};
+
 /// The gateway's own metric for the time of the last accepted push.
 pub(crate) const PUSH_TIME: &str = "push_time_seconds";
 /// The gateway's own metric for the time of the last rejected push; 0 if there was none.
@@ -39,7 +41,7 @@ pub(crate) struct StoredGroup<M> {
     /// The last rejected push.
     pub(crate) rejected: Option<Push>,
     /// The reason why this entry cannot be trusted.
-    pub(crate) ambiguity: Option<String>,
+    pub(crate) ambiguity: Option<Reason>,
 }
 
 /// A family of metrics within a group.
@@ -132,7 +134,8 @@ impl<'de, M: Deserialize<'de>> Visitor<'de> for GroupVisitor<M> {
                 _ => {
                     let family = map.next_value()?;
                     if name.contains(REPLACED) {
-                        group.ambiguity = Some(format!("the family name {name:?} is not UTF-8"));
+                        group.ambiguity =
+                            Some(Code::NotUtf8.because(format!("the family name {name:?} is not UTF-8")));
                     }
                     group.families.insert(name, family);
                 }
@@ -141,14 +144,15 @@ impl<'de, M: Deserialize<'de>> Visitor<'de> for GroupVisitor<M> {
         match labels {
             Some(labels) => group.labels = labels,
             None => {
-                group.ambiguity = Some("its labels are unknown: it has a family named `labels`".to_owned())
+                let text = "its labels are unknown: it has a family named `labels`";
+                group.ambiguity = Some(Code::UnknownLabels.because(text));
             }
         }
         if !group.labels.contains_key("job") && group.ambiguity.is_none() {
-            group.ambiguity = Some("it has no job".to_owned());
+            group.ambiguity = Some(Code::NoJob.because("it has no job"));
         }
         if group.labels.iter().any(|(name, value)| name.contains(REPLACED) || value.contains(REPLACED)) {
-            group.ambiguity = Some("one of its labels is not UTF-8".to_owned());
+            group.ambiguity = Some(Code::NotUtf8.because("one of its labels is not UTF-8"));
         }
         Ok(group)
     }
@@ -195,7 +199,7 @@ mod tests {
     fn detects_families_named_like_fields_of_the_api() {
         let family = r#"{"time_stamp":"2026-11-21T14:34:28Z","type":"GAUGE","metrics":[{"labels":{"job":"j"},"value":"1"}]}"#;
         let labels = group(&format!(r#"{{"labels":{family},"last_push_successful":true,{OWN}}}"#));
-        assert!(labels.ambiguity.unwrap().contains("`labels`"));
+        assert_eq!(labels.ambiguity.unwrap().code, Code::UnknownLabels);
         let successful =
             group(&format!(r#"{{"labels":{{"job":"j"}},"last_push_successful":{family},{OWN}}}"#));
         assert_eq!(successful.ambiguity, None);
@@ -206,8 +210,8 @@ mod tests {
     fn rejects_labels_that_are_not_utf8() {
         let value =
             group(&format!(r#"{{"labels":{{"job":"j","a":"\ufffd"}},"last_push_successful":true,{OWN}}}"#));
-        assert!(value.ambiguity.unwrap().contains("not UTF-8"));
+        assert_eq!(value.ambiguity.unwrap().code, Code::NotUtf8);
         let nameless = group(&format!(r#"{{"labels":{{"a":"b"}},"last_push_successful":true,{OWN}}}"#));
-        assert_eq!(nameless.ambiguity.unwrap(), "it has no job");
+        assert_eq!(nameless.ambiguity.unwrap().code, Code::NoJob);
     }
 }

@@ -10,6 +10,7 @@ use std::collections::hash_map::Entry;
 use super::api::{Labels, PUSH_FAILED, PUSH_TIME, StoredGroup};
 use super::clock::Clock;
 use super::exposition;
+use crate::reason::Code;
 
 /// The times of the last accepted and the last rejected push, bit for bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,8 +105,8 @@ pub(crate) fn reject_future_timestamps<'g, M: 'g>(
         let families = group.families.values().map(|family| family.time_stamp);
         let mut stamps = families.chain(group.pushed.map(|push| push.time_stamp));
         if group.ambiguity.is_none() && stamps.any(|stamp| clock.is_future(stamp)) {
-            group.ambiguity =
-                Some("it was pushed in the future of its gateway, whose clock was set back".to_owned());
+            let text = "it was pushed in the future of its gateway, whose clock was set back";
+            group.ambiguity = Some(Code::FutureTimestamp.because(text));
         }
     }
 }

@@ -12,6 +12,7 @@ use super::gateway_state::{GatewayState, ListedGroup};
 use crate::gateway::api::Labels;
 use crate::gateway::clock::{MARGIN, is_later};
 use crate::output;
+use crate::reason::{Code, Reason};
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
@@ -20,7 +21,7 @@ pub(super) enum Step {
     /// The owner holds the whole group: the copy here can be deleted.
     Held,
     /// Keep the group, for this reason, which includes advice.
-    Keep(String),
+    Keep(Reason),
     /// A push reached the owner while it was read: read it again.
     Retry,
 }
@@ -32,9 +33,14 @@ pub(super) fn next_step(source: &GatewayState, ours: &ListedGroup, owner: &Gatew
     let unknown = owner.groups.get(&Labels::new()).and_then(|group| group.ambiguity.as_ref());
     let reason = match (&ours.ambiguity, theirs.and_then(|theirs| theirs.ambiguity.as_ref()), unknown) {
         (Some(ambiguity), _, _) => Some(ambiguity.clone()),
-        (_, Some(ambiguity), _) => Some(format!("at its owner: {ambiguity}")),
-        (_, _, Some(ambiguity)) => Some(format!("its owner has a group that may be this one: {ambiguity}")),
-        _ if !source.agrees(&ours.labels) => Some("a push arrived while it was read; run again".to_owned()),
+        (_, Some(ambiguity), _) => Some(ambiguity.code.because(format!("at its owner: {ambiguity}"))),
+        (_, _, Some(ambiguity)) => {
+            let text = format!("its owner has a group that may be this one: {ambiguity}");
+            Some(Code::OwnerLabelsUnknown.because(text))
+        }
+        _ if !source.agrees(&ours.labels) => {
+            Some(Code::Changed.because("a push arrived while it was read; run again"))
+        }
         _ => same_series(owner, &ours.labels),
     };
     if let Some(reason) = reason {
@@ -62,15 +68,16 @@ fn families_to_copy(
     source: &GatewayState,
     ours: &ListedGroup,
     owner: &GatewayState,
-) -> Result<Vec<String>, String> {
+) -> Result<Vec<String>, Reason> {
     if ours.pushed.is_none() {
-        return Err("its gateway does not report the time of the last push".to_owned());
+        return Err(Code::NoPushTime.because("its gateway does not report the time of the last push"));
     }
     let theirs = owner.groups.get(&ours.labels);
     let mut copy = Vec::new();
     for (name, family) in &ours.families {
         let Some(values) = source.values(name, family) else {
-            return Err(format!("the exposition lacks a part of {name}; run again"));
+            return Err(Code::ExpositionIncomplete
+                .because(format!("the exposition lacks a part of {name}; run again")));
         };
         let Some(other) = theirs.and_then(|theirs| theirs.families.get(name)) else {
             copy.push(name.clone());
@@ -85,14 +92,14 @@ fn families_to_copy(
             (_, Some(true)) => {}
             (None, _) | (_, None) => {
                 let reason = "a gateway responded too slowly to determine its clock offset; run again";
-                return Err(reason.to_owned());
+                return Err(Code::ClockUncertain.because(reason));
             }
             (Some(false), Some(false)) => {
                 let margin = MARGIN.as_secs();
-                return Err(format!(
+                return Err(Code::NotNewer.because(format!(
                     "{name} differs at its owner and both were pushed within {margin} s, so neither is provably newer; \
                      push the group again, then run again"
-                ));
+                )));
             }
         }
     }
@@ -100,18 +107,18 @@ fn families_to_copy(
 }
 
 /// Returns the reason, with advice, why these families conflict with the owner's groups. `None` if they do not.
-fn conflict(owner: &GatewayState, group: &ListedGroup, names: &[String]) -> Option<String> {
+fn conflict(owner: &GatewayState, group: &ListedGroup, names: &[String]) -> Option<Reason> {
     names.iter().find_map(|name| {
         let family = group.families.get(name)?;
         let reason = other_type(owner, group, name, &family.kind)
             .or_else(|| collision(owner, name, &family.kind))
             .or_else(|| duplicate_series(owner, group, name))?;
-        Some(format!("{reason}; rename or delete one of them, then run again"))
+        Some(reason.code.because(format!("{reason}; rename or delete one of them, then run again")))
     })
 }
 
 /// Detects a group that differs only in `instance=""`: both would have the same `push_time_seconds` on one gateway.
-fn same_series(owner: &GatewayState, labels: &Labels) -> Option<String> {
+fn same_series(owner: &GatewayState, labels: &Labels) -> Option<Reason> {
     let mut twin = labels.clone();
     match twin.remove("instance") {
         None => drop(twin.insert("instance".to_owned(), String::new())),
@@ -119,14 +126,14 @@ fn same_series(owner: &GatewayState, labels: &Labels) -> Option<String> {
         Some(_) => return None,
     }
     let twin = owner.groups.get(&twin)?;
-    Some(format!(
+    Some(Code::SeriesConflict.because(format!(
         "the owner holds {}, which has the same series; delete one of the two, then run again",
         output::group(&twin.labels)
-    ))
+    )))
 }
 
 /// Detects another type: a family has one type in all groups of a gateway and in the gateway's own metrics.
-fn other_type(owner: &GatewayState, group: &ListedGroup, name: &str, kind: &str) -> Option<String> {
+fn other_type(owner: &GatewayState, group: &ListedGroup, name: &str, kind: &str) -> Option<Reason> {
     let replaced = owner.groups.get(&group.labels).and_then(|theirs| theirs.families.get(name));
     let (other, _) = owner.kinds.get(name)?.iter().find(|&(other, &groups)| {
         let replaced = replaced.is_some_and(|replaced| replaced.kind == *other);
@@ -137,15 +144,16 @@ fn other_type(owner: &GatewayState, group: &ListedGroup, name: &str, kind: &str)
         Some((labels, _)) => format!("in the owner's group {}", output::group(labels)),
         None => "among the owner's own metrics".to_owned(),
     };
-    Some(format!("{name} is {kind} here and {other} {place}"))
+    Some(Code::TypeConflict.because(format!("{name} is {kind} here and {other} {place}")))
 }
 
 /// Detects a family with the name of a part of a histogram or a summary, such as `h_bucket`.
-fn collision(owner: &GatewayState, name: &str, kind: &str) -> Option<String> {
+fn collision(owner: &GatewayState, name: &str, kind: &str) -> Option<Reason> {
     let has_part =
         parts(kind).iter().map(|part| format!("{name}{part}")).find(|part| owner.kinds.contains_key(part));
     let other = has_part.or_else(|| whole(owner, name))?;
-    Some(format!("{name} ({kind}) collides with the owner's {other}: one is a part of the other"))
+    let text = format!("{name} ({kind}) collides with the owner's {other}: one is a part of the other");
+    Some(Code::NameConflict.because(text))
 }
 
 /// Returns the histogram or summary of the owner of which `name` would be a part.
@@ -164,7 +172,7 @@ fn parts(kind: &str) -> &'static [&'static str] {
 }
 
 /// Detects the same series in two groups: a label of one group may be a label of a metric in the other.
-fn duplicate_series(owner: &GatewayState, group: &ListedGroup, name: &str) -> Option<String> {
+fn duplicate_series(owner: &GatewayState, group: &ListedGroup, name: &str) -> Option<Reason> {
     let exposed = owner.exposed.get(name)?;
     let replaced = owner.groups.get(&group.labels).and_then(|theirs| theirs.families.get(name));
     let family = group.families.get(name)?;
@@ -172,5 +180,6 @@ fn duplicate_series(owner: &GatewayState, group: &ListedGroup, name: &str) -> Op
         exposed.metrics.contains_key(series)
             && !replaced.is_some_and(|family| family.metrics.contains(series))
     });
-    double.then(|| format!("the owner already has a series of {name} in another group"))
+    let text = || format!("the owner already has a series of {name} in another group");
+    double.then(|| Code::SeriesConflict.because(text()))
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::gateway::api::Labels;
 use crate::output;
+use crate::reason::Reason;
 
 /// Maximum number of kept groups in the table; most share one reason.
 const SHOWN: usize = 50;
@@ -23,7 +24,7 @@ pub(crate) enum DrainResult {
     /// Another client deleted the group during the drain.
     Gone,
     /// The group stays, for this reason.
-    Kept(String),
+    Kept(Reason),
 }
 
 /// The report of a drain; docs/command/drain.md documents its JSON.
@@ -59,7 +60,8 @@ pub(crate) struct KeptGroup {
     /// Name of the owner; `None` if unknown.
     pub(crate) owner: Option<String>,
     /// Reason and advice.
-    pub(crate) reason: String,
+    #[serde(flatten)]
+    pub(crate) reason: Reason,
 }
 
 impl Report {
@@ -116,7 +118,7 @@ impl fmt::Display for Report {
         let mut table = output::table(&["GROUP", "OWNER", "REASON"]);
         for kept in self.kept.iter().take(SHOWN) {
             let owner = kept.owner.as_deref().unwrap_or("unknown");
-            table.add_row([&output::group(&kept.labels), owner, &kept.reason]);
+            table.add_row([&output::group(&kept.labels), owner, &kept.reason.text]);
         }
         if !self.kept.is_empty() {
             writeln!(f, "\n{table}")?;

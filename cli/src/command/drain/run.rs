@@ -20,6 +20,7 @@ use crate::fleet::survey::{locate, locate_group};
 use crate::gateway::api::{Labels, StoredGroup};
 use crate::gateway::pool::Gateways;
 use crate::gateway::push_times::PushTimes;
+use crate::reason::{Code, Reason};
 
 use super::report::{DrainResult, Report};
 
@@ -113,16 +114,18 @@ fn by_owner<'s>(run: &Run<'s>, fleet: &Fleet, report: &mut Report) -> BTreeMap<u
 }
 
 /// Returns the start time of an owner; otherwise the reason why nothing may be copied to it.
-fn process(processes: &[anyhow::Result<String>], owner: usize) -> Result<&str, String> {
+fn process(processes: &[anyhow::Result<String>], owner: usize) -> Result<&str, Reason> {
     let start_time = match &processes[owner] {
         Ok(start_time) => start_time,
-        Err(error) => return Err(format!("its owner cannot be reached: {error:#}; run again")),
+        Err(error) => {
+            let text = format!("its owner cannot be reached: {error:#}; run again");
+            return Err(Code::OwnerUnreadable.because(text));
+        }
     };
     let twins = processes.iter().flatten().filter(|other| *other == start_time).count();
     if twins > 1 {
-        return Err(
-            "its owner is the same process as another member; correct the members, then run again".to_owned()
-        );
+        let text = "its owner is the same process as another member; correct the members, then run again";
+        return Err(Code::SharedProcess.because(text));
     }
     Ok(start_time)
 }
@@ -157,7 +160,7 @@ fn add_remaining(
             .map(|member| member.name.as_str());
         let reason =
             "it received a push during the drain; run again when no client pushes to this gateway any more";
-        report.add(&group.labels, name, DrainResult::Kept(reason.to_owned()));
+        report.add(&group.labels, name, DrainResult::Kept(Code::Changed.because(reason)));
     }
     Ok(())
 }

@@ -17,6 +17,7 @@ use crate::fleet::survey::read_push_times;
 use crate::gateway::client::{Gateway, PushResponse};
 use crate::gateway::exposition;
 use crate::gateway::push_times::{GatewayPushTimes, PushTimes};
+use crate::reason::{Code, Reason};
 
 /// Maximum number of pushes of a group that the owner accepts but then does not hold.
 const MAX_PUSHES: u32 = 3;
@@ -92,7 +93,7 @@ pub(super) fn move_groups<'s>(
         let fresh = match read(run, owner, start_time, groups.take()) {
             Ok(fresh) => fresh,
             Err(error) => {
-                let reason = format!("{error:#}");
+                let reason = Reason::from_error(&error, Code::Unreadable);
                 results.extend(tasks.drain(..).map(|task| (task, DrainResult::Kept(reason.clone()))));
                 break;
             }
@@ -118,12 +119,12 @@ pub(super) fn move_groups<'s>(
         groups = (!pushed && !unclear).then_some(fresh.owner.groups);
         slow = if pushed || tasks.len() < before { 0 } else { slow + 1 };
         if slow == MAX_SLOW_ROUNDS {
-            let reason = format!(
+            let reason = Code::TooSlow.because(format!(
                 "reading both gateways takes {} ms, but a decision may be {} ms old; or its owner receives pushes all the \
                  time; run again when the gateways are less busy",
                 took.as_millis(),
                 owner.limits.max_decision_age.as_millis()
-            );
+            ));
             results.extend(tasks.drain(..).map(|task| (task, DrainResult::Kept(reason.clone()))));
         }
     }
@@ -142,17 +143,19 @@ fn read(run: &Run<'_>, owner: &Gateway, start_time: &str, groups: Option<Groups>
         (push_times.join(), owner_state)
     });
     let Ok(push_times) = push_times else { bail!("reading the drained gateway failed") };
-    let owner = owner_state?;
-    ensure!(owner.start_time == start_time, "the owner was restarted; run again");
+    let owner = owner_state.map_err(|error| Reason::from_error(&error, Code::OwnerUnreadable))?;
+    let same = owner.start_time == start_time;
+    ensure!(same, Code::Restarted.because("the owner was restarted; run again"));
     Ok(Fresh { began, max_age: run.gateway.limits.max_decision_age, owner, push_times: push_times? })
 }
 
 fn reread_source(gateway: &Gateway, source: &GatewayState) -> anyhow::Result<GatewayPushTimes> {
     let now = gateway.status()?;
-    ensure!(now.start_time == source.start_time, "the drained gateway was restarted; run again");
+    let same = now.start_time == source.start_time;
+    ensure!(same, Code::Restarted.because("the drained gateway was restarted; run again"));
     ensure!(
         now.clock.agrees_with(&source.clock),
-        "the clock of the drained gateway or of this machine was set; run again"
+        Code::ClockSet.because("the clock of the drained gateway or of this machine was set; run again")
     );
     read_push_times(gateway)
 }
@@ -165,8 +168,8 @@ fn act(run: &Run<'_>, owner: &Gateway, fresh: &Fresh, task: &mut Task<'_>) -> Ro
     match fresh.push_times.get(&task.group.labels) {
         None => return RoundResult::Finished(DrainResult::Gone),
         times if times != PushTimes::of(task.group) => {
-            let reason = "it received another push on the drained gateway; run again";
-            return RoundResult::Finished(DrainResult::Kept(reason.to_owned()));
+            let text = "it received another push on the drained gateway; run again";
+            return kept(Code::Changed, text);
         }
         Some(_) => {}
     }
@@ -195,20 +198,19 @@ fn delete(run: &Run<'_>, fresh: &Fresh, task: &Task<'_>) -> RoundResult {
     RoundResult::Finished(match run.gateway.delete(&task.path) {
         Ok(()) => held(task),
         Err(error) => {
-            DrainResult::Kept(format!("its owner holds it, but it could not be deleted here: {error:#}"))
+            let text = format!("its owner holds it, but it could not be deleted here: {error:#}");
+            DrainResult::Kept(Code::DeleteFailed.because(text))
         }
     })
 }
 
 fn push(run: &Run<'_>, owner: &Gateway, fresh: &Fresh, task: &mut Task<'_>, names: &[String]) -> RoundResult {
     if task.pushes == MAX_PUSHES {
-        let reason = "its owner accepted it but does not hold it; check the owner's log, then run again";
-        return RoundResult::Finished(DrainResult::Kept(reason.to_owned()));
+        let text = "its owner accepted it but does not hold it; check the owner's log, then run again";
+        return kept(Code::NotStored, text);
     }
     let Some(body) = body(run.source, task.group, names) else {
-        return RoundResult::Finished(DrainResult::Kept(
-            "it has a type that this version does not support".to_owned(),
-        ));
+        return kept(Code::UnsupportedType, "it has a type that this version does not support");
     };
     if fresh.is_old() {
         return RoundResult::TooLate;
@@ -223,15 +225,15 @@ fn push(run: &Run<'_>, owner: &Gateway, fresh: &Fresh, task: &mut Task<'_>, name
                 remove_stub(owner, task)
             };
             let left = stub.err().map(|error| format!("; a stub may remain there: {error:#}"));
-            RoundResult::Finished(DrainResult::Kept(format!(
-                "its owner rejected it: {message}{}",
-                left.unwrap_or_default()
-            )))
+            let text = format!("its owner rejected it: {message}{}", left.unwrap_or_default());
+            kept(Code::OwnerRejected, text)
         }
-        Err(error) => {
-            RoundResult::Finished(DrainResult::Kept(format!("the push to its owner failed: {error:#}")))
-        }
+        Err(error) => kept(Code::PushFailed, format!("the push to its owner failed: {error:#}")),
     }
+}
+
+fn kept(code: Code, text: impl Into<String>) -> RoundResult {
+    RoundResult::Finished(DrainResult::Kept(code.because(text)))
 }
 
 /// Encodes the families as they are on the drained gateway.

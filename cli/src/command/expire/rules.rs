@@ -18,6 +18,7 @@ use crate::fleet::source::Fleet;
 use crate::fleet::survey::{Groups, Survey};
 use crate::gateway::api::{NO_PUSH_TIME, StoredGroup};
 use crate::gateway::pool::Gateways;
+use crate::reason::{Code, Reason};
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rules {
@@ -108,10 +109,14 @@ pub(crate) fn dry_run(fleet: &Fleet, gateways: &Gateways, rules: &Rules) -> Repo
     Report { dry_run: true, fresh: plan.skipped, groups: plan.copies, unreadable: survey.unreadable() }
 }
 
-fn unknown_age(group: &StoredGroup<IgnoredAny>) -> String {
+fn unknown_age(group: &StoredGroup<IgnoredAny>) -> Reason {
     group.ambiguity.clone().unwrap_or_else(|| {
-        let reason = if group.is_stub() { "no push to it was ever accepted" } else { NO_PUSH_TIME };
-        format!("its age is unknown: {reason}")
+        let (code, text) = if group.is_stub() {
+            (Code::NeverAccepted, "no push to it was ever accepted")
+        } else {
+            (Code::NoPushTime, NO_PUSH_TIME)
+        };
+        code.because(format!("its age is unknown: {text}"))
     })
 }
 

@@ -15,6 +15,7 @@ use crate::fleet::unreadable::Unreadable;
 use crate::gateway::api::{Labels, PUSH_FAILED};
 use crate::gateway::client::Gateway;
 use crate::gateway::pool::Gateways;
+use crate::reason::{Code, Reason};
 
 use super::curl::Curl;
 use super::{broken_api, culprits, scrape_error};
@@ -73,7 +74,8 @@ pub(crate) struct Poisoned {
 pub(crate) struct Culprit {
     /// U+FFFD replaces each byte that is not UTF-8.
     pub(crate) labels: Labels,
-    pub(crate) reason: String,
+    #[serde(flatten)]
+    pub(crate) reason: Reason,
     /// Command that deletes exactly this group, directly on its gateway.
     pub(crate) mend: String,
 }
@@ -140,7 +142,7 @@ fn diagnose_api(surveyed: &GatewaySurvey, config: &Config, curl: &Curl) -> Optio
             .iter()
             .map(|labels| surveyed.gateway.push_url(&culprits::path(&config.path_prefix, labels)))
             .collect();
-        let reason = format!("{PUSH_FAILED} was pushed without a value");
+        let reason = Code::NoValue.because(format!("{PUSH_FAILED} was pushed without a value"));
         culprits.push(Culprit { labels, reason, mend: curl.delete(&urls) });
     }
     (!culprits.is_empty()).then_some((error, culprits.len(), culprits))

@@ -8,12 +8,13 @@ use serde::Deserialize;
 
 use super::scrape_error::{Bytes, ScrapeError};
 use crate::gateway::api::{Labels, PUSH_FAILED, PUSH_TIME, StoredGroup};
+use crate::reason::Reason;
 
 /// A group that causes an error, with the exact bytes of its labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Blamed {
     labels: Bytes,
-    pub(super) reason: String,
+    pub(super) reason: Reason,
 }
 
 impl Blamed {
@@ -57,7 +58,7 @@ pub(super) fn blame(errors: &[ScrapeError], groups: &[Detailed]) -> Vec<Blamed> 
 }
 
 fn culprits(error: &ScrapeError, groups: &[Detailed]) -> Vec<Blamed> {
-    let reason = format!("{} {}", error.family, error.reason);
+    let reason = error.code().because(format!("{} {}", error.family, error.reason));
     let blamed = |labels| Blamed { labels, reason: reason.clone() };
     let Some(metric) = &error.labels else {
         return blame_all(&colliding(error, groups), &reason);
@@ -80,15 +81,15 @@ fn culprits(error: &ScrapeError, groups: &[Detailed]) -> Vec<Blamed> {
         // Keep the group that was pushed last; a stub, which holds no data, is never kept.
         suspects.sort_by_key(|(group, _)| group.last_push());
         let kept = suspects.pop().map(|(group, _)| crate::output::group(&group.labels)).unwrap_or_default();
-        let reason = format!("{reason}, as in {kept}");
+        let reason = reason.code.because(format!("{reason}, as in {kept}"));
         return suspects.into_iter().map(|(_, labels)| Blamed { labels, reason: reason.clone() }).collect();
     }
     suspects.into_iter().map(|(_, labels)| blamed(labels)).collect()
 }
 
-fn blame_all(groups: &[&Detailed], reason: &str) -> Vec<Blamed> {
+fn blame_all(groups: &[&Detailed], reason: &Reason) -> Vec<Blamed> {
     let labels = groups.iter().map(|group| bytes(&group.labels));
-    labels.map(|labels| Blamed { labels, reason: reason.to_owned() }).collect()
+    labels.map(|labels| Blamed { labels, reason: reason.clone() }).collect()
 }
 
 /// Returns the unambiguous groups that have that family.

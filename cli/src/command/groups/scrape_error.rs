@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::reason::Code;
+
 /// The exact bytes of labels.
 pub(super) type Bytes = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -13,6 +15,19 @@ pub(super) struct ScrapeError {
     /// All labels of the metric. `None`: the error is about the whole family.
     pub(super) labels: Option<Bytes>,
     pub(super) reason: String,
+}
+
+impl ScrapeError {
+    pub(super) fn code(&self) -> Code {
+        let reason = self.reason.as_str();
+        match reason {
+            _ if reason.starts_with("collides") => Code::NameConflict,
+            _ if reason.starts_with("is not a ") => Code::TypeConflict,
+            _ if reason.contains("collected before") => Code::SeriesConflict,
+            _ if reason.contains("is not utf8") => Code::NotUtf8,
+            _ => Code::InvalidMetric,
+        }
+    }
 }
 
 /// Returns the first error verbatim.
@@ -141,10 +156,10 @@ mod tests {
             r#"* collected metric "m" { label:{name:"instance"  value:""}  label:{name:"job" value:"b\n\t\"\\\x7f\u0085\xff\x01}é"} gauge:{value:2}} has a label named "job" whose value is not utf8: "b\n""#,
         );
         assert_eq!(error.family, "m");
+        assert_eq!(error.code(), Code::NotUtf8);
         let labels = error.labels.unwrap();
         assert_eq!(labels[&b"instance"[..]], b"");
         assert_eq!(labels[&b"job"[..]], b"b\n\t\"\\\x7f\xc2\x85\xff\x01}\xc3\xa9");
-        assert!(error.reason.starts_with("has a label named \"job\" whose value is not utf8"));
     }
 
     #[test]

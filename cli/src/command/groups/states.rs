@@ -15,6 +15,7 @@ use crate::fleet::source::Fleet;
 use crate::fleet::survey::{GroupLocation, Groups, Survey, locate_group, seconds};
 use crate::fleet::unreadable::Unreadable;
 use crate::gateway::api::{Labels, NO_PUSH_TIME, StoredGroup};
+use crate::reason::Code;
 
 /// The state of one copy of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ValueEnum)]
@@ -97,6 +98,9 @@ pub(crate) struct Row {
     pub(crate) state: State,
     /// Why it is kept, or why its state is unknown.
     pub(crate) reason: Option<String>,
+    /// The code of the reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) code: Option<Code>,
     /// Seconds since the last accepted push, by the gateway's clock. `None`: never, or unknown.
     pub(crate) age_seconds: Option<i64>,
     /// Seconds since the last rejected push. `None`: never, or unknown.
@@ -177,12 +181,12 @@ fn row(
     let (owner, state) = owner_and_state(fleet, survey, on, group);
     let (state, reason) = match state {
         Ok(State::InPlace) if is_older(age, stale_after) => (State::Stale, None),
-        Ok(State::InPlace) if age.is_none() => (State::Unknown, Some(NO_PUSH_TIME.to_owned())),
+        Ok(State::InPlace) if age.is_none() => (State::Unknown, Some(Code::NoPushTime.because(NO_PUSH_TIME))),
         Ok(state) => (state, None),
         Err(KeepReason::LeftBehind) => (State::LeftBehind, None),
         Err(KeepReason::Uncertain(reason)) => (State::Unknown, Some(reason)),
         Err(kept @ (KeepReason::Lacking(_) | KeepReason::NotNewer(_))) => {
-            (State::Duplicated, Some(kept.to_string()))
+            (State::Duplicated, Some(kept.code().because(kept.to_string())))
         }
     };
     let failed = group.last_rejection().map(|rejected| groups.status.clock.age(rejected));
@@ -192,7 +196,8 @@ fn row(
         on_ring: survey.gateways[on].on_ring,
         owner: owner.map(|owner| survey.name(owner)),
         state,
-        reason,
+        code: reason.as_ref().map(|reason| reason.code),
+        reason: reason.map(|reason| reason.text),
         age_seconds: age.map(seconds),
         failed_age_seconds: failed.map(seconds),
     }
@@ -209,7 +214,7 @@ fn owner_and_state(
         (
             None,
             Err(KeepReason::Uncertain(
-                "route_by is \"path\": a group does not have a single owner".to_owned(),
+                Code::RouteByPath.because("route_by is \"path\": a group does not have a single owner"),
             )),
         )
     } else {

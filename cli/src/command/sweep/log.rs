@@ -125,7 +125,9 @@ fn deletions(swept: &Report, expired: &ExpireReport) {
         let (labels, on, owner) = (output::group(&copy.labels), &copy.on, copy.detail.owner.as_deref());
         match &copy.result {
             DeletionResult::Deleted { why } => info!(labels, on, owner, why, "deleted"),
-            DeletionResult::Failed { reason } => warn!(labels, on, owner, reason, "not deleted"),
+            DeletionResult::Failed { reason } => {
+                warn!(labels, on, owner, reason = reason.text, "not deleted")
+            }
             DeletionResult::Kept { .. } => {}
         }
     }
@@ -133,7 +135,7 @@ fn deletions(swept: &Report, expired: &ExpireReport) {
         let (labels, on, age_seconds) = (output::group(&copy.labels), &copy.on, copy.detail.age_seconds);
         match &copy.result {
             DeletionResult::Deleted { .. } => info!(labels, on, age_seconds, "expired"),
-            DeletionResult::Failed { reason } => warn!(labels, on, reason, "not deleted"),
+            DeletionResult::Failed { reason } => warn!(labels, on, reason = reason.text, "not deleted"),
             DeletionResult::Kept { .. } => {}
         }
     }

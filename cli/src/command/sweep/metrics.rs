@@ -131,6 +131,7 @@ fn answer(server: &Server, handle: &PrometheusHandle) {
 mod tests {
     use super::*;
     use crate::cleanup::copy::KeepReason;
+    use crate::reason::Code;
 
     #[test]
     fn counts_every_reason_to_keep_a_copy() {
@@ -138,7 +139,7 @@ mod tests {
             KeepReason::LeftBehind,
             KeepReason::Lacking(Vec::new()),
             KeepReason::NotNewer(Vec::new()),
-            KeepReason::Uncertain(String::new()),
+            KeepReason::Uncertain(Code::Changed.because("")),
         ];
         for kept in all {
             assert!(REASONS.contains(&kept.kind()), "{kept:?}");

@@ -63,7 +63,7 @@ pub(crate) fn text(report: &Report) -> String {
                 continue;
             }
             DeletionResult::Kept { reason } => reason.to_string(),
-            DeletionResult::Failed { reason } => reason.clone(),
+            DeletionResult::Failed { reason } => reason.to_string(),
         };
         kept.add_row([&output::group(&copy.labels), &copy.on, owner, &reason]);
     }

@@ -1,0 +1,84 @@
+//! Reasons why a command keeps a group: a stable code for programs and a text, which may change, for people.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::error::NotSafe;
+
+/// The field `code` of reports; docs/command/README.md describes each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Code {
+    // The comparison with the owner.
+    LeftBehind,
+    Lacking,
+    NotNewer,
+    // The group, as its gateway reports it.
+    UnknownLabels,
+    NoJob,
+    NotUtf8,
+    FutureTimestamp,
+    NoPushTime,
+    NeverAccepted,
+    ExpositionIncomplete,
+    UnsupportedType,
+    // Its place on the ring.
+    NoPath,
+    RouteByPath,
+    // The gateways.
+    Unreadable,
+    OwnerUnreadable,
+    OwnerLabelsUnknown,
+    SharedProcess,
+    Restarted,
+    ClockSet,
+    ClockUncertain,
+    TooSlow,
+    // The run.
+    Changed,
+    NotSafe,
+    Interrupted,
+    // Conflicts with other groups on a gateway.
+    TypeConflict,
+    NameConflict,
+    SeriesConflict,
+    // Groups that poison their gateway, in addition to these conflicts.
+    InvalidMetric,
+    NoValue,
+    // Requests.
+    DeleteFailed,
+    PushFailed,
+    OwnerRejected,
+    NotStored,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Reason {
+    #[serde(rename = "reason")]
+    pub(crate) text: String,
+    pub(crate) code: Code,
+}
+
+impl Code {
+    pub(crate) fn because(self, text: impl Into<String>) -> Reason {
+        Reason { text: text.into(), code: self }
+    }
+}
+
+impl Reason {
+    /// Converts an error. The code is that of a reason among its causes, else [`Code::NotSafe`] or `default`.
+    pub(crate) fn from_error(error: &anyhow::Error, default: Code) -> Self {
+        let not_safe = || error.is::<NotSafe>().then_some(Code::NotSafe);
+        let known = error.downcast_ref::<Self>().map(|reason| reason.code);
+        known.or_else(not_safe).unwrap_or(default).because(format!("{error:#}"))
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Reason {}
