@@ -134,7 +134,7 @@ fn carries_utf8_names_with_a_path_prefix() {
     let members = [fixture.owners[0].address.to_string()];
     let drain = |settings| {
         let (source, config) = (fixture.source.address.to_string(), fixture.write(&settings));
-        let args = ["drain", &source, "--settle=0s", "--config", config.to_str().unwrap()];
+        let args = ["drain", &source, "--settle=0s", "--output=json", "--config", config.to_str().unwrap()];
         pushring_harness::command::pushring(args).unwrap()
     };
     let output = drain(json!({"members": members, "utf8_names": true, "path_prefix": "/push"}));
@@ -146,7 +146,7 @@ fn carries_utf8_names_with_a_path_prefix() {
     push_protobuf(&fixture.source, "/push/metrics/job/b/U__l_2e_x/1", &[family("g", GAUGE, &[])]);
     let output = drain(json!({"members": members, "path_prefix": "/push"}));
     assert_eq!(output.code, 1);
-    assert!(output.stdout.contains("utf8_names"), "{}", output.stdout);
+    assert_eq!(output.json().unwrap()["kept"][0]["code"], "no_path", "{}", output.stdout);
 }
 
 #[test]

@@ -108,7 +108,7 @@ impl DrainFixture {
         output.json().unwrap()
     }
 
-    /// Drains and returns the reason why the only group was kept.
+    /// Drains and returns the code of the reason why the only group was kept.
     pub(crate) fn kept(&self) -> String {
         self.kept_with(&[])
     }
@@ -118,7 +118,7 @@ impl DrainFixture {
         assert_eq!(output.code, 1, "{} {}", output.stdout, output.stderr);
         let report = output.json().unwrap();
         assert_eq!(report["kept"].as_array().unwrap().len(), 1, "{report}");
-        report["kept"][0]["reason"].as_str().unwrap().to_owned()
+        report["kept"][0]["code"].as_str().unwrap().to_owned()
     }
 
     /// Returns the exposition of all owners together.

@@ -137,6 +137,7 @@ fn deletes_the_rarer_type_of_a_family() {
     for _ in 0..5 {
         let culprits = poisoned(&fixture)["culprits"].clone();
         assert_eq!(culprits.as_array().unwrap().len(), 1, "{culprits}");
+        assert_eq!(culprits[0]["code"], "type_conflict");
     }
     assert_eq!(fixture.json("groups", &["--conflicts"]).1["conflicts"][0]["family"], "m");
     assert_eq!(mend(&fixture), [json!({"job": "odd"})]);

@@ -24,7 +24,7 @@ fn deletes_a_copy_if_every_family_is_newer_on_the_owner() {
     let output = sweep(&fixture, &[]);
     assert_eq!(output.code, 1, "{output:?}");
     assert_eq!(fixture.counts(), [1, 2, 1]);
-    assert_eq!(misplaced(&output)["g1"].1, "not provably newer on the owner: a, b");
+    assert_eq!(misplaced(&output)["g1"].1, "not_newer");
 
     fixture.age(1);
     fixture.age(2);
@@ -50,7 +50,7 @@ fn keeps_a_copy_with_a_family_that_the_owner_lacks() {
     fixture.age(1);
     let output = sweep(&fixture, &[]);
     assert_eq!((output.code, fixture.counts()), (1, vec![1, 1]));
-    assert_eq!(misplaced(&output)["g1"], ("kept".to_owned(), "the owner lacks b".to_owned()));
+    assert_eq!(misplaced(&output)["g1"], ("kept".to_owned(), "lacking".to_owned()));
 
     post(&fixture, 0, &path, "b 2\n");
     assert_eq!(sweep(&fixture, &[]).code, 0);
@@ -68,7 +68,7 @@ fn keeps_a_copy_with_a_family_that_is_older_on_the_owner() {
     fixture.proxy(0, Shift { family_age: Some(("a", 7200)), ..Shift::default() }, |_| ());
     let output = sweep(&fixture, &[]);
     assert_eq!((output.code, fixture.counts()), (1, vec![1, 1]));
-    assert_eq!(misplaced(&output)["g1"].1, "not provably newer on the owner: a");
+    assert_eq!(misplaced(&output)["g1"].1, "not_newer");
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn keeps_a_group_that_the_owner_lacks_unless_it_is_an_orphan() {
     fixture.age(1);
     let output = sweep(&fixture, &["--orphans-after", "2h"]);
     assert_eq!((output.code, fixture.counts()), (1, vec![0, 1]));
-    assert_eq!(misplaced(&output)["g1"].1, "the owner has no copy");
+    assert_eq!(misplaced(&output)["g1"].1, "left_behind");
     let output = sweep(&fixture, &["--orphans-after", "59m"]);
     assert_eq!((output.code, fixture.counts()), (0, vec![0, 0]), "{output:?}");
 }

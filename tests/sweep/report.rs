@@ -20,10 +20,10 @@ pub(crate) fn sweep(fixture: &GatewayFixture, args: &[&str]) -> CommandOutput {
     fixture.run("sweep", &[&["--settle", "0s", "--output", "json"], args].concat())
 }
 
-/// Returns result and reason of the misplaced copy on each gateway.
+/// Returns result and code of the reason of the misplaced copy on each gateway; `null` if it has no code.
 pub(crate) fn misplaced(output: &CommandOutput) -> BTreeMap<String, (String, String)> {
     let json = output.json().unwrap();
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let text = |value: &Value| value.as_str().unwrap_or("null").to_owned();
     let copies = json["misplaced"].as_array().unwrap().iter();
-    copies.map(|copy| (text(&copy["on"]), (text(&copy["result"]), text(&copy["reason"])))).collect()
+    copies.map(|copy| (text(&copy["on"]), (text(&copy["result"]), text(&copy["code"])))).collect()
 }
