@@ -1,5 +1,5 @@
 -- Derives the key of a push as pushring does: its labels sorted by name, each `name \255 value`, joined by \255. The key of
--- a path that is no push, or has an odd number of components, is the decoded path.
+-- a path that is not a push path, or has an odd number of components, is the decoded path.
 local find, sub, byte, char = string.find, string.sub, string.byte, string.char
 
 local digits = {}

@@ -110,7 +110,7 @@ fn ask(fleet: &EnvoyFixture, paths: &[String]) -> Vec<Value> {
         ["owner", "--config", config, "--output", "json"].into_iter().chain(paths.iter().map(String::as_str)),
     );
     let output = output.unwrap();
-    assert_eq!(output.code, 1, "some are no pushes: {}", output.stderr);
+    assert_eq!(output.code, 1, "some are not pushes: {}", output.stderr);
     let Value::Array(answers) = output.json().unwrap() else { panic!("a list") };
     let mut file = tempfile::NamedTempFile::new().unwrap();
     std::io::Write::write_all(&mut file, paths.join("\n").as_bytes()).unwrap();

@@ -9,7 +9,7 @@ use pushring_harness::EnvoyFixture;
 
 const METHODS: [&str; 7] = ["PUT", "POST", "GET", "HEAD", "PATCH", "OPTIONS", "PROPFIND"];
 const PUSH: &str = "/metrics/job/a/instance/b";
-/// Paths that are no pushes, and pushes that Envoy or the filter answers.
+/// Paths that are not push paths, and pushes that Envoy or the filter answers.
 const OTHERS: [&str; 6] =
     ["/metrics", "/metrics/job/", "/api/v1/status", "/", "/-/healthy", "/metrics//job/a"];
 

@@ -154,14 +154,14 @@ impl Game {
                 let location = location.strip_suffix('?').unwrap_or(location);
                 ensure!(gateway::percent_decode(location.as_bytes()) == meant, "to {location}");
             }
-            // To what is no push: Envoy's next route answers at once.
+            // The redirect leads to a path that is not a push path: Envoy's next route answers at once.
             (Verdict::Redirected(to), Decision::Bypass)
                 if self.router.group(&gateway::percent_decode(to)).is_none() => {}
             // The router of the gateway corrects upper case, and encoded slashes before /metrics, in a path that is
-            // no push path as it stands. No client writes that; here it is no push.
+            // not a push path. No client writes that; here it is not a push.
             (Verdict::Redirected(_), Decision::Bypass)
                 if gateway::is_clean(path) && self.router.group(path).is_none() => {}
-            // Go refuses a broken escape in any path, also where it is no push.
+            // Go rejects a broken escape in any path, even if the path is not a push path.
             (Verdict::Refused, Decision::Bypass)
                 if gateway::broken_escape(path) && self.router.group(path).is_none() => {}
             (Verdict::Other(_), Decision::Bypass) => {}
