@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn reports_changes_of_a_ring_without_news() {
+    fn reports_a_ring_change_without_a_change_in_consul() {
         let mut changes = ConsulChanges::new(Health::new());
         let line = changes.ring(&change(r#""a:1""#, r#""a:1", "b:1""#));
         assert!(line.starts_with("member b:1 added, ring now 2 members, "), "{line}");

@@ -10,7 +10,7 @@ fn spellings_of_one_group_have_one_key() {
 }
 
 #[test]
-fn labels_survive_the_way_to_a_path_and_back() {
+fn labels_survive_a_round_trip_through_a_path() {
     arbtest(model::labels_round_trip).budget_ms(1000);
 }
 

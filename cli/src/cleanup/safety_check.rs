@@ -85,7 +85,7 @@ impl SafetyCheck {
         &self.source
     }
 
-    /// Whether a signal asked the run to end.
+    /// Returns whether a signal asked the run to end.
     pub(crate) fn interrupted(&self) -> bool {
         self.interrupted.load(Ordering::Relaxed)
     }

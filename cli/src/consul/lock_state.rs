@@ -45,7 +45,7 @@ pub(super) struct Entry {
 }
 
 impl Held {
-    /// Whether the lock is held, judged without a request.
+    /// Returns whether the lock is held, judged without a request.
     pub(crate) fn is_likely(&self) -> bool {
         self.hold().as_ref().is_some_and(Hold::is_fresh)
     }

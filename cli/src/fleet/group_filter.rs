@@ -25,7 +25,7 @@ pub(crate) struct GroupFilter {
 }
 
 impl GroupFilter {
-    /// Whether it selects groups with these labels, at any age.
+    /// Returns whether it selects groups with these labels, at any age.
     pub(crate) fn matches(&self, labels: &Labels) -> bool {
         let job = labels.get("job").map_or("", String::as_str);
         self.job.as_ref().is_none_or(|regex| regex.is_match(job))
@@ -33,7 +33,7 @@ impl GroupFilter {
     }
 }
 
-/// Whether an age (`None`: unknown) is at least `than`.
+/// Returns whether an age (`None`: unknown) is at least `than`.
 pub(crate) fn is_older(age: Option<SignedDuration>, than: Duration) -> bool {
     let than = SignedDuration::try_from(than).unwrap_or(SignedDuration::MAX);
     age.is_some_and(|age| age >= than)

@@ -1,4 +1,4 @@
-//! Renders the files that Envoy reads: the one place that knows what they look like.
+//! Renders the files that Envoy reads: the only place that knows their format.
 //!
 //! `pushring publish`, the tests, the demo and the benchmarks all get their files from here.
 

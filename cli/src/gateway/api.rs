@@ -67,7 +67,7 @@ pub(crate) struct Push {
 }
 
 impl<M> StoredGroup<M> {
-    /// Whether no push to the group was ever accepted. A gateway keeps a group even for a rejected push.
+    /// Returns whether no push to the group was ever accepted. A gateway keeps a group even for a rejected push.
     pub(crate) fn is_stub(&self) -> bool {
         self.families.is_empty() && self.pushed.is_some_and(|push| push.seconds == 0.0)
     }

@@ -43,13 +43,13 @@ impl Clock {
         self.theirs(Timestamp::now()).duration_since(stamp)
     }
 
-    /// Whether a timestamp of the gateway is certainly in its future. Then its clock was set back, and the error of its
-    /// other timestamps is unknown.
+    /// Returns whether a timestamp of the gateway is certainly in its future. Then its clock was set back, and the error of
+    /// its other timestamps is unknown.
     pub(crate) fn is_future(&self, stamp: Timestamp) -> bool {
         self.age(stamp) < -(MARGIN + self.error)
     }
 
-    /// Whether neither this clock nor ours was set or stopped since `before`, within the error of both.
+    /// Returns whether neither this clock nor ours was set or stopped since `before`, within the error of both.
     pub(crate) fn agrees_with(&self, before: &Self) -> bool {
         (self.ahead - before.ahead).abs() <= self.error + before.error
     }

@@ -15,7 +15,7 @@ const A: &str = "10.0.0.1:9091";
 const B: &str = "10.0.0.2:9091";
 const C: &str = "10.0.0.3:9091";
 
-/// Rings to go through: members join, leave, and all change at once.
+/// Rings to publish in turn: members join, leave, and all change at once.
 const RINGS: [&[&str]; 4] = [&[A], &[A, B], &[C], &[B, C]];
 
 /// Every point at which a publication can pause: around each change of the disk.

@@ -5,17 +5,17 @@ use std::net::{Ipv6Addr, SocketAddr};
 /// Length limit of a DNS name.
 const MAX_NAME_BYTES: usize = 253;
 
-/// Whether `name` can be the identity of a member. Commas separate the destinations in a header.
+/// Returns whether `name` can be the identity of a member. Commas separate the destinations in a header.
 pub(crate) fn is_name(name: &str) -> bool {
     (1..=MAX_NAME_BYTES).contains(&name.len()) && is_visible(name) && !name.contains(',')
 }
 
-/// Whether every byte is visible ASCII, and so safe in a header value.
+/// Returns whether every byte is visible ASCII, and so safe in a header value.
 pub(crate) fn is_visible(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_graphic())
 }
 
-/// Whether `address` is `host:port` with a DNS name, an IPv4 address or a bracketed IPv6 address, and a
+/// Returns whether `address` is `host:port` with a DNS name, an IPv4 address or a bracketed IPv6 address, and a
 /// port of 1 to 65535.
 pub(crate) fn is_host_port(address: &str) -> bool {
     let Some((host, port)) = address.rsplit_once(':') else { return false };

@@ -108,7 +108,7 @@ fn parse_label<'d>(name: &'d [u8], value: &'d [u8], utf8_names: bool) -> Option<
     valid.then_some((name, value))
 }
 
-/// Whether a label name matches `[a-zA-Z_][a-zA-Z0-9_]*`, which every Pushgateway accepts.
+/// Returns whether a label name matches `[a-zA-Z_][a-zA-Z0-9_]*`, which every Pushgateway accepts.
 #[must_use]
 pub fn is_legacy_name(name: &[u8]) -> bool {
     let first_ok = name.first().is_some_and(|first| !first.is_ascii_digit());

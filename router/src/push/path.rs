@@ -81,7 +81,7 @@ impl<'d> PushPath<'d> {
         Some(Self { job, job_base64, labels: parts.next().unwrap_or_default() })
     }
 
-    /// Whether a path as received is a push path.
+    /// Returns whether a path as received is a push path.
     pub(crate) fn is(raw: &[u8], path_prefix: &str) -> bool {
         PushPath::split(&decode(raw).bytes, path_prefix).is_some()
     }

@@ -23,7 +23,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Whether a selected group is left, or may be left on a gateway that cannot be read.
+    /// Returns whether a selected group is left, or may be left on a gateway that cannot be read.
     pub(crate) fn is_unfinished(&self) -> bool {
         let done = if self.dry_run { 0 } else { deleted(&self.groups) };
         self.groups.len() > done || !self.unreadable.is_empty()

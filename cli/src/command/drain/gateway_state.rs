@@ -98,7 +98,8 @@ impl GatewayState {
         Self { start_time: status.start_time, clock: status.clock, groups, exposed, push_times, kinds }
     }
 
-    /// Whether the API and the exposition show a group in the same state, or both show none: no push came in between.
+    /// Returns whether the API and the exposition show a group in the same state, or both show none: no push came in
+    /// between.
     pub(super) fn agrees(&self, labels: &Labels) -> bool {
         let listed = self.groups.get(labels).map(PushTimes::of);
         listed.is_none_or(|times| times.is_some()) && listed.flatten() == self.push_times.get(labels)

@@ -84,8 +84,8 @@ impl Report {
         }
     }
 
-    /// Whether another run has work to do: a group was kept or pushed during the drain, or a dry run found work. With
-    /// `keep`, groups that their owners hold may remain.
+    /// Returns whether another run has work to do: a group was kept or pushed during the drain, or a dry run found work.
+    /// With `keep`, groups that their owners hold may remain.
     pub(crate) fn is_unfinished(&self, keep: bool) -> bool {
         let acts = self
             .owners

@@ -17,7 +17,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Whether the next run has groups to delete or gateways to read.
+    /// Returns whether the next run has groups to delete or gateways to read.
     pub(crate) fn is_unfinished(&self) -> bool {
         let done = if self.dry_run { 0 } else { deleted(&self.groups) };
         self.groups.len() > done || self.unreadable.iter().any(|gateway| gateway.on_ring)

@@ -51,7 +51,7 @@ impl State {
         }
     }
 
-    /// Whether the state requires an action. A stale group may belong to a job that runs rarely.
+    /// Returns whether the state requires an action. A stale group may belong to a job that runs rarely.
     pub(crate) fn is_bad(self) -> bool {
         !matches!(self, Self::InPlace | Self::Stale)
     }
@@ -140,7 +140,7 @@ impl Report {
         Self { gateways: survey.gateways.len(), groups: rows, counts, unreadable: survey.unreadable() }
     }
 
-    /// Whether a row requires an action, or a gateway on the ring cannot be read.
+    /// Returns whether a row requires an action, or a gateway on the ring cannot be read.
     pub(crate) fn is_bad(&self) -> bool {
         self.counts.keys().any(|state| state.is_bad())
             || self.unreadable.iter().any(|gateway| gateway.on_ring)

@@ -37,7 +37,7 @@ impl PushStatus {
         }
     }
 
-    /// Whether the push is stored, perhaps after a redirect.
+    /// Returns whether the push is stored, perhaps after a redirect.
     pub(crate) fn is_good(self) -> bool {
         matches!(self, Self::Push | Self::Unclean)
     }

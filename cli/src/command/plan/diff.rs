@@ -20,9 +20,9 @@ pub(crate) enum Basis {
 /// The effect of a change.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct RingDiff {
-    /// Digest of the ring before.
+    /// Digest of the old ring.
     pub(crate) from: String,
-    /// Digest of the ring after.
+    /// Digest of the new ring.
     pub(crate) to: String,
     pub(crate) basis: Basis,
     /// Expected share of all groups that get another owner, 0 to 1.
@@ -179,7 +179,7 @@ fn flows<'r>(from: &'r Router, to: &'r Router) -> (Basis, BTreeMap<(&'r str, &'r
     (Basis::Independent, flows)
 }
 
-/// Whether a group has the same key and hash in both. Only then can the rings be compared by position.
+/// Returns whether a group has the same key and hash in both. Only then can the rings be compared by position.
 fn same_keys(before: &Config, after: &Config) -> bool {
     let prefix = before.route_by != RouteBy::Path || before.path_prefix == after.path_prefix;
     uses_ring(before) == uses_ring(after)

@@ -68,7 +68,7 @@ pub fn publish_file(registrations: &Path, settings: &Path, options: &Options) ->
     publish_locked(started, &live, &Members::decide(&settings, &found), options)
 }
 
-/// Publishes. May be killed at any point: what is live then keeps serving, and the next call finishes the work.
+/// Publishes. May be killed at any point: the live files stay valid, and the next call finishes the work.
 ///
 /// # Errors
 /// [`BadInput`] if the filter would reject the ring: then no live file has changed. Any other error: a file could not be

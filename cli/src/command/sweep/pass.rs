@@ -77,7 +77,7 @@ fn select<'s>(
     Selection::Delete(owner, Removal { on, group, path: location.path, owner: newer_on, why: Some(why) })
 }
 
-/// Whether the last push, accepted or rejected, is older than `orphans_after`.
+/// Returns whether the last push, accepted or rejected, is older than `orphans_after`.
 fn is_orphan(groups: &Groups, group: &StoredGroup<IgnoredAny>, options: Options) -> bool {
     let Some(after) = options.orphans_after else { return false };
     let last = [group.pushed, group.rejected].into_iter().flatten().map(|push| push.time_stamp).max();

@@ -45,7 +45,7 @@ impl PassResult {
 }
 
 impl Report {
-    /// Whether the next sweep has copies to delete or gateways to read.
+    /// Returns whether the next sweep has copies to delete or gateways to read.
     pub(crate) fn is_unfinished(&self) -> bool {
         let done = if self.dry_run { 0 } else { deleted(&self.misplaced) };
         self.misplaced.len() > done || self.unreadable.iter().any(|gateway| gateway.on_ring)
