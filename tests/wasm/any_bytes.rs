@@ -3,7 +3,7 @@
 use arbitrary::{Result, Unstructured};
 use pushring_router::{Decision, Request, Router};
 
-use crate::host::{Headers, Outcome};
+use crate::host_state::{Headers, Outcome};
 use crate::{DESTINATION, MIRROR, spelling, vm};
 
 const MEMBERS: &str = r#""members": ["10.0.0.1:9091", "10.0.0.2:9091", "[2001:db8::1]:9091"]"#;

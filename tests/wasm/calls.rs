@@ -3,7 +3,7 @@
 use wasmtime::error::Context;
 use wasmtime::{Caller, ImportType, Linker, Memory, Result, Val};
 
-use crate::host::{Headers, Metric, State};
+use crate::host_state::{Headers, Metric, State};
 
 const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
@@ -66,7 +66,7 @@ pub(crate) fn define(linker: &mut Linker<State>) -> Result<()> {
 }
 
 /// Replaces a host call by one that fails, as Envoy does for a missing capability.
-pub(crate) fn refuse(linker: &mut Linker<State>, import: &ImportType<'static>) -> Result<()> {
+pub(crate) fn reject(linker: &mut Linker<State>, import: &ImportType<'static>) -> Result<()> {
     let (name, function) = (import.name(), import.ty().func().cloned().context("imports functions only")?);
     linker.allow_shadowing(true).func_new("env", name, function, move |mut c, _, results| {
         c.data_mut().current.calls.push(name);

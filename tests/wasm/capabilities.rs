@@ -1,13 +1,14 @@
 //! The capability list of the shipped Envoy configurations is complete and minimal, and no push goes to a wrong gateway
 //! if an entry is missing.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
 use pushring_harness::tools;
 
-use crate::host::{Outcome, Vm};
+use crate::capability_list::{entries, shipped};
+use crate::host::Vm;
+use crate::host_state::Outcome;
 use crate::{DESTINATION, MIRROR, forged};
 
 const CONFIG: &[u8] = br#"{"members": ["10.0.0.1:1", "10.0.0.2:1"], "mirror_deletes": true}"#;
@@ -21,20 +22,6 @@ const REQUESTS: &[(&str, &[u8])] = &[
     ("GET", b"/metrics"),
 ];
 const ON_REQUEST: &str = "proxy_on_request_headers";
-
-/// The capability list of `envoy/cluster.yaml`.
-pub(crate) fn shipped() -> BTreeSet<String> {
-    let path = tools::repository().join("envoy/cluster.yaml");
-    let text = fs::read_to_string(path).expect("envoy/cluster.yaml");
-    let names = entries(&text);
-    assert!(!names.is_empty(), "envoy/cluster.yaml has no capability list");
-    names
-}
-
-fn entries(yaml: &str) -> BTreeSet<String> {
-    let names = yaml.lines().filter_map(|line| line.trim().strip_suffix(": {}"));
-    names.filter(|name| name.starts_with("proxy_")).map(str::to_owned).collect()
-}
 
 #[test]
 fn all_shipped_files_have_the_same_list() {
@@ -78,8 +65,8 @@ fn the_list_is_complete() {
     let imports = shipped();
     for outcome in outcomes(&[]).0 {
         let outcome = outcome.expect("the filter serves every request");
-        let refused = outcome.calls.iter().find(|call| call.starts_with("proxy_"));
-        assert_eq!(refused, None, "not in {imports:?}");
+        let rejected = outcome.calls.iter().find(|call| call.starts_with("proxy_"));
+        assert_eq!(rejected, None, "not in {imports:?}");
     }
 }
 

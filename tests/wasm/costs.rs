@@ -7,7 +7,8 @@ use std::fs;
 
 use pushring_harness::tools;
 
-use crate::host::{Headers, Vm};
+use crate::host::Vm;
+use crate::host_state::Headers;
 use crate::vm;
 
 /// Allowed relative difference, because compilers of the same version may order code differently on other machines.

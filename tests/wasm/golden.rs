@@ -24,7 +24,7 @@ fn configured(set: &vectors::Set, prefix: &str, route_by: &str, utf8_names: bool
     vm(&config.to_string())
 }
 
-fn push(vm: &mut Vm, path: &[u8]) -> crate::host::Outcome {
+fn push(vm: &mut Vm, path: &[u8]) -> crate::host_state::Outcome {
     vm.request(forged("PUT", path)).expect("no trap")
 }
 

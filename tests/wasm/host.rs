@@ -8,53 +8,13 @@ use std::sync::LazyLock;
 
 use pushring_harness::tools;
 use wasmtime::error::Context;
-use wasmtime::{
-    Config, Engine, Instance, Linker, Memory, Module, Result, Store, WasmParams, WasmResults, ensure,
-};
+use wasmtime::{Config, Engine, Instance, Linker, Module, Result, Store, WasmParams, WasmResults, ensure};
 
-use crate::{calls, capabilities};
+use crate::host_state::{Headers, Metric, Outcome, State};
+use crate::{calls, capability_list};
 
-/// Header names and values, in order; a name may repeat.
-pub(crate) type Headers = Vec<(Vec<u8>, Vec<u8>)>;
-
-/// Levels from here on are what an operator should see.
+/// Lowest log level that an operator should see.
 pub(crate) const ERROR: u32 = 4;
-
-/// The filter's effect on a request.
-#[derive(Debug, Default, PartialEq)]
-pub(crate) struct Outcome {
-    /// The request's headers when the filter returned.
-    pub(crate) headers: Headers,
-    /// Status, headers, body: when it answered itself.
-    pub(crate) reply: Option<(u32, Headers, Vec<u8>)>,
-    /// Short names of the host calls it made, in order; the full name of a rejected one.
-    pub(crate) calls: Vec<&'static str>,
-    /// Instructions of all callbacks that the shipped configurations let Envoy call for a request.
-    pub(crate) instructions: u64,
-}
-
-impl Outcome {
-    /// All values of a header that would go upstream.
-    pub(crate) fn values(&self, name: &str) -> Vec<&[u8]> {
-        self.headers.iter().filter(|(n, _)| n == name.as_bytes()).map(|(_, v)| v.as_slice()).collect()
-    }
-}
-
-#[derive(Debug)]
-pub(crate) struct Metric {
-    pub(crate) name: String,
-    pub(crate) value: u64,
-}
-
-/// State that the host calls read and write.
-#[derive(Default)]
-pub(crate) struct State {
-    pub(crate) memory: Option<Memory>,
-    pub(crate) configuration: Vec<u8>,
-    pub(crate) current: Outcome,
-    pub(crate) log: Vec<(u32, String)>,
-    pub(crate) metrics: Vec<Metric>,
-}
 
 /// One VM, as each worker of Envoy has one.
 pub(crate) struct Vm {
@@ -83,12 +43,12 @@ impl Vm {
     /// Starts a VM whose capability list lacks these entries.
     pub(crate) fn without(missing: &[&str]) -> Result<Self> {
         let (engine, module) = &*MODULE;
-        let mut allowed = capabilities::shipped();
+        let mut allowed = capability_list::shipped();
         allowed.retain(|name| !missing.contains(&name.as_str()));
         let mut linker = Linker::new(engine);
         calls::define(&mut linker)?;
         for import in module.imports().filter(|import| !allowed.contains(import.name())) {
-            calls::refuse(&mut linker, &import)?;
+            calls::reject(&mut linker, &import)?;
         }
         let mut store = Store::new(engine, State::default());
         store.set_fuel(u64::MAX)?;
@@ -98,30 +58,30 @@ impl Vm {
         Ok(Self { store, instance, last_context: 0, root: None, allowed })
     }
 
-    /// Hands over a configuration as Envoy does: to a new root context. Answers whether it was taken; if so it is
-    /// in force for requests from now on, and the one before is gone.
+    /// Configures a new root context, as Envoy does. Returns whether the filter accepted the configuration; it then
+    /// applies to later requests, and the previous root context is deleted.
     pub(crate) fn configure(&mut self, json: &[u8]) -> Result<bool> {
         let before = self.root;
-        let taken = self.configure_additional(json)?;
-        if let (true, Some(before)) = (taken, before) {
+        let accepted = self.configure_additional(json)?;
+        if let (true, Some(before)) = (accepted, before) {
             self.delete(before)?;
         }
-        Ok(taken)
+        Ok(accepted)
     }
 
     /// Configures a further root context and keeps the previous one, as Envoy does while its requests are in flight.
     pub(crate) fn configure_additional(&mut self, json: &[u8]) -> Result<bool> {
         self.store.data_mut().configuration = json.to_vec();
         let root = self.new_context(0)?;
-        ensure!(self.call("proxy_on_vm_start", (root, 0u32), 1)? == 1, "on_vm_start refused");
+        ensure!(self.call("proxy_on_vm_start", (root, 0u32), 1)? == 1, "on_vm_start failed");
         let size = u32::try_from(json.len())?;
-        let taken = self.call("proxy_on_configure", (root, size), 1)? == 1;
-        if taken {
+        let accepted = self.call("proxy_on_configure", (root, size), 1)? == 1;
+        if accepted {
             self.root = Some(root);
         } else {
             self.delete(root)?;
         }
-        Ok(taken)
+        Ok(accepted)
     }
 
     /// The root context of the configuration in force.
@@ -139,7 +99,7 @@ impl Vm {
         self.new_context(root)
     }
 
-    /// The end of a context, and nothing before it: the least that a host may call.
+    /// Deletes a context without any other callback: the least that a host may call.
     pub(crate) fn delete(&mut self, context: u32) -> Result<()> {
         self.call("proxy_on_delete", context, ())
     }

@@ -3,16 +3,19 @@
 mod any_bytes;
 mod calls;
 mod capabilities;
+mod capability_list;
 mod configurations;
 mod contexts;
 mod costs;
 mod golden;
 mod host;
+mod host_state;
 mod requests;
 use pushring_model::spelling;
 use pushring_vectors as vectors;
 
-use host::{Headers, Vm};
+use host::Vm;
+use host_state::Headers;
 
 /// The default name of the destination header.
 const DESTINATION: &str = "x-pushring-destination";

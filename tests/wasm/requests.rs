@@ -1,6 +1,7 @@
 //! Every kind of request, in every mode.
 
-use crate::host::{Outcome, Vm};
+use crate::host::Vm;
+use crate::host_state::Outcome;
 use crate::{DESTINATION, MIRROR, forged, vm};
 
 const MEMBERS: &str =
