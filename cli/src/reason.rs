@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::error::NotSafe;
 
 /// The field `code` of reports; docs/command/README.md describes each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Code {
     // The comparison with the owner.
@@ -72,6 +72,12 @@ impl Reason {
         let not_safe = || error.is::<NotSafe>().then_some(Code::NotSafe);
         let known = error.downcast_ref::<Self>().map(|reason| reason.code);
         known.or_else(not_safe).unwrap_or(default).because(format!("{error:#}"))
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
     }
 }
 

@@ -17,7 +17,7 @@ fn deletes_a_copy_after_the_owners_next_push() {
     sweeper.wait("pass", 3);
     assert_eq!(sweeper.messages(), ["started", "kept"], "an unchanged state is reported once");
     let kept = sweeper.logged("kept").remove(0);
-    assert_eq!(kept["reason"], "the owner has no copy");
+    assert_eq!(kept["code"], "left_behind");
     let metrics = sweeper.metrics();
     assert_eq!(metrics["pushring_sweep_kept{reason=\"left-behind\"}"], 1.0);
     assert_eq!(metrics["pushring_sweep_kept{reason=\"not-newer\"}"], 0.0);

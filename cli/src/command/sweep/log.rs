@@ -10,6 +10,7 @@ use super::report::{PassResult, Report};
 use crate::cleanup::copy::{DeletionResult, deleted};
 use crate::command::expire::report::Report as ExpireReport;
 use crate::output;
+use crate::reason::Code;
 
 /// Number of kept copies logged per pass; the others are counted, because an outage can keep thousands.
 const SHOWN: usize = 100;
@@ -28,7 +29,7 @@ pub(super) fn start() {
 /// Remembers logged events, so that each is logged once.
 #[derive(Debug, Default)]
 pub(super) struct EventLog {
-    kept: BTreeSet<(String, String, String)>,
+    kept: BTreeSet<(String, String, String, Code)>,
     unreadable: BTreeMap<String, String>,
     paused: Option<String>,
     error: Option<String>,
@@ -60,22 +61,24 @@ impl EventLog {
 
     fn kept(&mut self, swept: &Report, expired: &ExpireReport) {
         let misplaced = swept.misplaced.iter().filter_map(|copy| match &copy.result {
-            DeletionResult::Kept { reason } => Some((&copy.labels, &copy.on, reason.to_string())),
+            DeletionResult::Kept { reason } => {
+                Some((&copy.labels, &copy.on, reason.to_string(), reason.code()))
+            }
             _ => None,
         });
         let due = expired.groups.iter().filter_map(|copy| match &copy.result {
             DeletionResult::Kept { reason } => {
-                Some((&copy.labels, &copy.on, format!("not expired: {reason}")))
+                Some((&copy.labels, &copy.on, format!("not expired: {reason}"), reason.code()))
             }
             _ => None,
         });
         let mut now = BTreeSet::new();
-        for (labels, on, reason) in misplaced.chain(due) {
-            now.insert((output::group(labels), on.clone(), reason));
+        for (labels, on, reason, code) in misplaced.chain(due) {
+            now.insert((output::group(labels), on.clone(), reason, code));
         }
         let new: Vec<_> = now.difference(&self.kept).collect();
-        for (labels, on, reason) in new.iter().take(SHOWN) {
-            info!(labels, on, reason, "kept");
+        for (labels, on, reason, code) in new.iter().take(SHOWN) {
+            info!(labels, on, reason, %code, "kept");
         }
         if new.len() > SHOWN {
             info!(more = new.len() - SHOWN, "kept: more copies with a new reason");
