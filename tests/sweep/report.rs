@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use pushring_harness::GatewayFixture;
 use pushring_harness::command::CommandOutput;
+use pushring_harness::{GatewayFixture, Shift};
 use serde_json::Value;
 
 /// Starts gateways with a group of the first one that is also stored on the second one, pushed there before.
@@ -26,4 +26,26 @@ pub(crate) fn misplaced(output: &CommandOutput) -> BTreeMap<String, (String, Str
     let text = |value: &Value| value.as_str().unwrap_or("null").to_owned();
     let copies = json["misplaced"].as_array().unwrap().iter();
     copies.map(|copy| (text(&copy["on"]), (text(&copy["result"]), text(&copy["code"])))).collect()
+}
+
+/// The wording for people. The names of the members are fixed, so the jobs and the widths of columns are, too.
+#[test]
+fn table_is_that_of_the_snapshot() {
+    let mut fixture = GatewayFixture::start(2);
+    for (job, copy, owned) in [
+        ("lacking", "b 1\nc 1\n", "c 2\n"),
+        ("older", "a 1\n", "a 2\n"),
+        ("superseded", "c 1\n", "c 2\n"),
+        ("left-behind", "c 1\n", ""),
+    ] {
+        let path = fixture.path_of(0, job);
+        fixture.put(1, &path, copy);
+        if !owned.is_empty() {
+            fixture.put(0, &path, owned);
+        }
+    }
+    fixture.age(1);
+    fixture.proxy(0, Shift { family_age: Some(("a", 7200)), ..Shift::default() }, |_| ());
+    let output = fixture.run("sweep", &["--settle", "0s"]);
+    assert_eq!(output.stdout, include_str!("table.txt"));
 }
