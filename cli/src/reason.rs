@@ -4,8 +4,6 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::error::NotSafe;
-
 /// The field `code` of reports; docs/command/README.md describes each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -67,11 +65,10 @@ impl Code {
 }
 
 impl Reason {
-    /// Converts an error. The code is that of a reason among its causes, else [`Code::NotSafe`] or `default`.
+    /// Converts an error. The code is that of a reason among its causes, else `default`.
     pub(crate) fn from_error(error: &anyhow::Error, default: Code) -> Self {
-        let not_safe = || error.is::<NotSafe>().then_some(Code::NotSafe);
         let known = error.downcast_ref::<Self>().map(|reason| reason.code);
-        known.or_else(not_safe).unwrap_or(default).because(format!("{error:#}"))
+        known.unwrap_or(default).because(format!("{error:#}"))
     }
 }
 

@@ -133,7 +133,8 @@ pub(super) fn move_groups<'s>(
 
 fn read(run: &Run<'_>, owner: &Gateway, start_time: &str, groups: Option<Groups>) -> anyhow::Result<Fresh> {
     if !run.options.dry_run {
-        run.safety.check().context("run the same command again")?;
+        let safe = run.safety.check().context("run the same command again");
+        safe.map_err(|error| Reason::from_error(&error, Code::NotSafe))?;
     }
     let began = Instant::now();
     let (gateway, source) = (run.gateway, run.source);
