@@ -4,25 +4,12 @@
 
 use pushring_router::{Decision, ReplyKind, Request, Router};
 use pushring_vectors as vectors;
-use serde_json::json;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 fn router(set: &vectors::Set, prefix: &str, route_by: &str, utf8_names: bool) -> Router {
-    let member = |(i, &(name, weight)): (usize, &(&str, u32))| {
-        // The names of the vectors are not always addresses.
-        json!({"name": name, "address": format!("10.9.{}.{}:9091", i / 250, i % 250), "weight": weight})
-    };
-    let members: Vec<_> = set.members.iter().enumerate().map(member).collect();
-    let placement = match set.points {
-        Some(points) => json!({"type": "ring", "points": points}),
-        None => json!({"type": "dynamic-sharding"}),
-    };
-    let config = json!({
-        "members": members, "placement": placement, "path_prefix": prefix, "route_by": route_by,
-        "utf8_names": utf8_names, "cluster_prefix": "",
-    });
-    Router::parse(config.to_string().as_bytes()).expect("a set of the vectors is valid")
+    let config = set.config(prefix, route_by, utf8_names);
+    Router::parse(config.as_bytes()).expect("a set of the vectors is valid")
 }
 
 #[test]

@@ -3,6 +3,8 @@
 //! The files are compiled in, so the same tests run in wasm32, where there is no file system.
 #![allow(clippy::expect_used)] // a malformed vector file must fail the test that reads it
 
+use serde_json::json;
+
 /// A set of members from `members.tsv`.
 pub struct Set {
     /// Name by which `owners.tsv` and `paths.tsv` refer to the set.
@@ -11,6 +13,25 @@ pub struct Set {
     pub points: Option<u32>,
     /// Name and weight of each member.
     pub members: Vec<(&'static str, u32)>,
+}
+
+impl Set {
+    /// Returns the JSON of a filter configuration with these members. Names are not always addresses, so each member gets
+    /// an address of its own.
+    #[must_use]
+    pub fn config(&self, prefix: &str, route_by: &str, utf8_names: bool) -> String {
+        let member = |(i, &(name, weight)): (usize, &(&str, u32))| json!({"name": name, "address": format!("10.9.{}.{}:9091", i / 250, i % 250), "weight": weight});
+        let members: Vec<_> = self.members.iter().enumerate().map(member).collect();
+        let placement = match self.points {
+            Some(points) => json!({"type": "ring", "points": points}),
+            None => json!({"type": "dynamic-sharding"}),
+        };
+        let config = json!({
+            "members": members, "placement": placement, "path_prefix": prefix, "route_by": route_by,
+            "utf8_names": utf8_names, "cluster_prefix": "",
+        });
+        config.to_string()
+    }
 }
 
 /// A lookup of a key in a ring, from `owners.tsv`.

@@ -1,27 +1,14 @@
 //! Checks the compiled filter against the golden vectors.
 
 use pushring_router::{Router, labels_to_path};
-use serde_json::json;
 
 use crate::host::Vm;
 use crate::{DESTINATION, forged, vectors, vm};
 
 fn configured(set: &vectors::Set, prefix: &str, route_by: &str, utf8_names: bool) -> Vm {
-    let member = |(i, &(name, weight)): (usize, &(&str, u32))| {
-        // The names of the vectors are not always addresses.
-        json!({"name": name, "address": format!("10.9.{}.{}:9091", i / 250, i % 250), "weight": weight})
-    };
-    let members: Vec<_> = set.members.iter().enumerate().map(member).collect();
-    let placement = match set.points {
-        Some(points) => json!({"type": "ring", "points": points}),
-        None => json!({"type": "dynamic-sharding"}),
-    };
-    let config = json!({
-        "members": members, "placement": placement, "path_prefix": prefix, "route_by": route_by,
-        "utf8_names": utf8_names, "cluster_prefix": "",
-    });
-    assert!(Router::parse(config.to_string().as_bytes()).is_ok());
-    vm(&config.to_string())
+    let config = set.config(prefix, route_by, utf8_names);
+    assert!(Router::parse(config.as_bytes()).is_ok());
+    vm(&config)
 }
 
 fn push(vm: &mut Vm, path: &[u8]) -> crate::host_state::Outcome {
