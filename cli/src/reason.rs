@@ -8,11 +8,9 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Code {
-    // The comparison with the owner.
     LeftBehind,
     Lacking,
     NotNewer,
-    // The group, as its gateway reports it.
     UnknownLabels,
     NoJob,
     NotUtf8,
@@ -21,10 +19,8 @@ pub(crate) enum Code {
     NeverAccepted,
     ExpositionIncomplete,
     UnsupportedType,
-    // Its place on the ring.
     NoPath,
     RouteByPath,
-    // The gateways.
     Unreadable,
     OwnerUnreadable,
     OwnerLabelsUnknown,
@@ -33,18 +29,14 @@ pub(crate) enum Code {
     ClockSet,
     ClockUncertain,
     TooSlow,
-    // The run.
     Changed,
     NotSafe,
     Interrupted,
-    // Conflicts with other groups on a gateway.
     TypeConflict,
     NameConflict,
     SeriesConflict,
-    // Groups that poison their gateway, in addition to these conflicts.
     InvalidMetric,
     NoValue,
-    // Requests.
     DeleteFailed,
     PushFailed,
     OwnerRejected,

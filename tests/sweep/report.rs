@@ -32,18 +32,11 @@ pub(crate) fn misplaced(output: &CommandOutput) -> BTreeMap<String, (String, Str
 #[test]
 fn table_is_that_of_the_snapshot() {
     let mut fixture = GatewayFixture::start(2);
-    for (job, copy, owned) in [
-        ("lacking", "b 1\nc 1\n", "c 2\n"),
-        ("older", "a 1\n", "a 2\n"),
-        ("superseded", "c 1\n", "c 2\n"),
-        ("left-behind", "c 1\n", ""),
-    ] {
-        let path = fixture.path_of(0, job);
-        fixture.put(1, &path, copy);
-        if !owned.is_empty() {
-            fixture.put(0, &path, owned);
-        }
+    for (job, copy, owned) in [("lacking", "b 1\nc 1\n", "c 2\n"), ("older", "a 1\n", "a 2\n")] {
+        fixture.put(1, &fixture.path_of(0, job), copy);
+        fixture.put(0, &fixture.path_of(0, job), owned);
     }
+    fixture.put(1, &fixture.path_of(0, "left-behind"), "c 1\n");
     fixture.age(1);
     fixture.proxy(0, Shift { family_age: Some(("a", 7200)), ..Shift::default() }, |_| ());
     let output = fixture.run("sweep", &["--settle", "0s"]);

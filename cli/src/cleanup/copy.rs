@@ -1,7 +1,5 @@
 //! A copy of a group on one gateway, and the result of its deletion.
 
-use std::fmt;
-
 use serde::de::IgnoredAny;
 use serde::{Serialize, Serializer};
 
@@ -91,24 +89,15 @@ impl Removal<'_> {
     }
 }
 
-impl fmt::Display for KeepReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::LeftBehind => f.write_str("the owner has no copy"),
-            Self::Lacking(names) => write!(f, "the owner lacks {}", list(names)),
-            Self::NotNewer(names) => write!(f, "not provably newer on the owner: {}", list(names)),
-            Self::Uncertain(reason) => reason.fmt(f),
-        }
-    }
-}
-
 impl KeepReason {
-    pub(crate) fn code(&self) -> Code {
+    pub(crate) fn to_reason(&self) -> Reason {
         match self {
-            Self::LeftBehind => Code::LeftBehind,
-            Self::Lacking(_) => Code::Lacking,
-            Self::NotNewer(_) => Code::NotNewer,
-            Self::Uncertain(reason) => reason.code,
+            Self::LeftBehind => Code::LeftBehind.because("the owner has no copy"),
+            Self::Lacking(names) => Code::Lacking.because(format!("the owner lacks {}", list(names))),
+            Self::NotNewer(names) => {
+                Code::NotNewer.because(format!("not provably newer on the owner: {}", list(names)))
+            }
+            Self::Uncertain(reason) => reason.clone(),
         }
     }
 
@@ -125,7 +114,7 @@ impl KeepReason {
 
 impl Serialize for KeepReason {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.code().because(self.to_string()).serialize(serializer)
+        self.to_reason().serialize(serializer)
     }
 }
 

@@ -161,8 +161,7 @@ fn recheck(
         // A group that is pushed all the time always differs from the survey: compare again.
         Reread::Groups(groups) => {
             let owned = groups.get(labels).map(|group| (group, &owner_at.status.clock));
-            superseded((removal.group, &copy_at.status.clock), owned)
-                .map_err(|kept| kept.code().because(kept.to_string()))
+            superseded((removal.group, &copy_at.status.clock), owned).map_err(|kept| kept.to_reason())
         }
         Reread::PushTimes(times) => {
             let before = owner_at.find(labels).and_then(PushTimes::of);

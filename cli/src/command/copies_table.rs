@@ -21,7 +21,7 @@ pub(crate) fn table(copies: &[GroupCopy<Age>], dry_run: bool) -> Table {
     for copy in copies {
         let (result, reason) = match &copy.result {
             DeletionResult::Deleted { .. } => ("deleted", String::new()),
-            DeletionResult::Kept { reason } => ("kept", reason.to_string()),
+            DeletionResult::Kept { reason } => ("kept", reason.to_reason().text),
             DeletionResult::Failed { reason } => ("failed", reason.to_string()),
         };
         let age = copy.detail.age_seconds.map_or_else(|| "-".to_owned(), output::age);

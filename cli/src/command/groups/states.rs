@@ -186,7 +186,7 @@ fn row(
         Err(KeepReason::LeftBehind) => (State::LeftBehind, None),
         Err(KeepReason::Uncertain(reason)) => (State::Unknown, Some(reason)),
         Err(kept @ (KeepReason::Lacking(_) | KeepReason::NotNewer(_))) => {
-            (State::Duplicated, Some(kept.code().because(kept.to_string())))
+            (State::Duplicated, Some(kept.to_reason()))
         }
     };
     let failed = group.last_rejection().map(|rejected| groups.status.clock.age(rejected));

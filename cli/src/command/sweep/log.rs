@@ -10,7 +10,7 @@ use super::report::{PassResult, Report};
 use crate::cleanup::copy::{DeletionResult, deleted};
 use crate::command::expire::report::Report as ExpireReport;
 use crate::output;
-use crate::reason::Code;
+use crate::reason::{Code, Reason};
 
 /// Number of kept copies logged per pass; the others are counted, because an outage can keep thousands.
 const SHOWN: usize = 100;
@@ -60,22 +60,15 @@ impl EventLog {
     }
 
     fn kept(&mut self, swept: &Report, expired: &ExpireReport) {
-        let misplaced = swept.misplaced.iter().filter_map(|copy| match &copy.result {
-            DeletionResult::Kept { reason } => {
-                Some((&copy.labels, &copy.on, reason.to_string(), reason.code()))
-            }
-            _ => None,
-        });
-        let due = expired.groups.iter().filter_map(|copy| match &copy.result {
-            DeletionResult::Kept { reason } => {
-                Some((&copy.labels, &copy.on, format!("not expired: {reason}"), reason.code()))
-            }
-            _ => None,
-        });
         let mut now = BTreeSet::new();
-        for (labels, on, reason, code) in misplaced.chain(due) {
-            now.insert((output::group(labels), on.clone(), reason, code));
-        }
+        let mut add = |labels, on: &str, result: &DeletionResult, prefix: &str| {
+            if let DeletionResult::Kept { reason } = result {
+                let Reason { text, code } = reason.to_reason();
+                now.insert((output::group(labels), on.to_owned(), format!("{prefix}{text}"), code));
+            }
+        };
+        swept.misplaced.iter().for_each(|copy| add(&copy.labels, &copy.on, &copy.result, ""));
+        expired.groups.iter().for_each(|copy| add(&copy.labels, &copy.on, &copy.result, "not expired: "));
         let new: Vec<_> = now.difference(&self.kept).collect();
         for (labels, on, reason, code) in new.iter().take(SHOWN) {
             info!(labels, on, reason, %code, "kept");

@@ -62,7 +62,7 @@ pub(crate) fn text(report: &Report) -> String {
                 *counts.entry((&copy.on, owner)).or_default() += 1;
                 continue;
             }
-            DeletionResult::Kept { reason } => reason.to_string(),
+            DeletionResult::Kept { reason } => reason.to_reason().text,
             DeletionResult::Failed { reason } => reason.to_string(),
         };
         kept.add_row([&output::group(&copy.labels), &copy.on, owner, &reason]);
