@@ -1,8 +1,8 @@
 //! The time of the last push to each group of a gateway. It shows whether a group changed since it was last read in full.
 //!
 //! The API cannot return a single group, and a full response takes seconds if a gateway holds hundreds of thousands of
-//! series. Every push sets one of the gateway's own two gauges, and the exposition, which has both, costs a quarter of
-//! that. A poisoned gateway has no exposition; then the API is read.
+//! series. Every push sets one of the gateway's own two gauges, and the exposition, which has both, costs less than
+//! the API. A poisoned gateway has no exposition; then the API is read.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

@@ -10,7 +10,7 @@ pub(crate) struct Limits {
     /// this time may be overwritten or deleted
     #[arg(long, hide = true, env = "PUSHRING_MAX_DECISION_AGE", default_value = "1s", value_parser = parse_duration)]
     pub(crate) max_decision_age: Duration,
-    /// If the API takes longer, the gateway is reread by its exposition, which is several times faster but shows only
+    /// If the API takes longer, the gateway is reread by its exposition, which is faster but shows only
     /// whether a group changed
     #[arg(long, hide = true, env = "PUSHRING_SLOW_API", default_value = "300ms", value_parser = parse_duration)]
     pub(crate) slow_api: Duration,
