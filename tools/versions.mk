@@ -2,6 +2,8 @@
 # this folder too: */go.mod for the servers built from Go modules, envoy.txt, python.txt for the Python client and typos.
 # rust-toolchain.toml pins the compiler, tests/clients/*/ the client libraries that the tests push with.
 
+# Older Envoys that the files in envoy/ support; envoy.txt has the newest. 1.38.3 lacks the V8 runtime.
+ENVOYS ?= 1.36.4 1.37.0 1.38.2 1.39.3
 CARGO_DENY := 0.20.2
 CARGO_FUZZ := 0.13.2
 # The test runner must have the version of the library in Cargo.lock.

@@ -16,9 +16,14 @@ pub fn repository() -> PathBuf {
 
 /// Returns the path of a server or client by name: `pushgateway`, `envoy`, `consul`, `consul-template`, …
 ///
+/// The environment variable `ENVOY` replaces the installed Envoy by another version.
+///
 /// # Errors
 /// If it is not installed.
 pub fn find(name: &str) -> Result<PathBuf> {
+    if let ("envoy", Some(other)) = (name, env::var_os("ENVOY")) {
+        return Ok(other.into());
+    }
     existing(&format!("target/tools/bin/{name}"), "make tools")
 }
 

@@ -71,7 +71,7 @@ fn remove_from_hcm(part: Part, hcm: &mut Value) -> Result<()> {
 }
 
 fn remove_pruning(filter: &mut Value) -> Result<()> {
-    remove_field(filter, "/config/vm_config", "capability_restriction_config")
+    remove_field(filter, "/config", "capability_restriction_config")
 }
 
 fn remove_field(value: &mut Value, pointer: &str, field: &str) -> Result<()> {
