@@ -6,6 +6,7 @@ mod bodies;
 mod capabilities;
 mod clients;
 mod deletes;
+mod edge;
 mod failover;
 mod forged;
 mod golden;
