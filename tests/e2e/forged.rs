@@ -79,25 +79,39 @@ fn a_forged_mirror_never_receives_the_copy_of_a_delete() {
     }
 }
 
-/// A gateway sees neither the filter's headers nor forged ones.
+/// A gateway sees neither the filter's headers nor forged ones, nor does the gateway that gets the copy of a DELETE.
 #[test]
 fn a_gateway_sees_no_destination_header() {
     for mode in Mode::ROUTED {
         let fleet = EnvoyFixture::start(mode, 0);
         let recorder = Recorder::start();
-        let config = envoy_files::config(mode, &[recorder.address.into()]).unwrap();
-        fleet.layout.write(&config).unwrap();
-        fleet.envoy.wait_members(&[&recorder.address.to_string()]).unwrap();
-        fleet.envoy.wait_upstreams(&[&recorder.address.to_string()]).unwrap();
+        // The same upstream twice, so that it also records the copy of a DELETE.
+        let members = [recorder.address, recorder.second].map(envoy_files::Member::from);
+        fleet.layout.write(&envoy_files::config(mode, &members).unwrap()).unwrap();
+        fleet.envoy.wait_members(&members.each_ref().map(|member| member.name.as_str())).unwrap();
+        fleet.envoy.wait_upstreams(&members.each_ref().map(|member| member.name.as_str())).unwrap();
         for method in METHODS.into_iter().filter(|method| !["GET", "HEAD"].contains(method)).chain(["DELETE"])
         {
-            let headers = [("x-pushring-destination", "a"), ("x-pushring-destination-mirror", "b")];
+            let headers = [
+                ("x-pushring-destination", "a"),
+                ("x-pushring-destination-mirror", "b"),
+                ("x-pushring-gateway", "c"),
+            ];
             let answer = fleet.envoy.client().unwrap().send(method, PUSH, &headers, "x 1\n").unwrap();
             assert_eq!(answer.status, 200, "{mode} {method}: {}", answer.text());
-            let request = recorder.requests.recv().unwrap();
-            assert_eq!(request.method, method);
-            let forwarded = request.headers.keys().any(|name| name.as_str().starts_with("x-pushring"));
-            assert!(!forwarded, "{mode} {method}: {:?}", request.headers);
+            let mut seen = Vec::new();
+            for _ in 0..1 + u8::from(method == "DELETE") {
+                let request = recorder.requests.recv().unwrap();
+                assert_eq!(request.method, method);
+                let mut names = request.headers.keys().map(|name| name.as_str());
+                seen.extend(names.find(|name| name.starts_with("x-pushring")).map(str::to_owned));
+            }
+            // Envoy reads the name of the mirror's cluster from the request that it has sent to the owner.
+            let expected: &[&str] = match (mode, method) {
+                (Mode::Cluster, "DELETE") => &["x-pushring-destination-mirror"],
+                _ => &[],
+            };
+            assert_eq!(seen, expected, "{mode} {method}");
         }
     }
 }

@@ -9,6 +9,8 @@ use pushring_harness::server::{Request, serve};
 /// Answers 200 to every request until the program ends.
 pub(crate) struct Recorder {
     pub(crate) address: SocketAddr,
+    /// Another address of the same upstream.
+    pub(crate) second: SocketAddr,
     pub(crate) requests: Receiver<Request>,
 }
 
@@ -19,6 +21,6 @@ impl Recorder {
             let _ = sender.send(request.clone());
             Ok(Response::ok(""))
         };
-        Self { address: serve(record).unwrap(), requests }
+        Self { address: serve(record.clone()).unwrap(), second: serve(record).unwrap(), requests }
     }
 }

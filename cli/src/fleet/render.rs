@@ -50,7 +50,10 @@ impl Cluster {
     fn render(&self) -> String {
         let name = json!(self.name);
         let stat_name = json!(self.name.replace(['.', ':'], "_"));
-        let discovery = if self.endpoint.is_ip() { "STATIC" } else { "STRICT_DNS" };
+        // With STRICT_DNS, a name with two addresses would have each group on both. Envoy must not wait for a silent DNS
+        // server: it would hold back every other change.
+        let discovery =
+            if self.endpoint.is_ip() { "STATIC" } else { "LOGICAL_DNS\n  wait_for_warm_on_init: false" };
         let endpoint = self.endpoint.render();
         format!(
             r#"- "@type": type.googleapis.com/envoy.config.cluster.v3.Cluster

@@ -59,13 +59,18 @@ impl FromStr for Admin {
 impl Admin {
     /// Returns the names of all clusters in use, or the addresses of the endpoints that every cluster fed from the
     /// endpoint file has. A cluster that is still warming up is not in use. Envoy's main thread has queued everything
-    /// that it lists to every worker, so whatever it queues later (a ring) arrives after it.
+    /// that it lists to every worker, so whatever it queues later (a ring) arrives after it. With `resolved`, leaves out
+    /// clusters whose name DNS has not resolved yet.
     ///
     /// `None`: the address refuses connections, so there is no Envoy to wait for.
     ///
     /// # Errors
     /// The answer is not one of Envoy's admin interface.
-    pub(super) fn listed(&self, kind: UpstreamKind) -> anyhow::Result<Option<BTreeSet<String>>> {
+    pub(super) fn listed(
+        &self,
+        kind: UpstreamKind,
+        resolved: bool,
+    ) -> anyhow::Result<Option<BTreeSet<String>>> {
         let url = format!("{}/clusters?format=json", self.base);
         let response = match self.client.get(&url).send() {
             Ok(response) => response,
@@ -78,7 +83,10 @@ impl Admin {
             .with_context(|| format!("{url} did not answer as Envoy's admin interface; check --admin"))?;
         let clusters = listed.cluster_statuses.into_iter();
         Ok(Some(match kind {
-            UpstreamKind::Cluster => clusters.map(|cluster| cluster.name).collect(),
+            UpstreamKind::Cluster => clusters
+                .filter(|cluster| !resolved || !cluster.host_statuses.is_empty())
+                .map(|cluster| cluster.name)
+                .collect(),
             UpstreamKind::Endpoint => clusters
                 .filter(|cluster| cluster.eds_service_name.is_some())
                 .map(|cluster| {

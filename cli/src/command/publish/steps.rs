@@ -16,6 +16,8 @@ use crate::output::millis;
 
 /// Time between two requests to Envoy, which takes a few milliseconds to add a cluster.
 const POLL: Duration = Duration::from_millis(10);
+/// The longest wait for DNS. A name that does not resolve must not hold back the other members.
+const RESOLVE: Duration = Duration::from_millis(500);
 
 pub(super) fn publish_upstreams(
     kind: UpstreamKind,
@@ -86,7 +88,7 @@ fn wait_for_upstreams(
     }
     let started = Instant::now();
     if let Some(admin) = &options.admin {
-        while let Some(listed) = admin.listed(kind)? {
+        while let Some(listed) = admin.listed(kind, started.elapsed() < RESOLVE)? {
             let missing: Vec<String> = ring.upstreams().filter(|name| !listed.contains(name)).collect();
             if missing.is_empty() {
                 return Ok(());
