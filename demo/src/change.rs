@@ -156,7 +156,7 @@ mod tests {
         let rules = change(members, &format!(r#"{members}, "route_by": "job""#));
         assert_eq!(rules.to_string(), "settings changed");
         assert!(rules.ring().ends_with("any group may have moved"), "{}", rules.ring());
-        let same = change(members, &format!(r#"{members}, "lookup": false"#));
+        let same = change(members, &format!(r#"{members}, "lookup": "off""#));
         assert!(same.ring().ends_with("0.0% of groups moved"), "{}", same.ring());
         assert_eq!(same.groups(), None);
         let placement =

@@ -27,7 +27,7 @@ pub(crate) fn pushes(demo: &Demo) {
         "echo 'my_metric 43' | curl {follow}{code} --data-binary @- {base}/metrics/job@base64/bWluZQ==/instance/a"
     ));
     line("  Look up the owner as text and as JSON; list the members; delete the group:");
-    command(format_args!("curl -w '\\n' {group}"));
+    command(format_args!("curl -w '\\n' '{base}/-/pushring/owner?path=/metrics/job/mine/instance/a'"));
     command(format_args!("curl -w '\\n' -H 'Accept: application/json' {group}"));
     command(format_args!("curl -w '\\n' {base}/-/pushring"));
     command(format_args!("curl {follow}{code} -X DELETE {group}"));

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use crate::config::{Member, Mode};
+use crate::config::{Lookup, Member, Mode};
 use crate::push::{self, Decoded, Labels, PushPath, Target};
 use crate::reply::{Reply, ReplyKind};
 use crate::router::Router;
@@ -87,13 +87,13 @@ impl Router {
         // Go rejects a broken escape before it cleans a path, so such a path must not be redirected.
         if let Some(clean) = push::cleaned(target.raw).filter(|_| !decoded.broken) {
             if !self.is_push(&clean) {
-                return self.decide_non_push(request.method, target.raw);
+                return self.decide_non_push(request, target);
             }
             return Decision::Reply(Reply::redirect(ReplyKind::CleanPath, [&clean, target.query].concat()));
         }
         match self.push_path(target.raw, &decoded) {
             Some(push) => self.decide_push(request, &decoded, push),
-            None => self.decide_non_push(request.method, target.raw),
+            None => self.decide_non_push(request, target),
         }
     }
 
@@ -105,15 +105,19 @@ impl Router {
     ) -> Decision<'_> {
         let labels = self.labels(decoded, push);
         let position = self.key_position(decoded, labels.as_ref());
-        let reads = matches!(request.method, b"GET" | b"HEAD");
         // Only PUT and POST store anything. A DELETE heals a poisoned gateway, so it must pass.
         if let (b"PUT" | b"POST", Some(poison)) = (request.method, labels.as_ref().and_then(Labels::poison)) {
             return Decision::Reply(Reply::poison(poison));
         }
         let Some(index) = self.ring().owner_at(position) else { return Decision::Reply(Reply::no_members()) };
         let Some(owner) = self.config.members.get(index) else { return Decision::Reply(Reply::no_members()) };
-        if reads && self.config.lookup {
-            return Decision::Reply(self.lookup(request, owner, position, labels.as_ref()));
+        if matches!(request.method, b"GET" | b"HEAD") {
+            let json = request.accept.is_some_and(accepts_json);
+            return Decision::Reply(match self.config.lookup {
+                Lookup::Asked if json => self.lookup(request.path, owner, position, labels.as_ref(), json),
+                Lookup::Always => self.lookup(request.path, owner, position, labels.as_ref(), json),
+                Lookup::Asked | Lookup::Off => Reply::not_allowed(&self.config),
+            });
         }
         let destination = match self.config.mode {
             Mode::Cluster => Destination::Cluster(self.clusters.get(index).map_or(&[], |name| name)),
@@ -127,12 +131,20 @@ impl Router {
         Decision::Route(Route { owner, destination, mirror, malformed: labels.is_none() })
     }
 
-    fn decide_non_push(&self, method: &[u8], path: &[u8]) -> Decision<'_> {
-        let reads = matches!(method, b"GET" | b"HEAD");
-        if reads && !path.is_empty() && path == self.config.status_path.as_bytes() {
-            return Decision::Reply(Reply::status(&self.config, &self.digest(), &self.ring().shares()));
+    fn decide_non_push(&self, request: Request<'_>, target: Target<'_>) -> Decision<'_> {
+        let path = target.raw;
+        if !matches!(request.method, b"GET" | b"HEAD") {
+            return Decision::Bypass;
         }
-        if reads && self.config.health {
+        match path.strip_prefix(self.config.status_path.as_bytes()) {
+            Some(b"") if !path.is_empty() => return Decision::Reply(self.status().clone()),
+            Some(b"/owner") if !self.config.status_path.is_empty() => {
+                let json = request.accept.is_some_and(accepts_json);
+                return Decision::Reply(self.owner_reply(target.query, json));
+            }
+            _ => {}
+        }
+        if self.config.health {
             match path.strip_prefix(self.config.path_prefix.as_bytes()) {
                 Some(b"/-/healthy") => return Decision::Reply(Reply::healthy()),
                 Some(b"/-/ready") if self.config.members.is_empty() => {
@@ -149,16 +161,37 @@ impl Router {
         PushPath::is(raw, &self.config.path_prefix)
     }
 
+    /// Answers the query `?path=<push path>`.
+    fn owner_reply(&self, query: &[u8], json: bool) -> Reply {
+        let mut fields = query.get(1..).unwrap_or_default().split(|&b| b == b'&');
+        let Some(path) = fields.find_map(|field| field.strip_prefix(b"path=")) else {
+            return Reply::no_push_path(b"", &self.config.path_prefix);
+        };
+        let path = push::decode(path).bytes;
+        let path = push::clean_path(&path);
+        let target = Target::split(&path);
+        let decoded = push::decode(target.raw);
+        let Some(push) = self.push_path(target.raw, &decoded) else {
+            return Reply::no_push_path(&path, &self.config.path_prefix);
+        };
+        let labels = self.labels(&decoded, push);
+        let position = self.key_position(&decoded, labels.as_ref());
+        let owner = self.ring().owner_at(position).and_then(|index| self.config.members.get(index));
+        owner.map_or_else(Reply::no_members, |owner| {
+            self.lookup(&path, owner, position, labels.as_ref(), json)
+        })
+    }
+
     fn lookup(
         &self,
-        request: Request<'_>,
+        path: &[u8],
         owner: &Member,
         position: u64,
         labels: Option<&Labels<'_>>,
+        json: bool,
     ) -> Reply {
-        let json = request.accept.is_some_and(accepts_json);
         let successors: Vec<&str> = self.members_from(position).skip(1).map(|m| m.name.as_str()).collect();
-        Reply::lookup(&self.url(owner, request.path), owner, &successors, labels, json)
+        Reply::lookup(&self.url(owner, path), owner, &successors, labels, json)
     }
 
     /// Iterates over the owner and its `successors`, clockwise.

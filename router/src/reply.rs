@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use crate::config::{Config, Member, Mode, Placement, RouteBy};
+use crate::config::{Config, Lookup, Member, Mode, Placement, RouteBy};
 use crate::push::{Labels, Poison};
 
 /// The reason for a reply. The filter has a counter for each.
@@ -13,8 +13,10 @@ pub enum ReplyKind {
     Redirect,
     /// 307 to the same path without `//`, `/./` and `/../`.
     CleanPath,
-    /// 200: the owner of a group.
+    /// 200: the owner of a group. 400: the request for an owner names no push path.
     Lookup,
+    /// 405: GET or HEAD on a push path, without asking for the owner.
+    NotAllowed,
     /// 400: the push would make its gateway reject every later push.
     Poison,
     /// 503: the ring has no members.
@@ -27,10 +29,11 @@ pub enum ReplyKind {
 
 impl ReplyKind {
     /// All kinds, in the order of their declaration.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Redirect,
         Self::CleanPath,
         Self::Lookup,
+        Self::NotAllowed,
         Self::Poison,
         Self::NoMembers,
         Self::Health,
@@ -44,6 +47,7 @@ impl ReplyKind {
             Self::Redirect => "redirect",
             Self::CleanPath => "clean_path",
             Self::Lookup => "lookup",
+            Self::NotAllowed => "not_allowed",
             Self::Poison => "poison",
             Self::NoMembers => "no_members",
             Self::Health => "health",
@@ -107,6 +111,29 @@ impl Reply {
     pub(crate) fn no_members() -> Self {
         let text = "no pushgateway is known: the ring has no members. Try again.\n";
         Self::new(ReplyKind::NoMembers, 503, TEXT, text).with("retry-after", "5")
+    }
+
+    /// Answers 405, as a Pushgateway does, so that a push that a redirect turned into a GET fails.
+    pub(crate) fn not_allowed(config: &Config) -> Self {
+        let mut text = "GET is no push; PUT, POST and DELETE are. If this was a push, a redirect (301 or 302) turned it into \
+                        a GET: send it to the URL that the redirect leads to.\n"
+            .to_owned();
+        if config.lookup == Lookup::Asked {
+            text += "To ask which pushgateway has the group, send the header `Accept: application/json`.\n";
+        }
+        if !config.status_path.is_empty() {
+            let status = &config.status_path;
+            text += &format!("GET {status}/owner?path=<push path> shows which pushgateway has a group.\n");
+        }
+        Self::new(ReplyKind::NotAllowed, 405, TEXT, text).with("allow", "PUT, POST, DELETE")
+    }
+
+    pub(crate) fn no_push_path(path: &[u8], prefix: &str) -> Self {
+        let path = String::from_utf8_lossy(path);
+        let text = format!(
+            "path: found {path:?}, expected a push path such as {prefix}/metrics/job/backup/instance/db1\n"
+        );
+        Self::new(ReplyKind::Lookup, 400, TEXT, text)
     }
 
     pub(crate) fn healthy() -> Self {

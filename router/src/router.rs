@@ -6,6 +6,7 @@ use pushring_ring::{Member as RingMember, Placement as RingPlacement, Ring, hash
 
 use crate::config::{Config, ConfigError, Member, Placement};
 use crate::push::{self, Decoded, Labels, ParsedGroup, PushPath, Target};
+use crate::reply::Reply;
 
 /// The owner of the group of a push path, from [`Router::owner_of`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,7 @@ pub struct Router {
     /// which never see a request.
     ring: OnceLock<Ring>,
     points: usize,
+    status: OnceLock<Reply>,
     /// Cluster name of each member, by index.
     pub(crate) clusters: Vec<Box<[u8]>>,
 }
@@ -40,7 +42,7 @@ impl Router {
         let points = Ring::check(placement, &members).map_err(ConfigError::from)?;
         let cluster = |m: &Member| [config.cluster_prefix.as_bytes(), m.name.as_bytes()].concat().into();
         let clusters = config.members.iter().map(cluster).collect();
-        Ok(Self { config, ring: OnceLock::new(), points, clusters })
+        Ok(Self { config, ring: OnceLock::new(), points, status: OnceLock::new(), clusters })
     }
 
     /// Parses a configuration with [`Config::parse`] and creates its router. This runs every check there is.
@@ -82,6 +84,11 @@ impl Router {
         let input = (c.placement, c.route_by, &c.path_prefix, c.utf8_names, &c.members);
         // Strings, numbers and booleans always serialize.
         format!("{:016x}", hash::key_hash(&serde_json::to_vec(&input).unwrap_or_default()))
+    }
+
+    /// Returns the ring as JSON. The first call renders it, which takes 8 ms for the largest ring.
+    pub(crate) fn status(&self) -> &Reply {
+        self.status.get_or_init(|| Reply::status(&self.config, &self.digest(), &self.ring().shares()))
     }
 
     /// Returns the member that owns a key, or `None` if there are no members.

@@ -34,7 +34,8 @@ fn a_bad_configuration_keeps_the_ring_and_shows_in_the_statistics() {
 
         let client = fleet.envoy.client().unwrap();
         assert_eq!(fleet.envoy.status().unwrap(), before, "{mode}");
-        assert_eq!(client.get(PUSH).unwrap().text(), format!("nextUrl:http://{owner}{PUSH}"));
+        let asked = client.get(&format!("/-/pushring/owner?path={PUSH}")).unwrap();
+        assert_eq!(asked.text(), format!("nextUrl:http://{owner}{PUSH}"));
         assert_eq!(client.put(PUSH, "x 1\n").unwrap().status, if mode == Mode::Redirect { 307 } else { 200 });
         fleet.envoy.wait_stat("wasmcustom.pushring_members", |members| members == 3).unwrap();
         fleet.envoy.wait_stat("wasmcustom.pushring_config_rejected", |rejected| rejected > 0).unwrap();

@@ -62,7 +62,19 @@ fn lookup_names_the_owner() {
         let client = fleet.envoy.client().unwrap();
         for path in SPELLINGS {
             let owner = fleet.gateways[fleet.owner(path)].address;
-            assert_eq!(client.get(path).unwrap().text(), format!("nextUrl:http://{owner}{path}"));
+            let text = format!("nextUrl:http://{owner}{path}");
+            let encoded = path.replace('%', "%25");
+            let asked = client.get(&format!("/-/pushring/owner?path={encoded}")).unwrap();
+            assert_eq!((asked.status, asked.text()), (200, text.clone()), "{mode}");
+            let plain = client.get(path).unwrap();
+            if mode == Mode::Redirect {
+                assert_eq!((plain.status, plain.text()), (200, text));
+            } else {
+                let own = fleet.gateways[0].client().unwrap().get(path).unwrap();
+                assert_eq!((plain.status, own.status), (405, 405), "{mode} {path}");
+                assert_eq!(plain.header("allow"), Some("PUT, POST, DELETE"));
+                assert!(plain.text().contains("/-/pushring/owner?path="), "{}", plain.text());
+            }
             let json =
                 client.send("GET", path, &[("accept", "application/json")], "").unwrap().json().unwrap();
             assert_eq!(json["owner"]["address"], owner.to_string());

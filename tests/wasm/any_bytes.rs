@@ -11,7 +11,7 @@ const SETTINGS: &[&str] = &[
     r#""mirror_deletes": true"#,
     r#""mode": "endpoint", "mirror_deletes": true, "utf8_names": true"#,
     r#""mode": "redirect", "health": true, "status_path": "/-/ring""#,
-    r#""route_by": "path", "placement": {"type": "dynamic-sharding"}, "lookup": false"#,
+    r#""route_by": "path", "placement": {"type": "dynamic-sharding"}, "lookup": "off""#,
 ];
 const REQUESTS: u64 = 3000;
 

@@ -96,7 +96,7 @@ fn in_all_modes(settings: &str, check: impl Fn(&mut Vm, &str)) {
 
 #[test]
 fn lookup_answers_the_owner() {
-    in_all_modes("", |vm, _| {
+    in_all_modes(r#", "lookup": "always""#, |vm, _| {
         for method in ["GET", "HEAD"] {
             let body =
                 check_reply(&send(vm, method, "/metrics/job/a?x=/"), 200, ("content-type", "text/plain"));
@@ -116,13 +116,64 @@ fn lookup_answers_the_owner() {
     });
 }
 
+/// A redirect that turns a push into a GET must not end in a success.
 #[test]
-fn without_lookup_a_get_is_routed_like_the_rest() {
-    let mut cluster = vm(&config(r#""lookup": false"#));
-    check_routed(&send(&mut cluster, "GET", "/metrics/job/a"), CLUSTER, None);
-    let mut redirect = vm(&config(r#""mode": "redirect", "lookup": false"#));
-    let location = format!("http://{ADDRESS}/metrics/job/a");
-    check_reply(&send(&mut redirect, "GET", "/metrics/job/a"), 307, ("location", &location));
+fn a_get_that_asks_for_nothing_fails() {
+    for (settings, asks, fails) in [
+        ("", true, true),
+        (r#", "lookup": "asked", "status_path": "/-/ring""#, true, true),
+        (r#", "lookup": "off""#, false, true),
+        (r#", "lookup": "always""#, true, false),
+    ] {
+        in_all_modes(settings, |vm, mode| {
+            let fails = fails && (mode != "redirect" || !settings.is_empty());
+            for accept in ["", "*/*", "text/plain", "application/openmetrics-text", "application/json"] {
+                for method in ["GET", "HEAD"] {
+                    let mut headers = forged(method, b"/metrics/job/a/x");
+                    headers.push((b"accept".to_vec(), accept.into()));
+                    let outcome = vm.request(headers).expect("no trap");
+                    if !fails || (asks && accept == "application/json") {
+                        assert_eq!(outcome.reply.expect("a reply").0, 200, "{mode} {settings} {accept}");
+                        continue;
+                    }
+                    let body = check_reply(&outcome, 405, ("allow", "PUT, POST, DELETE"));
+                    assert_eq!(body.contains("Accept: application/json"), asks, "{body}");
+                    assert_eq!(body.contains("/-/ring/owner?path="), settings.contains("ring"), "{body}");
+                }
+            }
+            assert_eq!(vm.metric("pushring_replies_not_allowed") > 0, fails);
+        });
+    }
+}
+
+#[test]
+fn the_owner_of_a_path_is_shown_on_request() {
+    in_all_modes(r#", "lookup": "off", "status_path": "/-/ring", "path_prefix": "gw""#, |vm, _| {
+        for (query, path) in [
+            ("path=/gw/metrics/job/a", "/gw/metrics/job/a"),
+            ("x=1&path=/gw/metrics/job/%2561&y", "/gw/metrics/job/%61"),
+            ("path=%2Fgw%2Fmetrics%2F%2Fjob%2Fa", "/gw/metrics/job/a"),
+        ] {
+            let outcome = send(vm, "GET", &format!("/-/ring/owner?{query}"));
+            let body = check_reply(&outcome, 200, ("content-type", "text/plain"));
+            assert_eq!(body, format!("nextUrl:http://{ADDRESS}{path}"), "{query}");
+            let mut headers = forged("GET", format!("/-/ring/owner?{query}").as_bytes());
+            headers.push((b"accept".to_vec(), b"application/json".to_vec()));
+            let outcome = vm.request(headers).expect("no trap");
+            let body = check_reply(&outcome, 200, ("content-type", "application/json"));
+            let json: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+            assert_eq!(json["owner"]["address"], ADDRESS, "{body}");
+        }
+        for query in
+            ["", "?", "?path", "?path=", "?path=/metrics/job/a", "?path=/gw/metrics", "?p=/gw/metrics/job/a"]
+        {
+            let outcome = send(vm, "GET", &format!("/-/ring/owner{query}"));
+            let body = check_reply(&outcome, 400, ("content-type", "text/plain; charset=utf-8"));
+            assert!(body.starts_with("path: found "), "{query}: {body}");
+        }
+        check_bypassed(&send(vm, "PUT", "/-/ring/owner?path=/gw/metrics/job/a"));
+    });
+    in_all_modes("", |vm, _| check_bypassed(&send(vm, "GET", "/owner?path=/metrics/job/a")));
 }
 
 #[test]

@@ -21,7 +21,7 @@ use json::{Fields, Json, Location};
 pub use error::ConfigError;
 pub use members::Member;
 pub use pushring_ring::MAX_MEMBERS;
-pub use settings::{Mode, Placement, RouteBy};
+pub use settings::{Lookup, Mode, Placement, RouteBy};
 
 /// A checked configuration. docs/configuration.md lists the fields with their defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,8 +46,8 @@ pub struct Config {
     pub path_prefix: String,
     /// Whether the Pushgateways run with `--push.enable-utf8-names`.
     pub utf8_names: bool,
-    /// Whether GET and HEAD on a push path return the owner.
-    pub lookup: bool,
+    /// When GET and HEAD on a push path return the owner.
+    pub lookup: Lookup,
     /// Whether `/-/healthy` and `/-/ready` are answered.
     pub health: bool,
     /// Path that returns the ring as JSON; empty to disable it.
@@ -86,7 +86,7 @@ impl Config {
             successors: fields.number_or("successors", 2, 0..=MAX_SUCCESSORS)? as usize,
             mirror_deletes: fields.bool_or("mirror_deletes", false)?,
             utf8_names: fields.bool_or("utf8_names", false)?,
-            lookup: fields.bool_or("lookup", true)?,
+            lookup: lookup(&mut fields, mode)?,
             health: fields.bool_or("health", false)?,
             status_path: validate::status_path(fields.text_or("status_path", "")?, &path_prefix)?,
             redirect_scheme: fields.one_of("redirect_scheme", &[("http", "http"), ("https", "https")])?,
@@ -95,6 +95,14 @@ impl Config {
         fields.finish()?;
         Ok(config)
     }
+}
+
+fn lookup(fields: &mut Fields, mode: Mode) -> Result<Lookup, ConfigError> {
+    let mut words = [("asked", Lookup::Asked), ("always", Lookup::Always), ("off", Lookup::Off)];
+    if mode == Mode::Redirect {
+        words.swap(0, 1); // the first is the default
+    }
+    fields.one_of("lookup", &words)
 }
 
 fn placement(fields: &mut Fields) -> Result<Placement, ConfigError> {

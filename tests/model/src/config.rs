@@ -80,7 +80,7 @@ const FIELDS: &[(&str, &[&str])] = &[
         &["\"/\"", "\"gw\"", "\"/gw/\"", "\"/a//b\"", "\"/../a\"", "\"/a?b\"", "\"/%41\"", "\"/é\""],
     ),
     ("utf8_names", &["true", "0"]),
-    ("lookup", &["false", "null"]),
+    ("lookup", &["\"off\"", "\"always\"", "\"asked\"", "false"]),
     ("health", &["true", "[]"]),
     ("status_path", &["\"/-/ring\"", "\"ring\"", "\"/metrics/job/a\"", "\"/metrics/job\"", "\"/a?b\""]),
     ("redirect_scheme", &["\"https\"", "\"http\"", "\"ftp\""]),
