@@ -104,6 +104,11 @@ impl Reply {
                  every later push.\n",
                 String::from_utf8_lossy(name)
             ),
+            Poison::EmptyInstance => {
+                "label \"instance\": the value is empty. Next to the same group without this label, the \
+                                      pushgateway would reject every later push. Leave the label out.\n"
+                    .to_owned()
+            }
         };
         Self::new(ReplyKind::Poison, 400, TEXT, text)
     }

@@ -59,6 +59,8 @@ def parse(raw: bytes, prefix: str = "", utf8_names: bool = False) -> Parsed:
         return Parsed("poison", decoded)
     if any(name.startswith(b"__") for name in pairs):
         return Parsed("poison", decoded)
+    if pairs.get(b"instance") == b"":  # next to the same group without it
+        return Parsed("poison", decoded)
     return Parsed("group", decoded, pairs)
 
 

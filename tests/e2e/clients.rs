@@ -59,8 +59,10 @@ fn groups(random: &mut fastrand::Rng, job: &str, values: &[&str]) -> BTreeSet<Gr
     while groups.len() < GROUPS {
         let mut group = Group::from([("job".to_owned(), format!("{job}{}", groups.len()))]);
         for name in NAMES {
-            if random.bool() {
-                group.insert(name.to_owned(), values[random.usize(..values.len())].to_owned());
+            let value = values[random.usize(..values.len())];
+            // An empty instance is poison.
+            if random.bool() && (name, value) != ("instance", "") {
+                group.insert(name.to_owned(), value.to_owned());
             }
         }
         groups.insert(group);

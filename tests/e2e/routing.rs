@@ -103,6 +103,10 @@ fn the_gateway_answers_rejected_pushes_itself() {
         for gateway in &fleet.gateways {
             gateway.metrics().unwrap();
         }
+        // Both groups at one gateway, in this order, would stop its pushes.
+        for (path, status) in [("/metrics/job/b", 200), ("/metrics/job/b/instance@base64/=", 400)] {
+            assert_eq!(client.put(path, "x 1\n").unwrap().status, status, "{mode} {path}");
+        }
     }
 }
 

@@ -143,6 +143,10 @@ impl Game {
                 ensure!(delete == Decision::Route(route), "DELETE goes elsewhere: {delete:?}");
             }
             (Verdict::Refused, Decision::Route(route)) if route.malformed => {}
+            // Poison only next to the same group without `instance`.
+            (Verdict::Stored(labels), Decision::Reply(reply))
+                if reply.kind == ReplyKind::Poison
+                    && labels.contains(&(b"instance".to_vec(), Vec::new())) => {}
             (Verdict::Poisoned, Decision::Reply(reply)) if reply.kind == ReplyKind::Poison => {}
             (Verdict::Redirected(to), Decision::Reply(reply)) if reply.kind == ReplyKind::CleanPath => {
                 let (_, location) =

@@ -224,6 +224,8 @@ fn poison_is_rejected_with_the_reason() {
             ("/metrics/job/a%ff", "not UTF-8"),
             ("/metrics/job/a/x@base64/_w", "not UTF-8"),
             ("/metrics/job/a/U______x/b", "reserved"),
+            ("/metrics/job/a/instance/", "is empty"),
+            ("/metrics/job/a/x/y/instance@base64/=", "is empty"),
         ] {
             for method in ["PUT", "POST"] {
                 let body =
@@ -231,8 +233,8 @@ fn poison_is_rejected_with_the_reason() {
                 assert!(body.contains(reason), "{body}");
             }
         }
-        assert_eq!(vm.metric("pushring_poison_refused"), 6);
-        assert_eq!(vm.metric("pushring_replies_poison"), 6);
+        assert_eq!(vm.metric("pushring_poison_refused"), 10);
+        assert_eq!(vm.metric("pushring_replies_poison"), 10);
         // A DELETE heals a gateway that was poisoned without pushring.
         let healed = send(vm, "DELETE", "/metrics/job/a%ff");
         assert!(healed.reply.is_none_or(|(status, ..)| status == 307));

@@ -68,13 +68,16 @@ impl<'d> Labels<'d> {
     }
 
     /// Returns the reason why a push to this group makes its gateway reject every later push: a value that is not
-    /// UTF-8, or a reserved name, which only UTF-8 escaping can hide. Both were observed on Pushgateway 1.11.3.
+    /// UTF-8, a reserved name, which only UTF-8 escaping can hide, or an empty `instance`, once the gateway also has the
+    /// group without `instance`, to which it adds an empty one. All were observed on Pushgateway 1.11.3.
     pub(crate) fn poison(&self) -> Option<Poison<'_>> {
         self.list.iter().find_map(|(name, value)| {
             if name.starts_with(RESERVED) {
                 Some(Poison::ReservedName(name))
             } else if std::str::from_utf8(value).is_err() {
                 Some(Poison::NotUtf8(name))
+            } else if **name == *b"instance" && value.is_empty() {
+                Some(Poison::EmptyInstance)
             } else {
                 None
             }
@@ -87,6 +90,7 @@ impl<'d> Labels<'d> {
 pub(crate) enum Poison<'a> {
     NotUtf8(&'a [u8]),
     ReservedName(&'a [u8]),
+    EmptyInstance,
 }
 
 fn parse_label<'d>(name: &'d [u8], value: &'d [u8], utf8_names: bool) -> Option<Label<'d>> {
