@@ -1,11 +1,13 @@
 //! The side towards clients: requests that a Pushgateway accepts pass, and no client gains influence beyond its own push.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::net::TcpStream;
 
 use pushring_harness::http::{self, Client};
 use pushring_harness::{Envoy, EnvoyFixture, Layout, Mode, Ports, Pushgateway, envoy_files};
+use pushring_router::Router;
 use tempfile::TempDir;
 
 const PUSH: &str = "/metrics/job/a";
@@ -95,5 +97,34 @@ fn operators_get_in_when_clients_hold_all_connections() {
         let mut refused = TcpStream::connect(envoy.push).unwrap();
         assert_eq!(refused.read(&mut [0]).unwrap_or(0), 0, "{mode}: over the limit");
         assert_eq!(Client::new(envoy.operator.unwrap()).unwrap().get("/").unwrap().status, 400, "{mode}");
+    }
+}
+
+/// An Envoy that is registered as a member by mistake passes its own health check.
+#[test]
+fn a_push_to_an_envoy_on_its_own_ring_fails_after_one_round() {
+    for mode in Mode::ROUTED {
+        let fleet = EnvoyFixture::start(mode, 1);
+        let members = [fleet.gateways[0].address, fleet.envoy.push].map(envoy_files::Member::from);
+        let config = envoy_files::config(mode, &members).unwrap();
+        fleet.layout.write(&config).unwrap();
+        let names = members.each_ref().map(|member| member.name.as_str());
+        fleet.envoy.wait_members(&names).unwrap();
+        fleet.envoy.wait_upstreams(&names).unwrap();
+        let router = Router::parse(config.to_string().as_bytes()).unwrap();
+        let client = fleet.envoy.client().unwrap();
+        let mut statuses = BTreeMap::<u16, u64>::new();
+        for number in 0..20 {
+            let path = format!("/metrics/job/j{number}");
+            let owner = router.owner_of(path.as_bytes()).unwrap().owner.unwrap();
+            let expected = if owner.address == fleet.envoy.push.to_string() { 508 } else { 200 };
+            // A mark of another proxy is no loop.
+            let answer = client.send("PUT", &path, &[("cdn-loop", "another.example")], "x 1\n").unwrap();
+            assert_eq!(answer.status, expected, "{mode} {path}: {}", answer.text());
+            *statuses.entry(expected).or_default() += 1;
+        }
+        assert_eq!(statuses.len(), 2, "{mode}: {statuses:?}");
+        let looped = statuses[&508];
+        fleet.envoy.wait_stat("http.push.downstream_rq_5xx", |count| count == 2 * looped).unwrap();
     }
 }
