@@ -12,6 +12,7 @@ mod forged;
 mod golden;
 mod load;
 mod recorder;
+mod redirected;
 mod redirects;
 mod reload;
 mod routing;
