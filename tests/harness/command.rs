@@ -10,7 +10,12 @@ use serde_json::Value;
 use crate::tools;
 
 /// Time limits of single steps that no busy machine exceeds; tests of a limit set its flag.
-const LIMITS: [&str; 3] = ["PUSHRING_MAX_DECISION_AGE", "PUSHRING_SLOW_API", "PUSHRING_MAX_DELETE_TIME"];
+const LIMITS: [&str; 4] = [
+    "PUSHRING_MAX_DECISION_AGE",
+    "PUSHRING_SLOW_API",
+    "PUSHRING_MAX_DELETE_TIME",
+    "PUSHRING_MAX_ANSWER_TIME",
+];
 
 /// The result of one run.
 #[derive(Debug)]

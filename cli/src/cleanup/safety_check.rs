@@ -5,9 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use pushring_router::Config;
-use reqwest::Url;
 use reqwest::blocking::Client;
 use serde::Deserialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -15,6 +14,7 @@ use signal_hook::flag;
 
 use crate::error::{BadInput, NotSafe};
 use crate::fleet::source::{Fleet, Source};
+use crate::http::{AnswerLimits, ServerUrl, cause, send};
 use crate::reason::Code;
 
 /// An Envoy that answers later counts as one with another ring.
@@ -29,7 +29,7 @@ pub(crate) struct SafetyArgs {
     /// URL at which an Envoy accepts pushes. Nothing is changed unless its ring is the same as the command's (requires
     /// `status_path`). Repeatable; pass every Envoy
     #[arg(long = "envoy", value_name = "URL")]
-    pub(crate) envoys: Vec<Url>,
+    pub(crate) envoys: Vec<String>,
     /// Wait this long after a change of members, because pushes routed by the old ring are still in flight. Set it to
     /// more than the duration of the longest push
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
@@ -39,7 +39,7 @@ pub(crate) struct SafetyArgs {
 /// Checks the safety of one run, or of all passes of watch mode.
 pub(crate) struct SafetyCheck {
     source: Source,
-    envoys: Vec<Url>,
+    envoys: Vec<ServerUrl>,
     client: Client,
     settle: Duration,
     /// The digest of the fleet, and when it was first seen; `None`: only the time of the file counts.
@@ -58,8 +58,10 @@ impl SafetyCheck {
     /// at once. Reads nothing yet.
     ///
     /// # Errors
-    /// The signal handlers cannot be installed.
+    /// [`BadInput`]: a URL of an Envoy is invalid. Any other error: the signal handlers cannot be installed.
     pub(crate) fn new(args: &SafetyArgs, source: Source) -> anyhow::Result<Self> {
+        let envoys = args.envoys.iter().map(|url| ServerUrl::parse("--envoy", url));
+        let envoys = envoys.collect::<Result<_, _>>()?;
         let interrupted = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
             flag::register_conditional_shutdown(signal, 1, Arc::clone(&interrupted))?;
@@ -67,7 +69,7 @@ impl SafetyCheck {
         }
         Ok(Self {
             source,
-            envoys: args.envoys.clone(),
+            envoys,
             client: crate::http::client(ENVOY_TIMEOUT).build()?,
             settle: args.settle,
             known: None,
@@ -158,7 +160,7 @@ impl SafetyCheck {
         self.lock.as_ref().map_or(Ok(()), |lock| lock())
     }
 
-    fn envoy_digest(&self, envoy: &Url, config: &Config) -> anyhow::Result<String> {
+    fn envoy_digest(&self, envoy: &ServerUrl, config: &Config) -> anyhow::Result<String> {
         let path = &config.status_path;
         ensure!(
             !path.is_empty(),
@@ -173,7 +175,13 @@ impl SafetyCheck {
         Ok(status.digest)
     }
 
-    fn ask(&self, envoy: &Url, path: &str) -> anyhow::Result<EnvoyStatus> {
-        Ok(self.client.get(envoy.join(path)?).send()?.error_for_status()?.json()?)
+    fn ask(&self, envoy: &ServerUrl, path: &str) -> anyhow::Result<EnvoyStatus> {
+        let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+        let response = send(self.client.get(envoy.at(&segments)), AnswerLimits::of_agent(ENVOY_TIMEOUT))
+            .map_err(cause)?;
+        if !response.status().is_success() {
+            bail!("{}", response.failure());
+        }
+        response.json("an Envoy with status_path")
     }
 }

@@ -1,17 +1,18 @@
 //! A client for the few calls of the Consul agent's HTTP API that the command needs.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
-use reqwest::blocking::{Client, RequestBuilder, Response};
+use anyhow::{anyhow, bail};
+use reqwest::blocking::{Client, RequestBuilder};
 use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::BadInput;
-use crate::http::{Tls, read};
+use crate::http::{Answer, AnswerLimits, ServerUrl, Tls, cause, read, send, without_credentials};
 
 /// An agent without a response by then hangs, or the address is wrong.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -43,8 +44,18 @@ pub(crate) struct ConsulArgs {
 #[derive(Clone, Debug)]
 pub(crate) struct Consul {
     pub(super) client: Client,
-    pub(super) base: String,
-    token: Option<String>,
+    base: ServerUrl,
+    token: Option<Token>,
+}
+
+/// An ACL token; its `Debug` hides it.
+#[derive(Clone)]
+struct Token(String);
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token")
+    }
 }
 
 /// A service as the agent knows it.
@@ -64,20 +75,22 @@ impl Consul {
     /// the latter. An address or file that is unusable is a [`BadInput`].
     pub(crate) fn new(address: &str, args: &ConsulArgs) -> anyhow::Result<Self> {
         let mut client = crate::http::client(TIMEOUT);
-        let base = match address.split_once("://") {
-            Some(("http" | "https", _)) => address.trim_end_matches('/').to_owned(),
+        let url = match address.split_once("://") {
+            Some(("http" | "https", _)) => address.to_owned(),
             Some(("unix", path)) => {
                 client = client.unix_socket(path);
                 "http://consul".to_owned()
             }
             Some(_) => bail!(BadInput(format!(
-                "--consul: found {address:?}, allowed host:port, http://…, https://… or unix:///path"
+                "--consul: found {:?}, allowed host:port, http://…, https://… or unix:///path",
+                without_credentials(address)
             ))),
             None if variable("CONSUL_HTTP_SSL").is_some_and(|on| on == "true" || on == "1") => {
                 format!("https://{address}")
             }
             None => format!("http://{address}"),
         };
+        let base = ServerUrl::parse("--consul", &url)?;
         let tls = Tls {
             ca_file: args.consul_ca_file.as_deref(),
             cert: args.consul_cert.as_deref(),
@@ -90,63 +103,60 @@ impl Consul {
             }
             None => args.consul_token.clone(),
         };
-        let client =
-            client.build().map_err(|error| BadInput(format!("Consul's address {address:?}: {error}")))?;
-        Ok(Self { client, base, token: token.filter(|token| !token.is_empty()) })
+        let client = client.build().map_err(|error| BadInput(format!("Consul's address {base}: {error}")))?;
+        Ok(Self { client, base, token: token.filter(|token| !token.is_empty()).map(Token) })
     }
-    pub(crate) fn address(&self) -> &str {
-        &self.base
+    pub(crate) fn address(&self) -> String {
+        self.base.to_string()
     }
 
     /// Returns the services that are registered at this agent and readable by the token, by ID.
     pub(crate) fn services(&self) -> anyhow::Result<BTreeMap<String, Service>> {
-        let response = self.send(self.client.get(self.url("/v1/agent/services")), WRITE)?;
-        response.json().with_context(|| format!("{} does not respond like a Consul agent", self.base))
+        let response = self.send(self.client.get(self.path(&["v1", "agent", "services"])), WRITE)?;
+        response.json(&self.agent())
     }
 
     /// Registers a service, or replaces the one with this ID and all its checks.
     pub(crate) fn register(&self, definition: &Value) -> anyhow::Result<()> {
-        let url = self.url("/v1/agent/service/register?replace-existing-checks=true");
+        let mut url = self.path(&["v1", "agent", "service", "register"]);
+        url.set_query(Some("replace-existing-checks=true"));
         self.send(self.client.put(url).json(definition), WRITE).map(drop)
     }
 
     /// Removes a service and its checks. An ID that the agent does not know is an error.
     pub(crate) fn deregister(&self, id: &str) -> anyhow::Result<()> {
-        let url = self.url(&format!("/v1/agent/service/deregister/{id}"));
+        let url = self.path(&["v1", "agent", "service", "deregister", id]);
         self.send(self.client.put(url), WRITE).map(drop)
     }
 
-    fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.base)
+    /// Returns the URL of a path, with its segments percent-encoded.
+    pub(super) fn path(&self, segments: &[&str]) -> Url {
+        self.base.at(segments)
     }
 
-    /// Returns the URL of a path, with its segments percent-encoded.
-    pub(super) fn path(&self, segments: &[&str]) -> anyhow::Result<Url> {
-        let bad = |error: &dyn std::fmt::Display| BadInput(format!("--consul: {}: {error}", self.base));
-        let mut url = Url::parse(&self.base).map_err(|error| bad(&error))?;
-        url.path_segments_mut().map_err(|()| bad(&"not a base URL"))?.pop_if_empty().extend(segments);
-        Ok(url)
+    /// Names the agent in error messages.
+    pub(super) fn agent(&self) -> String {
+        format!("Consul's agent at {}", self.base)
     }
 
     /// Sends a request and requires success; `needs` names the required permissions for the error message.
-    pub(super) fn send(&self, request: RequestBuilder, needs: &str) -> anyhow::Result<Response> {
+    pub(super) fn send(&self, request: RequestBuilder, needs: &str) -> anyhow::Result<Answer> {
         self.accept(self.ask(request)?, needs)
     }
 
     /// Sends a request and accepts any status.
-    pub(super) fn ask(&self, mut request: RequestBuilder) -> anyhow::Result<Response> {
+    pub(super) fn ask(&self, mut request: RequestBuilder) -> anyhow::Result<Answer> {
         if let Some(token) = &self.token {
-            request = request.header("X-Consul-Token", token);
+            request = request.header("X-Consul-Token", &token.0);
         }
-        request.send().with_context(|| {
-            let base = &self.base;
-            format!(
-                "Consul's agent at {base} cannot be reached; check --consul (for https also --consul-ca-file)"
-            )
+        send(request, AnswerLimits::of_agent(TIMEOUT)).map_err(|error| {
+            let agent = self.agent();
+            let advice = "check --consul (for https also --consul-ca-file)";
+            anyhow!("{agent} cannot be reached; {advice}: {}", cause(error))
         })
     }
 
-    pub(super) fn accept(&self, response: Response, needs: &str) -> anyhow::Result<Response> {
+    pub(super) fn accept(&self, response: Answer, needs: &str) -> anyhow::Result<Answer> {
         let status = response.status();
         if status.is_success() {
             return Ok(response);
@@ -156,12 +166,7 @@ impl Consul {
             (StatusCode::FORBIDDEN, Some(_)) => format!("; the token needs {needs}"),
             _ => String::new(),
         };
-        bail!(
-            "Consul's agent at {} rejected the request ({}): {}{advice}",
-            self.base,
-            status.as_u16(),
-            response.text().unwrap_or_default().trim()
-        )
+        bail!("{} rejected the request ({}): {}{advice}", self.agent(), status.as_u16(), response.reason())
     }
 }
 

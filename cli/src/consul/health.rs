@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use serde::Deserialize;
 
 use super::client::Consul;
@@ -23,7 +23,7 @@ impl Consul {
         datacenter: Option<&str>,
         tags: &[String],
     ) -> anyhow::Result<Vec<Registration>> {
-        let mut url = self.path(&["v1", "health", "service", service])?;
+        let mut url = self.path(&["v1", "health", "service", service]);
         if let Some(datacenter) = datacenter {
             url.query_pairs_mut().append_pair("dc", datacenter);
         }
@@ -31,12 +31,11 @@ impl Consul {
         let filtered = response.headers().get("X-Consul-Results-Filtered-By-ACLs");
         ensure!(
             filtered.is_none_or(|value| value != "true"),
-            "Consul's agent at {} hides registrations of {service:?} from this token, so the members are not known; \
+            "{} hides registrations of {service:?} from this token, so the members are not known; \
              it needs {READ}",
-            self.base
+            self.agent()
         );
-        let found: Vec<Instance> =
-            response.json().with_context(|| format!("{} does not respond like a Consul agent", self.base))?;
+        let found: Vec<Instance> = response.json(&self.agent())?;
         let found = found.into_iter().filter(|instance| instance.service.has_all(tags));
         Ok(found.map(Registration::from).collect())
     }

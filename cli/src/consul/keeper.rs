@@ -85,7 +85,7 @@ impl Keeper {
     fn renew(&mut self) -> anyhow::Result<String> {
         let consul = &self.held.consul;
         if let Some(session) = &self.session {
-            let url = consul.path(&["v1", "session", "renew", session])?;
+            let url = consul.path(&["v1", "session", "renew", session]);
             let response = consul.ask(consul.client.put(url))?;
             if response.status() != StatusCode::NOT_FOUND {
                 consul.accept(response, NEEDS)?;
@@ -102,9 +102,9 @@ impl Keeper {
             "Name": "pushring sweep", "Behavior": "release",
             "TTL": seconds(TTL), "LockDelay": seconds(LOCK_DELAY),
         });
-        let url = consul.path(&["v1", "session", "create"])?;
+        let url = consul.path(&["v1", "session", "create"]);
         let response = consul.send(consul.client.put(url).json(&definition), NEEDS)?;
-        let created: Created = response.json().context("a new session: unexpected response from Consul")?;
+        let created: Created = response.json(&consul.agent()).context("a new session")?;
         self.session = Some(created.id.clone());
         Ok(created.id)
     }
@@ -138,11 +138,11 @@ impl Keeper {
             self.request(consul.client.put(url))?;
             info!(key = self.held.name(), "lock released");
         }
-        let url = consul.path(&["v1", "session", "destroy", session])?;
+        let url = consul.path(&["v1", "session", "destroy", session]);
         self.request(consul.client.put(url)).map(drop)
     }
 
     fn request(&self, request: RequestBuilder) -> anyhow::Result<String> {
-        Ok(self.held.consul.send(request, NEEDS)?.text()?)
+        self.held.consul.send(request, NEEDS)?.text()
     }
 }

@@ -33,7 +33,7 @@ impl Lock {
     pub(crate) fn join(consul: Consul, name: &[String]) -> anyhow::Result<Self> {
         let name = name.iter().map(String::as_str);
         let path: Vec<&str> = ["v1", "kv", "pushring"].into_iter().chain(name).chain(["sweep"]).collect();
-        let key = consul.path(&path)?;
+        let key = consul.path(&path);
         let held = Arc::new(Held { consul, key, hold: Mutex::new(None) });
         let keeper = Keeper::new(Arc::clone(&held));
         let (end, ended) = mpsc::channel();

@@ -103,7 +103,7 @@ impl Held {
         let response = self.consul.accept(response, NEEDS)?;
         let index = response.headers().get("X-Consul-Index").and_then(|index| index.to_str().ok());
         let index = index.unwrap_or_default().to_owned();
-        let pairs: Vec<Pair> = response.json().context("the lock's key: unexpected response from Consul")?;
+        let pairs: Vec<Pair> = response.json(&self.consul.agent()).context("the lock's key")?;
         let session = pairs.into_iter().next().and_then(|pair| pair.session);
         Ok(Entry { session: session.filter(|session| !session.is_empty()), index })
     }

@@ -3,14 +3,15 @@
 use std::fmt;
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use jiff::Timestamp;
-use reqwest::blocking::{Client, RequestBuilder, Response};
+use reqwest::blocking::{Client, RequestBuilder};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::gateway::clock::Clock;
+use crate::http::{Answer, AnswerLimits, cause, send};
 
 use super::api::StoredGroup;
 use super::time_limits::Limits;
@@ -18,6 +19,9 @@ use super::time_limits::Limits;
 /// Lossless for all types of metrics; names that are not ASCII stay unescaped.
 const PROTOBUF: &str = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;\
                         encoding=delimited;escaping=allow-utf-8";
+/// The expected server, for error messages.
+const SERVER: &str = "a Pushgateway";
+
 #[derive(Clone, Debug)]
 pub(crate) struct Gateway {
     pub(super) name: String,
@@ -29,6 +33,7 @@ pub(crate) struct Gateway {
     pub(super) client: Client,
     pub(super) timeout: Duration,
     pub(crate) limits: Limits,
+    pub(super) answers: AnswerLimits,
     pub(super) auth: Auth,
 }
 
@@ -90,7 +95,7 @@ impl Gateway {
         let response = self.get("/api/v1/status", "application/json")?;
         let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
         let clock = Clock::new(date.context("no Date header in the response")?, sent, Timestamp::now())?;
-        let status: Data<StatusData> = read(response)?;
+        let status: Data<StatusData> = response.json(SERVER).context("/api/v1/status")?;
         Ok(Status { start_time: status.data.start_time, clock })
     }
 
@@ -101,12 +106,13 @@ impl Gateway {
 
     /// Lists all groups, with the metrics of each family parsed as `M`.
     pub(crate) fn groups_with<M: DeserializeOwned>(&self) -> anyhow::Result<Vec<StoredGroup<M>>> {
-        let all: Data<Vec<StoredGroup<M>>> = read(self.get("/api/v1/metrics", "application/json")?)?;
+        let response = self.get("/api/v1/metrics", "application/json")?;
+        let all: Data<Vec<StoredGroup<M>>> = response.json(SERVER).context("/api/v1/metrics")?;
         Ok(all.data)
     }
 
     /// Scrapes the metrics as delimited protobuf. A poisoned gateway responds with 500, which is an error.
-    pub(crate) fn exposition(&self) -> anyhow::Result<Response> {
+    pub(crate) fn exposition(&self) -> anyhow::Result<Answer> {
         let response = self.get("/metrics", PROTOBUF)?;
         let form = response.headers().get(CONTENT_TYPE).and_then(|form| form.to_str().ok()).unwrap_or("");
         ensure!(
@@ -118,12 +124,11 @@ impl Gateway {
 
     /// Returns the whole body if `/metrics` responds with 500: the gateway is poisoned. `None` if the scrape succeeds.
     pub(crate) fn scrape_error(&self) -> anyhow::Result<Option<String>> {
-        let request = self.client.get(self.url("/metrics"));
-        let response = self.with_auth(request).send().map_err(unreachable)?;
+        let response = self.send(self.client.get(self.url("/metrics")))?;
         match response.status().as_u16() {
             200 => Ok(None),
             500 => Ok(Some(response.text()?)),
-            status => bail!("HTTP {status}"),
+            _ => bail!("{}", response.failure()),
         }
     }
 
@@ -142,11 +147,11 @@ impl Gateway {
         const FORM: &str =
             "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
         let request = self.client.post(self.push_url(path)).header(CONTENT_TYPE, FORM).body(body);
-        let response = self.with_auth(request).send().map_err(unreachable)?;
+        let response = self.send(request)?;
         match response.status().as_u16() {
             200..=299 => Ok(PushResponse::Accepted),
-            400 => Ok(PushResponse::Rejected(response.text().unwrap_or_default().trim().to_owned())),
-            status => bail!("HTTP {status} for a push: {}", first_line(response)),
+            400 => Ok(PushResponse::Rejected(response.reason())),
+            _ => bail!("{} for a push", response.failure()),
         }
     }
 
@@ -160,59 +165,29 @@ impl Gateway {
         format!("{}{}{page}", self.origin, self.path_prefix)
     }
 
-    fn get(&self, path: &str, accept: &str) -> anyhow::Result<Response> {
+    fn get(&self, path: &str, accept: &str) -> anyhow::Result<Answer> {
         let request = self.client.get(self.url(path)).header(ACCEPT, accept);
         self.answer(request).with_context(|| path.to_owned())
     }
 
-    fn answer(&self, request: RequestBuilder) -> anyhow::Result<Response> {
-        let response = self.with_auth(request).send().map_err(unreachable)?;
-        let status = response.status();
-        match status.as_u16() {
+    fn answer(&self, request: RequestBuilder) -> anyhow::Result<Answer> {
+        let response = self.send(request)?;
+        match response.status().as_u16() {
             200..=299 => Ok(response),
-            401 | 403 => bail!("HTTP {status}; set --gateway-user or PUSHRING_GATEWAY_TOKEN"),
-            _ => bail!("HTTP {}: {}", status.as_u16(), first_line(response)),
+            401 | 403 => bail!("HTTP {}; set --gateway-user or PUSHRING_GATEWAY_TOKEN", response.status()),
+            _ => bail!("{}", response.failure()),
         }
     }
 
-    fn with_auth(&self, request: RequestBuilder) -> RequestBuilder {
-        match &self.auth {
+    fn send(&self, request: RequestBuilder) -> anyhow::Result<Answer> {
+        let request = match &self.auth {
             Auth::None => request,
             Auth::Basic(user, password) => request.basic_auth(user, password.as_ref()),
             Auth::Bearer(token) => request.bearer_auth(token),
-        }
+        };
+        send(request, self.answers).map_err(|error| match error.is_timeout() {
+            true => anyhow!("no answer in time (a deletion: 1 s; otherwise --gateway-timeout)"),
+            false => cause(error),
+        })
     }
-}
-
-/// Returns the root cause; reqwest's own text names only the URL.
-fn unreachable(error: reqwest::Error) -> anyhow::Error {
-    let timeout = error.is_timeout();
-    let mut cause: &dyn std::error::Error = &error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    if timeout {
-        anyhow::anyhow!("no answer in time (a deletion: 1 s; otherwise --gateway-timeout)")
-    } else {
-        anyhow::anyhow!("{cause}")
-    }
-}
-
-/// Returns the first error of the response: a poisoned gateway lists all of them.
-fn first_line(response: Response) -> String {
-    let text = response.text().unwrap_or_default();
-    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
-    let (first, second) = (lines.next().unwrap_or_default(), lines.next());
-    // "An error has occurred while serving metrics:" is followed by the error.
-    match second {
-        Some(second) if first.ends_with(':') => format!("{first} {second}"),
-        _ => first.to_owned(),
-    }
-}
-
-/// Parses the body as a stream: it can be tens of megabytes.
-fn read<T: DeserializeOwned>(response: Response) -> anyhow::Result<T> {
-    let url = response.url().path().to_owned();
-    serde_json::from_reader(std::io::BufReader::with_capacity(1 << 16, response))
-        .with_context(|| format!("{url}: not the response of a Pushgateway"))
 }

@@ -9,12 +9,11 @@ use pushring_router::Config;
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use reqwest::blocking::Client;
-use reqwest::redirect::Policy;
 
 use super::client::{Auth, Gateway};
 use super::time_limits::Limits;
 use crate::error::BadInput;
-use crate::http::Tls;
+use crate::http::{AnswerLimits, Tls};
 
 /// Longest `--gateway-timeout`, far below the overflow of time arithmetic.
 const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
@@ -64,6 +63,7 @@ pub(crate) struct Gateways {
     auth: Auth,
     threads: Arc<ThreadPool>,
     limits: Limits,
+    answers: AnswerLimits,
 }
 
 impl Gateways {
@@ -86,10 +86,7 @@ impl Gateways {
                 "--gateway-timeout: found {timeout:?}, allowed above 0 and up to {MAX_TIMEOUT:?}"
             ))
         );
-        // A redirect could lead to another gateway.
-        let client = tls
-            .add_to(crate::http::client(timeout).redirect(Policy::none()))
-            .map_err(BadInput::from_error)?;
+        let client = tls.add_to(crate::http::client(timeout)).map_err(BadInput::from_error)?;
         Ok(Self {
             client: client.build().map_err(|error| BadInput(format!("Pushgateways: {error}")))?,
             timeout,
@@ -98,6 +95,7 @@ impl Gateways {
             auth,
             threads: Arc::new(ThreadPoolBuilder::new().num_threads(args.gateway_concurrency.into()).build()?),
             limits: args.limits,
+            answers: AnswerLimits::of_gateway(),
         })
     }
 
@@ -111,6 +109,7 @@ impl Gateways {
             timeout: self.timeout,
             auth: self.auth.clone(),
             limits: self.limits,
+            answers: self.answers,
         }
     }
 

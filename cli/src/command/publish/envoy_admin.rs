@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::str::FromStr;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{anyhow, ensure};
 use reqwest::blocking::Client;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::upstream_kind::{UpstreamKind, address};
-use crate::error::BadInput;
+use crate::http::{AnswerLimits, ServerUrl, cause, send};
 
 /// A local interface that does not answer in this time has hung.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -19,7 +19,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub struct Admin {
     client: Client,
-    base: String,
+    base: ServerUrl,
 }
 
 #[derive(Deserialize)]
@@ -47,12 +47,11 @@ impl FromStr for Admin {
 
     fn from_str(text: &str) -> anyhow::Result<Self> {
         let client = crate::http::client(TIMEOUT);
-        let (client, base) = match text.strip_prefix("unix:") {
+        let (client, url) = match text.strip_prefix("unix:") {
             Some(path) if path.starts_with('/') => (client.unix_socket(path), "http://envoy"),
-            None if text.starts_with("http://") => (client, text.trim_end_matches('/')),
-            _ => bail!(BadInput(format!("admin: found {text:?}, allowed http://host:port or unix:/path"))),
+            _ => (client, text),
         };
-        Ok(Self { client: client.build()?, base: base.to_owned() })
+        Ok(Self { client: client.build()?, base: ServerUrl::parse("--admin", url)? })
     }
 }
 
@@ -71,16 +70,16 @@ impl Admin {
         kind: UpstreamKind,
         resolved: bool,
     ) -> anyhow::Result<Option<BTreeSet<String>>> {
-        let url = format!("{}/clusters?format=json", self.base);
-        let response = match self.client.get(&url).send() {
+        let mut url = self.base.at(&["clusters"]);
+        url.set_query(Some("format=json"));
+        let who = format!("Envoy's admin interface at {}", self.base);
+        let response = match send(self.client.get(url), AnswerLimits::of_agent(TIMEOUT)) {
             Ok(response) => response,
             Err(error) if error.is_connect() => return Ok(None),
-            Err(error) => return Err(error).with_context(|| format!("Envoy's admin interface at {url}")),
+            Err(error) => return Err(anyhow!("{who}: {}", cause(error))),
         };
-        let listed: Clusters = response
-            .error_for_status()
-            .and_then(|response| response.json())
-            .with_context(|| format!("{url} did not answer as Envoy's admin interface; check --admin"))?;
+        ensure!(response.status().is_success(), "{who}: {}; check --admin", response.failure());
+        let listed: Clusters = response.json(&format!("{who}; check --admin"))?;
         let clusters = listed.cluster_statuses.into_iter();
         Ok(Some(match kind {
             UpstreamKind::Cluster => clusters

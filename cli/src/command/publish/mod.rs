@@ -49,7 +49,7 @@ pub(crate) struct PublishArgs {
     wasm: Option<PathBuf>,
     /// Envoy's admin interface: http://host:port or unix:/path; without it, a fixed delay applies
     #[arg(long, value_name = "URL")]
-    admin: Option<Admin>,
+    admin: Option<String>,
     /// How long a cluster or endpoint stays after the ring no longer names it
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = humantime::parse_duration)]
     grace: Duration,
@@ -69,7 +69,8 @@ impl PublishArgs {
         let options = Options {
             wasm: self.wasm.map_or_else(|| default_wasm(&self.live), Ok)?,
             live: self.live,
-            admin: self.admin,
+            // Not parsed by clap, whose errors repeat the value, which may contain a password.
+            admin: self.admin.as_deref().map(str::parse).transpose()?,
             grace: self.grace,
             delay: self.delay,
             timeout: self.timeout,

@@ -1,18 +1,34 @@
 //! The HTTP client, set up once for Consul, for Envoy and for the Pushgateways.
 
+mod answer;
+mod server_url;
+
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
 use reqwest::blocking::{Client, ClientBuilder};
+use reqwest::redirect::Policy;
 use reqwest::{Certificate, Identity};
 
-/// Returns a client with a timeout for each request and without a proxy: agents and admin interfaces are local.
+pub(crate) use answer::{Answer, AnswerLimits, cause, send};
+pub(crate) use server_url::{ServerUrl, without_credentials};
+
+/// Returns a client with a timeout for the head of each answer and for each pause in its body; [`send`] limits the whole
+/// body. No proxy: agents and admin interfaces are local. No redirects: they could lead to another server, with the
+/// credentials. No decompression: a small answer could fill the memory.
 pub(crate) fn client(timeout: Duration) -> ClientBuilder {
     // Fails only if a provider is installed already, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder().timeout(timeout).no_proxy()
+    Client::builder()
+        .timeout(timeout)
+        .no_proxy()
+        .redirect(Policy::none())
+        .no_gzip()
+        .no_brotli()
+        .no_zstd()
+        .no_deflate()
 }
 
 /// TLS settings: trusted CAs and client certificate.

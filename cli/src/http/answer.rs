@@ -1,0 +1,172 @@
+//! Answers of other servers, which end with an error at a limit of bytes or of time.
+//!
+//! reqwest limits the head of an answer and each pause in its body, but not the whole: a server that sends a byte a second
+//! could hold a command forever, and one that never ends could fill the memory.
+
+use std::io::{self, BufReader, Read};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use reqwest::StatusCode;
+use reqwest::blocking::{RequestBuilder, Response};
+use reqwest::header::{CONTENT_ENCODING, HeaderMap, LOCATION};
+use serde::de::DeserializeOwned;
+
+use super::without_credentials;
+
+/// Longest part of the body of an error that is read.
+const MAX_ERROR_BYTES: u64 = 1 << 16;
+
+/// Largest size and longest time of the body of one answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AnswerLimits {
+    pub(crate) bytes: u64,
+    /// From the request to the last byte. A read in progress may exceed it by the client's timeout.
+    pub(crate) time: Duration,
+}
+
+/// Replace the limits of all answers. Only tests set them, so that they are short and do not depend on the speed of the
+/// machine.
+const TIME: &str = "PUSHRING_MAX_ANSWER_TIME";
+const BYTES: &str = "PUSHRING_MAX_ANSWER_BYTES";
+
+impl AnswerLimits {
+    /// Returns the limits for gateways: a minute and 1 GiB, about ten million series.
+    pub(crate) fn of_gateway() -> Self {
+        Self::replaced(1 << 30, Duration::from_secs(60))
+    }
+
+    /// Returns the limits for agents and admin interfaces: 64 MiB, a hundred times the clusters of the largest ring.
+    pub(crate) fn of_agent(time: Duration) -> Self {
+        Self::replaced(1 << 26, time)
+    }
+
+    fn replaced(bytes: u64, time: Duration) -> Self {
+        let set = |name| std::env::var(name).ok();
+        Self {
+            bytes: set(BYTES).and_then(|bytes| bytes.parse().ok()).unwrap_or(bytes),
+            time: set(TIME).and_then(|time| humantime::parse_duration(&time).ok()).unwrap_or(time),
+        }
+    }
+}
+
+/// An answer whose body was not read yet.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    response: Response,
+    began: Instant,
+    limits: AnswerLimits,
+    read: u64,
+}
+
+/// Sends a request. The error has no URL, which may contain a password.
+pub(crate) fn send(request: RequestBuilder, limits: AnswerLimits) -> reqwest::Result<Answer> {
+    let began = Instant::now();
+    // The only place that may send: clippy.toml.
+    #[allow(clippy::disallowed_methods)]
+    let response = request.send().map_err(reqwest::Error::without_url)?;
+    Ok(Answer { response, began, limits, read: 0 })
+}
+
+/// Returns the root cause of an error of [`send`]; the others only say that it failed.
+pub(crate) fn cause(error: reqwest::Error) -> anyhow::Error {
+    if error.is_timeout() {
+        return anyhow::anyhow!("no answer in time");
+    }
+    anyhow::anyhow!("{}", root(&error))
+}
+
+fn root<'e>(mut error: &'e (dyn std::error::Error + 'static)) -> &'e (dyn std::error::Error + 'static) {
+    while let Some(deeper) = error.source() {
+        error = deeper;
+    }
+    error
+}
+
+impl Answer {
+    pub(crate) fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        self.response.headers()
+    }
+
+    /// Parses the body as a stream: it can be hundreds of megabytes.
+    ///
+    /// # Errors
+    /// A limit was exceeded, the connection broke, or the body is not the JSON of a `T`; then with "not the response of"
+    /// and `whose`.
+    pub(crate) fn json<T: DeserializeOwned>(self, whose: &str) -> anyhow::Result<T> {
+        let read = serde_json::from_reader(BufReader::with_capacity(1 << 16, self));
+        read.map_err(|error: serde_json::Error| match error.is_io() {
+            true => anyhow::Error::from(error),
+            false => anyhow::Error::from(error).context(format!("not the response of {whose}")),
+        })
+    }
+
+    /// Reads the whole body; U+FFFD replaces bytes that are not UTF-8.
+    ///
+    /// # Errors
+    /// A limit was exceeded, or the connection broke.
+    pub(crate) fn text(mut self) -> anyhow::Result<String> {
+        let mut body = Vec::new();
+        self.read_to_end(&mut body).context("the body of the answer")?;
+        Ok(String::from_utf8_lossy(&body).into_owned())
+    }
+
+    /// Describes an answer without success: its status and its reason.
+    pub(crate) fn failure(self) -> String {
+        format!("HTTP {}: {}", self.status().as_u16(), self.reason())
+    }
+
+    /// Returns the reason of an answer without success: the first error in its body (a poisoned gateway lists all), or
+    /// where it redirects to.
+    pub(crate) fn reason(self) -> String {
+        if let Some(location) = self.headers().get(LOCATION).filter(|_| self.status().is_redirection()) {
+            let location = without_credentials(&String::from_utf8_lossy(location.as_bytes()));
+            return format!("a redirect to {location}, which is not followed");
+        }
+        let mut body = Vec::new();
+        // The status is the error; a body that breaks off is better than none.
+        let _ = self.take(MAX_ERROR_BYTES).read_to_end(&mut body);
+        first_error(&String::from_utf8_lossy(&body))
+    }
+
+    fn check(&self) -> io::Result<()> {
+        let encoding = self.headers().get(CONTENT_ENCODING).filter(|encoding| *encoding != "identity");
+        if let Some(encoding) = encoding {
+            return Err(io::Error::other(format!("found content-encoding {encoding:?}, expected none")));
+        }
+        let AnswerLimits { bytes, time } = self.limits;
+        if self.read > bytes || self.response.content_length().is_some_and(|length| length > bytes) {
+            return Err(io::Error::other(format!("the answer is larger than {bytes} bytes")));
+        }
+        if self.began.elapsed() >= time {
+            return Err(io::Error::other(format!("the answer took longer than {time:?}")));
+        }
+        Ok(())
+    }
+}
+
+/// Returns the first line, or the first two if the first one is a heading such as "An error has occurred:".
+fn first_error(body: &str) -> String {
+    let mut lines = body.lines().map(str::trim).filter(|line| !line.is_empty());
+    let (first, second) = (lines.next().unwrap_or_default(), lines.next());
+    match second {
+        Some(second) if first.ends_with(':') => format!("{first} {second}"),
+        _ => first.to_owned(),
+    }
+}
+
+impl Read for Answer {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.check()?;
+        let read = self.response.read(buffer).map_err(|error| match error.get_ref() {
+            Some(inner) => io::Error::other(format!("the answer broke off: {}", root(inner))),
+            None => error,
+        })?;
+        self.read += read as u64;
+        Ok(read)
+    }
+}
