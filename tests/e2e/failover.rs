@@ -72,21 +72,3 @@ fn an_unknown_address_never_leads_to_a_wrong_gateway() {
     }
     assert_eq!(fleet.holders().into_values().collect::<BTreeSet<_>>(), BTreeSet::from([BTreeSet::from([0])]));
 }
-
-/// A Pushgateway ends at this push: it allocates what the length prefix claims, 2^40 bytes. A retry would end the next ones.
-#[test]
-fn a_push_that_kills_its_gateway_kills_no_other() {
-    let delimited =
-        "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
-    for mode in Mode::ROUTED {
-        let mut fleet = EnvoyFixture::start(mode, 4);
-        let owner = fleet.owner("/metrics/job/a");
-        let body: &[u8] = &[0x80, 0x80, 0x80, 0x80, 0x80, 0x20];
-        let client = fleet.envoy.client().unwrap();
-        let answer = client.send("PUT", "/metrics/job/a", &[("content-type", delimited)], body).unwrap();
-        assert_eq!(answer.status, 503, "{mode}: {}", answer.text());
-        let dead: Vec<bool> = fleet.gateways.iter_mut().map(|gateway| gateway.metrics().is_err()).collect();
-        let expected: Vec<bool> = (0..4).map(|index| index == owner).collect();
-        assert_eq!(dead, expected, "{mode}: {}", fleet.gateways[owner].process.log());
-    }
-}

@@ -15,5 +15,6 @@ mod recorder;
 mod redirected;
 mod redirects;
 mod reload;
+mod retries;
 mod routing;
 mod shipped;

@@ -22,7 +22,7 @@ pub struct EnvoyFixture {
     pub gateways: Vec<Pushgateway>,
     /// The configuration of the filter.
     pub config: Value,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl EnvoyFixture {
@@ -43,7 +43,15 @@ impl EnvoyFixture {
         let layout = Layout::create(&dir.path().join("pushring"), mode, Ports::default()).unwrap();
         layout.write(&config).unwrap();
         let envoy = Envoy::start(&layout, 1).unwrap();
-        Self { envoy, layout, gateways, config, _dir: dir }
+        Self { envoy, layout, gateways, config, dir }
+    }
+
+    /// Starts a Pushgateway again, empty and at its address, as a supervisor would after a crash; from then on it ends when
+    /// it needs more than `memory` bytes.
+    pub fn restart_gateway(&mut self, index: usize, memory: u64) {
+        let gateway = &mut self.gateways[index];
+        gateway.process.kill();
+        *gateway = Pushgateway::start_limited(self.dir.path(), gateway.address, memory, &[]).unwrap();
     }
 
     /// Returns the index of the owner of the group of a path.

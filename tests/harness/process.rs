@@ -105,7 +105,8 @@ impl Process {
         let _ = self.child.wait();
     }
 
-    fn signal(&mut self, signal: Signal) {
+    /// Sends `signal`, for example STOP and later CONT; nothing if the process has ended.
+    pub fn signal(&mut self, signal: Signal) {
         let ended = matches!(self.child.try_wait(), Ok(Some(_)));
         if !ended {
             let _ = kill_process_group(Pid::from_child(&self.child), signal);

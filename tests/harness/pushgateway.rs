@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -35,7 +36,20 @@ impl Pushgateway {
     /// # Errors
     /// If it is not installed or does not become ready, for example because the port is in use.
     pub fn start_at(dir: &Path, address: SocketAddr, flags: &[&str]) -> Result<Self> {
-        let mut command = process::command(&tools::find("pushgateway")?);
+        Self::run(process::command(&tools::find("pushgateway")?), dir, address, flags)
+    }
+
+    /// Starts a Pushgateway that ends when it needs more than `memory` bytes, as in a container.
+    ///
+    /// # Errors
+    /// As [`Pushgateway::start_at`].
+    pub fn start_limited(dir: &Path, address: SocketAddr, memory: u64, flags: &[&str]) -> Result<Self> {
+        let mut command = process::command(Path::new("prlimit"));
+        command.arg(format!("--data={memory}")).arg(tools::find("pushgateway")?);
+        Self::run(command, dir, address, flags)
+    }
+
+    fn run(mut command: Command, dir: &Path, address: SocketAddr, flags: &[&str]) -> Result<Self> {
         command.arg(format!("--web.listen-address={address}")).args(flags);
         // Each start has its own log, because the address is read from it.
         let log = tempfile::Builder::new().prefix("pushgateway-").tempdir_in(dir)?.keep();
