@@ -6,6 +6,9 @@
 //! An error message names the field, the value, the accepted values and the remedy. [`error::BadInput`] marks errors in
 //! the caller's input; the command turns it into exit code 2.
 
+// Only `output` prints, because it escapes text of others.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod cleanup;
 pub mod command;
 pub mod consul;
@@ -15,3 +18,4 @@ mod gateway;
 mod http;
 mod output;
 mod reason;
+mod text;

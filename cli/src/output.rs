@@ -1,13 +1,15 @@
-//! How results are printed.
+//! Results, warnings and errors: the only place that prints. Text of others is escaped: see [`text`].
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
 
 use clap::ValueEnum;
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+
+use crate::text;
 
 /// Format of standard output; warnings and errors always go to standard error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -44,7 +46,7 @@ pub(crate) fn group(labels: &BTreeMap<String, String>) -> String {
     let job = labels.get_key_value("job");
     let rest = labels.iter().filter(|(name, _)| *name != "job");
     let all: Vec<String> =
-        job.into_iter().chain(rest).map(|(name, value)| format!("{name}={value:?}")).collect();
+        job.into_iter().chain(rest).map(|(name, value)| format!("{}={value:?}", text::line(name))).collect();
     format!("{{{}}}", all.join(","))
 }
 
@@ -55,24 +57,73 @@ pub(crate) fn age(seconds: i64) -> String {
     text.split(' ').take(2).collect::<Vec<_>>().join(" ")
 }
 
-/// Returns an empty table without lines, as wide as the terminal.
+/// A table without lines, as wide as the terminal.
+pub(crate) struct Table(comfy_table::Table);
+
+/// Returns an empty table; without a header, if there are no columns.
 pub(crate) fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table
-        .load_preset(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(header);
-    table
+    let mut table = comfy_table::Table::new();
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    if !header.is_empty() {
+        table.set_header(header);
+    }
+    Table(table)
+}
+
+impl Table {
+    /// Adds a row; its cells may contain text of others.
+    pub(crate) fn add_row(&mut self, cells: impl IntoIterator<Item = impl AsRef<str>>) {
+        self.0.add_row(cells.into_iter().map(|cell| text::line(cell.as_ref()).into_owned()));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Aligns columns of numbers; one that the table does not have is ignored.
+    pub(crate) fn align_right(&mut self, columns: &[usize]) {
+        for &index in columns {
+            if let Some(column) = self.0.column_mut(index) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.trim_fmt())
+    }
 }
 
 /// Explains on standard error why the command waits.
 pub(crate) fn settling(left: std::time::Duration) {
-    eprintln!("pushring: waiting {} s in case the members changed just now (--settle)", left.as_secs() + 1);
+    warn(format_args!("waiting {} s in case the members changed just now (--settle)", left.as_secs() + 1));
+}
+
+/// Prints a warning or an error.
+pub(crate) fn warn(message: impl fmt::Display) {
+    note(format_args!("pushring: {}\n", text::error(&message.to_string())));
+}
+
+/// Prints to standard error, without adding a line break.
+#[allow(clippy::print_stderr)]
+pub(crate) fn note(text: impl fmt::Display) {
+    eprint!("{}", text::lines(&text.to_string()));
 }
 
 /// Prints a result. A closed pipe, as with `| head`, is not an error.
 pub(crate) fn print(result: impl fmt::Display) -> io::Result<()> {
-    match writeln!(io::stdout().lock(), "{result}") {
+    write_line(&text::lines(&result.to_string()))
+}
+
+/// As [`print`], as one JSON document in one line.
+pub(crate) fn print_json(result: &impl Serialize) -> anyhow::Result<()> {
+    Ok(write_line(&text::json(&serde_json::to_string(result)?))?)
+}
+
+fn write_line(line: &str) -> io::Result<()> {
+    match writeln!(io::stdout().lock(), "{line}") {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written,
     }
@@ -85,8 +136,7 @@ pub(crate) fn show<R: Serialize>(
     text: impl FnOnce(&R) -> String,
 ) -> anyhow::Result<()> {
     match output {
-        Output::Table => print(text(report).trim_end())?,
-        Output::Json => print(serde_json::to_string(report)?)?,
+        Output::Table => Ok(print(text(report).trim_end())?),
+        Output::Json => print_json(report),
     }
-    Ok(())
 }

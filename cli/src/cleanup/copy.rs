@@ -5,6 +5,7 @@ use serde::{Serialize, Serializer};
 
 use crate::gateway::api::{Labels, StoredGroup};
 use crate::reason::{Code, Reason};
+use crate::text::line;
 
 /// A copy of a group; `D` holds the fields that only one command reports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -121,6 +122,6 @@ impl Serialize for KeepReason {
 fn list(names: &[String]) -> String {
     const SHOWN: usize = 3;
     let more = names.len().saturating_sub(SHOWN);
-    let shown = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    let shown = names.iter().take(SHOWN).map(|name| line(name)).collect::<Vec<_>>().join(", ");
     if more > 0 { format!("{shown} and {more} more") } else { shown }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::error::ExitStatus;
 use crate::fleet::source;
 use crate::output::{self, Output};
+use crate::text;
 use pushring_router::{ConfigError, Router};
 use serde_json::json;
 
@@ -32,8 +33,8 @@ impl CheckArgs {
         let text = source::read(&self.file)?;
         let result = source::parse(&text);
         output::show(self.output, &self.json(&result), |_| match &result {
-            Ok(router) => format!("{}: good: {}", self.file.display(), summary(router)),
-            Err(error) => format!("{}: bad: {error:#}", self.file.display()),
+            Ok(router) => format!("{}: good: {}", text::path(&self.file), summary(router)),
+            Err(error) => format!("{}: bad: {error:#}", text::path(&self.file)),
         })?;
         Ok(ExitStatus::found(result.is_err()))
     }
@@ -41,7 +42,7 @@ impl CheckArgs {
     fn json(&self, result: &anyhow::Result<Router>) -> serde_json::Value {
         let router = result.as_ref().ok();
         let mut report = json!({
-            "file": self.file.display().to_string(),
+            "file": self.file.to_string_lossy(),
             "good": router.is_some(),
             "error": result.as_ref().err().map(|error| format!("{error:#}")),
             "members": router.map(|router| router.config().members.len()),

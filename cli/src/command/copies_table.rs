@@ -1,13 +1,11 @@
 //! The table of copies in the reports of `delete` and `expire`.
 
-use comfy_table::Table;
-
 use crate::cleanup::copy::{Age, DeletionResult, GroupCopy};
-use crate::output;
+use crate::output::{self, Table};
 
 /// Formats the table with an empty line below it; empty if there are no copies.
 pub(crate) fn copies_text(copies: &[GroupCopy<Age>], dry_run: bool) -> String {
-    if copies.is_empty() { String::new() } else { format!("{}\n\n", table(copies, dry_run).trim_fmt()) }
+    if copies.is_empty() { String::new() } else { format!("{}\n\n", table(copies, dry_run)) }
 }
 
 pub(crate) fn table(copies: &[GroupCopy<Age>], dry_run: bool) -> Table {

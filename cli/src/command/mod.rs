@@ -12,12 +12,16 @@ pub mod publish;
 mod register;
 mod sweep;
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal};
+use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::error::{BadInput, ExitStatus, NotSafe};
+use crate::output;
+use crate::text;
 
 /// Distributes pushes over several Pushgateways, so that each group always reaches the same gateway.
 #[derive(Parser)]
@@ -55,7 +59,7 @@ pub fn run() -> ExitCode {
     if !io::stdout().is_terminal() {
         command = command.term_width(80);
     }
-    let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
+    let Ok(cli) = parse(command.clone(), std::env::args_os()) else { return usage(command) };
     let result = match cli.command {
         Command::Check(args) => args.run(),
         Command::Owner(args) => args.run(),
@@ -73,7 +77,7 @@ pub fn run() -> ExitCode {
         Ok(ExitStatus::Done) => ExitCode::SUCCESS,
         Ok(ExitStatus::Found) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("pushring: {error:#}");
+            output::warn(format_args!("{error:#}"));
             if error.is::<BadInput>() || error.is::<NotSafe>() {
                 ExitCode::from(2)
             } else {
@@ -81,4 +85,18 @@ pub fn run() -> ExitCode {
             }
         }
     }
+}
+
+fn parse(command: clap::Command, arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    command.try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches))
+}
+
+/// Prints a help text or an error of usage. Errors repeat arguments, so these are escaped and parsed again.
+fn usage(command: clap::Command) -> ExitCode {
+    let arguments = std::env::args_os().map(|argument| text::error(&text::bytes(argument.as_bytes())).into());
+    if let Err(error) = parse(command, arguments) {
+        error.exit();
+    }
+    output::warn("an argument is not valid, but would be with its special characters escaped");
+    ExitCode::from(2)
 }

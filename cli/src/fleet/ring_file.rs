@@ -8,6 +8,7 @@ use pushring_router::{Config, Mode, Router};
 use serde_json::Value;
 
 use crate::error::BadInput;
+use crate::text;
 
 /// The ring (ECDS), in every mode.
 pub const RING_FILE: &str = "ring.yaml";
@@ -31,8 +32,8 @@ impl RingFile {
     /// The file cannot be read. [`BadInput`]: it is not an ECDS file of this filter, or the filter would reject the
     /// configuration in it; then with the filter's message.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
-        let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
-        Self::parse(text).map_err(|error| BadInput(format!("{}: {error:#}", path.display())).into())
+        let text = fs::read_to_string(path).with_context(|| text::path(path))?;
+        Self::parse(text).map_err(|error| BadInput(format!("{}: {error:#}", text::path(path))).into())
     }
 
     /// Parses the text of a ring file and builds its ring, which has limits of its own.

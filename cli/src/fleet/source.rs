@@ -17,6 +17,7 @@ use crate::consul::client::{Consul, ConsulArgs};
 use crate::error::{BadInput, NotSafe};
 use crate::fleet::members::{self, ConsulSettings, Members, Settings};
 use crate::fleet::ring_file::filter_json;
+use crate::text;
 
 /// The source of settings and members.
 #[derive(Clone, Debug, clap::Args)]
@@ -138,7 +139,7 @@ impl Fleet {
     pub fn from_file(path: &Path) -> anyhow::Result<Self> {
         let text = read(path)?;
         let metadata = fs::metadata(path);
-        let router = parse(&text).map_err(|error| BadInput(format!("{}: {error:#}", path.display())))?;
+        let router = parse(&text).map_err(|error| BadInput(format!("{}: {error:#}", text::path(path))))?;
         // A time in the future would make the settling time too long.
         let changed = metadata.ok().map(|metadata| changed(&metadata).min(SystemTime::now()));
         Ok(Self { router, registered: Vec::new(), skipped: Vec::new(), changed })
@@ -174,7 +175,7 @@ fn changed(metadata: &Metadata) -> SystemTime {
 
 /// Reads a file; the error is [`BadInput`] with its name.
 pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
-    fs::read_to_string(path).with_context(|| BadInput(path.display().to_string()))
+    fs::read_to_string(path).with_context(|| BadInput(text::path(path)))
 }
 
 /// Parses the filter's JSON, or the ECDS file that contains it, with the filter's own parser.
@@ -185,7 +186,7 @@ pub(crate) fn parse(text: &str) -> anyhow::Result<Router> {
 /// Returns all fields of the file except `members` and `min_members`, checked.
 fn settings_of(path: &Path) -> anyhow::Result<Map<String, Value>> {
     let text = read(path)?;
-    settings(&text).map_err(|error| BadInput(format!("{}: {error:#}", path.display())).into())
+    settings(&text).map_err(|error| BadInput(format!("{}: {error:#}", text::path(path))).into())
 }
 
 fn settings(text: &str) -> anyhow::Result<Map<String, Value>> {

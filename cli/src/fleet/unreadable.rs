@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::text::line;
+
 /// A gateway whose groups are unknown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Unreadable {
@@ -24,6 +26,6 @@ impl Unreadable {
 impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let off = if self.on_ring { "" } else { " (not on the ring)" };
-        write!(f, "{}{off} cannot be read: {}", self.gateway, self.reason)
+        write!(f, "{}{off} cannot be read: {}", line(&self.gateway), line(&self.reason))
     }
 }

@@ -12,6 +12,8 @@ use reqwest::blocking::{Client, ClientBuilder};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Identity};
 
+use crate::text;
+
 pub(crate) use answer::{Answer, AnswerLimits, cause, send};
 pub(crate) use server_url::{ServerUrl, without_credentials};
 
@@ -44,14 +46,13 @@ pub(crate) struct Tls<'a> {
 impl Tls<'_> {
     pub(crate) fn add_to(self, mut client: ClientBuilder) -> anyhow::Result<ClientBuilder> {
         if let Some(path) = self.ca_file {
-            let trusted =
-                Certificate::from_pem_bundle(&read(path)?).with_context(|| path.display().to_string())?;
+            let trusted = Certificate::from_pem_bundle(&read(path)?).with_context(|| text::path(path))?;
             client = client.tls_certs_merge(trusted);
         }
         if let (Some(cert), Some(key)) = (self.cert, self.key) {
             let pem = [read(cert)?, read(key)?].concat();
-            let identity =
-                Identity::from_pem(&pem).with_context(|| format!("{}, {}", cert.display(), key.display()))?;
+            let identity = Identity::from_pem(&pem)
+                .with_context(|| format!("{}, {}", text::path(cert), text::path(key)))?;
             client = client.identity(identity);
         }
         Ok(client)
@@ -59,5 +60,5 @@ impl Tls<'_> {
 }
 
 pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    fs::read(path).with_context(|| path.display().to_string())
+    fs::read(path).with_context(|| text::path(path))
 }

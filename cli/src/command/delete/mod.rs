@@ -70,7 +70,7 @@ impl DeleteArgs {
             return self.report(&Report { dry_run: true, groups: plan.copies, unreadable });
         }
         if !plan.removals.is_empty() && !self.yes && !confirm(&plan.copies, plan.removals.len())? {
-            eprintln!("pushring: nothing was deleted");
+            output::warn("nothing was deleted");
             return Ok(ExitStatus::Found);
         }
         // Created after the question, because it takes over Ctrl-C.
@@ -93,8 +93,8 @@ impl DeleteArgs {
 
 /// Asks on standard error, so that standard output has only the report. Any answer except y or yes means no.
 fn confirm(copies: &[GroupCopy<Age>], removals: usize) -> anyhow::Result<bool> {
-    eprintln!("{}\n", copies_table::table(copies, true).trim_fmt());
-    eprint!("Delete {removals} {}? [y/N] ", if removals == 1 { "group" } else { "groups" });
+    let groups = if removals == 1 { "group" } else { "groups" };
+    output::note(format_args!("{}\n\nDelete {removals} {groups}? [y/N] ", copies_table::table(copies, true)));
     io::stderr().flush()?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;

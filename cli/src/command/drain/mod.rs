@@ -80,7 +80,7 @@ impl DrainArgs {
     fn print(&self, report: &Report) -> anyhow::Result<()> {
         output::show(self.output, &report, ToString::to_string)?;
         if report.interrupted {
-            eprintln!("pushring: interrupted; run the same command again to continue");
+            output::warn("interrupted; run the same command again to continue");
         }
         Ok(())
     }

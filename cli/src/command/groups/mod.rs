@@ -16,6 +16,7 @@ use crate::fleet::survey::Survey;
 use crate::fleet::unreadable::Unreadable;
 use crate::gateway::pool::{GatewayArgs, Gateways};
 use crate::output::{self, Output};
+use crate::text::line;
 use curl::Curl;
 use states::{Report, RowFilter, Sort, State};
 
@@ -103,7 +104,7 @@ fn text(report: &Report) -> String {
     let counts: Vec<String> =
         report.counts.iter().map(|(state, count)| format!("{count} {}", state.name())).collect();
     let counts = if counts.is_empty() { "no groups".to_owned() } else { counts.join(", ") };
-    let table = if table.is_empty() { String::new() } else { format!("{}\n\n", table.trim_fmt()) };
+    let table = if table.is_empty() { String::new() } else { format!("{}\n\n", table) };
     let on = gateways(report.gateways, &report.unreadable);
     format!("{table}{counts} on {on}\n{}", Unreadable::lines(&report.unreadable))
 }
@@ -124,7 +125,7 @@ fn conflicts_text(report: &conflicts::Report) -> String {
             table.add_row([&conflict.family, &holder.kind, &holder.on, &groups, &example]);
         }
     }
-    let table = if table.is_empty() { String::new() } else { format!("{}\n\n", table.trim_fmt()) };
+    let table = if table.is_empty() { String::new() } else { format!("{}\n\n", table) };
     let poisoned: String = report.poisoned.iter().map(poisoned_text).collect();
     format!(
         "{table}{poisoned}{} {} with different types, {} poisoned, on {}\n{}",
@@ -137,10 +138,10 @@ fn conflicts_text(report: &conflicts::Report) -> String {
 }
 
 fn poisoned_text(poisoned: &conflicts::Poisoned) -> String {
-    let mut text = format!("{} is poisoned: {}\n", poisoned.gateway, poisoned.error);
+    let mut text = format!("{} is poisoned: {}\n", line(&poisoned.gateway), line(&poisoned.error));
     for culprit in &poisoned.culprits {
         let group = output::group(&culprit.labels);
-        text += &format!("  {group}: {}\n    {}\n", culprit.reason, culprit.mend);
+        text += &format!("  {group}: {}\n    {}\n", line(&culprit.reason.text), line(&culprit.mend));
     }
     if poisoned.culprits.is_empty() {
         text += "  culprit unknown: search its web page, or delete all groups (PUT /api/v1/admin/wipe)\n";

@@ -7,6 +7,8 @@ use anyhow::Context;
 use pushring_router::{Member, ParsedGroup, PushOwner, Router, clean_path};
 use serde::Serialize;
 
+use crate::text;
+
 /// Result of a push to a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -156,13 +158,17 @@ pub(crate) fn stream(
         let (name, address) = (owner.map(|m| m.name.as_str()), owner.map(|m| m.address.as_str()));
         if json {
             let path = &String::from_utf8_lossy(path);
-            serde_json::to_writer(&mut output, &Line { path, verdict, owner: name, address })?;
+            let line = serde_json::to_string(&Line { path, verdict, owner: name, address })?;
+            output.write_all(text::json(&line).as_bytes())?;
         } else {
             for column in [name.unwrap_or("-"), address.unwrap_or("-"), verdict.word()] {
                 output.write_all(column.as_bytes())?;
                 output.write_all(b"\t")?;
             }
-            output.write_all(path)?;
+            match path.iter().all(u8::is_ascii_graphic) {
+                true => output.write_all(path)?,
+                false => output.write_all(text::bytes(path).as_bytes())?,
+            }
         }
         output.write_all(b"\n")?;
         line.clear();

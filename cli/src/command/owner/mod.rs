@@ -9,9 +9,9 @@ use std::os::unix::ffi::OsStrExt;
 use crate::error::{BadInput, ExitStatus};
 use crate::fleet::group_filter;
 use crate::fleet::source::FleetArgs;
-use crate::output::{self, Output};
+use crate::output::{self, Output, Table};
+use crate::text;
 use anyhow::{Context, bail, ensure};
-use comfy_table::{ContentArrangement, Table, presets};
 use lookup::Answer;
 use pushring_router::{Router, labels_to_path};
 
@@ -62,7 +62,7 @@ impl OwnerArgs {
         }
         let fleet = self.fleet.source()?.read()?;
         for skipped in &fleet.skipped {
-            eprintln!("pushring: skipped: {skipped}");
+            output::warn(format_args!("skipped: {}", text::line(skipped)));
         }
         if stdin {
             return self.stream(&fleet.router);
@@ -72,8 +72,8 @@ impl OwnerArgs {
             None => self.paths.iter().map(|path| lookup::answer(&fleet.router, path.as_bytes())).collect(),
         };
         match self.output {
-            Output::Json => output::print(serde_json::to_string(&answers)?)?,
-            Output::Table => output::print(table(&answers).trim_fmt())?,
+            Output::Json => output::print_json(&answers)?,
+            Output::Table => output::print(table(&answers))?,
         }
         Ok(ExitStatus::found(!answers.iter().all(|answer| answer.verdict.is_good())))
     }
@@ -131,8 +131,7 @@ fn io_error_kind(error: &(dyn std::error::Error + 'static)) -> Option<io::ErrorK
 }
 
 fn table(answers: &[Answer]) -> Table {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    let mut table = output::table(&[]);
     for (index, answer) in answers.iter().enumerate() {
         if index > 0 {
             table.add_row(["", ""]);

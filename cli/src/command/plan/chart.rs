@@ -2,10 +2,9 @@
 
 use std::fmt::Write;
 
-use comfy_table::{CellAlignment, Column, Table};
-
 use super::diff::{Basis, MemberDiff, RingDiff};
-use crate::output;
+use crate::output::{self, Table};
+use crate::text::line;
 
 /// Characters of the longest bar.
 const WIDTH: f64 = 40.0;
@@ -35,14 +34,14 @@ pub(crate) fn text(plan: &RingDiff) -> String {
         if let (Some(before), Some(after)) = (&change.address_before, &change.address_after)
             && before != after
         {
-            let name = &change.name;
+            let name = line(&change.name);
             let _ =
                 writeln!(out, "{name}: the address changes from {before} to {after}; move its data along");
         }
     }
-    let _ = writeln!(out, "\n{}\n\n█ stays  ░ leaves  ▒ arrives", members(plan).trim_fmt());
+    let _ = writeln!(out, "\n{}\n\n█ stays  ░ leaves  ▒ arrives", members(plan));
     if !plan.flows.is_empty() {
-        let _ = write!(out, "\n{}", flows(plan).trim_fmt());
+        let _ = write!(out, "\n{}", flows(plan));
     }
     if plan.flows.len() > FLOWS {
         let _ = write!(out, "\n… and {} more; --output json has all", plan.flows.len() - FLOWS);
@@ -65,9 +64,7 @@ fn members(plan: &RingDiff) -> Table {
         row.extend([member.groups_before, member.groups_after].into_iter().flatten().map(|n| n.to_string()));
         table.add_row(row);
     }
-    for index in [1, 2, 4, 5] {
-        align_right(table.column_mut(index));
-    }
+    table.align_right(&[1, 2, 4, 5]);
     table
 }
 
@@ -88,15 +85,8 @@ fn flows(plan: &RingDiff) -> Table {
         let row = [flow.from.clone(), flow.to.clone(), percent(flow.share)];
         table.add_row(row.into_iter().chain(flow.groups.map(|groups| groups.to_string())));
     }
-    align_right(table.column_mut(2));
-    align_right(table.column_mut(3));
+    table.align_right(&[2, 3]);
     table
-}
-
-fn align_right(column: Option<&mut Column>) {
-    if let Some(column) = column {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
 }
 
 /// Formats a share as `12.3 %`; a share above zero never shows as `0.0 %`.

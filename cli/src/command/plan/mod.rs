@@ -14,6 +14,7 @@ use crate::fleet::source::Fleet;
 use crate::fleet::survey::{Survey, locate};
 use crate::gateway::pool::{GatewayArgs, Gateways};
 use crate::output::{self, Output};
+use crate::text;
 use anyhow::{Context, anyhow, ensure};
 use diff::{Counter, RingDiff};
 use pushring_router::RouteBy;
@@ -65,12 +66,11 @@ impl PlanArgs {
         let counted = self.live || self.groups.is_some();
         let plan = RingDiff::new(&from.router, &to.router, counted.then_some(&counter));
         if let Some(path) = &self.svg {
-            fs::write(path, svg::draw(&plan, &from.router, &to.router))
-                .with_context(|| path.display().to_string())?;
+            fs::write(path, svg::draw(&plan, &from.router, &to.router)).with_context(|| text::path(path))?;
         }
         match self.output {
             Output::Table => output::print(chart::text(&plan))?,
-            Output::Json => output::print(serde_json::to_string(&plan)?)?,
+            Output::Json => output::print_json(&plan)?,
         }
         Ok(ExitStatus::Done)
     }
@@ -104,10 +104,10 @@ fn count_lines(path: &Path, counter: &mut Counter<'_>) -> anyhow::Result<()> {
     let mut input: Box<dyn BufRead> = if path == Path::new("-") {
         Box::new(io::stdin().lock())
     } else {
-        Box::new(BufReader::new(File::open(path).with_context(|| BadInput(path.display().to_string()))?))
+        Box::new(BufReader::new(File::open(path).with_context(|| BadInput(text::path(path)))?))
     };
     let mut line = Vec::new();
-    while input.read_until(b'\n', &mut line).with_context(|| path.display().to_string())? > 0 {
+    while input.read_until(b'\n', &mut line).with_context(|| text::path(path))? > 0 {
         counter.add(line.trim_ascii_end());
         line.clear();
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use crate::fleet::ring_file::{RING_FILE, RingFile};
+use crate::text;
 
 /// Holds temporary files, the lock and notes. It is inside the live folder, so a rename from it never crosses a
 /// filesystem, and a folder of its own, because Envoy watches for renames into the live folder itself.
@@ -27,10 +28,10 @@ impl Live {
     /// Locks the folder; waits while another publication has it.
     pub(super) fn lock(folder: &Path) -> anyhow::Result<Self> {
         let work = folder.join(WORK);
-        fs::create_dir_all(&work).with_context(|| format!("cannot write to {}", work.display()))?;
+        fs::create_dir_all(&work).with_context(|| format!("cannot write to {}", text::path(&work)))?;
         let path = work.join("lock");
-        let lock = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
-        lock.lock().with_context(|| format!("cannot lock {}", path.display()))?;
+        let lock = File::create(&path).with_context(|| format!("cannot write {}", text::path(&path)))?;
+        lock.lock().with_context(|| format!("cannot lock {}", text::path(&path)))?;
         let live = Self { folder: folder.to_owned(), _lock: lock };
         live.pause_at("locked");
         Ok(live)
@@ -45,7 +46,7 @@ impl Live {
         match fs::read_to_string(self.path(file)) {
             Ok(text) => Ok(Some(text)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error).with_context(|| self.path(file).display().to_string()),
+            Err(error) => Err(error).with_context(|| text::path(self.path(file))),
         }
     }
 
@@ -115,7 +116,7 @@ impl Live {
             self.pause_at(&format!("written-{name}"));
             fs::rename(&temporary, path)
         };
-        write().with_context(|| format!("cannot write {}", path.display()))?;
+        write().with_context(|| format!("cannot write {}", text::path(path)))?;
         self.pause_at(&format!("moved-{name}"));
         Ok(())
     }

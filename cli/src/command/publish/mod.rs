@@ -19,6 +19,7 @@ pub use run::{publish, publish_file};
 pub use upstream_kind::{CLUSTERS_FILE, ENDPOINTS_FILE};
 
 use crate::output::{self, Output};
+use crate::text;
 
 /// Update Envoy's files from the registered gateways without losing a push
 ///
@@ -77,7 +78,7 @@ impl PublishArgs {
         };
         let report = publish_file(&self.registrations, &self.settings, &options)?;
         for warning in &report.warnings {
-            eprintln!("pushring: {warning}");
+            output::warn(text::line(warning));
         }
         output::show(self.output, &report, ToString::to_string)
     }

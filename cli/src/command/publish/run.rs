@@ -54,6 +54,7 @@ use crate::fleet::render;
 use crate::fleet::ring_file::{RING_FILE, RingFile};
 use crate::fleet::source::read;
 use crate::output::millis;
+use crate::text;
 
 /// Publishes the members of a registrations file. A publication that has to wait reads both files after its wait.
 ///
@@ -62,9 +63,9 @@ use crate::output::millis;
 pub fn publish_file(registrations: &Path, settings: &Path, options: &Options) -> anyhow::Result<Report> {
     let started = Instant::now();
     let live = Live::lock(&options.live)?;
-    let settings = Settings::parse(&read(settings)?).with_context(|| settings.display().to_string())?;
+    let settings = Settings::parse(&read(settings)?).with_context(|| text::path(settings))?;
     let found = Registration::parse_all(&read(registrations)?)
-        .map_err(|error| BadInput(format!("{}: {error}", registrations.display())))?;
+        .map_err(|error| BadInput(format!("{}: {error}", text::path(registrations))))?;
     publish_locked(started, &live, &Members::decide(&settings, &found), options)
 }
 

@@ -13,6 +13,7 @@ use super::upstreams::Upstreams;
 use crate::fleet::members::Members;
 use crate::fleet::ring_file::{RING_FILE, RingFile};
 use crate::output::millis;
+use crate::text;
 
 /// Time between two requests to Envoy, which takes a few milliseconds to add a cluster.
 const POLL: Duration = Duration::from_millis(10);
@@ -70,7 +71,7 @@ fn live_upstreams(kind: UpstreamKind, live: &Live) -> anyhow::Result<Upstreams> 
     match live.read(file)? {
         None => Ok(Upstreams::empty(kind)),
         Some(text) => Upstreams::parse(kind, &text)
-            .with_context(|| format!("cannot read {}; repair or remove it", live.path(file).display())),
+            .with_context(|| format!("cannot read {}; repair or remove it", text::path(live.path(file)))),
     }
 }
 

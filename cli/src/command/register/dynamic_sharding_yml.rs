@@ -8,6 +8,7 @@ use anyhow::Context;
 use serde::Deserialize;
 
 use crate::error::BadInput;
+use crate::text;
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,7 +49,7 @@ pub(crate) struct Pushgateways {
 impl DynamicSharding {
     /// Reads the file. An invalid file is a [`BadInput`] with line and field.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
-        let name = path.display();
+        let name = text::path(path);
         let text = fs::read_to_string(path).with_context(|| BadInput(name.to_string()))?;
         Ok(serde_saphyr::from_str(&text).map_err(|error| BadInput(format!("{name}: {error}")))?)
     }

@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use crate::consul::client::{self, Consul, ConsulArgs};
 use crate::error::BadInput;
-use crate::output::{self, Output};
+use crate::output::{self, Output, Table};
 use anyhow::ensure;
-use comfy_table::Table;
 use dynamic_sharding_yml::DynamicSharding;
 use serde_json::json;
 use services::{GatewayAddress, HealthCheck, RegistrationResult};
@@ -154,7 +153,7 @@ impl TargetArgs {
     fn resolve(&self) -> anyhow::Result<ResolvedTargets> {
         let file = self.from_dynamic_sharding.as_deref().map(DynamicSharding::read).transpose()?;
         for ignored in file.iter().flat_map(DynamicSharding::ignored) {
-            eprintln!("pushring: {ignored}");
+            output::warn(ignored);
         }
         let addresses = match &file {
             Some(file) if self.addresses.is_empty() => {

@@ -74,10 +74,10 @@ pub(crate) fn text(report: &Report) -> String {
         for ((on, owner), count) in &counts {
             table.add_row([on, owner, count.to_string().as_str()]);
         }
-        text += &format!("{}\n\n", table.trim_fmt());
+        text += &format!("{}\n\n", table);
     }
-    if kept.row_count() > 0 {
-        text += &format!("{}\n\n", kept.trim_fmt());
+    if !kept.is_empty() {
+        text += &format!("{}\n\n", kept);
     }
     text += &Unreadable::lines(&report.unreadable);
     let deleted = deleted(&report.misplaced);
