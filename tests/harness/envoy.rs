@@ -35,7 +35,7 @@ impl Envoy {
     /// # Errors
     /// If Envoy is not installed, rejects its files or does not become ready.
     pub fn start(layout: &Layout, workers: u32) -> Result<Self> {
-        Self::run(process::command(&tools::find("envoy")?), &layout.bootstrap(), layout.dir(), workers)
+        layout.start(&tools::find("envoy")?, workers)
     }
 
     /// Starts Envoy by `command` with any bootstrap that has a listener `push`; its log is in `dir`.
@@ -64,12 +64,12 @@ impl Envoy {
         Ok(Self { push, operator: listener(&listeners, "operator"), admin, process, client })
     }
 
-    /// Runs `envoy --mode validate`, which also starts the filter with the configuration in the bootstrap.
+    /// Runs `<binary> --mode validate`, which also starts the filter with the configuration in the bootstrap.
     ///
     /// # Errors
     /// If Envoy rejects the files, with its message.
-    pub fn validate(layout: &Layout) -> Result<()> {
-        let mut command = process::command(&tools::find("envoy")?);
+    pub fn validate(layout: &Layout, binary: &Path) -> Result<()> {
+        let mut command = process::command(binary);
         command
             .args(["--mode", "validate", "--log-level", "warning", "--config-path"])
             .arg(layout.bootstrap());
@@ -152,6 +152,16 @@ impl Envoy {
     /// If the admin interface does not answer.
     pub fn admin(&self, path: &str) -> Result<String> {
         Ok(self.client.get(path)?.text())
+    }
+}
+
+impl Layout {
+    /// Starts this Envoy with the files; see [`Envoy::start`].
+    ///
+    /// # Errors
+    /// As [`Envoy::start`].
+    pub fn start(&self, binary: &Path, workers: u32) -> Result<Envoy> {
+        Envoy::run(process::command(binary), &self.bootstrap(), self.dir(), workers)
     }
 }
 

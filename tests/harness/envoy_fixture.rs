@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::path::Path;
 
-use crate::{Envoy, Layout, Member, Mode, Ports, Pushgateway, envoy_files};
+use crate::{Envoy, Layout, Member, Mode, Ports, Pushgateway, envoy_files, tools};
 use pushring_router::Router;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -35,6 +36,16 @@ impl EnvoyFixture {
     /// Starts it with some settings of the filter changed.
     #[must_use]
     pub fn with(mode: Mode, gateways: usize, change: impl FnOnce(&mut Value)) -> Self {
+        Self::build(&tools::find("envoy").unwrap(), mode, gateways, change)
+    }
+
+    /// Starts it on another Envoy.
+    #[must_use]
+    pub fn start_on(binary: &Path, mode: Mode, gateways: usize) -> Self {
+        Self::build(binary, mode, gateways, |_| ())
+    }
+
+    fn build(binary: &Path, mode: Mode, gateways: usize, change: impl FnOnce(&mut Value)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let gateways: Vec<_> = (0..gateways).map(|_| Pushgateway::start(dir.path(), &[]).unwrap()).collect();
         let members: Vec<Member> = gateways.iter().map(|gateway| gateway.address.into()).collect();
@@ -42,7 +53,7 @@ impl EnvoyFixture {
         change(&mut config);
         let layout = Layout::create(&dir.path().join("pushring"), mode, Ports::default()).unwrap();
         layout.write(&config).unwrap();
-        let envoy = Envoy::start(&layout, 1).unwrap();
+        let envoy = layout.start(binary, 1).unwrap();
         Self { envoy, layout, gateways, config, dir }
     }
 

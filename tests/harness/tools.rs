@@ -27,6 +27,14 @@ pub fn find(name: &str) -> Result<PathBuf> {
     existing(&format!("target/tools/bin/{name}"), "make tools")
 }
 
+/// Returns the binary of an older Envoy that the shipped files support.
+///
+/// # Errors
+/// If it is not installed.
+pub fn envoy(version: &str) -> Result<PathBuf> {
+    existing(&format!("target/tools/envoy-{version}/envoy/_bin/envoy"), "make tools")
+}
+
 /// Returns the Python interpreter that has `prometheus_client`.
 ///
 /// # Errors

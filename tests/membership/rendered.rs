@@ -29,7 +29,7 @@ fn check(case: &str, mode: Mode, answers: Answers, edits: Edits) {
     let skipped = log.lines().filter_map(|line| Some(line.split_once("skipped: ")?.1.to_owned() + "\n"));
     compare(&skipped.collect::<String>(), &layout, &expected.join("skipped.txt"));
 
-    Envoy::validate(&layout).unwrap();
+    Envoy::validate(&layout, &tools::find("envoy").unwrap()).unwrap();
     let envoy = Envoy::start(&layout, 1).unwrap();
     let ring = RingFile::read(&layout.live().join("ring.yaml")).unwrap();
     let names: Vec<&str> = ring.config.members.iter().map(|member| member.name.as_str()).collect();
