@@ -112,11 +112,16 @@ impl Router {
         let Some(index) = self.ring().owner_at(position) else { return Decision::Reply(Reply::no_members()) };
         let Some(owner) = self.config.members.get(index) else { return Decision::Reply(Reply::no_members()) };
         if matches!(request.method, b"GET" | b"HEAD") {
-            let json = request.accept.is_some_and(accepts_json);
-            return Decision::Reply(match self.config.lookup {
-                Lookup::Asked if json => self.lookup(request.path, owner, position, labels.as_ref(), json),
-                Lookup::Always => self.lookup(request.path, owner, position, labels.as_ref(), json),
-                Lookup::Asked | Lookup::Off => Reply::not_allowed(&self.config),
+            let accept = request.accept.unwrap_or_default();
+            let (answers, json) = match self.config.lookup {
+                Lookup::Asked => (accepts_only_json(accept), true),
+                Lookup::Always => (true, accepts_json(accept)),
+                Lookup::Off => (false, false),
+            };
+            return Decision::Reply(if answers {
+                self.lookup(request.path, owner, position, labels.as_ref(), json)
+            } else {
+                Reply::not_allowed(&self.config)
             });
         }
         let destination = match self.config.mode {
@@ -224,6 +229,13 @@ impl Router {
     fn url(&self, owner: &Member, path: &[u8]) -> Vec<u8> {
         [self.config.redirect_scheme.as_bytes(), b"://", owner.address.as_bytes(), path].concat()
     }
+}
+
+/// Returns whether a client asks for JSON and nothing else. Many HTTP libraries list JSON among others in every request, also
+/// in a push that a redirect turned into a GET.
+fn accepts_only_json(accept: &[u8]) -> bool {
+    let media_type = accept.split(|&byte| byte == b';').next().unwrap_or_default();
+    media_type.trim_ascii().eq_ignore_ascii_case(b"application/json") && !accept.contains(&b',')
 }
 
 fn accepts_json(accept: &[u8]) -> bool {

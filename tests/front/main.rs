@@ -1,0 +1,7 @@
+//! The side towards clients: a request has the same result at pushring as at a Pushgateway.
+
+mod differences;
+mod requests;
+mod side;
+mod table;
+mod wire;
