@@ -19,6 +19,7 @@ pub mod poll;
 pub mod process;
 mod publish;
 pub mod pushgateway;
+pub mod raw_server;
 pub mod server;
 pub mod templates;
 pub mod tools;

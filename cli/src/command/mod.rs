@@ -20,6 +20,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::error::{BadInput, ExitStatus, NotSafe};
+use crate::http::without_credentials;
 use crate::output;
 use crate::text;
 
@@ -91,9 +92,15 @@ fn parse(command: clap::Command, arguments: impl IntoIterator<Item = OsString>) 
     command.try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches))
 }
 
-/// Prints a help text or an error of usage. Errors repeat arguments, so these are escaped and parsed again.
+/// Prints a help text or an error of usage. Errors repeat arguments, so these are escaped and parsed again, without
+/// passwords.
 fn usage(command: clap::Command) -> ExitCode {
-    let arguments = std::env::args_os().map(|argument| text::error(&text::bytes(argument.as_bytes())).into());
+    let arguments = std::env::args_os().map(|argument| {
+        let argument = text::bytes(argument.as_bytes());
+        // A push path may contain @.
+        let is_path = argument.starts_with('/');
+        if is_path { argument.into() } else { without_credentials(&argument).into() }
+    });
     if let Err(error) = parse(command, arguments) {
         error.exit();
     }

@@ -10,6 +10,7 @@ use crate::cleanup::safety_check::{SafetyArgs, SafetyCheck};
 use crate::error::{BadInput, ExitStatus};
 use crate::fleet::source::FleetArgs;
 use crate::gateway::pool::{GatewayArgs, Gateways};
+use crate::http::without_credentials;
 use crate::output::{self, Output};
 use report::Report;
 use transfer::Options;
@@ -60,8 +61,9 @@ impl DrainArgs {
     pub(crate) fn run(self) -> anyhow::Result<ExitStatus> {
         let address = self.address.as_str();
         let port = address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
-        if port.is_none_or(|port| port == 0) {
-            return Err(BadInput(format!("ADDRESS: found {address:?}, allowed host:port")).into());
+        if port.is_none_or(|port| port == 0) || address.contains(['/', '@', '?', '#']) {
+            let found = without_credentials(address);
+            return Err(BadInput(format!("ADDRESS: found {found:?}, allowed host:port")).into());
         }
         let mut safety = SafetyCheck::new(&self.safety, self.fleet.source()?)?;
         // Before the settling time, to fail at once.

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::consul::client::{Consul, Service};
 use crate::error::BadInput;
+use crate::http::without_credentials;
 
 /// Meta key with the settings of the health check. The agent does not report these, so a change could not be detected
 /// otherwise.
@@ -83,12 +84,13 @@ impl GatewayAddress {
     /// # Errors
     /// [`BadInput`] for anything else.
     pub(crate) fn parse(address: &str) -> anyhow::Result<Self> {
+        let found = without_credentials(address);
         let bad =
-            || BadInput(format!("address: found {address:?}, allowed host:port (an IPv6 host in brackets)"));
+            || BadInput(format!("address: found {found:?}, allowed host:port (an IPv6 host in brackets)"));
         let (host, port) = address.rsplit_once(':').ok_or_else(bad)?;
         let port = port.parse().map_err(|_| bad())?;
         // An IPv6 address without brackets would lose its last group as the port.
-        ensure!(host.starts_with('[') || !host.contains(':'), bad());
+        ensure!((host.starts_with('[') || !host.contains(':')) && !host.contains('@'), bad());
         Self::new(host, port)
     }
 
