@@ -156,7 +156,8 @@ $(TOOLS)/node: tests/clients/node/package.json tests/clients/node/package-lock.j
 $(BIN)/push-go: $(addprefix tests/clients/go/,go.mod go.sum main.go)
 	cd tests/clients/go && go build -mod=readonly -o $(abspath $@) .
 
-# The alternatives that `make bench` compares with. The packages are unpacked, not installed, to leave the system alone.
+# The proxies of the suite `front`, also the alternatives that `make bench` compares with. The packages are unpacked, not
+# installed, to leave the system alone.
 $(TOOLS)/debian/.installed: tools/versions.mk
 	@echo "Downloading nginx, HAProxy and wrk from Debian's packages (3 MB)"
 	mkdir -p $(TOOLS)/debian/packages

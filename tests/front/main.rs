@@ -1,6 +1,7 @@
 //! The side towards clients: a request has the same result at pushring as at a Pushgateway.
 
 mod differences;
+mod proxies;
 mod requests;
 mod side;
 mod table;

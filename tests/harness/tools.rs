@@ -35,6 +35,14 @@ pub fn envoy(version: &str) -> Result<PathBuf> {
     existing(&format!("target/tools/envoy-{version}/envoy/_bin/envoy"), "make tools")
 }
 
+/// Returns the path of a file of Debian's packages for nginx and HAProxy, below `usr/`.
+///
+/// # Errors
+/// If it is not installed.
+pub fn debian(path: &str) -> Result<PathBuf> {
+    existing(&format!("target/tools/debian/usr/{path}"), "make tools")
+}
+
 /// Returns the Python interpreter that has `prometheus_client`.
 ///
 /// # Errors
