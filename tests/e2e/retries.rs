@@ -16,7 +16,7 @@ const DELIMITED: &str =
 /// A length prefix of 2^40: a Pushgateway allocates as much and ends.
 const KILLER: &[u8] = &[0x80, 0x80, 0x80, 0x80, 0x80, 0x20];
 /// Memory of each gateway in these tests.
-const MEMORY: u64 = 512 << 20;
+const MEMORY: u64 = 256 << 20;
 
 type Headers = &'static [(&'static str, &'static str)];
 
@@ -110,10 +110,9 @@ fn killing() -> Vec<(String, bool, Vec<u8>)> {
     case(false, &format!("content-type: {DELIMITED}\r\ncontent-length: 6, 6\r\n"), KILLER);
     case(false, &format!("content-type: {DELIMITED}\r\ncontent-length: 0x6\r\n"), KILLER);
     case(false, &format!("content-type: text/plain;\r\n {DELIMITED}\r\ncontent-length: 6\r\n"), KILLER);
-    let bomb = gzip(b"x".repeat(16 << 20).as_slice(), 32);
+    let bomb = gzip(b"x".repeat(16 << 20).as_slice(), 12);
     let length = bomb.len();
     for (kills, encoding) in [
-        (true, "content-encoding: gzip\r\n"),
         (true, "Content-Encoding: GZip\r\ncontent-type: text/plain\r\n"),
         (false, "content-encoding: gzip\r\ncontent-encoding: identity\r\n"),
         (false, "content-encoding: identity\r\ncontent-encoding: gzip\r\n"),
@@ -173,7 +172,9 @@ fn ended(fleet: &mut EnvoyFixture) -> Vec<usize> {
 fn a_push_that_kills_its_gateway_kills_no_other() {
     let cases = killing();
     for mode in Mode::ROUTED {
-        let mut fleet = EnvoyFixture::start(mode, 3);
+        // A slow machine may take longer to read a bomb, and Envoy would close the connection before the gateway ends.
+        let patient = ("int_value: 3000", "int_value: 120000");
+        let mut fleet = EnvoyFixture::edited(mode, 3, &[patient]);
         restart_all(&mut fleet);
         let owner = fleet.owner(PUSH);
         for (headers, kills, request) in &cases {

@@ -49,6 +49,19 @@ impl Layout {
         Ok(layout)
     }
 
+    /// Replaces texts in the bootstrap, everywhere they occur.
+    ///
+    /// # Errors
+    /// If the bootstrap lacks one of them.
+    pub fn edit(&self, edits: &[(&str, &str)]) -> Result<()> {
+        let mut text = fs::read_to_string(self.bootstrap())?;
+        for (from, to) in edits {
+            ensure!(text.contains(from), "the shipped {} does not have `{from}`", self.bootstrap().display());
+            text = text.replace(from, to);
+        }
+        Ok(fs::write(self.bootstrap(), text)?)
+    }
+
     /// Returns the folder in place of /etc/pushring.
     pub(crate) fn dir(&self) -> &Path {
         &self.dir

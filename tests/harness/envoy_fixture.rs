@@ -36,22 +36,35 @@ impl EnvoyFixture {
     /// Starts it with some settings of the filter changed.
     #[must_use]
     pub fn with(mode: Mode, gateways: usize, change: impl FnOnce(&mut Value)) -> Self {
-        Self::build(&tools::find("envoy").unwrap(), mode, gateways, change)
+        Self::build(&tools::find("envoy").unwrap(), mode, gateways, &[], change)
     }
 
     /// Starts it on another Envoy.
     #[must_use]
     pub fn start_on(binary: &Path, mode: Mode, gateways: usize) -> Self {
-        Self::build(binary, mode, gateways, |_| ())
+        Self::build(binary, mode, gateways, &[], |_| ())
     }
 
-    fn build(binary: &Path, mode: Mode, gateways: usize, change: impl FnOnce(&mut Value)) -> Self {
+    /// Starts it with each first text in Envoy's bootstrap replaced by the second, for example a timeout by a shorter one.
+    #[must_use]
+    pub fn edited(mode: Mode, gateways: usize, edits: &[(&str, &str)]) -> Self {
+        Self::build(&tools::find("envoy").unwrap(), mode, gateways, edits, |_| ())
+    }
+
+    fn build(
+        binary: &Path,
+        mode: Mode,
+        gateways: usize,
+        edits: &[(&str, &str)],
+        change: impl FnOnce(&mut Value),
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let gateways: Vec<_> = (0..gateways).map(|_| Pushgateway::start(dir.path(), &[]).unwrap()).collect();
         let members: Vec<Member> = gateways.iter().map(|gateway| gateway.address.into()).collect();
         let mut config = envoy_files::config(mode, &members).unwrap();
         change(&mut config);
         let layout = Layout::create(&dir.path().join("pushring"), mode, Ports::default()).unwrap();
+        layout.edit(edits).unwrap();
         layout.write(&config).unwrap();
         let envoy = layout.start(binary, 1).unwrap();
         Self { envoy, layout, gateways, config, dir }

@@ -21,6 +21,7 @@ mod publish;
 pub mod pushgateway;
 pub mod raw_server;
 pub mod server;
+pub mod slow;
 pub mod templates;
 pub mod tools;
 
