@@ -15,6 +15,7 @@ pub mod envoy_fixture;
 pub mod gateway_fixture;
 pub mod http;
 pub mod load;
+pub mod machine;
 pub mod poll;
 pub mod process;
 mod publish;

@@ -32,7 +32,7 @@ impl Layout {
         Ok(Options {
             live: self.live(),
             wasm: self.dir().join("pushring_filter.wasm"),
-            admin: admin.map(str::parse).transpose()?,
+            admin: admin.map(str::parse).transpose()?.into_iter().collect(),
             grace: Duration::from_secs(2),
             delay: Duration::from_millis(500),
             timeout: Duration::from_secs(120),

@@ -49,7 +49,11 @@ impl Pushgateway {
         Self::run(command, dir, address, flags)
     }
 
-    fn run(mut command: Command, dir: &Path, address: SocketAddr, flags: &[&str]) -> Result<Self> {
+    /// Starts a Pushgateway by `command`, for example on another machine; its log is in `dir`.
+    ///
+    /// # Errors
+    /// As [`Pushgateway::start_at`].
+    pub fn run(mut command: Command, dir: &Path, address: SocketAddr, flags: &[&str]) -> Result<Self> {
         command.arg(format!("--web.listen-address={address}")).args(flags);
         // Each start has its own log, because the address is read from it.
         let log = tempfile::Builder::new().prefix("pushgateway-").tempdir_in(dir)?.keep();

@@ -1,12 +1,11 @@
-//! The steps of the operations guide and of the migration guide with real Consul, consul-template, Envoy and
-//! Pushgateways.
+//! The events of the operations guide with real Consul, consul-template, Envoy and Pushgateways. tests/documents executes
+//! its commands.
 //!
 //! Each module covers one part: `scale` (out and in), `failure` (a member fails and comes back), `crash`, `consul`
-//! (unreachable, all critical), `upgrade` (of Envoy and of the filter), `migration`.
+//! (unreachable, all critical), `upgrade` (of Envoy and of the filter).
 
 mod consul;
 mod crash;
 mod failure;
-mod migration;
 mod scale;
 mod upgrade;

@@ -48,7 +48,7 @@ impl Folders {
         Options {
             live: self.live(""),
             wasm: "/etc/pushring/pushring_filter.wasm".into(),
-            admin: None,
+            admin: Vec::new(),
             grace: Duration::ZERO,
             delay: Duration::ZERO,
             timeout: Duration::from_secs(10),

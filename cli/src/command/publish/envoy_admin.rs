@@ -1,6 +1,7 @@
 //! Queries Envoy's admin interface for the clusters, or endpoints, that are in use.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -52,6 +53,12 @@ impl FromStr for Admin {
             _ => (client, text),
         };
         Ok(Self { client: client.build()?, base: ServerUrl::parse("--admin", url)? })
+    }
+}
+
+impl fmt::Display for Admin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.base.fmt(f)
     }
 }
 

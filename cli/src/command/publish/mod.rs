@@ -48,9 +48,9 @@ pub(crate) struct PublishArgs {
     /// The filter's module as Envoy finds it [default: pushring_filter.wasm next to the live folder]
     #[arg(long, value_name = "FILE")]
     wasm: Option<PathBuf>,
-    /// Envoy's admin interface: http://host:port or unix:/path; without it, a fixed delay applies
+    /// Admin interface of an Envoy: http://host:port or unix:/path, repeatable; without it, a fixed delay applies
     #[arg(long, value_name = "URL")]
-    admin: Option<String>,
+    admin: Vec<String>,
     /// How long a cluster or endpoint stays after the ring no longer names it
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = humantime::parse_duration)]
     grace: Duration,
@@ -71,7 +71,7 @@ impl PublishArgs {
             wasm: self.wasm.map_or_else(|| default_wasm(&self.live), Ok)?,
             live: self.live,
             // Not parsed by clap, whose errors repeat the value, which may contain a password.
-            admin: self.admin.as_deref().map(str::parse).transpose()?,
+            admin: self.admin.iter().map(|url| url.parse()).collect::<anyhow::Result<_>>()?,
             grace: self.grace,
             delay: self.delay,
             timeout: self.timeout,

@@ -18,8 +18,8 @@ pub struct Options {
     pub live: PathBuf,
     /// The filter's module as Envoy finds it.
     pub wasm: PathBuf,
-    /// Envoy's admin interface, to learn which clusters or endpoints Envoy has.
-    pub admin: Option<Admin>,
+    /// The admin interfaces of the Envoys that watch this folder, to learn which clusters or endpoints they have.
+    pub admin: Vec<Admin>,
     /// How long a cluster or endpoint stays after the ring no longer names it.
     pub grace: Duration,
     /// Wait between the clusters or endpoints and the ring if Envoy cannot be asked.

@@ -27,7 +27,7 @@
 //! let options = Options {
 //!     live: "/etc/pushring/live".into(),
 //!     wasm: "/etc/pushring/pushring_filter.wasm".into(),
-//!     admin: Some("http://127.0.0.1:9901".parse()?),
+//!     admin: vec!["http://127.0.0.1:9901".parse()?],
 //!     grace: Duration::from_secs(2),
 //!     delay: Duration::from_millis(500),
 //!     timeout: Duration::from_secs(30),

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, bail};
 
 use super::departed::Departed;
+use super::envoy_admin::Admin;
 use super::live::Live;
 use super::options::{Options, Report};
 use super::upstream_kind::UpstreamKind;
@@ -75,7 +76,7 @@ fn live_upstreams(kind: UpstreamKind, live: &Live) -> anyhow::Result<Upstreams> 
     }
 }
 
-/// Waits until Envoy has everything that the new ring names, whichever publication added it.
+/// Waits until every Envoy has everything that the new ring names, whichever publication added it.
 fn wait_for_upstreams(
     kind: UpstreamKind,
     options: &Options,
@@ -88,26 +89,44 @@ fn wait_for_upstreams(
         return Ok(());
     }
     let started = Instant::now();
-    if let Some(admin) = &options.admin {
-        while let Some(listed) = admin.listed(kind, started.elapsed() < RESOLVE)? {
-            let missing: Vec<String> = ring.upstreams().filter(|name| !listed.contains(name)).collect();
-            if missing.is_empty() {
-                return Ok(());
-            }
-            if started.elapsed() > options.timeout {
-                bail!(
-                    "Envoy does not list {} after {} ms, so the ring was not moved; look for {:?} in \
-                     Envoy's log, then publish again",
-                    missing.join(", "),
-                    millis(options.timeout),
-                    kind.file()
-                );
-            }
-            std::thread::sleep(POLL);
-        }
+    let mut answered = false;
+    for admin in &options.admin {
+        answered |= wait_for_envoy(admin, started, kind, options, ring)?;
+    }
+    if answered {
+        return Ok(());
+    }
+    if !options.admin.is_empty() {
         warnings.push(format!("no Envoy at the admin address; waited {} ms instead", millis(options.delay)));
     }
     // Since the file was moved and not since now: after a kill the delay has often passed already.
     std::thread::sleep(options.delay.saturating_sub(live.age(kind.file())));
     Ok(())
+}
+
+/// Waits for one Envoy and returns whether there is any at this address.
+fn wait_for_envoy(
+    admin: &Admin,
+    started: Instant,
+    kind: UpstreamKind,
+    options: &Options,
+    ring: &RingFile,
+) -> anyhow::Result<bool> {
+    while let Some(listed) = admin.listed(kind, started.elapsed() < RESOLVE)? {
+        let missing: Vec<String> = ring.upstreams().filter(|name| !listed.contains(name)).collect();
+        if missing.is_empty() {
+            return Ok(true);
+        }
+        if started.elapsed() > options.timeout {
+            bail!(
+                "Envoy does not list {} after {} ms, so the ring was not moved; look for {:?} in the log of the Envoy \
+                 with the admin address {admin}, then publish again",
+                missing.join(", "),
+                millis(options.timeout),
+                kind.file()
+            );
+        }
+        std::thread::sleep(POLL);
+    }
+    Ok(false)
 }

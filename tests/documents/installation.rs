@@ -1,0 +1,126 @@
+//! The machines that the documents speak of: one with Envoy and Consul (10.0.1.1), and one per gateway (10.0.0.1 to .9).
+
+use std::collections::HashMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use pushring_harness::http::Client;
+use pushring_harness::{Consul, Pushgateway, machine, poll_until, tools};
+use tempfile::TempDir;
+
+/// Where the documents push to.
+pub(crate) const PUSH: &str = "10.0.1.1:9091";
+
+/// Consul at 127.0.0.1:8500 and Pushgateways at 10.0.0.1:9091 to 10.0.0.3:9091. Nothing else runs.
+pub(crate) struct Installation {
+    pub(crate) consul: Consul,
+    pub(crate) gateways: Vec<Pushgateway>,
+    /// A copy of the repository that a document may change.
+    pub(crate) repository: PathBuf,
+    dir: TempDir,
+}
+
+impl Installation {
+    pub(crate) fn start() -> Self {
+        let addresses: Vec<String> = (1..10).map(|last| format!("10.0.0.{last}")).collect();
+        machine::add("gateways", &addresses.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let consul = Consul::start_at(dir.path(), [8500, 8300, 8301]).unwrap();
+        let repository = copy_of_repository();
+        let mut installation = Self { consul, gateways: Vec::new(), repository, dir };
+        for last in 1..=3 {
+            installation.add_gateway(last);
+        }
+        installation
+    }
+
+    /// Starts the Pushgateway at 10.0.0.`last`:9091.
+    pub(crate) fn add_gateway(&mut self, last: u8) {
+        let command = machine::on("gateways", &tools::find("pushgateway").unwrap());
+        let address = SocketAddr::from(([10, 0, 0, last], 9091));
+        self.gateways.push(Pushgateway::run(command, self.dir.path(), address, &[]).unwrap());
+    }
+
+    /// Returns the names of the members in Envoy's ring; none while Envoy does not answer.
+    pub(crate) fn members(&self) -> Vec<String> {
+        let status = Client::new(PUSH.parse().unwrap()).unwrap().get("/-/pushring");
+        let status = status.and_then(|answer| answer.json()).unwrap_or_default();
+        let members = status["members"].as_array().cloned().unwrap_or_default();
+        members.iter().filter_map(|member| member["name"].as_str().map(str::to_owned)).collect()
+    }
+
+    /// Waits until the ring in Envoy has exactly the members 10.0.0.`last`:9091.
+    pub(crate) fn wait_members(&self, lasts: &[u8]) {
+        let wanted: Vec<String> = lasts.iter().map(|last| format!("10.0.0.{last}:9091")).collect();
+        poll_until(&format!("the ring {wanted:?}"), || (self.members() == wanted).then_some(())).unwrap();
+    }
+
+    /// Waits until a command at this address accepts requests.
+    pub(crate) fn wait_answer(&self, address: &str, path: &str) {
+        let client = Client::new(address.parse().unwrap()).unwrap();
+        poll_until(&format!("{address}{path}"), || {
+            client.get(path).ok().filter(|answer| answer.status == 200)
+        })
+        .unwrap();
+    }
+
+    /// Waits until this number of registrations is passing in Consul.
+    pub(crate) fn wait_passing(&self, count: usize) {
+        let client = Client::new(self.consul.address).unwrap();
+        let passing = || client.get("/v1/health/service/pushgateway?passing").ok()?.json().ok();
+        let enough = || passing().and_then(|list| (list.as_array()?.len() == count).then_some(()));
+        poll_until(&format!("{count} passing gateways"), enough).unwrap();
+    }
+
+    /// Waits until a field of Envoy's status has this value.
+    pub(crate) fn wait_status(&self, field: &str, wanted: &str) {
+        let client = Client::new(PUSH.parse().unwrap()).unwrap();
+        let status = || client.get("/-/pushring").ok()?.json().ok();
+        poll_until(&format!("{field} {wanted}"), || status().filter(|status| status[field] == wanted))
+            .unwrap();
+    }
+
+    /// Returns the folder of logs.
+    pub(crate) fn folder(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Fails unless the newest copy of every group that `traffic` pushed has the value that was stored last.
+    pub(crate) fn assert_stored(&self, values: &HashMap<String, u64>) {
+        let mut found: HashMap<String, u64> = HashMap::new();
+        for gateway in &self.gateways {
+            for line in gateway.metrics().unwrap().lines().filter(|line| line.starts_with("traffic{")) {
+                let (series, value) = line.rsplit_once(' ').unwrap();
+                let instance = series.split('"').nth(1).unwrap();
+                let newest = found.entry(format!("/metrics/job/traffic/instance/{instance}")).or_default();
+                *newest = value.parse::<f64>().unwrap().max(*newest as f64) as u64;
+            }
+        }
+        assert_eq!(&found, values);
+    }
+
+    /// Returns the addresses of the gateways that store a group of this job.
+    pub(crate) fn stored_on(&self, job: &str) -> Vec<SocketAddr> {
+        let stores =
+            |gateway: &&Pushgateway| gateway.groups().unwrap().iter().any(|group| group["job"] == job);
+        self.gateways.iter().filter(stores).map(|gateway| gateway.address).collect()
+    }
+}
+
+/// Mounts the repository at another path, so that changes stay in memory.
+fn copy_of_repository() -> PathBuf {
+    let path = PathBuf::from("/run/pushring");
+    for folder in ["/run/pushring", "/run/changes/upper", "/run/changes/work"] {
+        fs::create_dir_all(folder).unwrap();
+    }
+    let layers = format!(
+        "lowerdir={},upperdir=/run/changes/upper,workdir=/run/changes/work",
+        tools::repository().display()
+    );
+    let mounted =
+        Command::new("mount").args(["-t", "overlay", "none", "-o", &layers]).arg(&path).output().unwrap();
+    assert!(mounted.status.success(), "{}", String::from_utf8_lossy(&mounted.stderr));
+    path
+}
