@@ -12,6 +12,7 @@
 mod cleanup;
 pub mod command;
 pub mod consul;
+mod duration;
 pub mod error;
 pub mod fleet;
 mod gateway;

@@ -76,7 +76,7 @@ fn ignores_two_addresses_of_one_process() {
     for number in 0..10 {
         assert_eq!(client.put(&format!("/metrics/job/j{number}"), "a 1\n").unwrap().status, 200);
     }
-    let output = sweep(&fixture, &["--orphans-after", "0s"]);
+    let output = sweep(&fixture, &["--orphans-after", "1s"]);
     assert_eq!(output.code, 1);
     assert!(output.stdout.contains("are one process"), "{output:?}");
     let held = client.get("/api/v1/metrics").unwrap().json().unwrap();
@@ -118,7 +118,7 @@ fn reports_a_gateway_without_the_api_and_ignores_it() {
     fixture.addresses[0] = prefixed.address;
     fixture.gateways[0] = prefixed;
     fixture.configure(json!({}));
-    let output = sweep(&fixture, &["--orphans-after", "0s"]);
+    let output = sweep(&fixture, &["--orphans-after", "1s"]);
     assert_eq!(output.code, 1);
     let reason = output.json().unwrap()["unreadable"][0]["reason"].to_string();
     assert!(reason.contains("/api/v1/status: HTTP 404"), "{reason}");

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
+use crate::duration;
 use crate::error::{BadInput, NotSafe};
 use crate::fleet::source::{Fleet, Source};
 use crate::http::{AnswerLimits, ServerUrl, cause, send};
@@ -32,7 +33,7 @@ pub(crate) struct SafetyArgs {
     pub(crate) envoys: Vec<String>,
     /// Wait this long after a change of members, because pushes routed by the old ring are still in flight. Set it to
     /// more than the duration of the longest push
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::within(Duration::ZERO, duration::DAY))]
     pub(crate) settle: Duration,
 }
 

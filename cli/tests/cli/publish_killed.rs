@@ -41,7 +41,7 @@ fn command(folders: &Folders, registrations: &Path, grace: &str) -> Command {
 
 /// Starts a publication that pauses at `point`. `None`: it ended without coming there.
 fn start_paused(folders: &Folders, point: &str) -> Option<Child> {
-    let mut command = command(folders, &folders.registrations(), "0s");
+    let mut command = command(folders, &folders.registrations(), "1ms");
     let mut child = command.env("PUSHRING_PAUSE_AT", point).spawn().unwrap();
     loop {
         if folders.live(".publish/paused").exists() {
@@ -74,7 +74,7 @@ fn killed_at_every_point() {
                 seen.entry(point).or_default().insert(changed);
             }
             // The next publication finishes the work.
-            assert!(command(&folders, &folders.registrations(), "0s").status().unwrap().success());
+            assert!(command(&folders, &folders.registrations(), "1ms").status().unwrap().success());
             folders.assert_ring_names_live_clusters_only();
             let live: Vec<_> =
                 folders.live_ring().config.members.into_iter().map(|member| member.name).collect();
@@ -96,14 +96,14 @@ fn killed_at_random() {
     folders.publish();
     for n in 0..40_u32 {
         folders.register(RINGS[n as usize % RINGS.len()], &[]);
-        let mut child = command(&folders, &folders.registrations(), "0s").spawn().unwrap();
+        let mut child = command(&folders, &folders.registrations(), "1ms").spawn().unwrap();
         thread::sleep(Duration::from_micros(u64::from(n * 7919 % 40) * 500));
         child.kill().unwrap();
         child.wait().unwrap();
         folders.assert_ring_names_live_clusters_only();
     }
     folders.register(RINGS[0], &[]);
-    assert!(command(&folders, &folders.registrations(), "0s").status().unwrap().success());
+    assert!(command(&folders, &folders.registrations(), "1ms").status().unwrap().success());
     assert_eq!(folders.live_ring().config.members.len(), 1);
 }
 

@@ -13,6 +13,7 @@ use crate::cleanup::copy::{Age, KeepReason};
 use crate::cleanup::delete_batch;
 use crate::cleanup::plan::{DeletionPlan, Selection, age, delete_by_age};
 use crate::cleanup::safety_check::SafetyCheck;
+use crate::duration;
 use crate::fleet::group_filter::{full_match, is_older};
 use crate::fleet::source::Fleet;
 use crate::fleet::survey::{Groups, Survey};
@@ -52,13 +53,10 @@ impl JobRule {
     }
 }
 
-/// Parses a time after which groups expire. Rejects 0, which would delete everything.
+/// Parses a time after which groups expire. Rejects less than a second, which would delete everything.
 pub(crate) fn limit(text: &str) -> Result<Duration, String> {
-    let after = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    if after.is_zero() {
-        return Err("found 0, expected a time above 0, or REGEX=never with --job".to_owned());
-    }
-    Ok(after)
+    let limit = duration::within(duration::SECOND, duration::ANY)(text);
+    limit.map_err(|expected| format!("{expected}, or REGEX=never with --job"))
 }
 
 impl Rules {
@@ -186,7 +184,7 @@ mod tests {
 
     #[test]
     fn rejects_invalid_rules() {
-        for text in ["a", "a=", "a=0s", "a=soon", "(=1h", "a=-1h"] {
+        for text in ["a", "a=", "a=0s", "a=1ms", "a=soon", "(=1h", "a=-1h"] {
             assert!(JobRule::parse(text).is_err(), "{text}");
         }
     }

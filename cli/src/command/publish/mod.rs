@@ -18,6 +18,7 @@ pub use options::{Options, Report};
 pub use run::{publish, publish_file};
 pub use upstream_kind::{CLUSTERS_FILE, ENDPOINTS_FILE};
 
+use crate::duration;
 use crate::output::{self, Output};
 use crate::text;
 
@@ -52,13 +53,13 @@ pub(crate) struct PublishArgs {
     #[arg(long, value_name = "URL")]
     admin: Vec<String>,
     /// How long a cluster or endpoint stays after the ring no longer names it
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration::within(duration::MILLISECOND, duration::DAY))]
     grace: Duration,
     /// Wait between the clusters or endpoints and the ring if Envoy cannot be asked
-    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = duration::within(Duration::ZERO, duration::HOUR))]
     delay: Duration,
     /// How long to wait for Envoy to add a cluster or endpoint; longer than its resolver needs to give up on a name
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration::within(duration::MILLISECOND, duration::HOUR))]
     timeout: Duration,
     /// Output format
     #[arg(long, value_enum, default_value_t)]

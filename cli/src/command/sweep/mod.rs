@@ -9,6 +9,7 @@ mod watch;
 use std::time::Duration;
 
 use crate::cleanup::safety_check::{SafetyArgs, SafetyCheck};
+use crate::duration;
 use crate::error::ExitStatus;
 use crate::fleet::source::FleetArgs;
 use crate::gateway::pool::{GatewayArgs, Gateways};
@@ -42,7 +43,7 @@ pub(crate) struct SweepArgs {
     dry_run: bool,
     /// Also delete a copy that is not newer on its owner, or not there at all, if its last push is older than this.
     /// Set it to more than the longest interval between two pushes of a group
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = duration::within(duration::SECOND, duration::ANY))]
     orphans_after: Option<Duration>,
     /// Output format
     #[arg(long, value_enum, default_value_t)]

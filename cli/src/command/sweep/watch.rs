@@ -22,6 +22,7 @@ use crate::command::expire::rules::{self, JobRule, Rules};
 use crate::consul::client::Consul;
 use crate::consul::lock::Lock;
 use crate::consul::lock_state::Held;
+use crate::duration;
 use crate::error::BadInput;
 use crate::fleet::source::Source;
 use crate::gateway::pool::{GatewayArgs, Gateways};
@@ -38,7 +39,7 @@ const READ_INTERVAL: Duration = Duration::from_millis(500);
 pub(crate) struct WatchArgs {
     /// Repeat the sweep at this interval, from start to start, until stopped. With --consul, a session lock elects one
     /// active sweeper and the others stand by (the token needs session:write and key:write)
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = duration::within(Duration::ZERO, duration::DAY))]
     pub(crate) watch: Option<Duration>,
     /// Take no lock, because this is the only sweeper of the fleet
     #[arg(long, requires = "watch")]
