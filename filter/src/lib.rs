@@ -17,7 +17,7 @@ use std::rc::Rc;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType, LogLevel};
-use pushring_router::{Decision, Request, Router};
+use pushring_router::{Decision, ReplyKind, Request, Router};
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
@@ -96,6 +96,9 @@ impl HttpContext for Stream {
                 self.forward(settings, Some(route.destination.as_bytes()), route.mirror)
             }
             Decision::Bypass => self.forward(settings, None, None),
+            Decision::Reply(reply) if reply.kind == ReplyKind::Health && self.wants_a_gateway() => {
+                self.forward(settings, None, None)
+            }
             Decision::Reply(reply) => {
                 metrics::replied(reply.kind);
                 self.reply(reply.status, &reply.headers, &reply.body)
@@ -110,6 +113,14 @@ impl Stream {
         self.set_http_request_header_bytes(&settings.router.config().header, destination);
         self.set_http_request_header_bytes(&settings.mirror_header, mirror);
         Action::Continue
+    }
+
+    /// Returns whether the request carries the mark of a routed push, as the health check of a registered Pushgateway does
+    /// (`pushring register`): an Envoy that is registered by mistake must not pass it.
+    fn wants_a_gateway(&self) -> bool {
+        const MARK: &[u8] = b"pushring";
+        let passed = self.get_http_request_header_bytes("cdn-loop").unwrap_or_default();
+        passed.windows(MARK.len()).any(|window| window == MARK)
     }
 
     /// Answers the request. It stays paused, because it must not be forwarded as well.

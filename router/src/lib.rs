@@ -29,7 +29,9 @@ mod push;
 mod reply;
 mod router;
 
-pub use config::{Config, ConfigError, Lookup, MAX_MEMBERS, Member, Mode, Placement, RouteBy};
+pub use config::{
+    Config, ConfigError, Lookup, MAX_MEMBERS, Member, Mode, Placement, RouteBy, canonical_address,
+};
 pub use decide::{Decision, Destination, Request, Route};
 pub use push::{ParsedGroup, clean_path, is_legacy_name, labels_to_path};
 pub use reply::{Reply, ReplyKind};

@@ -100,7 +100,7 @@ fn operators_get_in_when_clients_hold_all_connections() {
     }
 }
 
-/// An Envoy that is registered as a member by mistake passes its own health check.
+/// An Envoy that is listed as a member by mistake. `pushring register` refuses it: tests/membership/no_gateway.rs.
 #[test]
 fn a_push_to_an_envoy_on_its_own_ring_fails_after_one_round() {
     for mode in Mode::ROUTED {

@@ -4,8 +4,8 @@
 mod fleet;
 mod health;
 mod identity;
+mod no_gateway;
 mod publish;
-
 mod register;
 mod rendered;
 mod replay;

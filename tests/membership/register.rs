@@ -152,7 +152,7 @@ fn a_token_that_may_not_write_registers_nothing() {
     let token = json!({"Policies": [{"Name": "reader"}]}).to_string();
     let token = client.send("PUT", "/v1/acl/token", &root, token).unwrap().json().unwrap();
 
-    let args = ["register", "10.0.0.1:9091", "10.0.0.2:9091"];
+    let args = ["register", "--no-probe", "10.0.0.1:9091", "10.0.0.2:9091"];
     for (token, message) in [
         (token["SecretID"].as_str().unwrap(), "lacks permission 'service:write'"),
         ("unknown", "ACL not found"),
@@ -188,7 +188,7 @@ fn registers_over_https_with_a_client_certificate() {
     );
     let consul = Consul::start_with(dir.path(), &[&tls]).unwrap();
     let mut trusting = command(&consul);
-    trusting.args(["register", "10.0.0.1:9091", "--output", "json"]);
+    trusting.args(["register", "--no-probe", "10.0.0.1:9091", "--output", "json"]);
     trusting.env("CONSUL_HTTP_ADDR", format!("https://127.0.0.1:{port}"));
     assert_eq!(trusting.output().unwrap().status.code(), Some(1));
     trusting.env("CONSUL_CACERT", file("consul-agent-ca.pem"));

@@ -65,7 +65,7 @@ pub(crate) struct Service {
     pub(crate) service: String,
     /// As registered; may be empty.
     pub(crate) address: String,
-    pub(crate) port: u16,
+    pub(crate) port: i64,
     #[serde(default)]
     pub(crate) meta: BTreeMap<String, String>,
 }

@@ -6,3 +6,4 @@ mod keeper;
 pub(crate) mod lock;
 pub(crate) mod lock_state;
 pub mod registration;
+pub(crate) mod service_name;

@@ -1,5 +1,6 @@
 //! The gateways of a fleet, and the groups that each of them holds.
 
+pub(crate) mod address;
 pub(crate) mod group_filter;
 pub mod members;
 mod read;

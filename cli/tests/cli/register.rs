@@ -41,7 +41,8 @@ fn agent(answers: &'static [(u16, &'static str)]) -> SocketAddr {
 fn reports_registrations_before_a_failure() {
     let agent = agent(&[(200, "{}"), (200, ""), (500, "No cluster leader")]);
     let agent = agent.to_string();
-    let args = ["register", "10.0.0.1:9091", "10.0.0.2:9091", "10.0.0.3:9091", "--consul", &agent];
+    let args =
+        ["register", "--no-probe", "10.0.0.1:9091", "10.0.0.2:9091", "10.0.0.3:9091", "--consul", &agent];
     let output = pushring(&[&args[..], &["--output", "json"]].concat());
     assert_eq!(output.status.code(), Some(1));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();

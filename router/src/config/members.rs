@@ -59,12 +59,12 @@ pub(crate) fn read(
     }
     members.sort_unstable_by(|(a, i), (b, j)| (&a.name, i).cmp(&(&b.name, j)));
     check_unique("name", members.iter().map(|(member, index)| (&*member.name, *index)))?;
-    if members.iter().any(|(member, _)| member.address != member.name) {
-        let mut addresses: Vec<_> =
-            members.iter().map(|(member, index)| (&*member.address, *index)).collect();
-        addresses.sort_unstable();
-        check_unique("address", addresses.into_iter())?;
-    }
+    // One spelling each: two members at one address would be one gateway that is listed twice.
+    let canonical = |member: &Member| address::canonical_address(&member.address);
+    let mut addresses: Vec<_> =
+        members.iter().filter_map(|(member, index)| Some((canonical(member)?, *index))).collect();
+    addresses.sort_unstable();
+    check_unique("address", addresses.iter().map(|(address, index)| (&**address, *index)))?;
     Ok(members.into_iter().map(|(member, _)| member).collect())
 }
 
@@ -104,16 +104,17 @@ fn read_member(
 }
 
 fn check_address(address: &str, mode: Mode) -> Result<(), ConfigError> {
-    let expected = if !address::is_host_port(address) {
-        "host:port with a port of 1 to 65535 (an IPv6 host in brackets)".to_owned()
-    } else if mode != Mode::Endpoint {
-        return Ok(());
-    } else {
-        match address::canonical_ip(address) {
-            Some(canonical) if canonical == address => return Ok(()),
-            Some(canonical) => format!("its canonical form {canonical:?}: endpoint mode compares text"),
-            None => "an IP address and a port: endpoint mode supports no host names".to_owned(),
+    let expected = match address::canonical_address(address) {
+        None if !address::is_host_port(address) => {
+            "host:port with a port of 1 to 65535 (an IPv6 host in brackets)".to_owned()
         }
+        None => "an IPv4 address as four decimal numbers without leading zeros".to_owned(),
+        Some(_) if mode != Mode::Endpoint => return Ok(()),
+        Some(canonical) if !address::is_ip(&canonical) => {
+            "an IP address and a port: endpoint mode supports no host names".to_owned()
+        }
+        Some(canonical) if canonical == address => return Ok(()),
+        Some(canonical) => format!("its canonical form {canonical:?}: endpoint mode compares text"),
     };
     Err(ConfigError::new("address", format!("{address:?}"), expected))
 }

@@ -18,6 +18,7 @@ use pushring_ring::MAX_POINTS_PER_WEIGHT;
 
 use json::{Fields, Json, Location};
 
+pub use address::canonical_address;
 pub use error::ConfigError;
 pub use members::Member;
 pub use pushring_ring::MAX_MEMBERS;

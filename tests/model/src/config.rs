@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use arbitrary::{Result, Unstructured};
-use pushring_router::{Config, MAX_MEMBERS, Mode, Placement, Router};
+use pushring_router::{Config, MAX_MEMBERS, Mode, Placement, Router, canonical_address};
 use serde_json::{Value, json};
 
 /// Checks that no bytes make the parser panic, that an error has one line, and that an accepted configuration keeps every
@@ -98,6 +98,9 @@ fn member(u: &mut Unstructured<'_>, i: usize) -> Result<Value> {
         "[0::1]:9091",
         "::1:9091",
         "db:9091",
+        "DB.:9091",
+        "010.0.0.1:9091",
+        "[::ffff:10.0.0.1]:9091",
         "a b:1",
         "é:1",
         "10.0.0.1:9091",
@@ -120,7 +123,11 @@ fn member(u: &mut Unstructured<'_>, i: usize) -> Result<Value> {
 fn check_limits(config: &Config) {
     assert!(config.members.len() <= MAX_MEMBERS);
     assert!(config.members.is_sorted_by(|a, b| a.name < b.name), "names are sorted and unique");
-    let addresses: BTreeSet<&str> = config.members.iter().map(|m| m.address.as_str()).collect();
+    let addresses: BTreeSet<String> = config
+        .members
+        .iter()
+        .map(|m| canonical_address(&m.address).expect("one reading of an address"))
+        .collect();
     assert_eq!(addresses.len(), config.members.len(), "addresses are unique");
     for member in &config.members {
         let visible = |text: &str| text.bytes().all(|b| b.is_ascii_graphic() && b != b',');

@@ -1,6 +1,8 @@
 //! `pushring register` and `pushring deregister`.
 
 mod dynamic_sharding_yml;
+mod health_check;
+mod probe;
 mod services;
 
 use std::collections::BTreeSet;
@@ -8,17 +10,21 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::consul::client::{self, Consul, ConsulArgs};
+use crate::consul::service_name;
 use crate::error::BadInput;
+use crate::fleet::address::GatewayAddress;
 use crate::output::{self, Output, Table};
 use anyhow::ensure;
 use dynamic_sharding_yml::DynamicSharding;
+use health_check::HealthCheck;
 use serde_json::json;
-use services::{GatewayAddress, HealthCheck, RegistrationResult};
+use services::RegistrationResult;
 
 /// Register Pushgateways in Consul, with a health check that does not flap
 ///
-/// Idempotent: a gateway that is already registered with the same settings is left unchanged. A new gateway is critical
-/// until its check has passed, so no push reaches a Pushgateway that was never healthy.
+/// Idempotent: a gateway that is already registered with the same settings is left unchanged. Each address must answer
+/// /api/v1/status as a Pushgateway does; otherwise nothing is registered. A new gateway is critical until its check has
+/// passed, so no push reaches a Pushgateway that was never healthy.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -28,6 +34,9 @@ Examples:
 pub(crate) struct RegisterArgs {
     #[command(flatten)]
     targets: TargetArgs,
+    /// Do not ask the gateways first: for those that are not up yet, or that only Consul's agent can reach
+    #[arg(long)]
+    no_probe: bool,
     #[command(flatten)]
     check: HealthCheckArgs,
 }
@@ -126,7 +135,7 @@ impl RegisterArgs {
             &targets.service,
             &targets.addresses,
             &check,
-            dry_run,
+            (dry_run, !self.no_probe),
             &mut done,
         );
         self.targets.report(&targets, &done, result)
@@ -158,7 +167,9 @@ impl TargetArgs {
         let addresses = match &file {
             Some(file) if self.addresses.is_empty() => {
                 let servers = &file.pushgateway.servers;
-                servers.iter().map(|host| GatewayAddress::new(host, file.pushgateway.port)).collect()
+                let address = |host: &String| GatewayAddress::new(host, file.pushgateway.port.into());
+                let addresses: Result<BTreeSet<_>, String> = servers.iter().map(address).collect();
+                addresses.map_err(|error| BadInput(format!("pushgateway.servers: {error}")).into())
             }
             _ => self
                 .addresses
@@ -173,13 +184,11 @@ impl TargetArgs {
         let server = file.as_ref().map(|file| &file.consul_server);
         let named = server.and_then(|server| server.register_service_name.clone());
         let service = self.service.clone().or(named.filter(|name| !name.is_empty()));
+        let service = service.unwrap_or_else(|| "pushgateway".to_owned());
+        service_name::check("service", &service)?;
         let address = client::address(self.consul.as_deref(), server.and_then(|s| s.addr.as_deref()));
         let consul = Consul::new(&address, &self.access)?;
-        Ok(ResolvedTargets {
-            service: service.unwrap_or_else(|| "pushgateway".to_owned()),
-            addresses,
-            consul,
-        })
+        Ok(ResolvedTargets { service, addresses, consul })
     }
 
     /// Shows the results, even if a later gateway failed.

@@ -1,0 +1,136 @@
+//! Asks an address whether it is a Pushgateway, before it becomes a member of a ring.
+
+use std::time::Duration;
+
+use anyhow::ensure;
+use rayon::ThreadPoolBuilder;
+use rayon::prelude::*;
+use reqwest::StatusCode;
+use reqwest::blocking::Client;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION};
+use serde_json::Value;
+
+use super::health_check::{HEALTHY, HealthCheck, MARK};
+use crate::error::BadInput;
+use crate::fleet::address::GatewayAddress;
+use crate::http::{self, Answer, AnswerLimits};
+
+/// A Pushgateway that is up answers its status at once, even when it is busy.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// A status has about 1 KB.
+const LIMITS: AnswerLimits = AnswerLimits { bytes: 1 << 16, time: TIMEOUT };
+const STATUS: &str = "/api/v1/status";
+/// Number of gateways that are asked at once.
+const THREADS: usize = 16;
+
+/// What answers at an address.
+enum Found {
+    Pushgateway,
+    /// Nothing, for this reason.
+    Nothing(String),
+    /// Something else, and what to do about it.
+    Other(String, &'static str),
+}
+
+const PREFIX: &str = "--path-prefix must be the Pushgateway's --web.route-prefix";
+
+/// Requires a Pushgateway at each address; where the flag is false, one that does not answer is accepted, too.
+///
+/// # Errors
+/// [`BadInput`] with a line for each address that is none: what was found, and what to do.
+pub(super) fn require_gateways(
+    check: &HealthCheck,
+    targets: &[(&GatewayAddress, bool)],
+) -> anyhow::Result<()> {
+    let client = http::client(TIMEOUT).build()?;
+    let refused = |(target, must_answer): &(&GatewayAddress, bool)| {
+        let url = check.url(target, STATUS);
+        let (found, advice) = match probe(&client, check, target) {
+            Found::Pushgateway => return None,
+            Found::Nothing(_) if !must_answer => return None,
+            Found::Nothing(error) => (
+                error,
+                "start it first; --no-probe registers one that is not up yet or that only Consul's agent can reach",
+            ),
+            Found::Other(found, advice) => (found, advice),
+        };
+        Some(format!("{target} is no Pushgateway: {url}: found {found}; {advice}"))
+    };
+    let threads = ThreadPoolBuilder::new().num_threads(THREADS.min(targets.len().max(1))).build()?;
+    let refused: Vec<String> =
+        threads.install(|| targets.par_iter().with_max_len(1).filter_map(refused).collect());
+    ensure!(refused.is_empty(), BadInput(format!("nothing was registered\n{}", refused.join("\n"))));
+    Ok(())
+}
+
+fn probe(client: &Client, check: &HealthCheck, target: &GatewayAddress) -> Found {
+    let answer = match get(client, &check.url(target, STATUS)) {
+        Ok(answer) => answer,
+        Err(found) => return found,
+    };
+    let status = answer.status();
+    let header = |name| answer.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let (html, location) = (header(CONTENT_TYPE).starts_with("text/html"), start(header(LOCATION)));
+    // A body that breaks off is no status.
+    let text = answer.text().unwrap_or_default();
+    let code = status.as_u16();
+    match status {
+        StatusCode::OK if is_status(&text) => Found::Pushgateway,
+        StatusCode::OK if html => Found::Other("a web page".to_owned(), PREFIX),
+        StatusCode::OK => Found::Other(format!("another answer: {}", start(&text)), PREFIX),
+        _ if status.is_redirection() => Found::Other(
+            format!("HTTP {code}, a redirect to {location}"),
+            "register the address of the gateway itself",
+        ),
+        StatusCode::LOOP_DETECTED => Found::Other(
+            "an Envoy with pushring".to_owned(),
+            "on its own ring every push would loop; register the Pushgateways behind it",
+        ),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Found::Other(
+            format!("HTTP {code}: it asks for credentials"),
+            "--no-probe registers it all the same",
+        ),
+        _ => other(client, check, target, format!("HTTP {code}: {}", start(&text))),
+    }
+}
+
+/// Names a server without this page by its health page.
+fn other(client: &Client, check: &HealthCheck, target: &GatewayAddress, found: String) -> Found {
+    let health = get(client, &check.url(target, HEALTHY)).ok().and_then(|answer| answer.text().ok());
+    if health.is_some_and(|text| text.starts_with("Prometheus Server")) {
+        return Found::Other(
+            format!("a Prometheus server ({found})"),
+            "register the Pushgateways that it scrapes",
+        );
+    }
+    Found::Other(found, PREFIX)
+}
+
+/// Requests a page as Consul's check will: an Envoy with pushring does not answer for the gateways behind it.
+fn get(client: &Client, url: &str) -> Result<Answer, Found> {
+    let request = client.get(url).header(ACCEPT, "application/json").header(MARK.0, MARK.1);
+    http::send(request, LIMITS).map_err(|error| {
+        let answered = !error.is_timeout() && !error.is_connect();
+        let cause = format!("{:#}", http::cause(error));
+        if !answered {
+            return Found::Nothing(cause);
+        }
+        Found::Other(format!("no HTTP server ({cause})"), "register host and port of a Pushgateway")
+    })
+}
+
+/// Returns whether this is the status of a Pushgateway, of any version with an API (1.0).
+fn is_status(text: &str) -> bool {
+    let status: Value = serde_json::from_str(text).unwrap_or_default();
+    let data = &status["data"];
+    status["status"] == "success"
+        && data["start_time"].is_string()
+        && data["build_information"].is_object()
+        && data["flags"]["persistence.interval"].is_string()
+}
+
+/// Returns the first line of a text that is not ours, at most 60 characters and without any that a terminal obeys.
+fn start(text: &str) -> String {
+    let line: String = text.trim().lines().next().unwrap_or_default().chars().take(60).collect();
+    format!("{line:?}")
+}
