@@ -93,7 +93,7 @@ fn uses_the_ring_of_the_templates() {
     register(&consul, "n9", service("10.0.0.6", 9091, json!({"ID": "again"})), "critical");
     let error = read(&layout, &address, &["--tag", "prod"]).unwrap_err();
     assert!(error.is::<NotSafe>(), "two of eight: Envoy keeps its ring: {error:#}");
-    assert!(error.to_string().contains("members: found 1 members, allowed at least 3"), "{error:#}");
+    assert!(error.to_string().contains("members: found 1 members, allowed at least 4"), "{error:#}");
 }
 
 #[test]

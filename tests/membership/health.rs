@@ -29,14 +29,18 @@ fn follows_the_health_of_the_members() {
         for address in all {
             fixture.consul.set_status(address, "critical").unwrap();
         }
-        fixture.wait_log(before, "members: found 0 members, allowed at least 1 (min_members)");
+        fixture.wait_log(before, "members: found 0 members, allowed at least 2 (min_members)");
         let stayed = fixture.members();
         assert!(!stayed.is_empty(), "{mode}");
         assert_eq!(client.put("/metrics/job/a", "x 1\n").unwrap().status, 200, "{mode}");
 
-        // One passing member of three is enough.
+        // One passing member of three is not enough, two are.
+        let before = fixture.consul_template.process.log().len();
         fixture.consul.set_status(all[1], "passing").unwrap();
-        fixture.wait_ring(&all[1..2]);
+        fixture.wait_log(before, "members: found 1 members, allowed at least 2 (min_members)");
+        assert_eq!(fixture.members(), stayed, "{mode}");
+        fixture.consul.set_status(all[2], "passing").unwrap();
+        fixture.wait_ring(&all[1..]);
         for address in all {
             fixture.consul.set_status(address, "passing").unwrap();
         }
@@ -58,7 +62,7 @@ fn keeps_the_ring_if_most_members_turn_critical_at_once() {
 
     let before = fixture.consul_template.process.log().len();
     fixture.consul.put("/v1/agent/maintenance?enable=true", &Value::Null).unwrap();
-    fixture.wait_log(before, "members: found 1 members, allowed at least 2 (min_members)");
+    fixture.wait_log(before, "members: found 1 members, allowed at least 3 (min_members)");
     fixture.wait_ring(&all);
     fixture.consul.put("/v1/agent/maintenance?enable=false", &Value::Null).unwrap();
     fixture.consul.set_status(all[0], "critical").unwrap();

@@ -90,7 +90,7 @@ fn renders_other_settings() {
     let edits = &[
         ("route_by: group", "route_by: path"),
         ("{ type: ring, points: 1024 }", "{ type: dynamic-sharding }"),
-        ("min_members_share: 0.3333", "min_members_share: 0.5"),
+        ("min_members_share: 0.5", "min_members_share: 0.75"),
         ("path_prefix: \"\"", "path_prefix: /pushgateway"),
         ("utf8_names: false", "utf8_names: true"),
     ];

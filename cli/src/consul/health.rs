@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use anyhow::ensure;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::client::Consul;
-use super::registration::Registration;
+use super::registration::{Registration, Registrations};
 
 /// Permissions that the token needs to read all registrations.
 const READ: &str = "service:read on the service and node:read on its nodes";
@@ -22,7 +23,7 @@ impl Consul {
         service: &str,
         datacenter: Option<&str>,
         tags: &[String],
-    ) -> anyhow::Result<Vec<Registration>> {
+    ) -> anyhow::Result<Registrations> {
         let mut url = self.path(&["v1", "health", "service", service]);
         if let Some(datacenter) = datacenter {
             url.query_pairs_mut().append_pair("dc", datacenter);
@@ -35,9 +36,17 @@ impl Consul {
              it needs {READ}",
             self.agent()
         );
-        let found: Vec<Instance> = response.json(&self.agent())?;
-        let found = found.into_iter().filter(|instance| instance.service.has_all(tags));
-        Ok(found.map(Registration::from).collect())
+        let found: Vec<Value> = response.json(&self.agent())?;
+        let mut all = Registrations::default();
+        for entry in found {
+            // One entry that this version cannot read must not hide the others.
+            match serde_json::from_value::<Instance>(entry) {
+                Ok(instance) if instance.service.has_all(tags) => all.push(Ok(instance.into())),
+                Ok(_) => {}
+                Err(error) => all.push(Err(format!("an entry of {}: {error}", self.agent()))),
+            }
+        }
+        Ok(all)
     }
 }
 
@@ -65,7 +74,7 @@ struct InstanceService {
     address: String,
     /// Omitted by Consul if it is 0.
     #[serde(rename = "Port", default)]
-    port: u32,
+    port: i64,
     /// Null if the catalog has none, as is Meta.
     #[serde(rename = "Tags")]
     tags: Option<Vec<String>>,
@@ -91,11 +100,17 @@ struct Weights {
 #[serde(rename_all = "PascalCase")]
 struct CheckStatus {
     status: String,
+    #[serde(rename = "ServiceID", default)]
+    service_id: String,
+    #[serde(default)]
+    create_index: u64,
 }
 
 impl From<Instance> for Registration {
     fn from(found: Instance) -> Self {
         let Instance { node, service, checks } = found;
+        let own = checks.iter().filter(|check| check.service_id == service.id);
+        let created = own.map(|check| check.create_index).collect();
         // Only `passing` is on the ring; the other statuses are all equal. Maintenance counts as critical.
         let worst = checks.into_iter().map(|check| check.status).find(|status| status != "passing");
         Self {
@@ -106,6 +121,7 @@ impl From<Instance> for Registration {
             name: service.meta.and_then(|mut meta| meta.remove("pushring-name")).unwrap_or_default(),
             node: node.node,
             id: service.id,
+            created,
         }
     }
 }

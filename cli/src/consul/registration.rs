@@ -3,6 +3,12 @@
 use std::fmt;
 
 use serde::Deserialize;
+use serde_json::Value;
+
+use crate::text;
+
+/// Longest part of an ID or the name of a node that a message repeats.
+const MAX_SHOWN: usize = 60;
 
 /// One registered Pushgateway, whatever its health. `fleet::members` decides which of them are on the ring.
 #[derive(Clone, Debug, Deserialize)]
@@ -11,7 +17,7 @@ pub struct Registration {
     /// Host name or IP address, without a port. Consul: the node's address if the service has none.
     pub address: String,
     /// Port; 0 if none is registered.
-    pub port: u32,
+    pub port: i64,
     /// Worst status of the health checks. Only `passing` is on the ring.
     #[serde(default = "passing")]
     pub status: String,
@@ -27,31 +33,84 @@ pub struct Registration {
     /// ID of the service, unique on its node; empty if unknown. For messages only.
     #[serde(default)]
     pub id: String,
+    /// Consul's indices at which the checks of the service were created: of two registrations, the older has the lower
+    /// ones. Of a service without checks the age is unknown.
+    #[serde(default)]
+    pub created: Vec<u64>,
+}
+
+/// A list of registrations, and the reasons why entries of it could not be read; one line each.
+#[derive(Clone, Debug, Default)]
+pub struct Registrations {
+    /// The readable ones.
+    pub found: Vec<Registration>,
+    /// The others.
+    pub unreadable: Vec<String>,
 }
 
 /// Names the registration for a message: `<id> on <node>`, or its address if it has no ID.
 impl fmt::Display for Registration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.id.as_str() {
-            "" => write!(f, "{}:{}", self.address, self.port)?,
-            id => f.write_str(id)?,
+            "" => write!(f, "{}:{}", shown(&self.address, MAX_SHOWN), self.port)?,
+            id => f.write_str(&shown(id, MAX_SHOWN))?,
         }
-        if self.node.is_empty() { Ok(()) } else { write!(f, " on {}", self.node) }
+        if self.node.is_empty() { Ok(()) } else { write!(f, " on {}", shown(&self.node, MAX_SHOWN)) }
     }
 }
 
+/// Shortens and escapes a text of others for a message.
+fn shown(text: &str, max: usize) -> String {
+    let start: String = text.chars().take(max).collect();
+    let more = if start.len() < text.len() { "…" } else { "" };
+    format!("{}{more}", text::line(&start))
+}
+
 impl Registration {
+    /// Returns a number that is lower for an older registration, and the highest if its age is unknown.
+    pub(crate) fn since(&self) -> u64 {
+        self.created.iter().copied().min().unwrap_or(u64::MAX)
+    }
+}
+
+impl Registrations {
     /// Parses the file that consul-template renders: `{"registrations": [{"address": "10.0.0.1", "port": 9091}]}`,
     /// with any of the other fields of [`Registration`]. Further fields next to `registrations` are ignored.
     ///
     /// # Errors
-    /// The position, the field and the accepted values.
-    pub fn parse_all(json: &str) -> serde_json::Result<Vec<Self>> {
+    /// The file has no such list. One bad entry is no error: it must not keep the others from the ring.
+    pub fn parse(json: &str) -> serde_json::Result<Self> {
         #[derive(Deserialize)]
         struct Document {
-            registrations: Vec<Registration>,
+            registrations: Vec<Value>,
         }
-        Ok(serde_json::from_str::<Document>(json)?.registrations)
+        let mut all = Self::default();
+        for (index, entry) in serde_json::from_str::<Document>(json)?.registrations.into_iter().enumerate() {
+            let name = || format!("registrations[{index}]");
+            all.push(
+                serde_json::from_value(entry)
+                    .map_err(|error| format!("{}: {}", name(), shown(&error.to_string(), 4 * MAX_SHOWN))),
+            );
+        }
+        Ok(all)
+    }
+
+    pub(crate) fn push(&mut self, entry: Result<Registration, String>) {
+        match entry {
+            Ok(registration) => self.found.push(registration),
+            Err(reason) => self.unreadable.push(reason),
+        }
+    }
+
+    pub(crate) fn extend(&mut self, more: Self) {
+        self.found.extend(more.found);
+        self.unreadable.extend(more.unreadable);
+    }
+}
+
+impl From<Vec<Registration>> for Registrations {
+    fn from(found: Vec<Registration>) -> Self {
+        Self { found, unreadable: Vec::new() }
     }
 }
 

@@ -46,7 +46,7 @@ impl GatewayAddress {
         let given = if bare.contains(':') { format!("[{bare}]:{port}") } else { format!("{host}:{port}") };
         let Some(address) = canonical_address(&given) else {
             // The filter's own words; the name is valid, so that only the address can be the fault.
-            let given = without_credentials(&given).into_owned();
+            let given = without_credentials(&given);
             let member = Member::new("name".to_owned(), given, Mode::Cluster);
             return Err(member.map_or_else(|error| error.to_string(), |_| "no address".to_owned()));
         };

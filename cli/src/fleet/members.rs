@@ -5,21 +5,25 @@
 //!
 //! | found | result |
 //! |---|---|
-//! | an address that the filter would reject, or no port | skipped, with the reason |
-//! | an IPv6 address in any spelling | its canonical text (RFC 5952), in brackets |
-//! | the same host and port more than once | one member: passing if any of them is, with the largest weight |
+//! | an address that the filter would reject, no port, an entry that cannot be read | skipped, with the reason |
+//! | an address in any spelling | its one spelling: [`super::address`] |
+//! | the same address more than once | one member: passing if any of them is, with the largest weight and the name of the oldest |
 //! | a weight outside 1..=100 | the nearest value in the range; 1 if the placement has no weights |
-//! | the same name at several addresses | one member: a passing one, else the smallest address |
+//! | a name that is the address of another | skipped |
+//! | the same name at several addresses | one member: a passing one, of these the oldest, else the smallest address |
+//! | more members, or more weight, than a ring can have | the oldest passing ones; the largest weights are lowered |
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
 
 use anyhow::ensure;
+use pushring_ring::MAX_POINTS_PER_WEIGHT;
 use pushring_router::{Config, Member, Mode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::consul::registration::Registration;
+use super::candidates::{self, Candidate, Candidates};
+use crate::consul::registration::Registrations;
+use crate::consul::service_name;
 use crate::error::BadInput;
 use crate::fleet::render::{Cluster, Endpoint};
 
@@ -31,7 +35,7 @@ pub struct Settings {
     pub consul: Option<ConsulSettings>,
     /// Share of the registered members, 0 to 1, that must be passing before a ring replaces the last one. The number of
     /// members is rounded up, and at least 1.
-    #[serde(default = "a_third")]
+    #[serde(default = "a_half")]
     pub min_members_share: f64,
     /// Fields of the filter's configuration, except `members` and `min_members`.
     #[serde(default)]
@@ -52,8 +56,20 @@ pub struct ConsulSettings {
     pub tags: Vec<String>,
 }
 
-pub(crate) const fn a_third() -> f64 {
-    1.0 / 3.0
+impl ConsulSettings {
+    /// Checks the names.
+    ///
+    /// # Errors
+    /// [`BadInput`]: a name that consul-template's queries cannot have.
+    pub(crate) fn check(&self, service: &str, datacenters: &str) -> anyhow::Result<()> {
+        service_name::check(service, &self.service)?;
+        self.datacenters.iter().try_for_each(|name| service_name::check(datacenters, name))
+    }
+}
+
+/// With three gateways, a change that leaves one is held.
+pub(crate) const fn a_half() -> f64 {
+    0.5
 }
 
 /// The members of a ring, and their upstreams in Envoy.
@@ -69,12 +85,8 @@ pub struct Members {
     pub off_ring: Vec<Member>,
     /// Registrations that cannot be members, and the reason; one line each.
     pub skipped: Vec<String>,
-}
-
-struct Candidate {
-    member: Member,
-    endpoint: Endpoint,
-    passing: bool,
+    /// What else an operator should know; one line each.
+    pub notes: Vec<String>,
 }
 
 impl Settings {
@@ -89,6 +101,9 @@ impl Settings {
             (0.0..=1.0).contains(&share),
             BadInput(format!("min_members_share: found {share}, allowed 0 to 1"))
         );
+        if let Some(consul) = &settings.consul {
+            consul.check("consul.service", "consul.datacenters")?;
+        }
         for field in ["members", "min_members"] {
             ensure!(
                 !settings.filter.contains_key(field),
@@ -99,28 +114,47 @@ impl Settings {
         }
         Ok(settings)
     }
+
+    /// Returns the number of points per unit of weight; `None` if the placement has no weights.
+    fn points(&self) -> Option<usize> {
+        let placement = self.filter.get("placement").unwrap_or(&Value::Null);
+        if placement["type"] == "dynamic-sharding" {
+            return None;
+        }
+        // The filter rejects any other number, whatever the weights.
+        let points = placement["points"]
+            .as_u64()
+            .filter(|points| (1..=u64::from(MAX_POINTS_PER_WEIGHT)).contains(points));
+        Some(points.unwrap_or(1024) as usize)
+    }
 }
 
 impl Members {
     /// Decides who is a member. The order of the registrations does not matter.
     #[must_use]
-    pub fn decide(settings: &Settings, registrations: &[Registration]) -> Self {
-        let mut skipped = Vec::new();
-        let mut by_address: BTreeMap<String, Candidate> = BTreeMap::new();
-        for registration in registrations {
-            match candidate(settings, registration) {
-                Ok(candidate) => collapse(&mut by_address, candidate),
-                Err(reason) => skipped.push(format!("{registration}: {reason}")),
-            }
+    pub fn decide(settings: &Settings, registrations: &Registrations) -> Self {
+        let endpoint_mode = settings.filter.get("mode").is_some_and(|mode| mode == "endpoint");
+        let mode = if endpoint_mode { Mode::Endpoint } else { Mode::Cluster };
+        let mut candidates = Candidates::default();
+        for registration in &registrations.found {
+            candidates.add(registration, mode);
         }
-        let endpoints =
-            by_address.values().filter(|c| c.endpoint.is_ip()).map(|c| c.endpoint.clone()).collect();
-        let members = one_per_name(by_address, &mut skipped);
+        let endpoints = candidates.ip_addresses().map(Endpoint::from).collect();
+        let (mut members, mut skipped) = candidates.without_taken_addresses().one_per_name();
+        skipped.extend(registrations.unreadable.iter().cloned());
         skipped.sort_unstable();
+        skipped.extend(candidates::limit_members(&mut members));
+        let notes = match settings.points() {
+            Some(points) => candidates::limit_weights(&mut members, points),
+            None => {
+                candidates::without_weights(&mut members);
+                None
+            }
+        };
         let prefix = settings.filter.get("cluster_prefix").and_then(Value::as_str).unwrap_or("pushgateway-");
         let cluster = |candidate: &Candidate| Cluster {
             name: format!("{prefix}{}", candidate.member.name),
-            endpoint: candidate.endpoint.clone(),
+            endpoint: Endpoint::from(&candidate.address),
         };
         Self {
             config: config(settings, &members),
@@ -128,6 +162,7 @@ impl Members {
             off_ring: members.into_values().filter(|c| !c.passing).map(|c| c.member).collect(),
             endpoints,
             skipped,
+            notes: notes.into_iter().collect(),
         }
     }
 
@@ -153,64 +188,9 @@ impl Members {
             endpoints: members().map(|(_, endpoint)| endpoint).filter(Endpoint::is_ip).collect(),
             off_ring: Vec::new(),
             skipped: Vec::new(),
+            notes: Vec::new(),
         })
     }
-}
-
-fn candidate(settings: &Settings, found: &Registration) -> Result<Candidate, String> {
-    let host = found.address.trim_start_matches('[').trim_end_matches(']');
-    let port = u16::try_from(found.port).ok().filter(|port| *port > 0);
-    let port = port.ok_or_else(|| format!("port: found {}, allowed 1 to 65535", found.port))?;
-    let (host, address) = match host.parse::<IpAddr>() {
-        Ok(ip) => (ip.to_string(), SocketAddr::new(ip, port).to_string()),
-        Err(_) => (host.to_owned(), format!("{host}:{port}")),
-    };
-    let name = if found.name.is_empty() { address.clone() } else { found.name.clone() };
-    let endpoint_mode = settings.filter.get("mode").is_some_and(|mode| mode == "endpoint");
-    let mode = if endpoint_mode { Mode::Endpoint } else { Mode::Cluster };
-    let mut member = Member::new(name, address, mode).map_err(|error| error.to_string())?;
-    if settings.filter.get("placement").is_none_or(|placement| placement["type"] != "dynamic-sharding") {
-        member.weight = found.weight.clamp(1, 100) as u32;
-    }
-    Ok(Candidate { member, endpoint: Endpoint { host, port }, passing: found.status == "passing" })
-}
-
-/// Merges two registrations of one address. The name does not depend on health: a failing check must not change the
-/// identity of a member.
-fn collapse(by_address: &mut BTreeMap<String, Candidate>, new: Candidate) {
-    let Some(known) = by_address.get_mut(&new.member.address) else {
-        by_address.insert(new.member.address.clone(), new);
-        return;
-    };
-    known.passing |= new.passing;
-    let (known, new) = (&mut known.member, new.member);
-    let unnamed = known.name == known.address;
-    if new.name != new.address && (unnamed || new.name < known.name) {
-        known.name = new.name;
-    }
-    known.weight = known.weight.max(new.weight);
-}
-
-fn one_per_name(
-    by_address: BTreeMap<String, Candidate>,
-    skipped: &mut Vec<String>,
-) -> BTreeMap<String, Candidate> {
-    let mut members: BTreeMap<String, Candidate> = BTreeMap::new();
-    for candidate in by_address.into_values() {
-        let name = candidate.member.name.clone();
-        let (loser, winner) = match members.remove(&name) {
-            None => {
-                members.insert(name, candidate);
-                continue;
-            }
-            Some(known) if candidate.passing && !known.passing => (known, candidate),
-            Some(known) => (candidate, known),
-        };
-        let (loser, owner) = (loser.member.address, &winner.member.address);
-        skipped.push(format!("{loser}: the name {name:?} belongs to {owner}"));
-        members.insert(name, winner);
-    }
-    members
 }
 
 /// Writes the configuration with one member per line, because people read it in the ring file.

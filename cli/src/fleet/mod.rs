@@ -1,6 +1,7 @@
 //! The gateways of a fleet, and the groups that each of them holds.
 
 pub(crate) mod address;
+mod candidates;
 pub(crate) mod group_filter;
 pub mod members;
 mod read;

@@ -7,6 +7,8 @@ use std::path::Path;
 
 use serde_json::json;
 
+use super::address::GatewayAddress;
+
 /// `ring.yaml` up to the filter's configuration.
 const RING: &str = include_str!("ring.yaml");
 /// The filter's module in [`RING`].
@@ -19,6 +21,12 @@ pub struct Endpoint {
     pub host: String,
     /// Port, at least 1.
     pub port: u16,
+}
+
+impl From<&GatewayAddress> for Endpoint {
+    fn from(address: &GatewayAddress) -> Self {
+        Self { host: address.host().to_owned(), port: address.port() }
+    }
 }
 
 impl Endpoint {

@@ -14,6 +14,7 @@ use pushring_router::{Config, Member, RouteBy, Router};
 use serde_json::{Map, Value};
 
 use crate::consul::client::{Consul, ConsulArgs};
+use crate::consul::registration::Registrations;
 use crate::error::{BadInput, NotSafe};
 use crate::fleet::members::{self, ConsulSettings, Members, Settings};
 use crate::fleet::ring_file::filter_json;
@@ -40,6 +41,14 @@ pub struct FleetArgs {
     pub tags: Vec<String>,
     #[command(flatten)]
     access: ConsulArgs,
+    /// min_members_share of settings.yaml: with fewer registered members passing, Envoy keeps its last ring
+    #[arg(long, value_name = "SHARE", default_value_t = members::a_half(), value_parser = share, requires = "consul")]
+    min_members_share: f64,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "allowed: 0 to 1".to_owned())
 }
 
 /// Checked [`FleetArgs`], from which the fleet can be read repeatedly.
@@ -48,6 +57,7 @@ pub struct Source {
     config: PathBuf,
     consul: Option<Consul>,
     service: ConsulSettings,
+    min_members_share: f64,
 }
 
 /// The fleet at one moment.
@@ -77,7 +87,13 @@ impl FleetArgs {
             datacenters: self.datacenters.clone(),
             tags: self.tags.clone(),
         };
-        Ok(Source { config: self.config.clone(), consul: consul.transpose()?, service })
+        service.check("--service", "--datacenter")?;
+        Ok(Source {
+            config: self.config.clone(),
+            consul: consul.transpose()?,
+            service,
+            min_members_share: self.min_members_share,
+        })
     }
 }
 
@@ -106,13 +122,13 @@ impl Source {
     fn read_consul(&self, consul: &Consul) -> anyhow::Result<Fleet> {
         let settings = Settings {
             consul: Some(self.service.clone()),
-            min_members_share: members::a_third(),
+            min_members_share: self.min_members_share,
             filter: settings_of(&self.config)?,
         };
         let none = [String::new()];
         let datacenters =
             if self.service.datacenters.is_empty() { &none } else { &*self.service.datacenters };
-        let mut found = Vec::new();
+        let mut found = Registrations::default();
         for datacenter in datacenters {
             let datacenter = Some(&**datacenter).filter(|name| !name.is_empty());
             found.extend(consul.registrations(&self.service.service, datacenter, &self.service.tags)?);

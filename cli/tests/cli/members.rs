@@ -1,6 +1,6 @@
 //! The rules that turn registrations into members. With a real consul-template: tests/membership/rendered.rs.
 
-use pushring::consul::registration::Registration;
+use pushring::consul::registration::{Registration, Registrations};
 use pushring::fleet::members::{Members, Settings};
 use pushring_router::{Config, Router};
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ fn settings(filter: &Value) -> Settings {
 }
 
 fn members(settings: &Settings, registrations: &[Registration]) -> Members {
-    Members::decide(settings, registrations)
+    Members::decide(settings, &Registrations::from(registrations.to_vec()))
 }
 
 /// Each row is address, port, status, weight, name, node, ID.
@@ -25,7 +25,9 @@ fn registrations(rows: &[Value]) -> Vec<Registration> {
             .into()
     };
     let all: Vec<Value> = rows.iter().map(object).collect();
-    Registration::parse_all(&json!({ "registrations": all }).to_string()).unwrap()
+    let all = Registrations::parse(&json!({ "registrations": all }).to_string()).unwrap();
+    assert!(all.unreadable.is_empty(), "{:?}", all.unreadable);
+    all.found
 }
 
 /// A passing registration of weight 1 without a name.
@@ -42,12 +44,22 @@ fn names(members: &Members) -> Vec<String> {
 }
 
 #[test]
-fn ipv6_addresses_are_written_canonically() {
-    let rows = [passing("2001:DB8:0:0::1"), passing("[2001:db8::1]"), passing("::ffff:10.0.0.1")];
-    for mode in ["cluster", "endpoint"] {
-        let found = members(&settings(&json!({ "mode": mode })), &registrations(&rows));
-        assert_eq!(names(&found), ["[2001:db8::1]:9091", "[::ffff:10.0.0.1]:9091"]);
-        assert_eq!(found.endpoints[0].host, "2001:db8::1");
+fn an_address_has_one_spelling() {
+    for (spellings, name, host) in [
+        (&["2001:DB8:0:0::1", "[2001:db8::1]"][..], "[2001:db8::1]:9091", "2001:db8::1"),
+        (&["::ffff:10.0.0.1", "[::FFFF:a00:1]", "10.0.0.1", "10.0.0.1."], "10.0.0.1:9091", "10.0.0.1"),
+        (&["PG.Example.com", "pg.example.com.", "pg.EXAMPLE.com"], "pg.example.com:9091", "pg.example.com"),
+    ] {
+        let rows: Vec<Value> = spellings.iter().map(|host| passing(host)).collect();
+        let found = members(&settings(&json!({})), &registrations(&rows));
+        assert_eq!(names(&found), [name], "{:?}", found.skipped);
+        assert_eq!(found.clusters[0].endpoint.host, host);
+    }
+    for refused in
+        ["010.0.0.1", "0x7f.1", "127.1", "2130706433", "fe80::1%eth0", "0.0.0.0", "::", "224.0.0.1", "a..b"]
+    {
+        let found = members(&settings(&json!({})), &registrations(&[passing(refused), passing("10.0.0.9")]));
+        assert_eq!((names(&found), found.skipped.len()), (vec!["10.0.0.9:9091".to_owned()], 1), "{refused}");
     }
 }
 
@@ -93,7 +105,21 @@ fn a_name_that_is_the_address_of_another() {
     named[4] = json!("10.0.0.1:9091");
     let found = members(&settings(&json!({})), &registrations(&[passing("10.0.0.1"), named]));
     assert_eq!(ring(&found).members[0].address, "10.0.0.1:9091");
-    assert_eq!(found.skipped, [r#"10.0.0.2:9091: the name "10.0.0.1:9091" belongs to 10.0.0.1:9091"#]);
+    assert_eq!(
+        found.skipped,
+        [r#"10.0.0.2:9091: its name "10.0.0.1:9091" is the address of another gateway"#]
+    );
+    // Its health does not matter, nor a name of its own.
+    let mut victim = passing("10.0.0.1");
+    (victim[2], victim[4]) = (json!("critical"), json!("pg-0"));
+    let mut named = passing("10.0.0.2");
+    named[4] = json!("10.0.0.1:9091");
+    let found = members(&settings(&json!({})), &registrations(&[victim, named]));
+    assert!(found.config.contains("\"members\": [\n\n"), "{}", found.config);
+    // Without that gateway it may keep the name of the one that it replaces.
+    let mut named = passing("10.0.0.2");
+    named[4] = json!("10.0.0.1:9091");
+    assert_eq!(names(&members(&settings(&json!({})), &registrations(&[named]))), ["10.0.0.1:9091"]);
 }
 
 #[test]
@@ -109,7 +135,7 @@ fn skips_what_the_filter_rejects_with_its_message() {
             r#":9091 on node: address: found ":9091", allowed host:port with a port of 1 to 65535 (an IPv6 host in brackets)"#,
             r#"comma on node: name: found "a,b", allowed 1 to 253 visible ASCII bytes without a comma"#,
             "no-port on node: port: found 0, allowed 1 to 65535",
-            r#"not a host on node: name: found "not a host:9091", allowed 1 to 253 visible ASCII bytes without a comma"#,
+            r#"not a host on node: address: found "not a host:9091", allowed host:port with a port of 1 to 65535 (an IPv6 host in brackets)"#,
         ]
     );
 }
@@ -156,11 +182,9 @@ fn a_share_of_the_registered_must_be_passing() {
         let ring: Value = serde_json::from_str(&found.config).unwrap();
         ring["min_members"].as_u64().unwrap()
     };
-    let a_third = [0, 1, 2, 3, 4, 50, 51, 100, 1024].map(|registered| min_members(None, registered));
-    assert_eq!(a_third, [1, 1, 1, 1, 2, 17, 17, 34, 342]);
-    // As it is written in the shipped settings.
-    assert_eq!([3, 51, 1023].map(|registered| min_members(Some(0.3333), registered)), [1, 17, 341]);
-    assert_eq!([0.0, 0.5, 1.0].map(|share| min_members(Some(share), 10)), [1, 5, 10]);
+    let a_half = [0, 1, 2, 3, 4, 5, 50, 51, 100, 1024, 3000].map(|registered| min_members(None, registered));
+    assert_eq!(a_half, [1, 1, 1, 2, 2, 3, 25, 26, 50, 512, 512]);
+    assert_eq!([0.0, 0.3333, 1.0].map(|share| min_members(Some(share), 12)), [1, 4, 12]);
 }
 
 #[test]
@@ -168,6 +192,9 @@ fn settings_are_strict() {
     let cases = [
         ("consul: {}", "service"),
         ("consul: {service: a, datacentre: b}", "datacentre"),
+        ("consul: {service: a.b}", "consul.service: found \"a.b\", allowed 1 to 63 letters"),
+        ("consul: {service: ''}", "consul.service: found \"\""),
+        ("consul: {service: a, datacenters: [dc1, 'dc2~near']}", "consul.datacenters: found \"dc2~near\""),
         ("min_members_share: 2", "min_members_share: found 2, allowed 0 to 1"),
         ("filter: {members: []}", "filter.members: comes from the registrations"),
         ("filters: {}", "filters"),
@@ -182,17 +209,168 @@ fn settings_are_strict() {
 }
 
 #[test]
-fn registrations_are_strict() {
-    let parse =
-        |one: Value| Registration::parse_all(&json!({"rendered": "now", "registrations": [one]}).to_string());
-    let [found] = parse(json!({"address": "10.0.0.1", "port": 9091})).unwrap().try_into().unwrap();
+fn an_entry_that_cannot_be_read_is_skipped() {
+    let good = json!({"address": "10.0.0.1", "port": 9091});
+    let bad = [
+        json!({"address": "10.0.0.2"}),
+        json!({"address": "10.0.0.2", "port": "9091"}),
+        json!({"address": "10.0.0.2", "port": 9091, "wieght": 2}),
+        json!({"address": "10.0.0.2", "port": 9091, "weight": "x".repeat(150_000)}),
+        json!({"address": "10.0.0.2", "port": 1e300}),
+        json!({"address": null, "port": 9091}),
+        json!("10.0.0.2:9091"),
+        json!(null),
+    ];
+    let mut all = bad.to_vec();
+    all.insert(3, good);
+    let read = Registrations::parse(&json!({"rendered": "now", "registrations": all}).to_string()).unwrap();
+    let [found] = &read.found[..] else { panic!("{read:?}") };
     assert_eq!((found.status.as_str(), found.weight, found.name.as_str()), ("passing", 1, ""));
-    for bad in [
-        json!({"address": "10.0.0.1"}),
-        json!({"address": "10.0.0.1", "port": "9091"}),
-        json!({"address": "10.0.0.1", "port": 9091, "wieght": 2}),
-    ] {
-        assert!(parse(bad.clone()).is_err(), "{bad}");
+    let found = Members::decide(&settings(&json!({})), &read);
+    assert_eq!((names(&found), found.skipped.len()), (vec!["10.0.0.1:9091".to_owned()], bad.len()));
+    assert!(
+        found.skipped.iter().any(|line| line.starts_with("registrations[2]: unknown field `wieght`")),
+        "{found:?}"
+    );
+    assert!(found.skipped.iter().all(|line| line.len() < 400));
+    for no_list in ["{}", "[]", "{\"registrations\": {}}", "", "{\"registrations\": ["] {
+        assert!(Registrations::parse(no_list).is_err(), "{no_list}");
     }
-    assert!(Registration::parse_all("{}").is_err());
+}
+
+#[test]
+fn the_older_registration_keeps_name_and_place() {
+    let aged = |host: &str, name: &str, created: &[u64]| Registration {
+        address: host.to_owned(),
+        port: 9091,
+        status: "passing".to_owned(),
+        weight: 1,
+        name: name.to_owned(),
+        node: "node".to_owned(),
+        id: host.to_owned(),
+        created: created.to_vec(),
+    };
+    let older = aged("10.0.0.9", "pg-0", &[7, 30]);
+    for newer in [aged("10.0.0.1", "pg-0", &[8]), aged("10.0.0.1", "pg-0", &[])] {
+        let found = members(&settings(&json!({})), &[newer, older.clone()]);
+        assert_eq!(ring(&found).members[0].address, "10.0.0.9:9091");
+        assert_eq!(found.skipped, [r#"10.0.0.1:9091: the name "pg-0" belongs to 10.0.0.9:9091"#]);
+    }
+    // Another registration of the same gateway does not rename it.
+    let again = aged("10.0.0.9", "aaa", &[8]);
+    assert_eq!(names(&members(&settings(&json!({})), &[again.clone(), older.clone()])), ["pg-0"]);
+    let unnamed = aged("10.0.0.9", "", &[1]);
+    assert_eq!(names(&members(&settings(&json!({})), &[again, unnamed])), ["10.0.0.9:9091"]);
+    // Of more than a ring can have, the newest are left out.
+    let many = (0..1100).map(|n| aged(&format!("10.1.{}.{}", n / 256, n % 256), "", &[100 + n]));
+    let mut many: Vec<_> = many.chain([older]).collect();
+    many.rotate_left(500);
+    let found = members(&settings(&json!({})), &many);
+    assert_eq!(ring(&found).members.len(), 1024);
+    assert!(names(&found).contains(&"pg-0".to_owned()));
+    assert!(
+        found.skipped[0].starts_with("77 registrations over the limit of 1024 members: "),
+        "{:?}",
+        found.skipped
+    );
+}
+
+#[test]
+fn too_much_weight_is_lowered_where_it_is_largest() {
+    let weights = |weights: &[i64], filter: Value, status: &str| {
+        let row = |(n, weight): (usize, &i64)| {
+            let status = if n % 2 == 0 { "passing" } else { status };
+            json!([format!("10.0.{}.{}", n / 256, n % 256), 9091, status, weight, "", "node", "id"])
+        };
+        let rows: Vec<Value> = weights.iter().enumerate().map(row).collect();
+        let mut settings = settings(&filter);
+        settings.min_members_share = 0.0;
+        let found = members(&settings, &registrations(&rows));
+        let config = ring(&found);
+        Router::new(config.clone()).unwrap();
+        (config.members.iter().map(|member| member.weight).collect::<Vec<_>>(), found.notes)
+    };
+    let (found, notes) = weights(&[100; 41], json!({}), "passing");
+    assert_eq!(found, [99; 41]);
+    assert_eq!(notes, ["weights over 99 count as 99: a ring has at most 4194304 points"]);
+    // Whether the others pass changes nothing for those that do.
+    assert_eq!(weights(&[100; 41], json!({}), "critical").0, [99; 21]);
+    let mut many = vec![100; 1023];
+    many.push(1);
+    let (found, _) = weights(&many, json!({}), "passing");
+    assert_eq!((found.iter().filter(|&&weight| weight == 4).count(), found.iter().min()), (1023, Some(&1)));
+    assert_eq!(
+        weights(&[100; 1024], json!({"placement": {"type": "ring", "points": 4096}}), "passing").0,
+        [1; 1024]
+    );
+    assert_eq!(weights(&[100, 50], json!({}), "passing"), (vec![100, 50], vec![]));
+}
+
+/// Whatever else is registered, a gateway that passes is on a ring that the filter accepts.
+#[test]
+fn any_registrations_leave_a_passing_gateway_on_the_ring() {
+    let hosts = [
+        "10.0.0.1",
+        "10.0.0.2",
+        "::ffff:10.0.0.1",
+        "[::1]",
+        "::1",
+        "fe80::1%eth0",
+        "PG.example.com.",
+        "a b",
+        "\"';$(x)\n",
+        "",
+        "0x7f.1",
+        "é",
+        "\u{202e}",
+        "\0",
+        "a,b",
+        "10.0.0.1:9091",
+        "-",
+        "_",
+        "..",
+        "0.0.0.0",
+        "1.1.1.1.",
+        "{{.}}",
+    ];
+    let given =
+        ["", "", "", "pg-0", "10.0.0.9:9091", "10.0.0.1:9091", "valid", "a,b", "\u{1b}[2J", "x'\"#{}:&", " "];
+    let mut rng = fastrand::Rng::with_seed(7);
+    for round in 0..300 {
+        let long = "x".repeat(rng.usize(..150_000));
+        let mut rows = Vec::new();
+        for _ in 0..rng.usize(..40) {
+            let mut row = json!({
+                "address": rng.choice(hosts).unwrap(), "port": rng.choice([-1, 0, 1, 9091, 65535, 65536, i64::MAX]).unwrap(),
+                "status": rng.choice(["passing", "passing", "critical", "", "odd"]).unwrap(),
+                "weight": rng.choice([1, 100, 0, -1, i64::MIN, i64::MAX]).unwrap(),
+                "name": rng.choice(given).unwrap(), "node": "n", "id": rng.choice([&*long, "id", ""]).unwrap(),
+                "created": [rng.u64(..3)],
+            });
+            let field = *rng.choice(&["address", "port", "weight", "name", "id", "created", "more"]).unwrap();
+            if rng.u8(..6) == 0 {
+                row[field] = rng
+                    .choice([json!(null), json!([]), json!(-1.5), json!({}), json!(long), json!(true)])
+                    .unwrap();
+            }
+            rows.push(row);
+        }
+        rows.push(json!({"address": "10.0.0.9", "port": 9091, "weight": 1, "created": [9]}));
+        rng.shuffle(&mut rows);
+        let read = Registrations::parse(&json!({ "registrations": rows }).to_string()).unwrap();
+        let mode = *rng.choice(&["cluster", "endpoint", "redirect"]).unwrap();
+        let mut settings = settings(&json!({ "mode": mode }));
+        settings.min_members_share = 0.0;
+        let found = Members::decide(&settings, &read);
+        let config = ring(&found);
+        Router::new(config.clone()).unwrap();
+        let valid = config.members.iter().find(|member| member.address == "10.0.0.9:9091");
+        assert_eq!(valid.expect("a member").name, "10.0.0.9:9091", "round {round}, mode {mode}: {rows:?}");
+        assert!(
+            found.skipped.iter().all(|line| line.len() < 500 && !line.contains(['\n', '\u{1b}', '\u{202e}']))
+        );
+        let mut reversed = read;
+        reversed.found.reverse();
+        assert_eq!(Members::decide(&settings, &reversed).config, found.config, "the order does not matter");
+    }
 }

@@ -129,17 +129,13 @@ fn a_bad_ring_never_goes_live() {
         assert_eq!(before, [live(CLUSTERS_FILE), live(RING_FILE)]);
     };
     folders.register(&[], &[A, B, C]);
-    assert_rejected("members: found 0 members, allowed at least 1 (min_members)");
+    assert_rejected("members: found 0 members, allowed at least 2 (min_members)");
     folders.register(&[A, B, C], &[]);
     folders.settings(&json!({"color": 1}));
     assert_rejected("found unknown field \"color\"");
     folders.settings(&json!({}));
-    // Within the limits of every field, but more points than a ring may have.
-    let heavy = (0..50).map(|n| json!({"address": format!("10.0.1.{n}"), "port": 9091, "weight": 100}));
-    let heavy = json!({"registrations": heavy.collect::<Vec<_>>()}).to_string();
-    fs::write(folders.registrations(), &heavy).unwrap();
-    assert_rejected("points");
-    fs::write(folders.registrations(), &heavy[..heavy.len() / 2]).unwrap();
+    let cut = json!({"registrations": [{"address": "10.0.0.1", "port": 9091}]}).to_string();
+    fs::write(folders.registrations(), &cut[..cut.len() / 2]).unwrap();
     assert_rejected("registrations.json: EOF while parsing");
     fs::remove_file(folders.registrations()).unwrap();
     assert_rejected("registrations.json");

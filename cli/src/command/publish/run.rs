@@ -47,7 +47,7 @@ use super::live::Live;
 use super::options::{Options, Report};
 use super::steps;
 use super::upstream_kind::UpstreamKind;
-use crate::consul::registration::Registration;
+use crate::consul::registration::Registrations;
 use crate::error::BadInput;
 use crate::fleet::members::{Members, Settings};
 use crate::fleet::render;
@@ -64,7 +64,7 @@ pub fn publish_file(registrations: &Path, settings: &Path, options: &Options) ->
     let started = Instant::now();
     let live = Live::lock(&options.live)?;
     let settings = Settings::parse(&read(settings)?).with_context(|| text::path(settings))?;
-    let found = Registration::parse_all(&read(registrations)?)
+    let found = Registrations::parse(&read(registrations)?)
         .map_err(|error| BadInput(format!("{}: {error}", text::path(registrations))))?;
     publish_locked(started, &live, &Members::decide(&settings, &found), options)
 }
@@ -86,6 +86,7 @@ fn publish_locked(
     options: &Options,
 ) -> anyhow::Result<Report> {
     let mut warnings: Vec<String> = members.skipped.iter().map(|line| format!("skipped: {line}")).collect();
+    warnings.extend(members.notes.iter().cloned());
     let ring = checked_ring(members, options, live, &mut warnings)?;
     let mut report = Report {
         mode: ring.config.mode,

@@ -59,7 +59,7 @@ pub(super) fn require_gateways(
     let threads = ThreadPoolBuilder::new().num_threads(THREADS.min(targets.len().max(1))).build()?;
     let refused: Vec<String> =
         threads.install(|| targets.par_iter().with_max_len(1).filter_map(refused).collect());
-    ensure!(refused.is_empty(), BadInput(format!("nothing was registered\n{}", refused.join("\n"))));
+    ensure!(refused.is_empty(), BadInput(refused.join("\n")));
     Ok(())
 }
 

@@ -1,0 +1,166 @@
+//! From registrations to the members that a ring may have: one per gateway, one per name, within the limits of the filter.
+//!
+//! Nothing that one registration says may end the others' membership or give it their groups, so each rule is total: it
+//! skips, with a reason, what it does not accept. Nothing but a limit depends on health: a failing check must not change
+//! the identity of a member.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pushring_ring::{MAX_POINTS, MAX_WEIGHT};
+use pushring_router::{MAX_MEMBERS, Member, Mode};
+
+use super::address::GatewayAddress;
+use crate::consul::registration::Registration;
+
+/// Longest name, as the filter accepts it.
+const MAX_NAME_BYTES: usize = 253;
+/// Number of addresses that one reason lists.
+const LISTED: usize = 10;
+
+/// A registered gateway.
+#[derive(Clone, Debug)]
+pub(super) struct Candidate {
+    pub(super) member: Member,
+    pub(super) address: GatewayAddress,
+    pub(super) passing: bool,
+    since: u64,
+}
+
+/// The gateways of a list of registrations, and the reasons why others are none.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Candidates {
+    /// By the canonical text of their address, which is unique.
+    by_address: BTreeMap<String, Candidate>,
+    pub(super) skipped: Vec<String>,
+}
+
+impl Candidates {
+    /// Reads one registration. Endpoint mode requires an IP address.
+    pub(super) fn add(&mut self, found: &Registration, mode: Mode) {
+        match Candidate::new(found, mode) {
+            Ok(new) => match self.by_address.get_mut(&new.member.address) {
+                Some(known) => known.merge(new),
+                None => drop(self.by_address.insert(new.member.address.clone(), new)),
+            },
+            Err(reason) => self.skipped.push(format!("{found}: {reason}")),
+        }
+    }
+
+    /// Returns all IP addresses, also those of candidates that do not become members.
+    pub(super) fn ip_addresses(&self) -> impl Iterator<Item = &GatewayAddress> {
+        self.by_address.values().map(|candidate| &candidate.address).filter(|address| address.ip().is_some())
+    }
+
+    /// Skips a candidate whose name is the address of another: that address is the name of the gateway behind it, or may
+    /// become it.
+    pub(super) fn without_taken_addresses(mut self) -> Self {
+        let known: BTreeSet<String> = self.by_address.keys().cloned().collect();
+        self.by_address.retain(|address, Candidate { member, .. }| {
+            let taken = member.name != *address && known.contains(&member.name);
+            if taken {
+                self.skipped
+                    .push(format!("{address}: its name {:?} is the address of another gateway", member.name));
+            }
+            !taken
+        });
+        self
+    }
+
+    /// Returns the candidates by name. Of several with one name, a passing one has it, of several of these the one that was
+    /// registered first, else the smallest address.
+    pub(super) fn one_per_name(self) -> (BTreeMap<String, Candidate>, Vec<String>) {
+        let mut members: BTreeMap<String, Candidate> = BTreeMap::new();
+        let mut skipped = self.skipped;
+        for candidate in self.by_address.into_values() {
+            let name = candidate.member.name.clone();
+            let Some(known) = members.remove(&name) else {
+                members.insert(name, candidate);
+                continue;
+            };
+            let precedes = candidate.precedence() < known.precedence();
+            let (winner, loser) = if precedes { (candidate, known) } else { (known, candidate) };
+            let (loser, owner) = (loser.member.address, &winner.member.address);
+            skipped.push(format!("{loser}: the name {name:?} belongs to {owner}"));
+            members.insert(name, winner);
+        }
+        (members, skipped)
+    }
+}
+
+impl Candidate {
+    fn new(found: &Registration, mode: Mode) -> Result<Self, String> {
+        if found.address.len() > MAX_NAME_BYTES + 2 {
+            return Err(format!(
+                "address: found {} bytes, allowed a host name or an IP address",
+                found.address.len()
+            ));
+        }
+        if found.name.len() > MAX_NAME_BYTES {
+            return Err(format!("name: found {} bytes, allowed 1 to {MAX_NAME_BYTES}", found.name.len()));
+        }
+        let address = GatewayAddress::new(&found.address, found.port)?;
+        let name = if found.name.is_empty() { address.to_string() } else { found.name.clone() };
+        let member = Member::new(name, address.to_string(), mode).map_err(|error| error.to_string())?;
+        let weight = found.weight.clamp(1, i64::from(MAX_WEIGHT)) as u32;
+        let passing = found.status == "passing";
+        Ok(Self { member: Member { weight, ..member }, address, passing, since: found.since() })
+    }
+
+    fn precedence(&self) -> (bool, u64, &str) {
+        (!self.passing, self.since, &self.member.address)
+    }
+
+    /// Adds another registration of the same address. The one that was registered first decides the name; of several that
+    /// came at once, or without this knowledge, one that has a name, and the smallest.
+    fn merge(&mut self, new: Self) {
+        let key = |one: &Self| (one.since, one.member.name == one.member.address, one.member.name.clone());
+        if key(&new) < key(self) {
+            (self.member.name, self.since) = (new.member.name, new.since);
+        }
+        self.passing |= new.passing;
+        self.member.weight = self.member.weight.max(new.member.weight);
+    }
+}
+
+/// Keeps as many members as a ring can have: those that pass, of these those that were registered first. Returns the reason
+/// why others were skipped.
+pub(super) fn limit_members(members: &mut BTreeMap<String, Candidate>) -> Option<String> {
+    if members.len() <= MAX_MEMBERS {
+        return None;
+    }
+    let mut all: Vec<Candidate> = std::mem::take(members).into_values().collect();
+    all.sort_unstable_by(|a, b| a.precedence().cmp(&b.precedence()));
+    let over = all.split_off(MAX_MEMBERS);
+    *members = all.into_iter().map(|one| (one.member.name.clone(), one)).collect();
+    let listed: Vec<&str> = over.iter().take(LISTED).map(|one| one.member.address.as_str()).collect();
+    let more = if over.len() > LISTED { ", …" } else { "" };
+    Some(format!(
+        "{} registrations over the limit of {MAX_MEMBERS} members: {}{more}",
+        over.len(),
+        listed.join(", ")
+    ))
+}
+
+/// Lowers the largest weights until a ring with this number of points per weight fits. Health does not matter here, so that
+/// a failing check changes no weight. Returns what was done.
+pub(super) fn limit_weights(members: &mut BTreeMap<String, Candidate>, points: usize) -> Option<String> {
+    let fits = |highest: u32| {
+        let weights = members.values().map(|one| one.member.weight.min(highest) as usize);
+        weights.sum::<usize>().saturating_mul(points) <= MAX_POINTS
+    };
+    let highest = (1..=MAX_WEIGHT).rev().find(|&highest| fits(highest)).unwrap_or(1);
+    if members.values().all(|one| one.member.weight <= highest) {
+        return None;
+    }
+    for one in members.values_mut() {
+        one.member.weight = one.member.weight.min(highest);
+    }
+    Some(format!("weights over {highest} count as {highest}: a ring has at most {MAX_POINTS} points"))
+}
+
+/// Sets the weights to what a placement without weights accepts.
+pub(super) fn without_weights(members: &mut BTreeMap<String, Candidate>) {
+    for one in members.values_mut() {
+        one.member.weight = 1;
+    }
+}
