@@ -85,7 +85,7 @@ pub struct Members {
     pub off_ring: Vec<Member>,
     /// Registrations that cannot be members, and the reason; one line each.
     pub skipped: Vec<String>,
-    /// What else an operator should know; one line each.
+    /// Other notes for the operator; one line each.
     pub notes: Vec<String>,
 }
 

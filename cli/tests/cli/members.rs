@@ -261,7 +261,7 @@ fn the_older_registration_keeps_name_and_place() {
     assert_eq!(names(&members(&settings(&json!({})), &[again.clone(), older.clone()])), ["pg-0"]);
     let unnamed = aged("10.0.0.9", "", &[1]);
     assert_eq!(names(&members(&settings(&json!({})), &[again, unnamed])), ["10.0.0.9:9091"]);
-    // Of more than a ring can have, the newest are left out.
+    // The newest of too many are left out.
     let many = (0..1100).map(|n| aged(&format!("10.1.{}.{}", n / 256, n % 256), "", &[100 + n]));
     let mut many: Vec<_> = many.chain([older]).collect();
     many.rotate_left(500);
