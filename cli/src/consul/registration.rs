@@ -34,7 +34,7 @@ pub struct Registration {
     #[serde(default)]
     pub id: String,
     /// Consul's indices at which the checks of the service were created: of two registrations, the older has the lower
-    /// ones. Of a service without checks the age is unknown.
+    /// ones. Without checks, the age is unknown.
     #[serde(default)]
     pub created: Vec<u64>,
 }

@@ -66,8 +66,8 @@ impl Candidates {
         self
     }
 
-    /// Returns the candidates by name. Of several with one name, a passing one has it, of several of these the one that was
-    /// registered first, else the smallest address.
+    /// Returns the candidates by name. A name belongs to one of its candidates: a passing one, of several of these the one that
+    /// was registered first, else the smallest address.
     pub(super) fn one_per_name(self) -> (BTreeMap<String, Candidate>, Vec<String>) {
         let mut members: BTreeMap<String, Candidate> = BTreeMap::new();
         let mut skipped = self.skipped;

@@ -23,7 +23,7 @@ const STATUS: &str = "/api/v1/status";
 /// Number of gateways that are asked at once.
 const THREADS: usize = 16;
 
-/// What answers at an address.
+/// The server at an address.
 enum Found {
     Pushgateway,
     /// Nothing, for this reason.
