@@ -10,3 +10,4 @@ mod members;
 mod publish;
 mod publish_killed;
 mod register;
+mod safe_files;

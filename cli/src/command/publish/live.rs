@@ -1,12 +1,13 @@
 //! The folder that Envoy watches: one writer at a time, whole files only.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
 
+use super::work_folder::{self, LIVE_FILE, PRIVATE_FILE};
 use crate::fleet::ring_file::{RING_FILE, RingFile};
 use crate::text;
 
@@ -25,13 +26,18 @@ pub(super) struct Live {
 }
 
 impl Live {
-    /// Locks the folder; waits while another publication has it.
-    pub(super) fn lock(folder: &Path) -> anyhow::Result<Self> {
-        let work = folder.join(WORK);
-        fs::create_dir_all(&work).with_context(|| format!("cannot write to {}", text::path(&work)))?;
-        let path = work.join("lock");
-        let lock = File::create(&path).with_context(|| format!("cannot write {}", text::path(&path)))?;
-        lock.lock().with_context(|| format!("cannot lock {}", text::path(&path)))?;
+    /// Returns whether an earlier publication made the folder.
+    pub(super) fn exists(folder: &Path) -> bool {
+        folder.join(WORK).exists()
+    }
+
+    /// Makes the folder if there is none and locks it; waits at most `limit` while another publication has it.
+    pub(super) fn lock(folder: &Path, limit: Duration) -> anyhow::Result<Self> {
+        let (work, path) = (folder.join(WORK), folder.join(WORK).join("lock"));
+        work_folder::make_live(folder).with_context(|| format!("cannot write to {}", text::path(folder)))?;
+        work_folder::make_private(&work).with_context(|| format!("cannot write to {}", text::path(&work)))?;
+        let lock =
+            work_folder::lock(&path, limit).with_context(|| format!("cannot lock {}", text::path(&path)))?;
         let live = Self { folder: folder.to_owned(), _lock: lock };
         live.pause_at("locked");
         Ok(live)
@@ -59,13 +65,13 @@ impl Live {
         if !self.differs(file, text)? {
             return Ok(None);
         }
-        self.replace(file, &self.path(file), text)?;
+        self.replace(file, &self.path(file), text, LIVE_FILE)?;
         Ok(Some(file))
     }
 
     /// Replaces a note for the next publication.
     pub(super) fn write_note(&self, name: &str, text: &str) -> anyhow::Result<()> {
-        self.replace(name, &self.note(name), text)
+        self.replace(name, &self.note(name), text, PRIVATE_FILE)
     }
 
     pub(super) fn read_note(&self, name: &str) -> Option<String> {
@@ -105,16 +111,13 @@ impl Live {
         self.folder.join(WORK).join(name)
     }
 
-    fn replace(&self, name: &str, path: &Path, text: &str) -> anyhow::Result<()> {
+    fn replace(&self, name: &str, path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
         // A constant name: this process has the lock, and it may overwrite what a killed publication left.
         let temporary = self.note(&format!("{name}.new"));
         let write = || {
-            let mut file = File::create(&temporary)?;
-            file.write_all(text.as_bytes())?;
-            // Otherwise a power cut could leave an empty file under the new name.
-            file.sync_all()?;
+            work_folder::write_new(&temporary, text, mode)?;
             self.pause_at(&format!("written-{name}"));
-            fs::rename(&temporary, path)
+            anyhow::Ok(fs::rename(&temporary, path)?)
         };
         write().with_context(|| format!("cannot write {}", text::path(path)))?;
         self.pause_at(&format!("moved-{name}"));

@@ -8,6 +8,7 @@ mod run;
 mod steps;
 mod upstream_kind;
 mod upstreams;
+mod work_folder;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -38,7 +38,7 @@
 //! ```
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use serde_json::Value;
@@ -56,17 +56,30 @@ use crate::fleet::source::read;
 use crate::output::millis;
 use crate::text;
 
-/// Publishes the members of a registrations file. A publication that has to wait reads both files after its wait.
+/// Publishes the members of a registrations file. A publication that has to wait reads both files after its wait; the first
+/// one also reads them before it makes the live folder.
 ///
 /// # Errors
 /// As [`publish`], and [`BadInput`] if one of the files cannot be read.
 pub fn publish_file(registrations: &Path, settings: &Path, options: &Options) -> anyhow::Result<Report> {
     let started = Instant::now();
-    let live = Live::lock(&options.live)?;
+    if !Live::exists(&options.live) {
+        checked_ring(&decide(registrations, settings)?, options, &mut Vec::new())?;
+    }
+    let live = Live::lock(&options.live, lock_limit(options))?;
+    publish_locked(started, &live, &decide(registrations, settings)?, options)
+}
+
+fn decide(registrations: &Path, settings: &Path) -> anyhow::Result<Members> {
     let settings = Settings::parse(&read(settings)?).with_context(|| text::path(settings))?;
     let found = Registrations::parse(&read(registrations)?)
         .map_err(|error| BadInput(format!("{}: {error}", text::path(registrations))))?;
-    publish_locked(started, &live, &Members::decide(&settings, &found), options)
+    Ok(Members::decide(&settings, &found))
+}
+
+/// Returns how long to wait for other publications: two that wait for Envoy as long as they may.
+fn lock_limit(options: &Options) -> Duration {
+    options.timeout.saturating_mul(2).saturating_add(Duration::from_secs(1))
 }
 
 /// Publishes. May be killed at any point: the live files stay valid, and the next call finishes the work.
@@ -76,7 +89,10 @@ pub fn publish_file(registrations: &Path, settings: &Path, options: &Options) ->
 /// read or moved, or Envoy did not list the new clusters or endpoints in time: then the ring has not changed.
 pub fn publish(members: &Members, options: &Options) -> anyhow::Result<Report> {
     let started = Instant::now();
-    publish_locked(started, &Live::lock(&options.live)?, members, options)
+    if !Live::exists(&options.live) {
+        checked_ring(members, options, &mut Vec::new())?;
+    }
+    publish_locked(started, &Live::lock(&options.live, lock_limit(options))?, members, options)
 }
 
 fn publish_locked(
@@ -87,7 +103,7 @@ fn publish_locked(
 ) -> anyhow::Result<Report> {
     let mut warnings: Vec<String> = members.skipped.iter().map(|line| format!("skipped: {line}")).collect();
     warnings.extend(members.notes.iter().cloned());
-    let ring = checked_ring(members, options, live, &mut warnings)?;
+    let ring = checked_ring(members, options, &mut warnings)?;
     let mut report = Report {
         mode: ring.config.mode,
         members: ring.config.members.len(),
@@ -111,7 +127,6 @@ fn publish_locked(
 fn checked_ring(
     members: &Members,
     options: &Options,
-    live: &Live,
     warnings: &mut Vec<String>,
 ) -> anyhow::Result<RingFile> {
     let build = |config: &str| RingFile::build(render::ring(config, &options.wasm));
@@ -119,7 +134,7 @@ fn checked_ring(
         Ok(ring) => return Ok(ring),
         Err(error) => error,
     };
-    if live.path(RING_FILE).exists() {
+    if options.live.join(RING_FILE).exists() {
         return Err(error.context("the live files are unchanged"));
     }
     let Some(empty) = without_members(&members.config).and_then(|config| build(&config).ok()) else {

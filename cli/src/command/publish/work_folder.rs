@@ -1,0 +1,117 @@
+//! The work folder of publications: private to the user that publishes, with the lock inside.
+//!
+//! A user who can open a lock file can hold its lock, and a user who can put a link in place of a file can redirect a
+//! write. So no other user may open or replace anything here, and no link is followed.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::io::{ErrorKind, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use rustix::fs::OFlags;
+use rustix::process::geteuid;
+
+use crate::text;
+
+/// For everyone: Envoy runs as another user.
+pub(super) const LIVE_FILE: u32 = 0o644;
+/// For the user that publishes.
+pub(super) const PRIVATE_FILE: u32 = 0o600;
+const PRIVATE_FOLDER: u32 = 0o700;
+/// Any user may write.
+const BY_OTHERS: u32 = 0o002;
+
+/// Interval between two attempts to get the lock.
+const POLL: Duration = Duration::from_millis(10);
+
+/// Makes the live folder if there is none, and refuses one in which root would write what others prepared.
+pub(super) fn make_live(folder: &Path) -> anyhow::Result<()> {
+    if !folder.exists() {
+        fs::create_dir_all(folder)?;
+        // Whatever the umask: Envoy runs as another user.
+        fs::set_permissions(folder, Permissions::from_mode(0o755))?;
+    }
+    if !geteuid().is_root() {
+        return Ok(());
+    }
+    let metadata = fs::metadata(folder)?;
+    let (owner, mode) = (metadata.uid(), metadata.mode() & 0o7777);
+    ensure!(
+        owner == 0 && mode & BY_OTHERS == 0,
+        "found owner {owner} and mode {mode:04o}, expected a folder in which only root and a group may write, because \
+         the command runs as root; run it as user {owner}, or change the folder (chown root, chmod o-w)"
+    );
+    Ok(())
+}
+
+/// Makes the work folder, or checks the one that is there.
+pub(super) fn make_private(work: &Path) -> anyhow::Result<()> {
+    match DirBuilder::new().mode(PRIVATE_FOLDER).create(work) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        made => return Ok(made?),
+    }
+    let metadata = fs::symlink_metadata(work)?;
+    let (owner, user) = (metadata.uid(), geteuid().as_raw());
+    ensure!(metadata.is_dir(), "found a link or a file, expected a folder; remove it");
+    ensure!(
+        owner == user,
+        "found a folder of user {owner}, expected one of user {user}; run as that user, or remove it"
+    );
+    // Earlier versions made it readable for everyone.
+    if metadata.mode() & 0o077 != 0 {
+        fs::set_permissions(work, Permissions::from_mode(PRIVATE_FOLDER))?;
+    }
+    Ok(())
+}
+
+/// Locks a file; waits at most `limit` while another publication has it. The file names the process that has it.
+pub(super) fn lock(path: &Path, limit: Duration) -> anyhow::Result<File> {
+    let options = &mut OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(PRIVATE_FILE);
+    let mut file = no_links(options).open(path)?;
+    file.set_permissions(Permissions::from_mode(PRIVATE_FILE))?;
+    let began = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::WouldBlock) if began.elapsed() < limit => thread::sleep(POLL),
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                file.take(20).read_to_string(&mut holder)?;
+                bail!(
+                    "another publication (process {}) has held the lock for {limit:?}; wait for it or end it, then \
+                     publish again",
+                    text::line(holder.trim())
+                );
+            }
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+        }
+    }
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{}", std::process::id())?;
+    Ok(file)
+}
+
+/// Writes a new file with exactly this mode. An old file of a killed publication is removed first.
+pub(super) fn write_new(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(error).context("an old temporary file");
+        }
+        _ => {}
+    }
+    let mut file = no_links(OpenOptions::new().write(true).create_new(true).mode(mode)).open(path)?;
+    // Whatever the umask.
+    file.set_permissions(Permissions::from_mode(mode))?;
+    file.write_all(text.as_bytes())?;
+    // Otherwise a power cut could leave an empty file under the new name.
+    Ok(file.sync_all()?)
+}
+
+fn no_links(options: &mut OpenOptions) -> &mut OpenOptions {
+    options.custom_flags(i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default())
+}
