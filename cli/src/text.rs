@@ -24,6 +24,11 @@ pub(crate) fn lines(text: &str) -> Cow<'_, str> {
     escape(text, shows, visibly)
 }
 
+/// Quotes for a POSIX shell.
+pub(crate) fn shell(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 /// As [`line`], for bytes: those that are not UTF-8 as `\xff`.
 pub(crate) fn bytes(bytes: &[u8]) -> String {
     let mut text = String::new();

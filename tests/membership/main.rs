@@ -1,6 +1,7 @@
 //! Members from Consul: the shipped templates, `pushring publish` and `pushring register` with a real Consul,
 //! consul-template, Envoy and real pushgateways. Run with `make e2e`.
 
+mod deregister;
 mod fleet;
 mod health;
 mod identity;

@@ -71,7 +71,7 @@ pub fn run() -> ExitCode {
         Command::Drain(args) => args.run(),
         Command::Expire(args) => args.run(),
         Command::Register(args) => args.run().map(|()| ExitStatus::Done),
-        Command::Deregister(args) => args.run().map(|()| ExitStatus::Done),
+        Command::Deregister(args) => args.run(),
         Command::Publish(args) => args.run().map(|()| ExitStatus::Done),
     };
     match result {

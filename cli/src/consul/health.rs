@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::client::Consul;
 use super::registration::{Registration, Registrations};
+use crate::fleet::address::GatewayAddress;
 
 /// Permissions that the token needs to read all registrations.
 const READ: &str = "service:read on the service and node:read on its nodes";
@@ -24,6 +25,23 @@ impl Consul {
         datacenter: Option<&str>,
         tags: &[String],
     ) -> anyhow::Result<Registrations> {
+        let mut all = Registrations::default();
+        for entry in self.entries(service, datacenter)? {
+            match entry {
+                Ok(instance) if instance.service.has_all(tags) => all.push(Ok(instance.into())),
+                Ok(_) => {}
+                Err(error) => all.push(Err(format!("an entry of {}: {error}", self.agent()))),
+            }
+        }
+        Ok(all)
+    }
+
+    /// Returns the entries of a service. An entry that this version cannot read does not hide the others.
+    pub(super) fn entries(
+        &self,
+        service: &str,
+        datacenter: Option<&str>,
+    ) -> anyhow::Result<Vec<serde_json::Result<Instance>>> {
         let mut url = self.path(&["v1", "health", "service", service]);
         if let Some(datacenter) = datacenter {
             url.query_pairs_mut().append_pair("dc", datacenter);
@@ -37,39 +55,35 @@ impl Consul {
             self.agent()
         );
         let found: Vec<Value> = response.json(&self.agent())?;
-        let mut all = Registrations::default();
-        for entry in found {
-            // One entry that this version cannot read must not hide the others.
-            match serde_json::from_value::<Instance>(entry) {
-                Ok(instance) if instance.service.has_all(tags) => all.push(Ok(instance.into())),
-                Ok(_) => {}
-                Err(error) => all.push(Err(format!("an entry of {}: {error}", self.agent()))),
-            }
-        }
-        Ok(all)
+        Ok(found.into_iter().map(serde_json::from_value).collect())
     }
 }
 
 /// One entry of `/v1/health/service/<name>`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Instance {
-    node: Node,
-    service: InstanceService,
+pub(super) struct Instance {
+    pub(super) node: Node,
+    pub(super) service: InstanceService,
     checks: Vec<CheckStatus>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Node {
-    node: String,
-    address: String,
+pub(super) struct Node {
+    pub(super) node: String,
+    pub(super) address: String,
+    #[serde(default)]
+    pub(super) datacenter: String,
 }
 
+/// Consul's check of an agent by the others.
+const AGENT_CHECK: &str = "serfHealth";
+
 #[derive(Deserialize)]
-struct InstanceService {
+pub(super) struct InstanceService {
     #[serde(rename = "ID")]
-    id: String,
+    pub(super) id: String,
     #[serde(rename = "Address")]
     address: String,
     /// Omitted by Consul if it is 0.
@@ -99,11 +113,26 @@ struct Weights {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct CheckStatus {
+    #[serde(rename = "CheckID", default)]
+    check_id: String,
     status: String,
     #[serde(rename = "ServiceID", default)]
     service_id: String,
     #[serde(default)]
     create_index: u64,
+}
+
+impl Instance {
+    /// Returns the address in its one spelling, or the reason why it is none.
+    pub(super) fn address(&self) -> Result<GatewayAddress, String> {
+        let own = &self.service.address;
+        GatewayAddress::new(if own.is_empty() { &self.node.address } else { own }, self.service.port)
+    }
+
+    /// Returns whether the node has an agent that the others reach.
+    pub(super) fn agent_is_alive(&self) -> bool {
+        self.checks.iter().any(|check| check.check_id == AGENT_CHECK && check.status == "passing")
+    }
 }
 
 impl From<Instance> for Registration {

@@ -2,6 +2,7 @@
 
 pub(crate) mod client;
 mod health;
+pub(crate) mod holders;
 mod keeper;
 pub(crate) mod lock;
 pub(crate) mod lock_state;

@@ -8,9 +8,9 @@ mod transfer;
 
 use crate::cleanup::safety_check::{SafetyArgs, SafetyCheck};
 use crate::error::{BadInput, ExitStatus};
-use crate::fleet::source::FleetArgs;
+use crate::fleet::address::GatewayAddress;
+use crate::fleet::source::{FleetArgs, Source};
 use crate::gateway::pool::{GatewayArgs, Gateways};
-use crate::http::without_credentials;
 use crate::output::{self, Output};
 use report::Report;
 use transfer::Options;
@@ -57,18 +57,32 @@ pub(crate) struct DrainArgs {
     output: Output,
 }
 
+/// Adds the registrations that keep the gateway on the ring, and how to remove them.
+fn named(error: anyhow::Error, source: &Source, address: &GatewayAddress) -> anyhow::Error {
+    let Some(consul) = source.consul() else { return error };
+    let service = source.service();
+    let own = [String::new()];
+    let datacenters = if service.datacenters.is_empty() { &own } else { &*service.datacenters };
+    let mut text = format!("{error:#}");
+    for datacenter in datacenters {
+        let datacenter = Some(&**datacenter).filter(|name| !name.is_empty());
+        match consul.holders(&service.service, datacenter, address) {
+            Ok(holders) => text.extend(holders.iter().map(|holder| format!("\nregistered as {holder}"))),
+            Err(error) => text += &format!("\nwhere it is registered is unknown: {error:#}"),
+        }
+    }
+    BadInput(text).into()
+}
+
 impl DrainArgs {
     pub(crate) fn run(self) -> anyhow::Result<ExitStatus> {
-        let address = self.address.as_str();
-        let port = address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
-        if port.is_none_or(|port| port == 0) || address.contains(['/', '@', '?', '#']) {
-            let found = without_credentials(address);
-            return Err(BadInput(format!("ADDRESS: found {found:?}, allowed host:port")).into());
-        }
+        let parsed = GatewayAddress::parse(&self.address)?;
+        let address = parsed.to_string();
+        let address = address.as_str();
         let mut safety = SafetyCheck::new(&self.safety, self.fleet.source()?)?;
         // Before the settling time, to fail at once.
         let fleet = safety.source().read()?;
-        run::has_left(address, &fleet)?;
+        run::has_left(address, &fleet).map_err(|error| named(error, safety.source(), &parsed))?;
         let gateways = Gateways::new(&self.gateways, fleet.router.config())?;
         let fleet = if self.dry_run { fleet } else { safety.wait_until_settled(output::settling)? };
         let options = Options { keep: self.keep, dry_run: self.dry_run };

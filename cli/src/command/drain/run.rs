@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use pushring_router::{Member, canonical_address};
 use serde::de::IgnoredAny;
 
 use super::gateway_state::GatewayState;
@@ -34,14 +35,17 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// [`NotSafe`], also if a group can have several owners.
 pub(crate) fn has_left(address: &str, fleet: &Fleet) -> anyhow::Result<()> {
     fleet.require_owners()?;
-    if fleet.router.config().members.iter().any(|member| member.address == address || member.name == address)
-    {
+    // A list that is written by hand may have another spelling of the address.
+    let same = |member: &Member| {
+        member.name == address || canonical_address(&member.address).is_some_and(|known| known == address)
+    };
+    if fleet.router.config().members.iter().any(same) {
         bail!(NotSafe(format!(
             "{address} is on the ring; first run `pushring deregister {address}` or remove it from the file, then drain \
              it"
         )));
     }
-    if fleet.registered.iter().any(|member| member.address == address || member.name == address) {
+    if fleet.registered.iter().any(same) {
         bail!(NotSafe(format!(
             "{address} is registered in Consul and returns to the ring once it is passing; first run `pushring \
              deregister {address}`, then drain it"

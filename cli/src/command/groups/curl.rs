@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::gateway::pool::GatewayArgs;
+use crate::text::shell;
 
 /// curl with the credentials and TLS settings of the gateways.
 #[derive(Clone, Debug)]
@@ -16,7 +17,7 @@ impl Curl {
     pub(crate) fn new(args: &GatewayArgs) -> Self {
         let mut options = String::new();
         if let Some(user) = &args.gateway_user {
-            options += &format!(" -u {}", quoted(user));
+            options += &format!(" -u {}", shell(user));
         } else if args.gateway_token.is_some() {
             options += " --oauth2-bearer \"$PUSHRING_GATEWAY_TOKEN\"";
         }
@@ -27,7 +28,7 @@ impl Curl {
         ];
         for (option, file) in files {
             if let Some(file) = file.as_deref().and_then(Path::to_str) {
-                options += &format!(" {option} {}", quoted(file));
+                options += &format!(" {option} {}", shell(file));
             }
         }
         Self { options }
@@ -36,12 +37,7 @@ impl Curl {
     /// Returns the command that deletes the groups at these URLs.
     pub(crate) fn delete(&self, urls: &[String]) -> String {
         // -f: an error status sets the exit code. -g: brackets of an IPv6 address are not a pattern.
-        let urls: Vec<String> = urls.iter().map(|url| quoted(url)).collect();
+        let urls: Vec<String> = urls.iter().map(|url| shell(url)).collect();
         format!("curl -fgsS{} -X DELETE {}", self.options, urls.join(" "))
     }
-}
-
-/// Quotes for a POSIX shell.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
 }

@@ -3,6 +3,7 @@
 mod dynamic_sharding_yml;
 mod health_check;
 mod probe;
+mod removal;
 mod services;
 
 use std::collections::BTreeSet;
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use crate::consul::client::{self, Consul, ConsulArgs};
 use crate::consul::service_name;
-use crate::error::BadInput;
+use crate::error::{BadInput, ExitStatus};
 use crate::fleet::address::GatewayAddress;
 use crate::output::{self, Output, Table};
 use anyhow::ensure;
@@ -43,7 +44,9 @@ pub(crate) struct RegisterArgs {
 
 /// Remove Pushgateways from Consul
 ///
-/// New pushes go to the remaining members. The removed gateways keep their groups; see `pushring drain`.
+/// New pushes go to the remaining members. The removed gateways keep their groups; see `pushring drain`. A gateway that
+/// another agent has registered, too, stays on the ring: the output names each such registration and how to remove it, and the
+/// exit code is 1.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -143,17 +146,18 @@ impl RegisterArgs {
 }
 
 impl DeregisterArgs {
-    pub(crate) fn run(self) -> anyhow::Result<()> {
+    pub(crate) fn run(self) -> anyhow::Result<ExitStatus> {
         let targets = self.targets.resolve()?;
         let mut done = Vec::new();
-        let result = services::deregister(
+        let result = removal::deregister(
             &targets.consul,
             &targets.service,
             &targets.addresses,
             self.targets.dry_run,
             &mut done,
         );
-        self.targets.report(&targets, &done, result)
+        self.targets.report(&targets, &done, result)?;
+        Ok(ExitStatus::found(done.iter().any(|result| !result.still_registered.is_empty())))
     }
 }
 
@@ -200,10 +204,20 @@ impl TargetArgs {
     ) -> anyhow::Result<()> {
         let report = json!({"service": targets.service, "consul": targets.consul.address(), "dry_run": self.dry_run, "results": done});
         if self.output == Output::Json || !done.is_empty() {
-            output::show(self.output, &report, |_| self.table(done).to_string())?;
+            output::show(self.output, &report, |_| self.text(done))?;
         }
         let rest = targets.addresses.len() - done.len();
         result.map_err(|error| error.context(format!("{} done, {rest} not", done.len())))
+    }
+
+    fn text(&self, done: &[RegistrationResult]) -> String {
+        let mut text = self.table(done).to_string();
+        for result in done {
+            for holder in &result.still_registered {
+                text += &format!("\n{} stays registered: {holder}", result.address);
+            }
+        }
+        text
     }
 
     fn table(&self, done: &[RegistrationResult]) -> Table {

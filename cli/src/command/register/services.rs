@@ -1,4 +1,4 @@
-//! Registers Pushgateways in Consul and deregisters them.
+//! Registers Pushgateways in Consul.
 //!
 //! The ID is `<host>_<port>`, as in dynamic-sharding, so that existing registrations are updated and not duplicated.
 //! Unlike with dynamic-sharding, a Pushgateway that is down stays registered: it returns without a command, and the
@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::health_check::HealthCheck;
 use super::probe;
 use crate::consul::client::Consul;
+use crate::consul::holders::Holder;
 use crate::fleet::address::GatewayAddress;
 
 /// The result for one Pushgateway; with a dry run, the forecast.
@@ -19,6 +20,9 @@ pub(super) struct RegistrationResult {
     pub(super) id: String,
     pub(super) address: String,
     pub(super) result: RegistrationChange,
+    /// Registrations that keep it on the ring, at other agents.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) still_registered: Vec<Holder>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -31,7 +35,7 @@ pub(super) enum RegistrationChange {
     /// It was already registered with the same settings.
     Unchanged,
     Deregistered,
-    /// It was not registered under this service name.
+    /// It was not registered under this service name at this agent.
     Absent,
 }
 
@@ -49,12 +53,13 @@ impl RegistrationChange {
 }
 
 impl RegistrationResult {
-    fn new(target: &GatewayAddress, result: RegistrationChange) -> Self {
-        Self { id: id(target), address: target.to_string(), result }
+    pub(super) fn new(target: &GatewayAddress, result: RegistrationChange) -> Self {
+        let (id, address) = (id(target), target.to_string());
+        Self { id, address, result, still_registered: Vec::new() }
     }
 }
 
-fn id(target: &GatewayAddress) -> String {
+pub(super) fn id(target: &GatewayAddress) -> String {
     format!("{}_{}", target.host(), target.port())
 }
 
@@ -96,31 +101,6 @@ pub(super) fn register(
             consul.register(&check.definition(service, &id(target), target))?;
         }
         done.push(RegistrationResult::new(target, result));
-    }
-    Ok(())
-}
-
-/// Deregisters each target that is registered under this service name; otherwise like [`register`].
-///
-/// # Errors
-/// The request to Consul failed; the targets after the last one in `done` are still registered.
-pub(super) fn deregister(
-    consul: &Consul,
-    service: &str,
-    targets: &BTreeSet<GatewayAddress>,
-    dry_run: bool,
-    done: &mut Vec<RegistrationResult>,
-) -> anyhow::Result<()> {
-    let known = consul.services()?;
-    for target in targets {
-        let there = known.get(&id(target)).is_some_and(|known| known.service == service);
-        if there && !dry_run {
-            consul.deregister(&id(target))?;
-        }
-        done.push(RegistrationResult::new(
-            target,
-            if there { RegistrationChange::Deregistered } else { RegistrationChange::Absent },
-        ));
     }
     Ok(())
 }

@@ -1,0 +1,94 @@
+//! Removes Pushgateways from Consul, and looks in the catalog for registrations that keep them on the ring.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+
+use super::services::{RegistrationChange, RegistrationResult, id};
+use crate::consul::client::{Consul, Service};
+use crate::consul::holders::Holder;
+use crate::fleet::address::GatewayAddress;
+
+/// Longest wait until the catalog has what the agent has; usually milliseconds.
+const SYNC: Duration = Duration::from_secs(5);
+const POLL: Duration = Duration::from_millis(50);
+
+/// Deregisters each target at this agent: the ID that `register` gives, and others with its address. With `dry_run`, changes
+/// nothing. Results are appended to `done` one by one, so that the caller can report them if a later target fails.
+///
+/// # Errors
+/// A request to Consul failed; the targets after the last one in `done` may still be registered.
+pub(super) fn deregister(
+    consul: &Consul,
+    service: &str,
+    targets: &BTreeSet<GatewayAddress>,
+    dry_run: bool,
+    done: &mut Vec<RegistrationResult>,
+) -> anyhow::Result<()> {
+    let known = consul.services()?;
+    for target in targets {
+        let ids = ids(&known, service, target);
+        if !dry_run {
+            ids.iter().try_for_each(|id| consul.deregister(id))?;
+        }
+        let change =
+            if ids.is_empty() { RegistrationChange::Absent } else { RegistrationChange::Deregistered };
+        let mut result = RegistrationResult::new(target, change);
+        let still = if dry_run {
+            remaining(consul, service, target, &ids)
+        } else {
+            left(consul, service, target, &ids)
+        };
+        result.still_registered = still.with_context(|| {
+            let done = if dry_run || ids.is_empty() { "" } else { "deregistered at this agent; " };
+            format!("{target}: {done}whether another registration keeps it on the ring is unknown")
+        })?;
+        done.push(result);
+    }
+    Ok(())
+}
+
+/// Returns the IDs of a target at this agent.
+fn ids<'s>(known: &'s BTreeMap<String, Service>, service: &str, target: &GatewayAddress) -> Vec<&'s str> {
+    let own = id(target);
+    let is_target = |id: &str, found: &Service| {
+        let same = GatewayAddress::new(&found.address, found.port).is_ok_and(|address| address == *target);
+        // Consul does not distinguish upper and lower case in the name of a service.
+        found.service.eq_ignore_ascii_case(service) && (id == own || same)
+    };
+    known.iter().filter(|(id, found)| is_target(id, found)).map(|(id, _)| id.as_str()).collect()
+}
+
+/// Returns what is left in the catalog, once it has the removal of these IDs.
+fn left(
+    consul: &Consul,
+    service: &str,
+    target: &GatewayAddress,
+    removed: &[&str],
+) -> anyhow::Result<Vec<Holder>> {
+    let began = Instant::now();
+    loop {
+        let holders = consul.holders(service, None, target)?;
+        let pending = holders.iter().any(|holder| removed.contains(&holder.id.as_str()));
+        // The same ID on another node looks as if the removal had not arrived.
+        if !pending || began.elapsed() > SYNC {
+            return Ok(holders);
+        }
+        thread::sleep(POLL);
+    }
+}
+
+/// Returns what would be left in the catalog without these IDs of this agent. The same ID on several nodes is listed on each.
+fn remaining(
+    consul: &Consul,
+    service: &str,
+    target: &GatewayAddress,
+    ids: &[&str],
+) -> anyhow::Result<Vec<Holder>> {
+    let holders = consul.holders(service, None, target)?;
+    let count = |id: &str| holders.iter().filter(|holder| holder.id == id).count();
+    let stays = |holder: &&Holder| !ids.contains(&holder.id.as_str()) || count(&holder.id) > 1;
+    Ok(holders.iter().filter(stays).cloned().collect())
+}
