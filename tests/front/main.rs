@@ -1,6 +1,8 @@
 //! The side towards clients: a request has the same result at pushring as at a Pushgateway.
 
 mod differences;
+mod influence;
+mod odd_headers;
 mod proxies;
 mod requests;
 mod side;
