@@ -37,8 +37,9 @@ template {
   exec {
     # Exit code 2: publish rejected the settings or the ring. The live files stay, the log has the reason, and the next
     # pass tries again. Other failures (publish was killed, Envoy did not answer) are retried, because otherwise the
-    # change would wait for the next one. After the timeout consul-template exits.
-    command = "until pushring publish --admin http://127.0.0.1:9901 --registrations /etc/pushring/registrations.json --settings /etc/pushring/consul-template/settings.yaml --wasm /etc/pushring/pushring_filter.wasm --live /etc/pushring/live; do test $? -eq 2 && break; sleep 1; done"
+    # change would wait for the next one. After the timeout consul-template exits. The second admin address is that of a
+    # new Envoy during an upgrade (docs/operations.md).
+    command = "until pushring publish --admin http://127.0.0.1:9901 --admin http://127.0.0.1:9902 --registrations /etc/pushring/registrations.json --settings /etc/pushring/consul-template/settings.yaml --wasm /etc/pushring/pushring_filter.wasm --live /etc/pushring/live; do test $? -eq 2 && break; sleep 1; done"
     timeout = "60s"
   }
 }

@@ -35,6 +35,8 @@ pub(crate) enum Kind {
     File { path: String },
     /// `yaml edit=PATH`: fields to set in a YAML file.
     Edit { path: String },
+    /// `ini unit`: the command of a systemd unit, which keeps running.
+    Unit,
     /// With the reason.
     NotExecuted { reason: String },
 }
@@ -130,6 +132,7 @@ fn kind(info: Option<&str>, reason: Option<String>, after_commands: bool) -> Res
             Ok(Kind::Commands { exit })
         }
         ("sh", ("background", "")) => Ok(Kind::Background),
+        ("ini", ("unit", "")) => Ok(Kind::Unit),
         ("console", ("", "")) => Ok(Kind::Console),
         ("text", ("", "")) if after_commands => Ok(Kind::Output),
         ("yaml", ("edit", file)) => Ok(Kind::Edit { path: path(file) }),

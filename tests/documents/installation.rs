@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use pushring_harness::http::Client;
-use pushring_harness::{Consul, Pushgateway, machine, poll_until, tools};
+use pushring_harness::{Consul, Pushgateway, command, machine, poll_until, tools};
 use tempfile::TempDir;
 
 /// Where the documents push to.
@@ -43,18 +43,42 @@ impl Installation {
         self.gateways.push(Pushgateway::run(command, self.dir.path(), address, &[]).unwrap());
     }
 
-    /// Returns the names of the members in Envoy's ring; none while Envoy does not answer.
-    pub(crate) fn members(&self) -> Vec<String> {
-        let status = Client::new(PUSH.parse().unwrap()).unwrap().get("/-/pushring");
-        let status = status.and_then(|answer| answer.json()).unwrap_or_default();
-        let members = status["members"].as_array().cloned().unwrap_or_default();
-        members.iter().filter_map(|member| member["name"].as_str().map(str::to_owned)).collect()
+    /// Copies the files that an ingress machine needs to /etc/pushring.
+    pub(crate) fn install(&self) {
+        fs::create_dir_all("/etc/pushring/live").unwrap();
+        fs::copy(tools::wasm().unwrap(), "/etc/pushring/pushring_filter.wasm").unwrap();
+        for (from, to) in [("envoy", "/etc/pushring"), ("consul-template", "/etc/pushring/consul-template")] {
+            fs::create_dir_all(to).unwrap();
+            for entry in fs::read_dir(tools::repository().join(from)).unwrap().map(Result::unwrap) {
+                if entry.file_type().unwrap().is_file() {
+                    fs::copy(entry.path(), Path::new(to).join(entry.file_name())).unwrap();
+                }
+            }
+        }
+    }
+
+    /// Registers the gateways at 10.0.0.`last`:9091 and waits until they are passing.
+    pub(crate) fn register(&self, lasts: &[u8]) {
+        let addresses = lasts.iter().map(|last| format!("10.0.0.{last}:9091"));
+        let quick = ["register", "--interval=1s", "--timeout=1s", "--success-before-passing=1"];
+        let output = command::pushring(quick.map(str::to_owned).into_iter().chain(addresses)).unwrap();
+        assert_eq!(output.code, 0, "{}", output.stderr);
     }
 
     /// Waits until the ring in Envoy has exactly the members 10.0.0.`last`:9091.
     pub(crate) fn wait_members(&self, lasts: &[u8]) {
+        self.wait_members_at(PUSH, lasts);
+    }
+
+    /// Waits until the ring in the Envoy at this address has exactly the members 10.0.0.`last`:9091.
+    pub(crate) fn wait_members_at(&self, envoy: &str, lasts: &[u8]) {
+        let members = || {
+            let status = Client::new(envoy.parse().ok()?).ok()?.get("/-/pushring").ok()?.json().ok()?;
+            let names = status["members"].as_array()?.iter().filter_map(|member| member["name"].as_str());
+            Some(names.map(str::to_owned).collect::<Vec<String>>())
+        };
         let wanted: Vec<String> = lasts.iter().map(|last| format!("10.0.0.{last}:9091")).collect();
-        poll_until(&format!("the ring {wanted:?}"), || (self.members() == wanted).then_some(())).unwrap();
+        poll_until(&format!("the ring {wanted:?}"), || members().filter(|found| *found == wanted)).unwrap();
     }
 
     /// Waits until a command at this address accepts requests.
@@ -64,6 +88,20 @@ impl Installation {
             client.get(path).ok().filter(|answer| answer.status == 200)
         })
         .unwrap();
+    }
+
+    /// Waits until the statistics of the Envoy with this admin port have a line.
+    pub(crate) fn wait_admin(&self, port: u16, line: &str) {
+        let client = Client::new(SocketAddr::from(([127, 0, 0, 1], port))).unwrap();
+        let stats =
+            || client.get("/stats").ok().filter(|answer| answer.text().lines().any(|found| found == line));
+        poll_until(line, stats).unwrap();
+    }
+
+    /// Returns the number of copies of the groups of `traffic` on all gateways.
+    pub(crate) fn copies(&self) -> usize {
+        let groups = self.gateways.iter().flat_map(|gateway| gateway.groups().unwrap());
+        groups.filter(|group| group["job"] == "traffic").count()
     }
 
     /// Waits until this number of registrations is passing in Consul.

@@ -7,6 +7,7 @@ mod blocks;
 mod every_block;
 mod installation;
 mod migration;
+mod operations;
 mod output;
 mod traffic;
 mod walk;

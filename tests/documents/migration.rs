@@ -2,10 +2,9 @@
 
 use std::env;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use pushring_harness::http::Client;
-use pushring_harness::{Process, machine, poll_until, process, tools};
+use pushring_harness::{Process, machine, process, tools};
 
 use crate::installation::{Installation, PUSH};
 use crate::traffic::Traffic;
@@ -69,9 +68,7 @@ fn migrate(replacements: &[(&str, &str)]) {
     let heading = "5. Canonical keys";
     walk.next(heading);
     installation.wait_status("route_by", "group");
-    // A sweep regards pushes within two seconds as simultaneous and keeps the copy.
-    let changed = Instant::now();
-    poll_until("the clock", || (changed.elapsed() > Duration::from_secs(3)).then_some(())).unwrap();
+    traffic.outdate();
     for (path, _) in &owners {
         push(path);
     }

@@ -6,14 +6,17 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use pushring_harness::http::Client;
 use pushring_harness::poll_until;
 
 /// Groups of each client. No two clients push to one group, so its values arrive in order.
-const GROUPS: usize = 20;
+const GROUPS_EACH: usize = 20;
 const CLIENTS: usize = 2;
+/// Number of groups of all clients.
+pub(crate) const GROUPS: usize = CLIENTS * GROUPS_EACH;
 
 /// Running clients. They stop when it is dropped.
 pub(crate) struct Traffic {
@@ -61,9 +64,17 @@ impl Traffic {
     /// Waits until every group was pushed again.
     pub(crate) fn round(&self) {
         // Each client alternates with the others at its own speed: two rounds of all contain one of each.
-        let enough = self.shared.pushes.load(Ordering::Relaxed) + 2 * CLIENTS * GROUPS;
+        let enough = self.shared.pushes.load(Ordering::Relaxed) + 2 * GROUPS;
         let pushed = || (self.shared.pushes.load(Ordering::Relaxed) >= enough).then_some(());
         poll_until("the clients to push", pushed).unwrap();
+    }
+
+    /// Waits until every group was pushed again and its older copies are certainly older: a sweep regards pushes within
+    /// two seconds as simultaneous.
+    pub(crate) fn outdate(&self) {
+        let now = Instant::now();
+        poll_until("the clock", || (now.elapsed() > Duration::from_secs(3)).then_some(())).unwrap();
+        self.round();
     }
 
     /// Ends the clients.
@@ -91,7 +102,7 @@ fn push_until_stopped(client: usize, shared: &Shared) -> Pushed {
     let mut connections = HashMap::new();
     let mut pushed = Pushed::default();
     while !shared.stop.load(Ordering::Relaxed) {
-        let path = format!("/metrics/job/traffic/instance/{client}-{}", pushed.pushes % GROUPS);
+        let path = format!("/metrics/job/traffic/instance/{client}-{}", pushed.pushes % GROUPS_EACH);
         let server = *shared.server.lock().unwrap();
         let value = pushed.pushes as u64;
         match push(&mut connections, server, &path, value) {

@@ -31,7 +31,8 @@ pub(crate) struct Walk {
 impl Walk {
     /// Prepares a document. Its commands start in `folder`.
     pub(crate) fn of(document: &str, folder: &Path) -> Self {
-        let blocks = blocks::read(document).unwrap_or_else(|error| panic!("{error}"));
+        let mut blocks = blocks::read(document).unwrap_or_else(|error| panic!("{error}"));
+        blocks.retain(|block| !matches!(block.kind, Kind::NotExecuted { .. }));
         let dir = tempfile::tempdir().unwrap();
         let (document, folder) = (document.to_owned(), folder.to_owned());
         let (printed, running, replacements) = (String::new(), Vec::new(), Vec::new());
@@ -51,10 +52,8 @@ impl Walk {
         assert_eq!(block.section, heading, "{}: the next block is in another section", self.at(&block));
         self.execute(&block);
         self.next += 1;
-        while let Some(block) = self.peek().cloned()
-            && matches!(block.kind, Kind::Output | Kind::NotExecuted { .. })
-        {
-            self.execute(&block);
+        if let Some(output) = self.peek().filter(|block| block.kind == Kind::Output).cloned() {
+            self.execute(&output);
             self.next += 1;
         }
     }
@@ -80,8 +79,7 @@ impl Walk {
     }
 
     fn peek(&self) -> Option<&Block> {
-        let not_executed = |block: &&Block| !matches!(block.kind, Kind::NotExecuted { .. });
-        self.blocks.get(self.next..)?.iter().find(not_executed)
+        self.blocks.get(self.next)
     }
 
     fn at(&self, block: &Block) -> String {
@@ -91,6 +89,7 @@ impl Walk {
     #[track_caller]
     fn execute(&mut self, block: &Block) {
         let at = self.at(block);
+        println!("{at}: {:?}", block.kind);
         let text = self.replacements.iter().fold(block.text.clone(), |text, (a, b)| text.replace(a, b));
         match &block.kind {
             Kind::Commands { exit } => {
@@ -98,12 +97,8 @@ impl Walk {
                 self.printed = stdout;
                 assert_eq!(code, *exit, "{at}: exit code of\n{text}\n{}{stderr}", self.printed);
             }
-            Kind::Background => {
-                let script = self.script(&text);
-                let command = self.environment(process::command(Path::new("bash")).arg(script));
-                let name = format!("line-{}", block.line);
-                self.running.push(Process::start(&name, command, self.dir.path()).unwrap());
-            }
+            Kind::Background => self.start(block, &text),
+            Kind::Unit => self.start(block, &unit(&text)),
             Kind::Output => {
                 output::compare(&text, &self.printed).unwrap_or_else(|error| panic!("{at}: {error}"));
             }
@@ -120,6 +115,13 @@ impl Walk {
             }
             Kind::NotExecuted { .. } => {}
         }
+    }
+
+    fn start(&mut self, block: &Block, text: &str) {
+        let script = self.script(text);
+        let command = self.environment(process::command(Path::new("bash")).arg(script));
+        let name = format!("line-{}", block.line);
+        self.running.push(Process::start(&name, command, self.dir.path()).unwrap());
     }
 
     /// Runs commands until one of them fails. Returns exit code, standard output and standard error.
@@ -150,6 +152,16 @@ impl Walk {
         owned.env("PATH", env::join_paths(folders).unwrap()).current_dir(&self.folder);
         owned
     }
+}
+
+/// Returns the command of a systemd unit with its environment.
+fn unit(text: &str) -> String {
+    let joined = text.replace("\\\n", "");
+    let value = |name: &'static str| joined.lines().filter_map(move |line| line.strip_prefix(name));
+    let variables: String = value("Environment=").map(|variable| format!("export {variable}\n")).collect();
+    let command: String = value("ExecStart=").collect();
+    // The program under test is in PATH.
+    variables + command.trim_start_matches("/usr/local/bin/")
 }
 
 /// Splits a console block into commands and what each prints.
