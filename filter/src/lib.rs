@@ -81,7 +81,8 @@ impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
         // Envoy sends no request to a plugin whose configuration was rejected; without one there is no owner.
         let Some(settings) = &self.settings else {
-            return self.reply(503, &[], b"pushring: no configuration in force; see the Envoy log\n");
+            let body = b"pushring: no configuration in force; see the Envoy log\n";
+            return self.reply("pushring_no_configuration", 503, &[], body);
         };
         let method = self.get_http_request_header_bytes(":method").unwrap_or_default();
         let path = self.get_http_request_header_bytes(":path").unwrap_or_default();
@@ -101,7 +102,7 @@ impl HttpContext for Stream {
             }
             Decision::Reply(reply) => {
                 metrics::replied(reply.kind);
-                self.reply(reply.status, &reply.headers, &reply.body)
+                self.reply(reply.kind.reason(), reply.status, &reply.headers, &reply.body)
             }
         }
     }
@@ -124,8 +125,11 @@ impl Stream {
     }
 
     /// Answers the request. It stays paused, because it must not be forwarded as well.
-    fn reply(&self, status: u16, headers: &[(&str, String)], body: &[u8]) -> Action {
-        let headers = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    ///
+    /// The SDK passes no response code details to Envoy: the access log reads them from a header.
+    fn reply(&self, reason: &str, status: u16, headers: &[(&str, String)], body: &[u8]) -> Action {
+        let headers = headers.iter().map(|(name, value)| (*name, value.as_str()));
+        let headers = headers.chain([("x-pushring-reason", reason)]).collect();
         self.send_http_response(status.into(), headers, Some(body));
         Action::Pause
     }

@@ -40,18 +40,24 @@ impl ReplyKind {
         Self::Status,
     ];
 
-    /// Returns the name that the metrics use.
+    /// Returns the name in the metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {
+        self.reason().split_at("pushring_".len()).1
+    }
+
+    /// Returns the response code details for Envoy's access log.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
         match self {
-            Self::Redirect => "redirect",
-            Self::CleanPath => "clean_path",
-            Self::Lookup => "lookup",
-            Self::NotAllowed => "not_allowed",
-            Self::Poison => "poison",
-            Self::NoMembers => "no_members",
-            Self::Health => "health",
-            Self::Status => "status",
+            Self::Redirect => "pushring_redirect",
+            Self::CleanPath => "pushring_clean_path",
+            Self::Lookup => "pushring_lookup",
+            Self::NotAllowed => "pushring_not_allowed",
+            Self::Poison => "pushring_poison",
+            Self::NoMembers => "pushring_no_members",
+            Self::Health => "pushring_health",
+            Self::Status => "pushring_status",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The compiled filter in a real Envoy with the shipped configurations, in front of real Pushgateways. Each file
 //! checks one promise.
 
+mod access_log;
 mod agreement;
 mod bodies;
 mod capabilities;
@@ -13,6 +14,8 @@ mod golden;
 mod idle;
 mod load;
 mod memory;
+mod named;
+mod reasons;
 mod recorder;
 mod redirected;
 mod redirects;

@@ -8,7 +8,6 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use pushring_harness::http::{self, Client};
 use pushring_harness::{EnvoyFixture, Mode, poll_until};
-use rustix::process::Signal;
 
 const PUSH: &str = "/metrics/job/a";
 const DELIMITED: &str =
@@ -23,7 +22,7 @@ type Headers = &'static [(&'static str, &'static str)];
 /// Sends pushes whose owner has stopped, kills the owner when it has received them, and returns the answers.
 fn killed_in_flight(fleet: &mut EnvoyFixture, pushes: Vec<(&'static str, Headers, Vec<u8>)>) -> Vec<u16> {
     let owner = fleet.owner(PUSH);
-    fleet.gateways[owner].process.signal(Signal::STOP);
+    fleet.gateways[owner].process.halt().unwrap();
     let count = pushes.len() as u64;
     let before = fleet.requests()[owner];
     let sent: Vec<_> = pushes

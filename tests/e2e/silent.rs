@@ -29,7 +29,7 @@ fn a_gateway_that_hangs_costs_the_routes_timeout() {
     for mode in Mode::ROUTED {
         let mut fleet = EnvoyFixture::edited(mode, 3, &[ROUTE_TIMEOUT]);
         let owner = fleet.owner(PUSH);
-        fleet.gateways[owner].process.signal(Signal::STOP);
+        fleet.gateways[owner].process.halt().unwrap();
         let answer = fleet.envoy.client().unwrap().put(PUSH, "x 1\n").unwrap();
         assert_eq!(answer.status, 504, "{mode}: {}", answer.text());
         fleet.gateways[owner].process.signal(Signal::CONT);
@@ -43,7 +43,7 @@ fn with_a_timeout_for_each_try_the_next_member_stores_the_push() {
     let harmless = ("reset\n", "reset\n                    per_try_timeout: 1s\n");
     let mut fleet = EnvoyFixture::edited(Mode::Endpoint, 3, &[harmless]);
     let [owner, next] = fleet.clockwise(PUSH)[..2] else { panic!("three members") };
-    fleet.gateways[owner].process.signal(Signal::STOP);
+    fleet.gateways[owner].process.halt().unwrap();
     let answer = fleet.envoy.client().unwrap().put(PUSH, "x 1\n").unwrap();
     assert_eq!(answer.status, 200, "{}", answer.text());
     fleet.gateways[owner].process.signal(Signal::CONT);
@@ -59,7 +59,7 @@ fn a_large_push_to_a_gateway_that_reads_nothing_fails_early() {
     for mode in Mode::ROUTED {
         let mut fleet = EnvoyFixture::edited(mode, 3, &[("int_value: 3000", "int_value: 300")]);
         let owner = fleet.owner(PUSH);
-        fleet.gateways[owner].process.signal(Signal::STOP);
+        fleet.gateways[owner].process.halt().unwrap();
         let answer = fleet.envoy.client().unwrap().put(PUSH, body.clone()).unwrap();
         assert_eq!(answer.status, 503, "{mode}: {}", answer.text());
         fleet.gateways[owner].process.signal(Signal::CONT);

@@ -46,9 +46,11 @@ impl Envoy {
         let admin_file = dir.join("admin-address");
         let _ = fs::remove_file(&admin_file);
         command.arg("--config-path").arg(bootstrap).arg("--admin-address-path").arg(&admin_file);
-        // By default, several Envoys on one machine share memory for hot restarts.
+        // By default, several Envoys on one machine share memory for hot restarts, and lines of the access log wait for 10 s.
         command.args([
             "--disable-hot-restart",
+            "--file-flush-interval-msec",
+            "20",
             "--log-level",
             "warning",
             "--concurrency",

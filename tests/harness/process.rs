@@ -89,6 +89,20 @@ impl Process {
         }
     }
 
+    /// Halts the process until `Signal::CONT`, and waits until all its threads have stopped.
+    ///
+    /// # Errors
+    /// If it runs on.
+    pub fn halt(&mut self) -> Result<()> {
+        self.signal(Signal::STOP);
+        let stopped =
+            |task: &Path| fs::read_to_string(task.join("stat")).is_ok_and(|stat| stat.contains(") T "));
+        poll_until(&format!("{} to stop", self.name), || {
+            let mut tasks = fs::read_dir(format!("/proc/{}/task", self.id())).ok()?;
+            tasks.all(|task| task.is_ok_and(|task| stopped(&task.path()))).then_some(())
+        })
+    }
+
     /// Sends `signal` and waits for the process to end.
     ///
     /// # Errors

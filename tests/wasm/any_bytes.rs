@@ -1,7 +1,7 @@
 //! Requests of arbitrary bytes: the module applies the decision of the router, and never traps.
 
 use arbitrary::{Result, Unstructured};
-use pushring_router::{Decision, Request, Router};
+use pushring_router::{Decision, Reply, Request, Router};
 
 use crate::host_state::{Headers, Outcome};
 use crate::{DESTINATION, MIRROR, spelling, vm};
@@ -47,7 +47,7 @@ fn module_and_router_agree_on_any_request() {
                 }
                 Decision::Reply(reply) => {
                     answered += 1;
-                    check(&outcome, u32::from(reply.status), &reply.headers, &reply.body);
+                    check(&outcome, &reply);
                 }
             }
         }
@@ -60,10 +60,11 @@ fn module_and_router_agree_on_any_request() {
     }
 }
 
-fn check(outcome: &Outcome, status: u32, headers: &[(&'static str, String)], body: &[u8]) {
-    let headers: Headers =
-        headers.iter().map(|(n, v)| (n.as_bytes().to_vec(), v.as_bytes().to_vec())).collect();
-    assert_eq!(outcome.reply, Some((status, headers, body.to_vec())));
+fn check(outcome: &Outcome, reply: &Reply) {
+    let headers = reply.headers.iter().map(|(name, value)| (*name, value.as_str()));
+    let all = headers.chain([("x-pushring-reason", reply.kind.reason())]);
+    let headers: Headers = all.map(|(name, value)| (name.into(), value.into())).collect();
+    assert_eq!(outcome.reply, Some((reply.status.into(), headers, reply.body.clone())));
 }
 
 /// Generates any method, path and accept, each of which may be missing or not UTF-8, and forged destinations.
