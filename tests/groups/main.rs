@@ -4,6 +4,7 @@ mod access;
 mod conflicts;
 mod delete;
 mod expire;
+mod judge;
 mod listed;
 mod poisoned;
 mod report;
