@@ -53,14 +53,29 @@ fn expires_each_job_by_its_own_rule() {
 #[test]
 fn keeps_and_reports_a_group_of_unknown_age() {
     let fixture = fixture();
-    assert_eq!(fixture.send(0, "/metrics/job/stub", "# TYPE a counter\na 1\n"), 400);
     assert_eq!(fixture.send(0, "/metrics/job/x%ff", "a 1\n"), 400);
     let (code, report) = fixture.json("expire", &args(&["--after", "30m"]));
     assert_eq!((code, &report["fresh"]), (1, &json!(1)));
-    assert_eq!(rows(&report, "result")[3..], ["stub on g0: kept", "x\u{fffd} on g0: kept"]);
-    assert_eq!(rows(&report, "code")[3..], ["stub on g0: never_accepted", "x\u{fffd} on g0: not_utf8"]);
+    assert_eq!(rows(&report, "result")[3..], ["x\u{fffd} on g0: kept"]);
+    assert_eq!(rows(&report, "code")[3..], ["x\u{fffd} on g0: not_utf8"]);
     assert_eq!(report["groups"][3]["age_seconds"], json!(null));
-    wait_jobs(&fixture, [&["stub", "x\u{fffd}"], &["ci"]]);
+    wait_jobs(&fixture, [&["x\u{fffd}"], &["ci"]]);
+}
+
+#[test]
+fn a_stub_expires_by_its_last_rejected_push() {
+    let fixture = fixture();
+    // On g0 it is an hour old, on g1 it is new.
+    for gateway in [0, 1] {
+        assert_eq!(fixture.send(gateway, "/metrics/job/stub", "# TYPE a counter\na 1\n"), 400);
+    }
+    // A group with data and a later rejected push is no stub.
+    assert_eq!(fixture.send(0, "/metrics/job/other", "# TYPE a counter\na 1\n"), 400);
+    let (code, report) = fixture.json("expire", &args(&["--job", "stub=30m"]));
+    assert_eq!((code, &report["fresh"]), (0, &json!(5)));
+    assert_eq!(rows(&report, "result"), ["stub on g0: deleted"]);
+    assert!((3599..3660).contains(&report["groups"][0]["age_seconds"].as_i64().unwrap()), "{report}");
+    wait_jobs(&fixture, [&["backup", "ci", "other"], &["ci", "stub"]]);
 }
 
 #[test]

@@ -3,5 +3,6 @@
 //! The slowest test waits for Consul to expire a session (30 s) and for the lock delay (15 s).
 
 mod fixture;
+mod heal;
 mod lock;
 mod passes;

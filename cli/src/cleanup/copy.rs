@@ -19,7 +19,7 @@ pub(crate) struct GroupCopy<D> {
     pub(crate) result: DeletionResult,
 }
 
-/// Seconds since the last accepted push, by the gateway's clock. `None`: never, or unknown.
+/// Seconds since the last accepted push, by the gateway's clock; of a stub, since the last rejected push. `None`: unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Age {
     pub(crate) age_seconds: Option<i64>,

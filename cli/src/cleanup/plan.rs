@@ -61,8 +61,10 @@ impl<'s, D> DeletionPlan<'s, D> {
     }
 }
 
+/// Returns the age of a group; that of a stub is the time since its last rejected push.
 pub(crate) fn age(groups: &Groups, group: &StoredGroup<IgnoredAny>) -> Age {
-    Age { age_seconds: groups.age(group).map(seconds) }
+    let rejection = || Some(groups.status.clock.age(group.last_rejection().filter(|_| group.is_stub())?));
+    Age { age_seconds: groups.age(group).or_else(rejection).map(seconds) }
 }
 
 /// Selects a copy for deletion regardless of its owner, if a push path leads to it.

@@ -40,6 +40,8 @@ pub(crate) struct StoredGroup<M> {
     pub(crate) pushed: Option<Push>,
     /// The last rejected push.
     pub(crate) rejected: Option<Push>,
+    /// The `# HELP` text of [`PUSH_FAILED`], which a client can replace.
+    pub(crate) rejected_help: Option<String>,
     /// The reason why this entry cannot be trusted.
     pub(crate) ambiguity: Option<Reason>,
 }
@@ -119,6 +121,7 @@ impl<'de, M: Deserialize<'de>> Visitor<'de> for GroupVisitor<M> {
             families: BTreeMap::new(),
             pushed: None,
             rejected: None,
+            rejected_help: None,
             ambiguity: None,
         };
         while let Some(name) = map.next_key::<String>()? {
@@ -130,7 +133,11 @@ impl<'de, M: Deserialize<'de>> Visitor<'de> for GroupVisitor<M> {
                     }
                 }
                 PUSH_TIME => group.pushed = push(&map.next_value()?),
-                PUSH_FAILED => group.rejected = push(&map.next_value()?),
+                PUSH_FAILED => {
+                    let family = map.next_value()?;
+                    group.rejected = push(&family);
+                    group.rejected_help = family.help;
+                }
                 _ => {
                     let family = map.next_value()?;
                     if name.contains(REPLACED) {

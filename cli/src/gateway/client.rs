@@ -63,6 +63,14 @@ pub(crate) struct Status {
     pub(crate) clock: Clock,
 }
 
+/// The response of `/metrics`.
+pub(crate) enum Scrape {
+    /// The families as delimited protobuf.
+    Exposition(Answer),
+    /// The body of a response with status 500, which lists the errors.
+    Poisoned(String),
+}
+
 /// The response to a push.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum PushResponse {
@@ -113,7 +121,10 @@ impl Gateway {
 
     /// Scrapes the metrics as delimited protobuf. A poisoned gateway responds with 500, which is an error.
     pub(crate) fn exposition(&self) -> anyhow::Result<Answer> {
-        let response = self.get("/metrics", PROTOBUF)?;
+        self.as_protobuf(self.get("/metrics", PROTOBUF)?)
+    }
+
+    fn as_protobuf(&self, response: Answer) -> anyhow::Result<Answer> {
         let form = response.headers().get(CONTENT_TYPE).and_then(|form| form.to_str().ok()).unwrap_or("");
         ensure!(
             form.starts_with("application/vnd.google.protobuf"),
@@ -122,14 +133,14 @@ impl Gateway {
         Ok(response)
     }
 
-    /// Returns the whole body if `/metrics` responds with 500: the gateway is poisoned. `None` if the scrape succeeds.
-    pub(crate) fn scrape_error(&self) -> anyhow::Result<Option<String>> {
-        let response = self.send(self.client.get(self.url("/metrics")))?;
-        match response.status().as_u16() {
-            200 => Ok(None),
-            500 => Ok(Some(response.text()?)),
-            _ => bail!("{}", response.failure()),
+    /// Scrapes the metrics as [`Gateway::exposition`] does. A poisoned gateway responds with 500 and its errors.
+    pub(crate) fn scrape(&self) -> anyhow::Result<Scrape> {
+        let request = self.client.get(self.url("/metrics")).header(ACCEPT, PROTOBUF);
+        let response = self.send(request).context("/metrics")?;
+        if response.status().as_u16() == 500 {
+            return Ok(Scrape::Poisoned(response.text().context("/metrics: HTTP 500")?));
         }
+        Ok(Scrape::Exposition(self.as_protobuf(self.success(response).context("/metrics")?)?))
     }
 
     /// Deletes the group of a push path (with the prefix, as `labels_to_path` writes it). The gateway queues the deletion
@@ -172,6 +183,10 @@ impl Gateway {
 
     fn answer(&self, request: RequestBuilder) -> anyhow::Result<Answer> {
         let response = self.send(request)?;
+        self.success(response)
+    }
+
+    fn success(&self, response: Answer) -> anyhow::Result<Answer> {
         match response.status().as_u16() {
             200..=299 => Ok(response),
             401 | 403 => bail!("HTTP {}; set --gateway-user or PUSHRING_GATEWAY_TOKEN", response.status()),

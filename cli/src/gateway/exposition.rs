@@ -74,6 +74,21 @@ impl Family {
         self.0.name.as_deref().and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default()
     }
 
+    /// The bytes of the name, which need not be UTF-8.
+    pub(crate) fn name_bytes(&self) -> &[u8] {
+        self.0.name.as_deref().unwrap_or_default()
+    }
+
+    /// The bytes of the `# HELP` text, which need not be UTF-8.
+    pub(crate) fn help(&self) -> &[u8] {
+        self.0.help.as_deref().unwrap_or_default()
+    }
+
+    /// The encoded metrics.
+    pub(crate) fn raw_metrics(&self) -> &[Bytes] {
+        &self.0.metrics
+    }
+
     /// Name of the type, as in the gateway's API; empty if the number is unknown.
     pub(crate) fn kind(&self) -> &'static str {
         let number = usize::try_from(self.0.kind.unwrap_or_default());

@@ -13,7 +13,7 @@ use super::exposition;
 use crate::reason::Code;
 
 /// The times of the last accepted and the last rejected push, bit for bit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct PushTimes {
     pushed: u64,
     rejected: u64,

@@ -1,6 +1,7 @@
 //! Deletes groups whose last push is older than the limit of their job; a Pushgateway keeps groups forever.
 //!
-//! A group with an unknown age is never deleted. A rejected push counts as a push: its client is alive.
+//! A group with an unknown age is never deleted. A rejected push counts as a push: its client is alive. A stub, to which
+//! no push was ever accepted, has the age of its last rejected push.
 
 use std::time::Duration;
 
@@ -121,8 +122,11 @@ fn unknown_age(group: &StoredGroup<IgnoredAny>) -> Reason {
 /// Returns the time since the last push, accepted or rejected, by the clock of the gateway. `None`: the
 /// last accepted push is unknown.
 fn idle(groups: &Groups, group: &StoredGroup<IgnoredAny>) -> Option<SignedDuration> {
-    let accepted = groups.age(group)?;
     let rejected = group.last_rejection().map(|rejected| groups.status.clock.age(rejected));
+    if group.is_stub() && group.ambiguity.is_none() {
+        return rejected;
+    }
+    let accepted = groups.age(group)?;
     Some(rejected.map_or(accepted, |rejected| accepted.min(rejected)))
 }
 
@@ -165,7 +169,9 @@ mod tests {
         assert_eq!(due(Some(61), Some(59)), Due::No, "its client is alive");
         assert_eq!(due(Some(59), Some(61)), Due::No);
         assert_eq!(due(Some(70), Some(61)), Due::Yes);
-        assert_eq!(due(None, Some(61)), Due::Unknown, "no push was ever accepted");
+        assert_eq!(due(None, Some(61)), Due::Yes, "a stub");
+        assert_eq!(due(None, Some(59)), Due::No, "its client is alive");
+        assert_eq!(due(None, None), Due::Unknown);
     }
 
     #[test]

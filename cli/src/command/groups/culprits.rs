@@ -6,31 +6,35 @@ use std::collections::{BTreeMap, HashSet};
 use pushring_router::{is_legacy_name, labels_to_path};
 use serde::Deserialize;
 
+use super::collision;
 use super::scrape_error::{Bytes, ScrapeError};
 use crate::gateway::api::{Labels, PUSH_FAILED, PUSH_TIME, StoredGroup};
-use crate::reason::Reason;
+use crate::reason::{Code, Reason};
 
 /// A group that causes an error, with the exact bytes of its labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Blamed {
-    labels: Bytes,
-    pub(super) reason: Reason,
+pub(crate) struct Blamed {
+    pub(super) labels: Bytes,
+    /// The family with the error; U+FFFD replaces each byte that is not UTF-8.
+    pub(super) family: String,
+    pub(crate) reason: Reason,
+    /// Whether the labels are those of the exposition, in which every group has an `instance`.
+    pub(super) is_exposed: bool,
 }
 
 impl Blamed {
     /// Returns the labels as text, with each byte that is not UTF-8 replaced.
-    pub(super) fn labels(&self) -> Labels {
+    pub(crate) fn labels(&self) -> Labels {
         self.labels.iter().map(|(name, value)| (go_text(name), go_text(value))).collect()
     }
 
-    pub(super) fn path(&self, prefix: &str) -> String {
-        path_of(prefix, &self.labels)
+    /// Returns the push path of the group; two if it is unknown whether it has an empty `instance`.
+    pub(crate) fn paths(&self, prefix: &str) -> Vec<String> {
+        let without = without_empty_instance(&self.labels);
+        let both = self.is_exposed && without != self.labels;
+        let first = both.then(|| path_of(prefix, &without));
+        first.into_iter().chain([path_of(prefix, &self.labels)]).collect()
     }
-}
-
-/// Returns the push path of a group whose labels are text.
-pub(super) fn path(prefix: &str, labels: &Labels) -> String {
-    path_of(prefix, &bytes(labels))
 }
 
 /// Uses UTF-8 names if a label needs them: then the gateway that stores it runs in that mode.
@@ -42,13 +46,13 @@ fn path_of(prefix: &str, labels: &Bytes) -> String {
 
 /// A metric of the API, with its grouping labels.
 #[derive(Clone, Debug, Default, Deserialize)]
-pub(super) struct Series {
+pub(crate) struct Series {
     #[serde(default)]
-    labels: Labels,
+    pub(super) labels: Labels,
 }
 
 /// A group with the labels of its metrics.
-pub(super) type Detailed = StoredGroup<Vec<Series>>;
+pub(crate) type Detailed = StoredGroup<Vec<Series>>;
 
 /// Returns the groups to delete, each once, in the order of the errors.
 pub(super) fn blame(errors: &[ScrapeError], groups: &[Detailed]) -> Vec<Blamed> {
@@ -59,37 +63,66 @@ pub(super) fn blame(errors: &[ScrapeError], groups: &[Detailed]) -> Vec<Blamed> 
 
 fn culprits(error: &ScrapeError, groups: &[Detailed]) -> Vec<Blamed> {
     let reason = error.code().because(format!("{} {}", error.family, error.reason));
-    let blamed = |labels| Blamed { labels, reason: reason.clone() };
+    let blamed = |labels, reason: &Reason| Blamed {
+        labels,
+        family: error.family.clone(),
+        reason: reason.clone(),
+        is_exposed: false,
+    };
+    let blame_all = |groups: &[&Detailed]| -> Vec<Blamed> {
+        groups.iter().map(|group| blamed(bytes(&group.labels), &reason)).collect()
+    };
     let Some(metric) = &error.labels else {
-        return blame_all(&colliding(error, groups), &reason);
+        return blame_all(&colliding(error, groups));
     };
     if let Some(kind) = error.reason.strip_prefix("is not a ") {
         let unusual = unusual_types(&error.family, kind, groups);
         // The gateway's own metrics are gauges: this error names a victim, not the group that changed the type.
         if !unusual.is_empty() || is_own(&error.family) && kind != "GAUGE" {
-            return blame_all(&unusual, &reason);
+            return blame_all(&unusual);
         }
     }
-    let text = metric.iter().map(|(name, value)| (go_text(name), (go_text(value), name, value))).collect();
+    let text = text_of(metric);
     let mut suspects: Vec<(&Detailed, Bytes)> =
         groups.iter().filter_map(|group| Some((group, exact_labels(group, &error.family, &text)?))).collect();
     if suspects.is_empty() {
         // The API does not show the metric. The gateway's own gauges have exactly the grouping labels.
-        return is_own(&error.family).then(|| blamed(without_empty_instance(metric))).into_iter().collect();
+        return is_own(&error.family)
+            .then(|| blamed(without_empty_instance(metric), &reason))
+            .into_iter()
+            .collect();
+    }
+    let partners = match error.reason.contains("collected before") && suspects.len() == 1 {
+        true => collision::partners(&error.family, metric, groups),
+        false => Vec::new(),
+    };
+    if !partners.is_empty() {
+        return colliding_hashes(&error.family, suspects, partners);
     }
     if error.reason.contains("collected before") && suspects.len() > 1 {
         // Keep the group that was pushed last; a stub, which holds no data, is never kept.
         suspects.sort_by_key(|(group, _)| group.last_push());
         let kept = suspects.pop().map(|(group, _)| crate::output::group(&group.labels)).unwrap_or_default();
         let reason = reason.code.because(format!("{reason}, as in {kept}"));
-        return suspects.into_iter().map(|(_, labels)| Blamed { labels, reason: reason.clone() }).collect();
+        return suspects.into_iter().map(|(_, labels)| blamed(labels, &reason)).collect();
     }
-    suspects.into_iter().map(|(_, labels)| blamed(labels)).collect()
+    suspects.into_iter().map(|(_, labels)| blamed(labels, &reason)).collect()
 }
 
-fn blame_all(groups: &[&Detailed], reason: &Reason) -> Vec<Blamed> {
-    let labels = groups.iter().map(|group| bytes(&group.labels));
-    labels.map(|labels| Blamed { labels, reason: reason.clone() }).collect()
+/// Returns the groups of colliding series but the one that was pushed last; a stub is never kept.
+fn colliding_hashes(family: &str, named: Vec<(&Detailed, Bytes)>, partners: Vec<&Detailed>) -> Vec<Blamed> {
+    let mut all = named;
+    all.extend(partners.into_iter().map(|group| (group, bytes(&group.labels))));
+    let unique: BTreeMap<Bytes, &Detailed> = all.into_iter().map(|(group, labels)| (labels, group)).collect();
+    let mut all: Vec<(Bytes, &Detailed)> = unique.into_iter().collect();
+    all.sort_by_key(|(_, group)| group.last_push());
+    let kept = if all.len() > 1 { all.pop() } else { None };
+    let with =
+        kept.map_or_else(String::new, |(_, kept)| format!(" of {}", crate::output::group(&kept.labels)));
+    let reason = Code::HashCollision.because(format!("the hash of a series is that of another series{with}"));
+    let blamed =
+        |labels| Blamed { labels, family: family.to_owned(), reason: reason.clone(), is_exposed: false };
+    all.into_iter().map(|(labels, _)| blamed(labels)).collect()
 }
 
 /// Returns the unambiguous groups that have that family.
@@ -123,10 +156,14 @@ fn unusual_types<'g>(family: &str, first: &str, groups: &'g [Detailed]) -> Vec<&
 }
 
 /// Labels of a metric as the API writes them, with their bytes.
-type Text<'m> = BTreeMap<String, (String, &'m Vec<u8>, &'m Vec<u8>)>;
+pub(super) type Text<'m> = BTreeMap<String, (String, &'m Vec<u8>, &'m Vec<u8>)>;
+
+pub(super) fn text_of(metric: &Bytes) -> Text<'_> {
+    metric.iter().map(|(name, value)| (go_text(name), (go_text(value), name, value))).collect()
+}
 
 /// Returns the exact bytes of the labels of `group`, if it has that metric.
-fn exact_labels(group: &Detailed, family: &str, metric: &Text<'_>) -> Option<Bytes> {
+pub(super) fn exact_labels(group: &Detailed, family: &str, metric: &Text<'_>) -> Option<Bytes> {
     let mut exact = Bytes::new();
     for (name, value) in &group.labels {
         let (text, name, bytes) = metric.get(name)?;
@@ -148,7 +185,7 @@ fn exact_labels(group: &Detailed, family: &str, metric: &Text<'_>) -> Option<Byt
 }
 
 /// The gateway adds `instance=""` to every metric without one.
-fn without_empty_instance(labels: &Bytes) -> Bytes {
+pub(super) fn without_empty_instance(labels: &Bytes) -> Bytes {
     let mut labels = labels.clone();
     if labels.get(&b"instance"[..]).is_some_and(Vec::is_empty) {
         labels.remove(&b"instance"[..]);
@@ -156,16 +193,16 @@ fn without_empty_instance(labels: &Bytes) -> Bytes {
     labels
 }
 
-fn is_own(family: &str) -> bool {
+pub(super) fn is_own(family: &str) -> bool {
     family == PUSH_TIME || family == PUSH_FAILED
 }
 
-fn bytes(labels: &Labels) -> Bytes {
+pub(super) fn bytes(labels: &Labels) -> Bytes {
     labels.iter().map(|(name, value)| (name.clone().into_bytes(), value.clone().into_bytes())).collect()
 }
 
 /// Converts bytes as Go does for JSON: U+FFFD for each byte that is not UTF-8, where Rust writes fewer.
-fn go_text(bytes: &[u8]) -> String {
+pub(super) fn go_text(bytes: &[u8]) -> String {
     let mut text = String::new();
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());

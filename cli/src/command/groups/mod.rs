@@ -1,11 +1,15 @@
 //! `pushring groups`.
 
 mod broken_api;
+mod collision;
 mod conflicts;
-mod culprits;
+pub(crate) mod culprits;
 mod curl;
+pub(crate) mod diagnose;
+mod exposed;
 mod scrape_error;
 mod states;
+mod suspects;
 
 use std::time::Duration;
 
@@ -18,6 +22,7 @@ use crate::gateway::pool::{GatewayArgs, Gateways};
 use crate::output::{self, Output};
 use crate::text::line;
 use curl::Curl;
+use diagnose::Poisoned;
 use states::{Report, RowFilter, Sort, State};
 
 /// List all groups on all gateways, with their owner and state
@@ -137,7 +142,7 @@ fn conflicts_text(report: &conflicts::Report) -> String {
     )
 }
 
-fn poisoned_text(poisoned: &conflicts::Poisoned) -> String {
+fn poisoned_text(poisoned: &Poisoned) -> String {
     let mut text = format!("{} is poisoned: {}\n", line(&poisoned.gateway), line(&poisoned.error));
     for culprit in &poisoned.culprits {
         let group = output::group(&culprit.labels);

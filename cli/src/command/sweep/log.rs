@@ -74,6 +74,7 @@ impl EventLog {
             deleted = of(deleted(&swept.misplaced)),
             kept = swept.misplaced.len() - deleted(&swept.misplaced),
             expired = of(deleted(&expired.groups)),
+            healed = of(deleted(swept.stubs())),
             unreadable = swept.unreadable.len(),
             ms = output::millis(took),
             "pass"
@@ -89,6 +90,7 @@ impl EventLog {
             }
         };
         swept.misplaced.iter().for_each(|copy| add(&copy.labels, &copy.on, &copy.result, ""));
+        swept.stubs().iter().for_each(|copy| add(&copy.labels, &copy.on, &copy.result, "not healed: "));
         expired.groups.iter().for_each(|copy| add(&copy.labels, &copy.on, &copy.result, "not expired: "));
         let new: Vec<_> = now.difference(&self.kept).collect();
         for (labels, on, reason, code) in new.iter().take(SHOWN) {
@@ -144,6 +146,16 @@ fn deletions(swept: &Report, expired: &ExpireReport) {
             DeletionResult::Deleted { why } => info!(labels, on, owner, why, "deleted"),
             DeletionResult::Failed { reason } => {
                 warn!(labels, on, owner, reason = reason.text, "not deleted")
+            }
+            DeletionResult::Kept { .. } => {}
+        }
+    }
+    for copy in swept.stubs() {
+        let (labels, on, poison) = (output::group(&copy.labels), &copy.on, &copy.detail.poison);
+        match &copy.result {
+            DeletionResult::Deleted { .. } => info!(labels, on, poison, "healed"),
+            DeletionResult::Failed { reason } => {
+                warn!(labels, on, poison, reason = reason.text, "not healed")
             }
             DeletionResult::Kept { .. } => {}
         }

@@ -19,6 +19,7 @@ const PASSES: &str = "pushring_sweep_passes_total";
 const DURATION: &str = "pushring_sweep_pass_duration_seconds";
 const DELETED: &str = "pushring_sweep_deleted_total";
 const EXPIRED: &str = "pushring_sweep_expired_total";
+const HEALED: &str = "pushring_sweep_healed_total";
 const KEPT: &str = "pushring_sweep_kept";
 const UNREADABLE: &str = "pushring_sweep_unreadable_gateways";
 const MEMBERS: &str = "pushring_sweep_members";
@@ -74,6 +75,7 @@ impl Metrics {
     pub(super) fn found(&self, swept: &Report, expired: &ExpireReport) {
         if !swept.dry_run {
             counter!(DELETED).increment(deleted(&swept.misplaced) as u64);
+            counter!(HEALED).increment(deleted(swept.stubs()) as u64);
             counter!(EXPIRED).increment(deleted(&expired.groups) as u64);
         }
         for class in REASONS {
@@ -101,6 +103,7 @@ fn describe() {
     describe_histogram!(DURATION, "Duration of a pass.");
     describe_counter!(DELETED, "Copies deleted from gateways that do not own them.");
     describe_counter!(EXPIRED, "Groups deleted because their last push was older than their expiry time.");
+    describe_counter!(HEALED, "Stubs deleted because they made their gateway reject every push (--heal).");
     describe_gauge!(KEPT, "Copies that the last pass kept on gateways that do not own them, by reason.");
     describe_gauge!(UNREADABLE, "Gateways that the last pass could not read.");
     describe_gauge!(MEMBERS, "Members on the ring.");
@@ -108,7 +111,7 @@ fn describe() {
     for ended in [PassResult::Completed, PassResult::Paused, PassResult::Failed] {
         counter!(PASSES, "result" => ended.word()).absolute(0);
     }
-    for name in [DELETED, EXPIRED] {
+    for name in [DELETED, EXPIRED, HEALED] {
         counter!(name).absolute(0);
     }
 }

@@ -1,5 +1,6 @@
 //! `pushring sweep`.
 
+pub(crate) mod heal;
 mod log;
 mod metrics;
 mod pass;
@@ -45,6 +46,9 @@ pub(crate) struct SweepArgs {
     /// Set it to more than the longest interval between two pushes of a group
     #[arg(long, value_name = "TIME", value_parser = duration::within(duration::SECOND, duration::ANY))]
     orphans_after: Option<Duration>,
+    /// Also delete stubs (groups without any accepted push) that make their gateway reject every push
+    #[arg(long)]
+    heal: bool,
     /// Output format
     #[arg(long, value_enum, default_value_t)]
     output: Output,
@@ -60,7 +64,7 @@ pub(crate) struct SweepArgs {
 
 impl SweepArgs {
     pub(crate) fn run(self) -> anyhow::Result<ExitStatus> {
-        let options = Options { dry_run: self.dry_run, orphans_after: self.orphans_after };
+        let options = Options { dry_run: self.dry_run, orphans_after: self.orphans_after, heal: self.heal };
         let mut safety = SafetyCheck::new(&self.safety, self.fleet.source()?)?;
         if let Some(interval) = self.watch.watch {
             return watch::run(&self.watch, interval, &self.gateways, safety, options)

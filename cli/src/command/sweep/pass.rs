@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::de::IgnoredAny;
 
+use super::heal;
 use super::report::{Owner, Report};
 use crate::cleanup::compare::compare;
 use crate::cleanup::copy::{KeepReason, Removal};
@@ -22,6 +23,8 @@ pub(crate) struct Options {
     pub(crate) dry_run: bool,
     /// Also delete copies that their owner does not supersede, if their last push is older than this.
     pub(crate) orphans_after: Option<Duration>,
+    /// Also delete stubs that poison their gateway.
+    pub(crate) heal: bool,
 }
 
 const SUPERSEDED: &str = "its owner holds all of it, newer";
@@ -50,7 +53,11 @@ pub(crate) fn pass(
         let results = delete_batch::remove(gateways, &survey, &plan.removals, || safety.check(), progress);
         plan.finish(results)
     };
-    Ok(Report { dry_run: options.dry_run, in_place, misplaced, unreadable })
+    let mut report = Report { dry_run: options.dry_run, in_place, misplaced, unreadable, healed: None };
+    if options.heal {
+        report.heal(heal::heal(fleet, gateways, safety, options.dry_run));
+    }
+    Ok(report)
 }
 
 fn select<'s>(
@@ -110,7 +117,7 @@ mod tests {
                 took: Duration::ZERO,
                 all: Vec::new(),
             };
-            let options = Options { dry_run: false, orphans_after: Some(Duration::from_secs(3600)) };
+            let options = Options { orphans_after: Some(Duration::from_secs(3600)), ..Options::default() };
             super::is_orphan(&groups, &group, options)
         };
         assert!(is_orphan(61, 61));

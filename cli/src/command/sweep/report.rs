@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::heal::{Healed, Poison};
 use crate::cleanup::copy::{DeletionResult, GroupCopy, deleted};
 use crate::fleet::unreadable::Unreadable;
 use crate::output;
@@ -17,6 +18,9 @@ pub(crate) struct Report {
     pub(crate) misplaced: Vec<GroupCopy<Owner>>,
     /// Gateways that cannot be read; the groups that they hold or own were left unchanged.
     pub(crate) unreadable: Vec<Unreadable>,
+    /// Stubs that poison their gateway, with their result; only with `--heal`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) healed: Option<Vec<GroupCopy<Poison>>>,
 }
 
 /// Name of the gateway that owns a copy's group. `None`: unknown.
@@ -45,10 +49,38 @@ impl PassResult {
 }
 
 impl Report {
+    /// Adds the result of healing. A stub that was deleted is no longer kept as a copy.
+    pub(crate) fn heal(&mut self, healed: Healed) {
+        let is_gone = |copy: &GroupCopy<Owner>| {
+            let same = |stub: &GroupCopy<Poison>| stub.labels == copy.labels && stub.on == copy.on;
+            matches!(copy.result, DeletionResult::Kept { .. })
+                && healed
+                    .stubs
+                    .iter()
+                    .any(|stub| same(stub) && matches!(stub.result, DeletionResult::Deleted { .. }))
+        };
+        self.misplaced.retain(|copy| !is_gone(copy));
+        for gateway in healed.unreadable {
+            if self.unreadable.iter().all(|known| known.gateway != gateway.gateway) {
+                self.unreadable.push(gateway);
+            }
+        }
+        self.healed = Some(healed.stubs);
+    }
+
+    /// Returns the stubs that poison their gateway; none without `--heal`.
+    pub(crate) fn stubs(&self) -> &[GroupCopy<Poison>] {
+        self.healed.as_deref().unwrap_or_default()
+    }
+
     /// Returns whether the next sweep has copies to delete or gateways to read.
     pub(crate) fn is_unfinished(&self) -> bool {
         let done = if self.dry_run { 0 } else { deleted(&self.misplaced) };
-        self.misplaced.len() > done || self.unreadable.iter().any(|gateway| gateway.on_ring)
+        let stubs = self.stubs();
+        let healed = if self.dry_run { 0 } else { deleted(stubs) };
+        self.misplaced.len() > done
+            || stubs.len() > healed
+            || self.unreadable.iter().any(|gateway| gateway.on_ring)
     }
 }
 
@@ -79,12 +111,33 @@ pub(crate) fn text(report: &Report) -> String {
     if !kept.is_empty() {
         text += &format!("{}\n\n", kept);
     }
+    text += &stubs_text(report);
     text += &Unreadable::lines(&report.unreadable);
     let deleted = deleted(&report.misplaced);
     let verb = if report.dry_run { "would be deleted" } else { "deleted" };
     text + &format!(
-        "{} in place, {deleted} {verb}, {} kept",
+        "{} in place, {deleted} {verb}, {} kept{}",
         report.in_place,
-        report.misplaced.len() - deleted
+        report.misplaced.len() - deleted,
+        match &report.healed {
+            Some(stubs) if report.dry_run => format!(", {} would be healed", stubs.len()),
+            Some(stubs) => format!(", {} healed", self::deleted(stubs)),
+            None => String::new(),
+        }
     )
+}
+
+fn stubs_text(report: &Report) -> String {
+    let mut table =
+        output::table(&["STUB", "GATEWAY", if report.dry_run { "ACTION" } else { "RESULT" }, "POISON"]);
+    for stub in report.stubs() {
+        let result = match &stub.result {
+            DeletionResult::Deleted { .. } if report.dry_run => "delete".to_owned(),
+            DeletionResult::Deleted { .. } => "deleted".to_owned(),
+            DeletionResult::Kept { reason } => format!("kept: {}", reason.to_reason()),
+            DeletionResult::Failed { reason } => format!("failed: {reason}"),
+        };
+        table.add_row([&output::group(&stub.labels), &stub.on, &result, &stub.detail.poison]);
+    }
+    if table.is_empty() { String::new() } else { format!("{}\n\n", table.trim_fmt()) }
 }

@@ -1,0 +1,176 @@
+//! Finds the groups that cause the problems of an exposition. The gateway's API shows which of the labels of a metric are
+//! grouping labels; without it, the gateway's own gauge shows which groups exist.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::culprits::{Blamed, Detailed, bytes, exact_labels, go_text, text_of, without_empty_instance};
+use super::exposed::{Cause, Exposed, Problem};
+use super::scrape_error::Bytes;
+use crate::gateway::api::PUSH_FAILED;
+use crate::output;
+use crate::reason::{Code, Reason};
+
+/// A group that may cause a problem.
+struct Suspect {
+    labels: Bytes,
+    is_exposed: bool,
+    /// Time of the last accepted push; 0 if there was none.
+    pushed: f64,
+}
+
+struct Finder<'s> {
+    exposed: &'s Exposed,
+    /// All groups of the API, and those with a certain job.
+    groups: &'s [Detailed],
+    jobs: HashMap<&'s str, Vec<&'s Detailed>>,
+}
+
+/// Returns the groups to delete, each once. `groups` is empty if the API cannot be read.
+pub(super) fn blame(exposed: &Exposed, groups: &[Detailed]) -> Vec<Blamed> {
+    let mut jobs: HashMap<&str, Vec<&Detailed>> = HashMap::new();
+    for group in groups {
+        jobs.entry(group.labels.get("job").map_or("", String::as_str)).or_default().push(group);
+    }
+    let finder = Finder { exposed, groups, jobs };
+    let found = exposed.problems.iter().flat_map(|problem| finder.of_problem(problem));
+    let mut known = HashSet::new();
+    let all = found.chain(finder.by_chance());
+    all.filter(|blamed| known.insert(blamed.labels.clone())).collect()
+}
+
+impl Finder<'_> {
+    fn of_problem(&self, problem: &Problem) -> Vec<Blamed> {
+        let (family, reason) = (go_text(&problem.family), &problem.reason);
+        let metrics = match &problem.cause {
+            Cause::Duplicates(metrics) => return self.duplicates(&family, reason, metrics),
+            Cause::Help(metrics) | Cause::Type(metrics) | Cause::Metrics(metrics) => metrics,
+        };
+        let sure: Vec<Blamed> = match &problem.cause {
+            Cause::Help(_) => self.groups_where(&family, reason, |group| self.has_bad_help(group, &family)),
+            Cause::Type(_) => self.groups_where(&family, reason, |group| has_unknown_type(group, &family)),
+            _ => Vec::new(),
+        };
+        if !sure.is_empty() {
+            return sure;
+        }
+        let suspects = metrics.iter().flat_map(|metric| self.suspects(&family, metric));
+        suspects.map(|suspect| suspect.blamed(&family, reason.clone())).collect()
+    }
+
+    /// Keeps the group that was pushed last.
+    fn duplicates(&self, family: &str, reason: &Reason, metrics: &[Bytes; 2]) -> Vec<Blamed> {
+        let all = metrics.iter().flat_map(|metric| self.suspects(family, metric));
+        let unique: BTreeMap<Bytes, Suspect> = all.map(|suspect| (suspect.labels.clone(), suspect)).collect();
+        let mut suspects: Vec<Suspect> = unique.into_values().collect();
+        suspects.sort_by(|a, b| a.pushed.total_cmp(&b.pushed));
+        let kept = if suspects.len() > 1 { suspects.pop() } else { None };
+        let also = kept.map(|kept| kept.blamed(family, reason.clone()).labels());
+        let also = also.map(|labels| format!("; the other is in {}", output::group(&labels)));
+        let reason = reason.code.because(format!("{reason}{}", also.unwrap_or_default()));
+        suspects.into_iter().map(|suspect| suspect.blamed(family, reason.clone())).collect()
+    }
+
+    /// Finds groups whose metadata the gateway exposes by chance: of several groups with a family, it exposes the type
+    /// and the `# HELP` text of the group that it visits first, in random order.
+    fn by_chance(&self) -> Vec<Blamed> {
+        let mut blamed = Vec::new();
+        let mut families: BTreeMap<&str, HashSet<&str>> = BTreeMap::new();
+        for group in self.groups.iter().filter(|group| group.ambiguity.is_none()) {
+            for (name, family) in &group.families {
+                families.entry(name).or_default().insert(class(&family.kind));
+            }
+        }
+        let names = families.keys().copied().chain([PUSH_FAILED]);
+        for name in names.filter(|name| self.exposed.helps.contains_key(name.as_bytes())) {
+            let reason =
+                Code::NotUtf8.because("the # HELP text is not UTF-8, and the gateway exposes it by chance");
+            blamed.extend(self.groups_where(name, &reason, |group| self.has_bad_help(group, name)));
+        }
+        for (name, _) in families.iter().filter(|(_, kinds)| kinds.len() > 1) {
+            let unknown = Code::UnknownType
+                .because("the type of the family is unknown, and another group has another type");
+            let sure = self.groups_where(name, &unknown, |group| has_unknown_type(group, name));
+            let reason =
+                Code::TypeConflict.because("most groups of the gateway have the family with another type");
+            let rarer = || self.of_rarer_type(name, &reason);
+            blamed.extend(if sure.is_empty() { rarer() } else { sure });
+        }
+        blamed
+    }
+
+    fn of_rarer_type(&self, family: &str, reason: &Reason) -> Vec<Blamed> {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        let kinds = self.groups.iter().filter_map(|group| Some(class(&group.families.get(family)?.kind)));
+        kinds.for_each(|kind| *counts.entry(kind).or_default() += 1);
+        let usual = counts.into_iter().max_by_key(|(_, count)| *count).map(|(kind, _)| kind);
+        self.groups_where(family, reason, |group| {
+            group.families.get(family).is_some_and(|family| Some(class(&family.kind)) != usual)
+        })
+    }
+
+    fn groups_where(&self, family: &str, reason: &Reason, is: impl Fn(&Detailed) -> bool) -> Vec<Blamed> {
+        let found = self.groups.iter().filter(|group| group.ambiguity.is_none() && is(group));
+        let blamed = |group: &Detailed| Blamed {
+            labels: bytes(&group.labels),
+            family: family.to_owned(),
+            reason: reason.clone(),
+            is_exposed: false,
+        };
+        found.map(blamed).collect()
+    }
+
+    /// The API replaces bytes that are not UTF-8 by U+FFFD. A text that has this character itself is exposed unchanged.
+    fn has_bad_help(&self, group: &Detailed, family: &str) -> bool {
+        let help = match family {
+            PUSH_FAILED => group.rejected_help.as_ref(),
+            _ => group.families.get(family).and_then(|family| family.help.as_ref()),
+        };
+        let exposed = self.exposed.helps.get(family.as_bytes());
+        help.is_some_and(|help| help.contains('\u{fffd}') && exposed != Some(help))
+    }
+
+    /// Returns the groups that may have pushed a metric: exactly the right ones if the API shows them.
+    fn suspects(&self, family: &str, metric: &Bytes) -> Vec<Suspect> {
+        let text = text_of(metric);
+        let job = text.get("job").map_or("", |job| job.0.as_str());
+        let of_job = self.jobs.get(job).into_iter().flatten();
+        let sure: Vec<Suspect> = of_job
+            .filter_map(|group| {
+                let labels = exact_labels(group, family, &text)?;
+                let pushed = group.pushed.map_or(0.0, |push| push.seconds);
+                Some(Suspect { labels, is_exposed: false, pushed })
+            })
+            .collect();
+        if !sure.is_empty() {
+            return sure;
+        }
+        let has = |labels: &Bytes| {
+            without_empty_instance(labels).iter().all(|(name, value)| metric.get(name) == Some(value))
+        };
+        let groups = self.exposed.groups.iter().filter(|(labels, _)| has(labels));
+        // Another group may have pushed it, with the other labels in the metric, but it is unlikely.
+        let closest = groups.max_by_key(|(labels, _)| without_empty_instance(labels).len());
+        let suspect = |(labels, pushed): &(Bytes, f64)| Suspect {
+            labels: labels.clone(),
+            is_exposed: true,
+            pushed: *pushed,
+        };
+        closest.map(suspect).into_iter().collect()
+    }
+}
+
+impl Suspect {
+    fn blamed(self, family: &str, reason: Reason) -> Blamed {
+        Blamed { labels: self.labels, family: family.to_owned(), reason, is_exposed: self.is_exposed }
+    }
+}
+
+/// The gateway exposes both types of histograms alike.
+fn class(kind: &str) -> &str {
+    if kind == "GAUGE_HISTOGRAM" { "HISTOGRAM" } else { kind }
+}
+
+fn has_unknown_type(group: &Detailed, family: &str) -> bool {
+    // The API writes the number of a type without a name.
+    group.families.get(family).is_some_and(|family| family.kind.parse::<i32>().is_ok())
+}
