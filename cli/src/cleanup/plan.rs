@@ -63,7 +63,14 @@ impl<'s, D> DeletionPlan<'s, D> {
 
 /// Returns the age of a group; that of a stub is the time since its last rejected push.
 pub(crate) fn age(groups: &Groups, group: &StoredGroup<IgnoredAny>) -> Age {
-    let rejection = || Some(groups.status.clock.age(group.last_rejection().filter(|_| group.is_stub())?));
+    let rejection = || {
+        Some(
+            groups
+                .status
+                .clock
+                .age(group.last_rejection().filter(|_| group.is_stub() && group.ambiguity.is_none())?),
+        )
+    };
     Age { age_seconds: groups.age(group).or_else(rejection).map(seconds) }
 }
 

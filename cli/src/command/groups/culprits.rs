@@ -92,7 +92,7 @@ fn culprits(error: &ScrapeError, groups: &[Detailed]) -> Vec<Blamed> {
             .into_iter()
             .collect();
     }
-    let partners = match error.reason.contains("collected before") && suspects.len() == 1 {
+    let partners = match error.reason.contains("collected before") {
         true => collision::partners(&error.family, metric, groups),
         false => Vec::new(),
     };
