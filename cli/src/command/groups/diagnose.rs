@@ -132,11 +132,8 @@ fn of_exposition(surveyed: &GatewaySurvey, exposed: &Exposed) -> Option<Diagnosi
     if api.is_some() {
         culprits.extend(broken_api::culprits(exposed));
     }
-    let first = exposed.problems.first().map(|problem| {
-        let family = String::from_utf8_lossy(&problem.family);
-        format!("{family}: {}", problem.reason)
-    });
-    let by_chance = culprits.first().map(|blamed| format!("{}: {}", blamed.family, blamed.reason));
+    let first = exposed.problems.first().map(|problem| problem.reason.text.clone());
+    let by_chance = culprits.first().map(|blamed| blamed.reason.text.clone());
     // A problem without a culprit is one, too.
     let error = first.or(by_chance)?;
     let error = api.map_or(error, str::to_owned);

@@ -82,16 +82,20 @@ impl Finder<'_> {
         }
         let names = families.keys().copied().chain([PUSH_FAILED]);
         for name in names.filter(|name| self.exposed.helps.contains_key(name.as_bytes())) {
-            let reason =
-                Code::NotUtf8.because("the # HELP text is not UTF-8, and the gateway exposes it by chance");
+            let text = "the # HELP text is not UTF-8, and the gateway exposes it by chance";
+            let reason = Code::NotUtf8.because(format!("{name}: {text}"));
             blamed.extend(self.groups_where(name, &reason, |group| self.has_bad_help(group, name)));
         }
-        for (name, _) in families.iter().filter(|(_, kinds)| kinds.len() > 1) {
-            let unknown = Code::UnknownType
-                .because("the type of the family is unknown, and another group has another type");
+        let has_metrics = |name: &str| {
+            let mut families = self.groups.iter().filter_map(|group| group.families.get(name));
+            families.any(|family| !family.metrics.is_empty())
+        };
+        for (name, _) in families.iter().filter(|(name, kinds)| kinds.len() > 1 && has_metrics(name)) {
+            let because = |code: Code, text: &str| code.because(format!("{name}: {text}"));
+            let unknown =
+                because(Code::UnknownType, "its type is unknown, and another group has another type");
             let sure = self.groups_where(name, &unknown, |group| has_unknown_type(group, name));
-            let reason =
-                Code::TypeConflict.because("most groups of the gateway have the family with another type");
+            let reason = because(Code::TypeConflict, "most groups of the gateway have another type");
             let rarer = || self.of_rarer_type(name, &reason);
             blamed.extend(if sure.is_empty() { rarer() } else { sure });
         }

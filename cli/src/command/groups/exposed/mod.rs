@@ -83,6 +83,8 @@ pub(super) fn check(families: impl Iterator<Item = anyhow::Result<Family>>) -> a
 impl Exposed {
     fn add(&mut self, family: &Family, reason: Reason, cause: Cause) {
         if self.problems.len() < MAX_PROBLEMS {
+            let reason =
+                reason.code.because(format!("{}: {reason}", String::from_utf8_lossy(family.name_bytes())));
             self.problems.push(Problem { family: family.name_bytes().to_vec(), reason, cause });
         }
     }
