@@ -139,5 +139,5 @@ fn stubs_text(report: &Report) -> String {
         };
         table.add_row([&output::group(&stub.labels), &stub.on, &result, &stub.detail.poison]);
     }
-    if table.is_empty() { String::new() } else { format!("{}\n\n", table.trim_fmt()) }
+    if table.is_empty() { String::new() } else { format!("{table}\n\n") }
 }
