@@ -2,7 +2,7 @@
 //! poisoned gateways with the group that caused it.
 //!
 //! A gateway rejects a push whose types differ from its own groups, but it does not know the other gateways;
-//! Prometheus then accepts one name with two types. Of a poisoned gateway, Prometheus stores nothing, or not everything,
+//! Prometheus then accepts one name with two types. Prometheus stores nothing of a poisoned gateway, or not everything,
 //! until the culprit is deleted.
 
 use std::collections::BTreeMap;

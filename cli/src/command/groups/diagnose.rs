@@ -1,4 +1,4 @@
-//! What is wrong with one gateway, judged by its `/metrics` and its API, and which groups cause it.
+//! Diagnoses one gateway by its `/metrics` and its API: its errors and the groups that cause them.
 
 use anyhow::Context;
 use pushring_router::Config;
@@ -44,7 +44,7 @@ pub(crate) struct Culprit {
     pub(crate) mend: String,
 }
 
-/// What is wrong with a gateway.
+/// The errors of a gateway.
 pub(crate) struct Diagnosis {
     pub(crate) error: String,
     pub(crate) errors: usize,

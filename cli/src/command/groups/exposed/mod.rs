@@ -31,12 +31,12 @@ pub(super) struct Problem {
     pub(super) cause: Cause,
 }
 
-/// Whose groups cause a problem.
+/// The groups that cause a problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Cause {
-    /// Those that pushed this `# HELP` text, among the groups with these metrics.
+    /// The groups with this `# HELP` text, among those with these metrics.
     Help(Vec<Bytes>),
-    /// Those that pushed an unknown type, among the groups with these metrics.
+    /// The groups with an unknown type, among those with these metrics.
     Type(Vec<Bytes>),
     /// All groups with these metrics.
     Metrics(Vec<Bytes>),
@@ -44,7 +44,7 @@ pub(super) enum Cause {
     Duplicates([Bytes; 2]),
 }
 
-/// What an exposition says about the groups of a gateway.
+/// The problems of an exposition, and its groups.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Exposed {
     pub(super) problems: Vec<Problem>,
