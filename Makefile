@@ -24,7 +24,7 @@ OLDER_ENVOYS := $(ENVOYS:%=$(TOOLS)/envoy-%/envoy/_bin/envoy)
 # `make test` runs these one after another and prints how long each took.
 PHASES := lint unit doc wasm-tests fuzz e2e
 
-.PHONY: help run check test lint prose doc fmt snapshots e2e envoys bench bench-against bench-placement bench-sweep fuzz chaos wasm tools clean unit wasm-tests
+.PHONY: help run check test lint prose doc fmt snapshots e2e envoys bench bench-against bench-placement bench-sweep fuzz chaos abuse wasm tools clean unit wasm-tests
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -110,6 +110,11 @@ chaos: wasm $(addprefix $(BIN)/,pushgateway consul consul-template envoy) ## cha
 	cargo build -q -p pushring -p pushring-harness --bin pushring --bin pushring-chaos
 	@target/debug/pushring-chaos --changes $(CHANGES) $(if $(SEED),--seed $(SEED)) \
 		$(if $(filter-out file,$(origin MODE)),--mode $(MODE))
+
+abuse: wasm $(addprefix $(BIN)/,pushgateway envoy) ## attack Envoy and gateways for an hour and check that no honest push is lost; MINUTES=10 ROUNDS=60 MODE=endpoint SEED=1
+	cargo build -q -p pushring-harness --bin pushring-abuse
+	@target/debug/pushring-abuse $(if $(MINUTES),--minutes $(MINUTES)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
+		$(if $(SEED),--seed $(SEED)) $(if $(filter-out file,$(origin MODE)),--mode $(MODE))
 
 wasm: $(RUST) ## build the filter: target/wasm32-unknown-unknown/release/pushring_filter.wasm
 	cargo build --release -p pushring-filter --target $(WASM_TARGET)

@@ -21,11 +21,11 @@ pub(super) struct Gateways {
 
 /// The content of one gateway.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(crate) struct Held {
     /// Number of pushes that it answered 2xx since it started.
     pub(super) pushes: u64,
     /// The value of each group that it stores.
-    pub(super) values: BTreeMap<usize, u64>,
+    pub(crate) values: BTreeMap<usize, u64>,
 }
 
 impl Held {
@@ -58,16 +58,17 @@ impl Gateways {
 }
 
 /// Returns the name of a gateway in its answers.
-pub(super) fn name(index: usize) -> String {
+pub(crate) fn name(index: usize) -> String {
     format!("gateway-{index}")
 }
 
 /// Returns the index of the gateway with this name.
-pub(super) fn index(name: &str) -> Option<usize> {
+pub(crate) fn index(name: &str) -> Option<usize> {
     name.strip_prefix("gateway-")?.parse().ok()
 }
 
-fn held(metrics: &str) -> Result<Held> {
+/// Reads what a gateway shows to Prometheus.
+pub(crate) fn held(metrics: &str) -> Result<Held> {
     let mut held = Held { pushes: 0, values: BTreeMap::new() };
     for line in metrics.lines() {
         let number = || line.rsplit_once(' ')?.1.parse::<f64>().ok().map(|value| value as u64);

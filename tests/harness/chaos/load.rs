@@ -27,28 +27,25 @@ const CONNECTIONS: usize = 16;
 /// Groups of each connection. No two connections push to the same group, so its values arrive in order.
 const GROUPS_EACH: usize = 4;
 /// Number of groups. Group `g` has the path [`path`]`(g)`.
-pub(super) const GROUPS: usize = CONNECTIONS * GROUPS_EACH;
-/// Pause between the pushes of one connection. Some thousand pushes a second in total leave the servers room on two
-/// cores, because the run measures their reaction.
-const PAUSE: Duration = Duration::from_millis(1);
+pub(crate) const GROUPS: usize = CONNECTIONS * GROUPS_EACH;
 /// A push without an answer after this time is lost.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A push that was answered or failed.
 #[derive(Debug)]
-pub(super) struct Push {
-    pub(super) group: usize,
+pub(crate) struct Push {
+    pub(crate) group: usize,
     /// Increases with each push to the group.
-    pub(super) value: u64,
-    pub(super) sent: Instant,
-    pub(super) done: Instant,
+    pub(crate) value: u64,
+    pub(crate) sent: Instant,
+    pub(crate) done: Instant,
     /// The name of the gateway that answered 2xx, or the error.
-    pub(super) outcome: Result<String, String>,
+    pub(crate) outcome: Result<String, String>,
 }
 
 /// The running load. Dropping it stops the load.
 #[derive(Debug)]
-pub(super) struct Load {
+pub(crate) struct Load {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
@@ -62,19 +59,20 @@ struct Shared {
 }
 
 /// Returns the push path of a group.
-pub(super) fn path(group: usize) -> String {
+pub(crate) fn path(group: usize) -> String {
     format!("/metrics/job/chaos/instance/g{group}")
 }
 
 impl Load {
-    pub(super) fn start(envoy: SocketAddr) -> Result<Self> {
+    /// Starts it with a pause between the pushes of one connection.
+    pub(crate) fn start(envoy: SocketAddr, pause: Duration) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let shared = Arc::new(Shared::default());
         let own = Arc::clone(&shared);
         let thread = thread::spawn(move || {
             runtime.block_on(async {
                 let connections: Vec<_> = (0..CONNECTIONS)
-                    .map(|number| tokio::spawn(keep_pushing(envoy, number, Arc::clone(&own))))
+                    .map(|number| tokio::spawn(keep_pushing(envoy, number, pause, Arc::clone(&own))))
                     .collect();
                 for connection in connections {
                     let _ = connection.await;
@@ -85,7 +83,7 @@ impl Load {
     }
 
     /// Waits until no push is in flight, runs `check` on all pushes that ended since the last time, and resumes.
-    pub(super) fn pause<T>(&self, check: impl FnOnce(Vec<Push>) -> Result<T>) -> Result<T> {
+    pub(crate) fn pause<T>(&self, check: impl FnOnce(Vec<Push>) -> Result<T>) -> Result<T> {
         ensure!(self.thread.as_ref().is_some_and(|thread| !thread.is_finished()), "the load has stopped");
         self.shared.paused.store(true, Ordering::SeqCst);
         poll_until("the pushes under way to end", || {
@@ -107,11 +105,11 @@ impl Drop for Load {
     }
 }
 
-async fn keep_pushing(envoy: SocketAddr, number: usize, shared: Arc<Shared>) {
+async fn keep_pushing(envoy: SocketAddr, number: usize, pause: Duration, shared: Arc<Shared>) {
     let mut connection = None;
     let mut count = 0;
     while !shared.stop.load(Ordering::SeqCst) {
-        sleep(PAUSE).await;
+        sleep(pause).await;
         // Counts first and checks second: either the caller that sets `paused` sees the count, or this task sees
         // `paused`.
         shared.under_way.fetch_add(1, Ordering::SeqCst);

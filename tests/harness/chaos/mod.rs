@@ -15,9 +15,9 @@
 //! "Live" is the time from the end of the call that changed Consul until the ring is active in Envoy, which the digest
 //! at the filter's status path shows. Changes during which a process was killed are counted separately.
 
-mod gateways;
+pub(crate) mod gateways;
 mod ledger;
-mod load;
+pub(crate) mod load;
 mod plan;
 mod ring;
 mod run;

@@ -20,6 +20,10 @@ const QUIET_EVERY: usize = 10;
 /// Number of changes between two progress lines.
 const PRINT_EVERY: usize = 50;
 
+/// Pause between the pushes of one connection. Some thousand pushes a second in total leave the servers room on two
+/// cores, because the run measures their reaction.
+const PAUSE: Duration = Duration::from_millis(1);
+
 /// Runs the changes; `print` gets the progress lines.
 ///
 /// # Errors
@@ -42,7 +46,7 @@ fn run_in(dir: &Path, settings: Settings, mut print: impl FnMut(&str)) -> Result
     let ring = Ring::of(settings.mode, &servers, &states)?;
     poll_until("the first ring", || (servers.digest()? == ring.digest).then_some(()))?;
     let ledger = Ledger::new(GATEWAYS, ring.owners);
-    let load = Load::start(servers.envoy.push)?;
+    let load = Load::start(servers.envoy.push, PAUSE)?;
     let (counts, slowest, live) = (BTreeMap::new(), String::new(), [vec![], vec![]]);
     let mut run = Run { settings, servers, states, ledger, load, counts, slowest, live };
     for number in 1..=settings.changes {
