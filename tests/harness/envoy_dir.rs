@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -34,11 +35,23 @@ impl Layout {
     /// # Errors
     /// If the filter was not built, or a file cannot be written.
     pub fn create(dir: &Path, mode: Mode, ports: Ports) -> Result<Self> {
+        Self::patched(dir, mode, ports, &[])
+    }
+
+    /// As [`Layout::create`], with patches from `examples/security/` applied to the bootstrap, and with the files that they
+    /// need.
+    ///
+    /// # Errors
+    /// As [`Layout::create`], or if a patch does not apply.
+    pub fn patched(dir: &Path, mode: Mode, ports: Ports, patches: &[&str]) -> Result<Self> {
         let layout = Self { dir: dir.to_owned(), mode };
         fs::create_dir_all(layout.live())?;
         let dir = dir.to_str().context("the folder's name is not UTF-8")?;
         let shipped = tools::repository().join(format!("envoy/{mode}.yaml"));
-        let mut text = fs::read_to_string(&shipped).with_context(|| shipped.display().to_string())?;
+        let mut text = match patches {
+            [] => fs::read_to_string(&shipped).with_context(|| shipped.display().to_string())?,
+            _ => layout.patch(&shipped, patches)?,
+        };
         text = replace(&text, "address: 0.0.0.0, port_value: 9091 ", ports.push)?;
         if mode != Mode::Redirect {
             text = replace(&text, "address: 127.0.0.1, port_value: 9092 ", ports.operator)?;
@@ -62,8 +75,37 @@ impl Layout {
         Ok(fs::write(self.bootstrap(), text)?)
     }
 
+    /// Returns the shipped text with the patches, as `patch` applies them.
+    fn patch(&self, shipped: &Path, patches: &[&str]) -> Result<String> {
+        let copy = self.dir.join("patched.yaml");
+        fs::copy(shipped, &copy)?;
+        let examples = tools::repository().join("examples/security");
+        for patch in patches {
+            let input = examples.join(format!("{patch}.patch"));
+            let output = Command::new("patch")
+                .args(["--fuzz=0", "-i"])
+                .args([&input, &copy])
+                .output()
+                .context("patch")?;
+            let text = String::from_utf8_lossy(&output.stdout);
+            ensure!(output.status.success(), "{patch}.patch does not apply to {}: {text}", shipped.display());
+        }
+        let folder = self.dir.join("security");
+        fs::create_dir_all(&folder)?;
+        for entry in fs::read_dir(examples.join("files"))? {
+            let entry = entry?;
+            let text = fs::read_to_string(entry.path())?;
+            let text = text.replace("/etc/pushring", &self.dir.to_string_lossy());
+            fs::write(folder.join(entry.file_name()), text)?;
+        }
+        // readers.patch opens the operator listener to other machines.
+        Ok(fs::read_to_string(copy)?
+            .replace("address: 0.0.0.0, port_value: 9092", "address: 127.0.0.1, port_value: 9092"))
+    }
+
     /// Returns the folder in place of /etc/pushring.
-    pub(crate) fn dir(&self) -> &Path {
+    #[must_use]
+    pub fn dir(&self) -> &Path {
         &self.dir
     }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
+use pushring::fleet::access::{Access, Scheme};
 use pushring::fleet::render::{self, Cluster, Endpoint};
 use pushring::fleet::ring_file::filter_json;
 use serde::{Deserialize, Serialize};
@@ -95,12 +96,13 @@ pub fn ring(json: &str) -> String {
 pub fn upstreams(mode: Mode, members: &[Member]) -> Result<Option<String>> {
     let cluster = |member: &Member| {
         let address: SocketAddr = member.address.parse().with_context(|| member.address.clone())?;
-        let endpoint = Endpoint { host: address.ip().to_string(), port: address.port() };
+        let endpoint =
+            Endpoint { host: address.ip().to_string(), port: address.port(), scheme: Scheme::Http };
         Ok(Cluster { name: format!("pushgateway-{}", member.name), endpoint })
     };
     let clusters: Vec<Cluster> = members.iter().map(cluster).collect::<Result<_>>()?;
     Ok(match mode {
-        Mode::Cluster => Some(render::clusters(&clusters)),
+        Mode::Cluster => Some(render::clusters(&clusters, &Access::default(), Path::new(""))),
         Mode::Endpoint => {
             let endpoints: Vec<_> = clusters.into_iter().map(|cluster| cluster.endpoint).collect();
             Some(render::endpoints(&endpoints))

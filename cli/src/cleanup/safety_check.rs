@@ -1,5 +1,6 @@
 //! Checks before every batch that deleting or copying is safe.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use pushring_router::Config;
 use reqwest::blocking::Client;
+use reqwest::header::AUTHORIZATION;
 use serde::Deserialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
@@ -15,7 +17,7 @@ use signal_hook::flag;
 use crate::duration;
 use crate::error::{BadInput, NotSafe};
 use crate::fleet::source::{Fleet, Source};
-use crate::http::{AnswerLimits, ServerUrl, cause, send};
+use crate::http::{AnswerLimits, ServerUrl, Tls, cause, secret, send};
 use crate::reason::Code;
 
 /// An Envoy that answers later counts as one with another ring.
@@ -23,14 +25,26 @@ const ENVOY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Interval between two reads of the members while they settle.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Conditions for deleting and copying.
-#[derive(Clone, Debug, clap::Args)]
+/// Conditions for deleting and copying. The default asks no Envoy and waits for nothing.
+#[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Safety")]
 pub(crate) struct SafetyArgs {
     /// URL at which an Envoy accepts pushes. Nothing is changed unless its ring is the same as the command's (requires
     /// `status_path`). Repeatable; pass every Envoy
     #[arg(long = "envoy", value_name = "URL")]
     pub(crate) envoys: Vec<String>,
+    /// CA certificates (PEM file) for Envoys with https, in addition to the system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) envoy_ca_file: Option<PathBuf>,
+    /// Client certificate (PEM file) for Envoys that require one
+    #[arg(long, value_name = "FILE", requires = "envoy_key")]
+    pub(crate) envoy_cert: Option<PathBuf>,
+    /// Key of that client certificate (PEM file)
+    #[arg(long, value_name = "FILE", requires = "envoy_cert")]
+    pub(crate) envoy_key: Option<PathBuf>,
+    /// File with the value of the Authorization header for Envoys that require a password or a token
+    #[arg(long, value_name = "FILE")]
+    pub(crate) envoy_authorization_file: Option<PathBuf>,
     /// Wait this long after a change of members, because pushes routed by the old ring are still in flight. Set it to
     /// more than the duration of the longest push
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::within(Duration::ZERO, duration::DAY))]
@@ -42,6 +56,7 @@ pub(crate) struct SafetyCheck {
     source: Source,
     envoys: Vec<ServerUrl>,
     client: Client,
+    authorization: Option<PathBuf>,
     settle: Duration,
     /// The digest of the fleet, and when it was first seen; `None`: only the time of the file counts.
     known: Option<(String, Option<Instant>)>,
@@ -59,10 +74,16 @@ impl SafetyCheck {
     /// at once. Reads nothing yet.
     ///
     /// # Errors
-    /// [`BadInput`]: a URL of an Envoy is invalid. Any other error: the signal handlers cannot be installed.
+    /// [`BadInput`]: a URL of an Envoy or one of the files is invalid. Any other error: the signal handlers cannot be installed.
     pub(crate) fn new(args: &SafetyArgs, source: Source) -> anyhow::Result<Self> {
         let envoys = args.envoys.iter().map(|url| ServerUrl::parse("--envoy", url));
         let envoys = envoys.collect::<Result<_, _>>()?;
+        let tls = Tls {
+            ca_file: args.envoy_ca_file.as_deref(),
+            cert: args.envoy_cert.as_deref(),
+            key: args.envoy_key.as_deref(),
+        };
+        let client = tls.add_to(crate::http::client(ENVOY_TIMEOUT)).map_err(BadInput::from_error)?;
         let interrupted = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
             flag::register_conditional_shutdown(signal, 1, Arc::clone(&interrupted))?;
@@ -71,7 +92,8 @@ impl SafetyCheck {
         Ok(Self {
             source,
             envoys,
-            client: crate::http::client(ENVOY_TIMEOUT).build()?,
+            client: client.build().map_err(|error| BadInput(format!("--envoy: {error}")))?,
+            authorization: args.envoy_authorization_file.clone(),
             settle: args.settle,
             known: None,
             interrupted,
@@ -178,8 +200,12 @@ impl SafetyCheck {
 
     fn ask(&self, envoy: &ServerUrl, path: &str) -> anyhow::Result<EnvoyStatus> {
         let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-        let response = send(self.client.get(envoy.at(&segments)), AnswerLimits::of_agent(ENVOY_TIMEOUT))
-            .map_err(cause)?;
+        let mut request = self.client.get(envoy.at(&segments));
+        // For each request, because the file may be replaced while a sweeper runs.
+        if let Some(value) = secret(self.authorization.as_deref(), None)? {
+            request = request.header(AUTHORIZATION, value);
+        }
+        let response = send(request, AnswerLimits::of_agent(ENVOY_TIMEOUT)).map_err(cause)?;
         if !response.status().is_success() {
             bail!("{}", response.failure());
         }

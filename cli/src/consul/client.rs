@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::BadInput;
-use crate::http::{Answer, AnswerLimits, ServerUrl, Tls, cause, read, send, without_credentials};
+use crate::http::{Answer, AnswerLimits, ServerUrl, Tls, cause, secret, send, without_credentials};
 
 /// An agent without a response by then hangs, or the address is wrong.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -45,12 +45,23 @@ pub(crate) struct ConsulArgs {
 pub(crate) struct Consul {
     pub(super) client: Client,
     base: ServerUrl,
-    token: Option<Token>,
+    token: Token,
 }
 
-/// An ACL token; its `Debug` hides it.
+/// The source of the ACL token; its `Debug` hides it.
 #[derive(Clone)]
-struct Token(String);
+struct Token {
+    /// Read for each request, because it may be replaced while a sweeper runs.
+    file: Option<PathBuf>,
+    given: Option<String>,
+}
+
+impl Token {
+    fn read(&self) -> anyhow::Result<Option<String>> {
+        let token = secret(self.file.as_deref(), self.given.as_deref())?;
+        Ok(token.filter(|token| !token.is_empty()))
+    }
+}
 
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -97,14 +108,10 @@ impl Consul {
             key: args.consul_key.as_deref(),
         };
         let client = tls.add_to(client).map_err(BadInput::from_error)?;
-        let token = match &args.consul_token_file {
-            Some(path) => {
-                Some(String::from_utf8_lossy(&read(path).map_err(BadInput::from_error)?).trim().to_owned())
-            }
-            None => args.consul_token.clone(),
-        };
+        let token = Token { file: args.consul_token_file.clone(), given: args.consul_token.clone() };
+        token.read()?;
         let client = client.build().map_err(|error| BadInput(format!("Consul's address {base}: {error}")))?;
-        Ok(Self { client, base, token: token.filter(|token| !token.is_empty()).map(Token) })
+        Ok(Self { client, base, token })
     }
     pub(crate) fn address(&self) -> String {
         self.base.to_string()
@@ -146,8 +153,8 @@ impl Consul {
 
     /// Sends a request and accepts any status.
     pub(super) fn ask(&self, mut request: RequestBuilder) -> anyhow::Result<Answer> {
-        if let Some(token) = &self.token {
-            request = request.header("X-Consul-Token", &token.0);
+        if let Some(token) = self.token.read()? {
+            request = request.header("X-Consul-Token", token);
         }
         send(request, AnswerLimits::of_agent(TIMEOUT)).map_err(|error| {
             let agent = self.agent();
@@ -161,7 +168,7 @@ impl Consul {
         if status.is_success() {
             return Ok(response);
         }
-        let advice = match (status, &self.token) {
+        let advice = match (status, self.token.read()?) {
             (StatusCode::FORBIDDEN, None) => format!("; set CONSUL_HTTP_TOKEN to a token with {needs}"),
             (StatusCode::FORBIDDEN, Some(_)) => format!("; the token needs {needs}"),
             _ => String::new(),

@@ -142,12 +142,14 @@ impl From<Instance> for Registration {
         let created = own.map(|check| check.create_index).collect();
         // Only `passing` is on the ring; the other statuses are all equal. Maintenance counts as critical.
         let worst = checks.into_iter().map(|check| check.status).find(|status| status != "passing");
+        let mut meta = service.meta.unwrap_or_default();
         Self {
             address: if service.address.is_empty() { node.address } else { service.address },
             port: service.port,
             status: worst.unwrap_or_else(|| "passing".to_owned()),
             weight: service.weights.passing,
-            name: service.meta.and_then(|mut meta| meta.remove("pushring-name")).unwrap_or_default(),
+            name: meta.remove("pushring-name").unwrap_or_default(),
+            scheme: meta.remove("pushring-scheme").unwrap_or_default(),
             node: node.node,
             id: service.id,
             created,

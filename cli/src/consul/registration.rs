@@ -27,6 +27,9 @@ pub struct Registration {
     /// Identity on the ring (Consul: the service's meta `pushring-name`). Empty: the address and the port.
     #[serde(default)]
     pub name: String,
+    /// `http` or `https` (Consul: the service's meta `pushring-scheme`). Empty: that of the settings.
+    #[serde(default)]
+    pub scheme: String,
     /// Node that hosts the service; empty if unknown. For messages only.
     #[serde(default)]
     pub node: String,

@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use pushring_ring::{MAX_POINTS, MAX_WEIGHT};
 use pushring_router::{MAX_MEMBERS, Member, Mode};
 
+use super::access::Scheme;
 use super::address::GatewayAddress;
+use super::render::Endpoint;
 use crate::consul::registration::Registration;
 
 /// Longest name, as the filter accepts it.
@@ -22,6 +24,7 @@ const LISTED: usize = 10;
 pub(super) struct Candidate {
     pub(super) member: Member,
     pub(super) address: GatewayAddress,
+    pub(super) scheme: Scheme,
     pub(super) passing: bool,
     since: u64,
 }
@@ -35,9 +38,9 @@ pub(super) struct Candidates {
 }
 
 impl Candidates {
-    /// Reads one registration. Endpoint mode requires an IP address.
-    pub(super) fn add(&mut self, found: &Registration, mode: Mode) {
-        match Candidate::new(found, mode) {
+    /// Reads one registration. Endpoint mode requires an IP address. `scheme` is that of registrations without one.
+    pub(super) fn add(&mut self, found: &Registration, mode: Mode, scheme: Scheme) {
+        match Candidate::new(found, mode, scheme) {
             Ok(new) => match self.by_address.get_mut(&new.member.address) {
                 Some(known) => known.merge(new),
                 None => drop(self.by_address.insert(new.member.address.clone(), new)),
@@ -46,9 +49,9 @@ impl Candidates {
         }
     }
 
-    /// Returns all IP addresses, also those of candidates that do not become members.
-    pub(super) fn ip_addresses(&self) -> impl Iterator<Item = &GatewayAddress> {
-        self.by_address.values().map(|candidate| &candidate.address).filter(|address| address.ip().is_some())
+    /// Returns all candidates, also those that do not become members.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Candidate> {
+        self.by_address.values()
     }
 
     /// Skips a candidate whose name is the address of another: that address is the name of the gateway behind it, or may
@@ -88,7 +91,11 @@ impl Candidates {
 }
 
 impl Candidate {
-    fn new(found: &Registration, mode: Mode) -> Result<Self, String> {
+    pub(super) fn endpoint(&self) -> Endpoint {
+        Endpoint::new(&self.address, self.scheme)
+    }
+
+    fn new(found: &Registration, mode: Mode, scheme: Scheme) -> Result<Self, String> {
         if found.address.len() > MAX_NAME_BYTES + 2 {
             return Err(format!(
                 "address: found {} bytes, allowed a host name or an IP address",
@@ -103,7 +110,12 @@ impl Candidate {
         let member = Member::new(name, address.to_string(), mode).map_err(|error| error.to_string())?;
         let weight = found.weight.clamp(1, i64::from(MAX_WEIGHT)) as u32;
         let passing = found.status == "passing";
-        Ok(Self { member: Member { weight, ..member }, address, passing, since: found.since() })
+        let scheme = match found.scheme.as_str() {
+            "" => scheme,
+            text => Scheme::parse(text)
+                .ok_or_else(|| format!("pushring-scheme: found {text:?}, allowed \"http\" or \"https\""))?,
+        };
+        Ok(Self { member: Member { weight, ..member }, address, scheme, passing, since: found.since() })
     }
 
     fn precedence(&self) -> (bool, u64, &str) {
@@ -118,6 +130,9 @@ impl Candidate {
             (self.member.name, self.since) = (new.member.name, new.since);
         }
         self.passing |= new.passing;
+        if new.scheme == Scheme::Https {
+            self.scheme = Scheme::Https;
+        }
         self.member.weight = self.member.weight.max(new.member.weight);
     }
 }

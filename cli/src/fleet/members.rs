@@ -7,7 +7,8 @@
 //! |---|---|
 //! | an address that the filter would reject, no port, an entry that cannot be read | skipped, with the reason |
 //! | an address in any spelling | its one spelling: [`super::address`] |
-//! | the same address more than once | one member: passing if any of them is, with the largest weight and the name of the oldest |
+//! | the same address more than once | one member: passing if any of them is, with the largest weight and the name of the oldest, with TLS if any has it |
+//! | a scheme that is neither http nor https | skipped, with the reason |
 //! | a weight outside 1..=100 | the nearest value in the range; 1 if the placement has no weights |
 //! | a name that is the address of another | skipped |
 //! | the same name at several addresses | one member: a passing one, of these the oldest, else the smallest address |
@@ -25,6 +26,7 @@ use super::candidates::{self, Candidate, Candidates};
 use crate::consul::registration::Registrations;
 use crate::consul::service_name;
 use crate::error::BadInput;
+use crate::fleet::access::{Access, Scheme};
 use crate::fleet::render::{Cluster, Endpoint};
 
 /// The file `settings.yaml`: everything about a ring but its members.
@@ -37,6 +39,9 @@ pub struct Settings {
     /// members is rounded up, and at least 1.
     #[serde(default = "a_half")]
     pub min_members_share: f64,
+    /// How Envoy reaches the gateways; absent: without TLS, and with the system's CA certificates for registrations that
+    /// ask for TLS.
+    pub gateways: Option<Access>,
     /// Fields of the filter's configuration, except `members` and `min_members`.
     #[serde(default)]
     pub filter: Map<String, Value>,
@@ -81,6 +86,10 @@ pub struct Members {
     pub clusters: Vec<Cluster>,
     /// Every registered IP address and port, including those that lost their name to another address.
     pub endpoints: Vec<Endpoint>,
+    /// How Envoy reaches them; `None`: without TLS and credentials.
+    pub access: Option<Access>,
+    /// Protocol of every registered address.
+    pub schemes: BTreeMap<String, Scheme>,
     /// Registered members that are not passing: not on the ring, but they may hold groups.
     pub off_ring: Vec<Member>,
     /// Registrations that cannot be members, and the reason; one line each.
@@ -104,6 +113,7 @@ impl Settings {
         if let Some(consul) = &settings.consul {
             consul.check("consul.service", "consul.datacenters")?;
         }
+        settings.gateways.as_ref().map_or(Ok(()), Access::check)?;
         for field in ["members", "min_members"] {
             ensure!(
                 !settings.filter.contains_key(field),
@@ -135,11 +145,15 @@ impl Members {
     pub fn decide(settings: &Settings, registrations: &Registrations) -> Self {
         let endpoint_mode = settings.filter.get("mode").is_some_and(|mode| mode == "endpoint");
         let mode = if endpoint_mode { Mode::Endpoint } else { Mode::Cluster };
+        let scheme = settings.gateways.as_ref().map(|access| access.scheme).unwrap_or_default();
         let mut candidates = Candidates::default();
         for registration in &registrations.found {
-            candidates.add(registration, mode);
+            candidates.add(registration, mode, scheme);
         }
-        let endpoints = candidates.ip_addresses().map(Endpoint::from).collect();
+        let endpoints = candidates.iter().map(Candidate::endpoint).filter(Endpoint::is_ip).collect();
+        let schemes: BTreeMap<_, _> =
+            candidates.iter().map(|c| (c.member.address.clone(), c.scheme)).collect();
+        let tls = schemes.values().any(|scheme| *scheme == Scheme::Https);
         let (mut members, mut skipped) = candidates.without_taken_addresses().one_per_name();
         skipped.extend(registrations.unreadable.iter().cloned());
         skipped.sort_unstable();
@@ -154,13 +168,15 @@ impl Members {
         let prefix = settings.filter.get("cluster_prefix").and_then(Value::as_str).unwrap_or("pushgateway-");
         let cluster = |candidate: &Candidate| Cluster {
             name: format!("{prefix}{}", candidate.member.name),
-            endpoint: Endpoint::from(&candidate.address),
+            endpoint: candidate.endpoint(),
         };
         Self {
             config: config(settings, &members),
             clusters: members.values().map(cluster).collect(),
             off_ring: members.into_values().filter(|c| !c.passing).map(|c| c.member).collect(),
             endpoints,
+            access: settings.gateways.clone().or_else(|| tls.then(Access::default)),
+            schemes,
             skipped,
             notes: notes.into_iter().collect(),
         }
@@ -175,7 +191,7 @@ impl Members {
         let endpoint = |member: &Member| {
             let (host, port) = member.address.rsplit_once(':')?;
             let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-            Some(Endpoint { host, port: port.parse().ok()? })
+            Some(Endpoint { host, port: port.parse().ok()?, scheme: Scheme::Http })
         };
         let members = || config.members.iter().filter_map(|member| Some((member, endpoint(member)?)));
         let cluster = |(member, endpoint): (&Member, Endpoint)| Cluster {
@@ -186,6 +202,8 @@ impl Members {
             config: json.to_owned(),
             clusters: members().map(cluster).collect(),
             endpoints: members().map(|(_, endpoint)| endpoint).filter(Endpoint::is_ip).collect(),
+            access: None,
+            schemes: BTreeMap::new(),
             off_ring: Vec::new(),
             skipped: Vec::new(),
             notes: Vec::new(),
@@ -202,6 +220,11 @@ fn config(settings: &Settings, members: &BTreeMap<String, Candidate>) -> String 
         text += &format!("  {}: {value},\n", json!(field));
     }
     let passing = members.values().filter(|candidate| candidate.passing).map(|candidate| &candidate.member);
+    let mut schemes = members.values().map(|candidate| candidate.scheme);
+    let https = !members.is_empty() && schemes.all(|scheme| scheme == Scheme::Https);
+    if https && !settings.filter.contains_key("redirect_scheme") {
+        text += "  \"redirect_scheme\": \"https\",\n";
+    }
     let lines: Vec<String> = passing
         .map(|m| format!("    {}", json!({"name": m.name, "address": m.address, "weight": m.weight})))
         .collect();

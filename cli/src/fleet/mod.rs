@@ -1,11 +1,13 @@
 //! The gateways of a fleet, and the groups that each of them holds.
 
+pub mod access;
 pub(crate) mod address;
 mod candidates;
 pub(crate) mod group_filter;
 pub mod members;
 mod read;
 pub mod render;
+mod render_access;
 pub mod ring_file;
 pub mod source;
 pub(crate) mod survey;

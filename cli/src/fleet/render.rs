@@ -7,7 +7,10 @@ use std::path::Path;
 
 use serde_json::json;
 
+use super::access::{Access, Scheme};
 use super::address::GatewayAddress;
+use super::render_access::cluster_fields;
+pub use super::render_access::secrets;
 
 /// `ring.yaml` up to the filter's configuration.
 const RING: &str = include_str!("ring.yaml");
@@ -21,15 +24,15 @@ pub struct Endpoint {
     pub host: String,
     /// Port, at least 1.
     pub port: u16,
-}
-
-impl From<&GatewayAddress> for Endpoint {
-    fn from(address: &GatewayAddress) -> Self {
-        Self { host: address.host().to_owned(), port: address.port() }
-    }
+    /// Its protocol.
+    pub scheme: Scheme,
 }
 
 impl Endpoint {
+    pub(super) fn new(address: &GatewayAddress, scheme: Scheme) -> Self {
+        Self { host: address.host().to_owned(), port: address.port(), scheme }
+    }
+
     /// Reports whether the host is an IP address and not a name that Envoy has to resolve.
     #[must_use]
     pub fn is_ip(&self) -> bool {
@@ -37,11 +40,20 @@ impl Endpoint {
     }
 
     fn render(&self) -> String {
-        let Self { host, port } = self;
-        let host = json!(host);
+        let (host, port) = (json!(self.host), self.port);
         format!(
             "- endpoint: {{ address: {{ socket_address: {{ address: {host}, port_value: {port} }} }} }}\n"
         )
+    }
+
+    /// In endpoint mode, the clusters in Envoy's own configuration select TLS by this metadata.
+    fn metadata(&self) -> &'static str {
+        match self.scheme {
+            Scheme::Http => "",
+            Scheme::Https => {
+                "      metadata: { filter_metadata: { envoy.transport_socket_match: { scheme: https } } }\n"
+            }
+        }
     }
 }
 
@@ -55,13 +67,14 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    fn render(&self) -> String {
+    fn render(&self, access: &Access, live: &Path) -> String {
         let name = json!(self.name);
         let stat_name = json!(self.name.replace(['.', ':'], "_"));
         // With STRICT_DNS, a name with two addresses would have each group on both. Envoy must not wait for a silent DNS
         // server: it would hold back every other change.
         let discovery =
             if self.endpoint.is_ip() { "STATIC" } else { "LOGICAL_DNS\n  wait_for_warm_on_init: false" };
+        let fields = cluster_fields(&self.endpoint, access, live);
         let endpoint = self.endpoint.render();
         format!(
             r#"- "@type": type.googleapis.com/envoy.config.cluster.v3.Cluster
@@ -72,7 +85,7 @@ impl Cluster {
   connect_timeout: 1s
   circuit_breakers:
     thresholds: [{{ max_connections: 10000, max_pending_requests: 10000, max_requests: 10000, max_retries: 10000 }}]
-  load_assignment:
+{fields}  load_assignment:
     cluster_name: {name}
     endpoints:
     - lb_endpoints:
@@ -81,15 +94,15 @@ impl Cluster {
     }
 }
 
-/// Renders `clusters.yaml` (CDS), for cluster mode.
+/// Renders `clusters.yaml` (CDS), for cluster mode. `live` is the live folder as Envoy finds it.
 #[must_use]
-pub fn clusters(clusters: &[Cluster]) -> String {
+pub fn clusters(clusters: &[Cluster], access: &Access, live: &Path) -> String {
     let mut text = String::from(
         "# One cluster per registered Pushgateway, passing or not; ring.yaml names those that get pushes. Rendered by \
          pushring.\nresources:",
     );
     text += if clusters.is_empty() { " []\n" } else { "\n" };
-    text.extend(clusters.iter().map(Cluster::render));
+    text.extend(clusters.iter().map(|cluster| cluster.render(access, live)));
     text
 }
 
@@ -106,7 +119,7 @@ resources:
   - lb_endpoints:"#,
     );
     text += if endpoints.is_empty() { " []\n" } else { "\n" };
-    text.extend(endpoints.iter().map(|endpoint| format!("    {}", endpoint.render())));
+    text.extend(endpoints.iter().map(|endpoint| format!("    {}{}", endpoint.render(), endpoint.metadata())));
     text
 }
 

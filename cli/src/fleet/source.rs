@@ -4,6 +4,7 @@
 //! registered ones, decided by [`super::members`] as for `pushring publish`, so that the ring is the same. An
 //! unreadable source is an error, never an empty fleet.
 
+use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use serde_json::{Map, Value};
 use crate::consul::client::{Consul, ConsulArgs};
 use crate::consul::registration::Registrations;
 use crate::error::{BadInput, NotSafe};
+use crate::fleet::access::{Access, Scheme};
 use crate::fleet::members::{self, ConsulSettings, Members, Settings};
 use crate::fleet::ring_file::filter_json;
 use crate::text;
@@ -68,6 +70,9 @@ pub struct Fleet {
     /// Members that are registered in Consul but not passing: they are not on the ring but may hold groups. Empty
     /// if the members come from the file.
     pub registered: Vec<Member>,
+    /// Protocol of each registered address. Empty if the members come from the file: then `redirect_scheme` is that of
+    /// all.
+    pub schemes: BTreeMap<String, Scheme>,
     /// Registrations in Consul that cannot be members, with the reason; one line each.
     pub skipped: Vec<String>,
     /// Time of the last change: when the file was written or moved to its place. `None` if the members come from
@@ -120,10 +125,12 @@ impl Source {
     }
 
     fn read_consul(&self, consul: &Consul) -> anyhow::Result<Fleet> {
+        let filter = settings_of(&self.config)?;
         let settings = Settings {
             consul: Some(self.service.clone()),
             min_members_share: self.min_members_share,
-            filter: settings_of(&self.config)?,
+            gateways: Some(Access { scheme: redirect_scheme(&filter), ..Access::default() }),
+            filter,
         };
         let none = [String::new()];
         let datacenters =
@@ -143,7 +150,13 @@ impl Source {
                 members.off_ring.len()
             ))
         })?;
-        Ok(Fleet { router, registered: members.off_ring, skipped: members.skipped, changed: None })
+        Ok(Fleet {
+            router,
+            registered: members.off_ring,
+            schemes: members.schemes,
+            skipped: members.skipped,
+            changed: None,
+        })
     }
 }
 
@@ -158,7 +171,7 @@ impl Fleet {
         let router = parse(&text).map_err(|error| BadInput(format!("{}: {error:#}", text::path(path))))?;
         // A time in the future would make the settling time too long.
         let changed = metadata.ok().map(|metadata| changed(&metadata).min(SystemTime::now()));
-        Ok(Self { router, registered: Vec::new(), skipped: Vec::new(), changed })
+        Ok(Self { router, registered: Vec::new(), schemes: BTreeMap::new(), skipped: Vec::new(), changed })
     }
 }
 
@@ -197,6 +210,10 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
 /// Parses the filter's JSON, or the ECDS file that contains it, with the filter's own parser.
 pub(crate) fn parse(text: &str) -> anyhow::Result<Router> {
     Ok(Router::parse(filter_json(text)?.as_bytes())?)
+}
+
+fn redirect_scheme(filter: &Map<String, Value>) -> Scheme {
+    filter.get("redirect_scheme").and_then(Value::as_str).and_then(Scheme::parse).unwrap_or_default()
 }
 
 /// Returns all fields of the file except `members` and `min_members`, checked.

@@ -1,10 +1,10 @@
 //! Settings that all Pushgateways of a fleet share: access, timeout and concurrency.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pushring_router::Config;
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use reqwest::blocking::Client;
@@ -13,13 +13,15 @@ use super::client::{Auth, Gateway};
 use super::time_limits::Limits;
 use crate::duration;
 use crate::error::BadInput;
-use crate::http::{AnswerLimits, Tls};
+use crate::fleet::access::Scheme;
+use crate::fleet::source::Fleet;
+use crate::http::{AnswerLimits, Tls, secret};
 
 /// Flags for access to the Pushgateways.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Pushgateways")]
 pub(crate) struct GatewayArgs {
-    /// Scheme, http or https [default: redirect_scheme of the configuration]
+    /// Scheme, http or https [default: the registration's, else redirect_scheme of the configuration]
     #[arg(long, value_name = "SCHEME", value_parser = ["http", "https"])]
     pub(crate) gateway_scheme: Option<String>,
     /// User for basic authentication
@@ -28,9 +30,15 @@ pub(crate) struct GatewayArgs {
     /// Password for basic authentication; prefer the variable, because arguments are visible to other users
     #[arg(long, env = "PUSHRING_GATEWAY_PASSWORD", hide_env_values = true, value_name = "PASSWORD")]
     pub(crate) gateway_password: Option<String>,
-    /// Bearer token
+    /// File with the password for basic authentication; takes precedence over --gateway-password
+    #[arg(long, env = "PUSHRING_GATEWAY_PASSWORD_FILE", value_name = "FILE", requires = "gateway_user")]
+    pub(crate) gateway_password_file: Option<PathBuf>,
+    /// Bearer token; prefer the variable or the file
     #[arg(long, env = "PUSHRING_GATEWAY_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     pub(crate) gateway_token: Option<String>,
+    /// File with the bearer token; takes precedence over --gateway-token
+    #[arg(long, env = "PUSHRING_GATEWAY_TOKEN_FILE", value_name = "FILE", conflicts_with = "gateway_user")]
+    pub(crate) gateway_token_file: Option<PathBuf>,
     /// CA certificates (PEM file) for https, in addition to the system's
     #[arg(long, value_name = "FILE")]
     pub(crate) gateway_ca_file: Option<PathBuf>,
@@ -55,7 +63,7 @@ pub(crate) struct GatewayArgs {
 pub(crate) struct Gateways {
     client: Client,
     timeout: Duration,
-    scheme: String,
+    schemes: Schemes,
     path_prefix: String,
     auth: Auth,
     threads: Arc<ThreadPool>,
@@ -63,14 +71,37 @@ pub(crate) struct Gateways {
     answers: AnswerLimits,
 }
 
-impl Gateways {
-    /// Creates the client without sending a request. A flag or file that is unusable is a [`BadInput`].
-    pub(crate) fn new(args: &GatewayArgs, config: &Config) -> anyhow::Result<Self> {
-        let auth = match (&args.gateway_user, &args.gateway_token) {
-            (Some(user), _) => Auth::Basic(user.clone(), args.gateway_password.clone()),
+/// The protocol of each gateway.
+#[derive(Clone, Debug)]
+struct Schemes {
+    default: String,
+    /// By address, from the registrations.
+    known: BTreeMap<String, Scheme>,
+}
+
+impl Schemes {
+    fn of(&self, address: &str) -> &str {
+        self.known.get(address).map_or(&self.default, |scheme| scheme.as_str())
+    }
+}
+
+impl GatewayArgs {
+    fn auth(&self) -> anyhow::Result<Auth> {
+        let password = secret(self.gateway_password_file.as_deref(), self.gateway_password.as_deref())?;
+        let token = secret(self.gateway_token_file.as_deref(), self.gateway_token.as_deref())?;
+        Ok(match (&self.gateway_user, token) {
+            (Some(user), _) => Auth::Basic(user.clone(), password),
             (None, Some(token)) => Auth::Bearer(token.trim().to_owned()),
             (None, None) => Auth::None,
-        };
+        })
+    }
+}
+
+impl Gateways {
+    /// Creates the client without sending a request. A flag or file that is unusable is a [`BadInput`].
+    pub(crate) fn new(args: &GatewayArgs, fleet: &Fleet) -> anyhow::Result<Self> {
+        let config = fleet.router.config();
+        let auth = args.auth()?;
         let tls = Tls {
             ca_file: args.gateway_ca_file.as_deref(),
             cert: args.gateway_cert.as_deref(),
@@ -81,7 +112,10 @@ impl Gateways {
         Ok(Self {
             client: client.build().map_err(|error| BadInput(format!("Pushgateways: {error}")))?,
             timeout,
-            scheme: args.gateway_scheme.clone().unwrap_or_else(|| config.redirect_scheme.to_owned()),
+            schemes: match &args.gateway_scheme {
+                Some(scheme) => Schemes { default: scheme.clone(), known: BTreeMap::new() },
+                None => Schemes { default: config.redirect_scheme.to_owned(), known: fleet.schemes.clone() },
+            },
             path_prefix: config.path_prefix.clone(),
             auth,
             threads: Arc::new(ThreadPoolBuilder::new().num_threads(args.gateway_concurrency.into()).build()?),
@@ -94,7 +128,7 @@ impl Gateways {
         Gateway {
             name: name.to_owned(),
             address: address.to_owned(),
-            origin: format!("{}://{address}", self.scheme),
+            origin: format!("{}://{address}", self.schemes.of(address)),
             path_prefix: self.path_prefix.clone(),
             client: self.client.clone(),
             timeout: self.timeout,
@@ -113,6 +147,8 @@ impl Gateways {
 
 #[cfg(test)]
 mod tests {
+    use pushring_router::Router;
+
     use super::*;
 
     fn gateways(timeout: Duration) -> anyhow::Result<Gateways> {
@@ -120,7 +156,9 @@ mod tests {
             gateway_scheme: None,
             gateway_user: None,
             gateway_password: None,
+            gateway_password_file: None,
             gateway_token: None,
+            gateway_token_file: None,
             gateway_ca_file: None,
             gateway_cert: None,
             gateway_key: None,
@@ -128,7 +166,15 @@ mod tests {
             gateway_concurrency: 2,
             limits: Limits { max_decision_age: timeout, slow_api: timeout, max_delete_time: timeout },
         };
-        Gateways::new(&args, &Config::parse(br#"{"members":["a:1"]}"#).unwrap())
+        let router = Router::parse(br#"{"members":["a:1"]}"#).unwrap();
+        let fleet = Fleet {
+            router,
+            registered: Vec::new(),
+            schemes: BTreeMap::new(),
+            skipped: Vec::new(),
+            changed: None,
+        };
+        Gateways::new(&args, &fleet)
     }
 
     #[test]

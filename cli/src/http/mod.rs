@@ -12,6 +12,7 @@ use reqwest::blocking::{Client, ClientBuilder};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Identity};
 
+use crate::error::BadInput;
 use crate::text;
 
 pub(crate) use answer::{Answer, AnswerLimits, cause, send};
@@ -57,6 +58,16 @@ impl Tls<'_> {
         }
         Ok(client)
     }
+}
+
+/// Returns a password or token: from the file without the white space around it, else the one that is given.
+///
+/// # Errors
+/// [`BadInput`]: the file cannot be read, or is not UTF-8.
+pub(crate) fn secret(file: Option<&Path>, given: Option<&str>) -> anyhow::Result<Option<String>> {
+    let Some(path) = file else { return Ok(given.map(str::to_owned)) };
+    let text = fs::read_to_string(path).with_context(|| BadInput(text::path(path)))?;
+    Ok(Some(text.trim().to_owned()))
 }
 
 pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {

@@ -4,6 +4,7 @@
 // Helpers outside of test functions fail by panicking, too.
 #![allow(clippy::unwrap_used)]
 
+mod access;
 mod folders;
 mod lookups;
 mod members;

@@ -246,6 +246,7 @@ fn the_older_registration_keeps_name_and_place() {
         status: "passing".to_owned(),
         weight: 1,
         name: name.to_owned(),
+        scheme: String::new(),
         node: "node".to_owned(),
         id: host.to_owned(),
         created: created.to_vec(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use pushring::command::publish::{CLUSTERS_FILE, ENDPOINTS_FILE, RING_FILE, publish};
 use pushring::error::BadInput;
+use pushring::fleet::access::Access;
 use pushring::fleet::members::Members;
 use pushring::fleet::render;
 use pushring::fleet::ring_file::{RingFile, filter_json};
@@ -231,7 +232,8 @@ fn the_shipped_live_files_are_rendered() {
         assert_eq!((members.clusters.len(), members.endpoints.len()), (3, 3));
         let mut files = vec![(RING_FILE, render::ring(&config, &Folders::new().options().wasm))];
         match mode {
-            "cluster" => files.push((CLUSTERS_FILE, render::clusters(&members.clusters))),
+            "cluster" => files
+                .push((CLUSTERS_FILE, render::clusters(&members.clusters, &Access::default(), "".as_ref()))),
             "endpoint" => files.push((ENDPOINTS_FILE, render::endpoints(&members.endpoints))),
             _ => {}
         }

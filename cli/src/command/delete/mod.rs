@@ -3,7 +3,6 @@
 mod run;
 
 use std::io::{self, IsTerminal, Write};
-use std::time::Duration;
 
 use crate::cleanup::copy::{Age, GroupCopy};
 use crate::cleanup::delete_batch;
@@ -62,7 +61,7 @@ impl DeleteArgs {
         );
         let source = self.fleet.source()?;
         let fleet = source.read()?;
-        let gateways = Gateways::new(&self.gateways, fleet.router.config())?;
+        let gateways = Gateways::new(&self.gateways, &fleet)?;
         let survey = Survey::read(&gateways, &fleet);
         let unreadable = survey.unreadable();
         let plan = run::plan(&fleet, &survey, &self.filter);
@@ -74,8 +73,7 @@ impl DeleteArgs {
             return Ok(ExitStatus::Found);
         }
         // Created after the question, because it takes over Ctrl-C.
-        let mut safety =
-            SafetyCheck::new(&SafetyArgs { envoys: Vec::new(), settle: Duration::ZERO }, source)?;
+        let mut safety = SafetyCheck::new(&SafetyArgs::default(), source)?;
         safety.read_fleet()?;
         let bar = output::progress("deleting");
         let is_safe = || safety.check();

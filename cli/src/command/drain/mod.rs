@@ -83,7 +83,7 @@ impl DrainArgs {
         // Before the settling time, to fail at once.
         let fleet = safety.source().read()?;
         run::has_left(address, &fleet).map_err(|error| named(error, safety.source(), &parsed))?;
-        let gateways = Gateways::new(&self.gateways, fleet.router.config())?;
+        let gateways = Gateways::new(&self.gateways, &fleet)?;
         let fleet = if self.dry_run { fleet } else { safety.wait_until_settled(output::settling)? };
         let options = Options { keep: self.keep, dry_run: self.dry_run };
         let bar = output::progress("groups");

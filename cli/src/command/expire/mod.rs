@@ -61,11 +61,11 @@ impl ExpireArgs {
         let source = self.fleet.source()?;
         let report = if self.dry_run {
             let fleet = source.read()?;
-            rules::dry_run(&fleet, &Gateways::new(&self.gateways, fleet.router.config())?, &limits)
+            rules::dry_run(&fleet, &Gateways::new(&self.gateways, &fleet)?, &limits)
         } else {
             let mut safety = SafetyCheck::new(&self.safety, source)?;
             let fleet = safety.wait_until_settled(output::settling)?;
-            let gateways = Gateways::new(&self.gateways, fleet.router.config())?;
+            let gateways = Gateways::new(&self.gateways, &fleet)?;
             let bar = output::progress("deleting");
             let report = rules::pass(&fleet, &gateways, &safety, &limits, output::advance(&bar));
             bar.finish_and_clear();

@@ -75,7 +75,7 @@ pub(crate) struct GroupsArgs {
 impl GroupsArgs {
     pub(crate) fn run(self) -> anyhow::Result<ExitStatus> {
         let fleet = self.fleet.source()?.read()?;
-        let gateways = Gateways::new(&self.gateways, fleet.router.config())?;
+        let gateways = Gateways::new(&self.gateways, &fleet)?;
         let survey = Survey::read(&gateways, &fleet);
         if self.conflicts {
             let curl = Curl::new(&self.gateways);

@@ -77,13 +77,12 @@ impl PlanArgs {
 
     /// Counts the groups of all gateways. A gateway that cannot be read is an error, because the counts would be too low.
     fn count_live(&self, from: &Fleet, to: &Fleet, counter: &mut Counter<'_>) -> anyhow::Result<()> {
-        let config = from.router.config();
         for (flag, fleet) in [("--from", from), ("--to", to)] {
             let by_path = fleet.router.config().route_by == RouteBy::Path;
             let advice = "a group has several owners there; pass push paths with --groups";
             ensure!(!by_path, NotSafe(format!("{flag}: route_by is path: {advice}")));
         }
-        let survey: Survey = Survey::read(&Gateways::new(&self.gateways, config)?, from);
+        let survey: Survey = Survey::read(&Gateways::new(&self.gateways, from)?, from);
         // A group on two gateways counts once.
         let mut distinct = BTreeSet::new();
         for surveyed in &survey.gateways {

@@ -1,6 +1,7 @@
 //! Moves clusters or endpoints first and the ring second, so that the ring never names one that Envoy does not have.
 
 use std::collections::BTreeSet;
+use std::path;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, bail};
@@ -12,6 +13,7 @@ use super::options::{Options, Report};
 use super::upstream_kind::UpstreamKind;
 use super::upstreams::Upstreams;
 use crate::fleet::members::Members;
+use crate::fleet::render;
 use crate::fleet::ring_file::{RING_FILE, RingFile};
 use crate::output::millis;
 use crate::text;
@@ -30,7 +32,11 @@ pub(super) fn publish_upstreams(
     report: &mut Report,
 ) -> anyhow::Result<()> {
     let file = kind.file();
-    let new_text = kind.render(members);
+    // Before the clusters that name them: Envoy rejects a cluster if such a file is missing.
+    for (file, text) in members.access.as_ref().map(render::secrets).unwrap_or_default() {
+        report.moved.extend(live.put(file, &text)?);
+    }
+    let new_text = kind.render(members, &path::absolute(live.path(""))?);
     let new = Upstreams::parse(kind, &new_text).with_context(|| format!("{file} as rendered"))?;
     let now_live = live_upstreams(kind, live)?;
     let on_ring: BTreeSet<String> = ring.upstreams().collect();

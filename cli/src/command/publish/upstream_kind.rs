@@ -9,7 +9,6 @@ use serde_json::Value;
 pub const CLUSTERS_FILE: &str = "clusters.yaml";
 /// The endpoints (EDS), in endpoint mode.
 pub const ENDPOINTS_FILE: &str = "endpoints.yaml";
-
 /// Where Envoy sends a push. Its name is what the ring names: the cluster, or the address of the endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum UpstreamKind {

@@ -1,6 +1,7 @@
 //! The file of clusters or endpoints: which names it has, and how the old and the new one merge.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use anyhow::{Context, ensure};
 use serde_json::Value;
@@ -10,9 +11,13 @@ use crate::fleet::members::Members;
 use crate::fleet::render;
 
 impl UpstreamKind {
-    pub(super) fn render(self, members: &Members) -> String {
+    /// `live` is the live folder as Envoy finds it.
+    pub(super) fn render(self, members: &Members, live: &Path) -> String {
         match self {
-            Self::Cluster => render::clusters(&members.clusters),
+            Self::Cluster => {
+                let access = members.access.clone().unwrap_or_default();
+                render::clusters(&members.clusters, &access, live)
+            }
             Self::Endpoint => render::endpoints(&members.endpoints),
         }
     }

@@ -1,5 +1,6 @@
 //! The health check that Consul's agent runs for a Pushgateway.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -10,6 +11,8 @@ use crate::fleet::address::GatewayAddress;
 /// Meta key with the settings of the health check. The agent does not report these, so a change could not be detected
 /// otherwise.
 const CHECK: &str = "pushring-check";
+/// Meta key with the protocol, from which `publish` and `--consul` learn it.
+const SCHEME: &str = "pushring-scheme";
 
 pub(super) const HEALTHY: &str = "/-/healthy";
 
@@ -30,6 +33,12 @@ pub(super) struct HealthCheck {
     /// Time in critical state after which Consul removes it.
     pub(crate) deregister_after: Option<Duration>,
     pub(crate) path_prefix: String,
+    /// `http` or `https`.
+    pub(crate) scheme: String,
+    /// Further headers, such as credentials.
+    pub(crate) headers: BTreeMap<String, Vec<String>>,
+    pub(crate) tls_server_name: Option<String>,
+    pub(crate) tls_skip_verify: bool,
 }
 
 impl HealthCheck {
@@ -37,10 +46,11 @@ impl HealthCheck {
     pub(super) fn url(&self, target: &GatewayAddress, page: &str) -> String {
         let prefix = self.path_prefix.trim_matches('/');
         let slash = if prefix.is_empty() { "" } else { "/" };
-        format!("http://{target}{slash}{prefix}{page}")
+        format!("{}://{target}{slash}{prefix}{page}", self.scheme)
     }
 
-    /// Describes the check in one line, for people and for comparison.
+    /// Describes the check in one line, for people and for comparison. It has the names of the headers and not their values,
+    /// because everyone with service:read can read it.
     fn describe(&self, target: &GatewayAddress) -> String {
         let mut text = format!(
             "GET {} with {}: {} every {}, timeout {}, critical after {}, passing after {}",
@@ -52,6 +62,15 @@ impl HealthCheck {
             self.failures_before_critical,
             self.success_before_passing
         );
+        for name in self.headers.keys() {
+            text += &format!(", with header {name}");
+        }
+        if let Some(name) = &self.tls_server_name {
+            text += &format!(", TLS server name {name}");
+        }
+        if self.tls_skip_verify {
+            text += ", accepts any certificate";
+        }
         if let Some(after) = self.deregister_after.map(go_duration) {
             text += &format!(", deregistered after {after} critical");
         }
@@ -62,7 +81,7 @@ impl HealthCheck {
     pub(super) fn definition(&self, service: &str, id: &str, target: &GatewayAddress) -> Value {
         let mut definition = json!({
             "ID": id, "Name": service, "Address": target.host(), "Port": target.port(),
-            "Meta": {CHECK: self.describe(target)},
+            "Meta": self.meta(target),
             "Check": {
                 "Name": "Pushgateway /-/healthy", "HTTP": self.url(target, HEALTHY), "Header": {MARK.0: [MARK.1]},
                 "Interval": go_duration(self.interval), "Timeout": go_duration(self.timeout),
@@ -72,15 +91,35 @@ impl HealthCheck {
                 "Status": "critical",
             },
         });
+        for (name, values) in &self.headers {
+            definition["Check"]["Header"][name] = json!(values);
+        }
+        if let Some(name) = &self.tls_server_name {
+            definition["Check"]["TLSServerName"] = json!(name);
+        }
+        if self.tls_skip_verify {
+            definition["Check"]["TLSSkipVerify"] = json!(true);
+        }
         if let Some(after) = self.deregister_after.map(go_duration) {
             definition["Check"]["DeregisterCriticalServiceAfter"] = json!(after);
         }
         definition
     }
 
-    /// Returns whether the agent has this check for this target already.
+    /// Without TLS there is no entry for the scheme, so that registrations of earlier versions stay unchanged.
+    fn meta(&self, target: &GatewayAddress) -> Value {
+        let mut meta = json!({CHECK: self.describe(target)});
+        if self.scheme != "http" {
+            meta[SCHEME] = json!(self.scheme);
+        }
+        meta
+    }
+
+    /// Returns whether the agent has this check for this target already. It does not report the values of headers, so a check
+    /// with headers always counts as changed.
     pub(super) fn is_that_of(&self, service: &str, target: &GatewayAddress, known: &Service) -> bool {
-        known.service == service
+        self.headers.is_empty()
+            && known.service == service
             && known.address == target.host()
             && known.port == i64::from(target.port())
             && known.meta.get(CHECK) == Some(&self.describe(target))

@@ -1,5 +1,6 @@
 //! `pushring register` and `pushring deregister`.
 
+mod check_headers;
 mod dynamic_sharding_yml;
 mod health_check;
 mod probe;
@@ -14,6 +15,7 @@ use crate::consul::client::{self, Consul, ConsulArgs};
 use crate::consul::service_name;
 use crate::error::{BadInput, ExitStatus};
 use crate::fleet::address::GatewayAddress;
+use crate::http::Tls;
 use crate::output::{self, Output, Table};
 use anyhow::ensure;
 use dynamic_sharding_yml::DynamicSharding;
@@ -31,6 +33,7 @@ use services::RegistrationResult;
 Examples:
   pushring register 10.0.0.1:9091 10.0.0.2:9091
   pushring register --from-dynamic-sharding dynamic-sharding.yml --dry-run
+  pushring register 10.0.0.1:9091 --scheme https --gateway-ca-file ca.pem --check-header @check-header
   CONSUL_HTTP_ADDR=https://consul:8501 CONSUL_HTTP_TOKEN=... pushring register --from-dynamic-sharding dynamic-sharding.yml")]
 pub(crate) struct RegisterArgs {
     #[command(flatten)]
@@ -38,6 +41,15 @@ pub(crate) struct RegisterArgs {
     /// Do not ask the gateways first: for those that are not up yet, or that only Consul's agent can reach
     #[arg(long)]
     no_probe: bool,
+    /// CA certificates (PEM file) with which the gateways are asked first, in addition to the system's
+    #[arg(long, value_name = "FILE")]
+    gateway_ca_file: Option<PathBuf>,
+    /// Client certificate (PEM file) with which they are asked
+    #[arg(long, value_name = "FILE", requires = "gateway_key")]
+    gateway_cert: Option<PathBuf>,
+    /// Key of that client certificate (PEM file)
+    #[arg(long, value_name = "FILE", requires = "gateway_cert")]
+    gateway_key: Option<PathBuf>,
     #[command(flatten)]
     check: HealthCheckArgs,
 }
@@ -84,6 +96,18 @@ struct TargetArgs {
 #[derive(clap::Args)]
 #[command(next_help_heading = "Health check")]
 struct HealthCheckArgs {
+    /// Protocol of the Pushgateways, http or https: of the check, of Envoy and of the command
+    #[arg(long, value_name = "SCHEME", value_parser = ["http", "https"], default_value = "http")]
+    scheme: String,
+    /// Header of the check, as 'Name: value', or @FILE with one header per line; for credentials use a file. Repeatable
+    #[arg(long = "check-header", value_name = "HEADER")]
+    check_headers: Vec<String>,
+    /// Name in the Pushgateways' certificates [default: the host of the address]
+    #[arg(long, value_name = "NAME")]
+    check_tls_server_name: Option<String>,
+    /// Let the check accept any certificate; Envoy and the command still verify it
+    #[arg(long)]
+    check_tls_skip_verify: bool,
     /// Time from one check to the next
     #[arg(long, default_value = "5s", value_name = "TIME", value_parser = at_least_a_millisecond)]
     interval: Duration,
@@ -123,6 +147,11 @@ struct ResolvedTargets {
 impl RegisterArgs {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let targets = self.targets.resolve()?;
+        let tls = Tls {
+            ca_file: self.gateway_ca_file.as_deref(),
+            cert: self.gateway_cert.as_deref(),
+            key: self.gateway_key.as_deref(),
+        };
         let check = HealthCheck {
             interval: self.check.interval,
             timeout: self.check.timeout,
@@ -130,6 +159,10 @@ impl RegisterArgs {
             success_before_passing: self.check.success_before_passing,
             deregister_after: self.check.deregister_after,
             path_prefix: self.check.path_prefix,
+            scheme: self.check.scheme,
+            headers: check_headers::parse(&self.check.check_headers)?,
+            tls_server_name: self.check.check_tls_server_name,
+            tls_skip_verify: self.check.check_tls_skip_verify,
         };
         let mut done = Vec::new();
         let dry_run = self.targets.dry_run;
@@ -138,7 +171,7 @@ impl RegisterArgs {
             &targets.service,
             &targets.addresses,
             &check,
-            (dry_run, !self.no_probe),
+            (dry_run, (!self.no_probe).then_some(tls)),
             &mut done,
         );
         self.targets.report(&targets, &done, result)

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::health_check::{HEALTHY, HealthCheck, MARK};
 use crate::error::BadInput;
 use crate::fleet::address::GatewayAddress;
-use crate::http::{self, Answer, AnswerLimits};
+use crate::http::{self, Answer, AnswerLimits, Tls};
 
 /// A Pushgateway that is up answers its status at once, even when it is busy.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -40,14 +40,19 @@ const PREFIX: &str = "--path-prefix must be the Pushgateway's --web.route-prefix
 /// [`BadInput`] with a line for each address that is none: what was found, and what to do.
 pub(super) fn require_gateways(
     check: &HealthCheck,
+    tls: Tls<'_>,
     targets: &[(&GatewayAddress, bool)],
 ) -> anyhow::Result<()> {
-    let client = http::client(TIMEOUT).build()?;
+    let client = tls.add_to(http::client(TIMEOUT)).map_err(BadInput::from_error)?;
+    let client = client.tls_danger_accept_invalid_certs(check.tls_skip_verify).build()?;
     let refused = |(target, must_answer): &(&GatewayAddress, bool)| {
         let url = check.url(target, STATUS);
         let (found, advice) = match probe(&client, check, target) {
             Found::Pushgateway => return None,
             Found::Nothing(_) if !must_answer => return None,
+            Found::Nothing(error) if error.contains("certificate") => {
+                (error, "--gateway-ca-file has the CA certificates that sign it")
+            }
             Found::Nothing(error) => (
                 error,
                 "start it first; --no-probe registers one that is not up yet or that only Consul's agent can reach",
@@ -64,7 +69,7 @@ pub(super) fn require_gateways(
 }
 
 fn probe(client: &Client, check: &HealthCheck, target: &GatewayAddress) -> Found {
-    let answer = match get(client, &check.url(target, STATUS)) {
+    let answer = match get(client, check, &check.url(target, STATUS)) {
         Ok(answer) => answer,
         Err(found) => return found,
     };
@@ -88,7 +93,7 @@ fn probe(client: &Client, check: &HealthCheck, target: &GatewayAddress) -> Found
         ),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Found::Other(
             format!("HTTP {code}: it asks for credentials"),
-            "--no-probe registers it all the same",
+            "pass them with --check-header @FILE",
         ),
         _ => other(client, check, target, format!("HTTP {code}: {}", start(&text))),
     }
@@ -96,7 +101,7 @@ fn probe(client: &Client, check: &HealthCheck, target: &GatewayAddress) -> Found
 
 /// Names a server without this page by its health page.
 fn other(client: &Client, check: &HealthCheck, target: &GatewayAddress, found: String) -> Found {
-    let health = get(client, &check.url(target, HEALTHY)).ok().and_then(|answer| answer.text().ok());
+    let health = get(client, check, &check.url(target, HEALTHY)).ok().and_then(|answer| answer.text().ok());
     if health.is_some_and(|text| text.starts_with("Prometheus Server")) {
         return Found::Other(
             format!("a Prometheus server ({found})"),
@@ -107,8 +112,11 @@ fn other(client: &Client, check: &HealthCheck, target: &GatewayAddress, found: S
 }
 
 /// Requests a page as Consul's check will: an Envoy with pushring does not answer for the gateways behind it.
-fn get(client: &Client, url: &str) -> Result<Answer, Found> {
-    let request = client.get(url).header(ACCEPT, "application/json").header(MARK.0, MARK.1);
+fn get(client: &Client, check: &HealthCheck, url: &str) -> Result<Answer, Found> {
+    let mut request = client.get(url).header(ACCEPT, "application/json").header(MARK.0, MARK.1);
+    for (name, values) in &check.headers {
+        request = values.iter().fold(request, |request, value| request.header(name, value));
+    }
     http::send(request, LIMITS).map_err(|error| {
         let answered = !error.is_timeout() && !error.is_connect();
         let cause = format!("{:#}", http::cause(error));

@@ -13,6 +13,7 @@ use super::probe;
 use crate::consul::client::Consul;
 use crate::consul::holders::Holder;
 use crate::fleet::address::GatewayAddress;
+use crate::http::Tls;
 
 /// The result for one Pushgateway; with a dry run, the forecast.
 #[derive(Clone, Debug, Serialize)]
@@ -64,7 +65,7 @@ pub(super) fn id(target: &GatewayAddress) -> String {
 }
 
 /// Registers each target whose settings differ from Consul's. With `dry_run`, changes nothing. Results are appended to
-/// `done` one by one, so that the caller can report them if a later target fails. With `probed`, asks all targets first
+/// `done` one by one, so that the caller can report them if a later target fails. With `probe`, asks all targets first
 /// whether they are Pushgateways.
 ///
 /// # Errors
@@ -75,7 +76,7 @@ pub(super) fn register(
     service: &str,
     targets: &BTreeSet<GatewayAddress>,
     check: &HealthCheck,
-    (dry_run, probed): (bool, bool),
+    (dry_run, probe): (bool, Option<Tls<'_>>),
     done: &mut Vec<RegistrationResult>,
 ) -> anyhow::Result<()> {
     let known = consul.services()?;
@@ -90,11 +91,11 @@ pub(super) fn register(
             (target, result)
         })
         .collect();
-    if probed {
+    if let Some(tls) = probe {
         // A gateway that is registered may be down for a while.
         let probes =
             changes.iter().map(|(target, result)| (*target, *result == RegistrationChange::Registered));
-        probe::require_gateways(check, &probes.collect::<Vec<_>>())?;
+        probe::require_gateways(check, tls, &probes.collect::<Vec<_>>())?;
     }
     for (target, result) in changes {
         if result != RegistrationChange::Unchanged && !dry_run {

@@ -73,7 +73,7 @@ impl SweepArgs {
         // Report errors that waiting cannot fix before waiting.
         let fleet = safety.source().read()?;
         fleet.require_owners()?;
-        let gateways = Gateways::new(&self.gateways, fleet.router.config())?;
+        let gateways = Gateways::new(&self.gateways, &fleet)?;
         let fleet = if self.dry_run { fleet } else { safety.wait_until_settled(output::settling)? };
         let bar = output::progress("deleting");
         let report = pass::pass(&fleet, &gateways, &safety, options, output::advance(&bar))?;

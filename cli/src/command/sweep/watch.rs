@@ -9,7 +9,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure};
-use pushring_router::Config;
 use tracing::info;
 
 use super::log::{self, EventLog};
@@ -81,7 +80,6 @@ pub(crate) fn run(
     if let Some(held) = held.clone() {
         safety.require_lock(move || held.check());
     }
-    let gateways = Connected { args: gateways, known: None };
     let rules = Rules { after: args.expire_after, jobs: args.expire_jobs.clone() };
     let mut watcher =
         Watcher { safety, held, gateways, options, rules, metrics, events: EventLog::default() };
@@ -137,7 +135,7 @@ fn list(name: &str, values: &[String]) -> Option<String> {
 struct Watcher<'a> {
     safety: SafetyCheck,
     held: Option<Arc<Held>>,
-    gateways: Connected<'a>,
+    gateways: &'a GatewayArgs,
     options: Options,
     rules: Rules,
     metrics: Metrics,
@@ -198,7 +196,8 @@ impl Watcher<'_> {
         };
         let is_paused = paused.is_some();
         self.events.paused(paused);
-        let gateways = self.gateways.of(config)?;
+        // For each pass, because passwords, certificates and CA certificates may have been replaced.
+        let gateways = &Gateways::new(self.gateways, &fleet)?;
         let options = Options { dry_run: self.options.dry_run || is_paused, ..self.options };
         let swept = pass::pass(&fleet, gateways, &self.safety, options, |_, _| {})?;
         let expired = if self.rules.after.is_none() && self.rules.jobs.is_empty() {
@@ -209,23 +208,5 @@ impl Watcher<'_> {
             rules::pass(&fleet, gateways, &self.safety, &self.rules, |_, _| {})
         };
         Ok(Pass { ended: if is_paused { PassResult::Paused } else { PassResult::Completed }, swept, expired })
-    }
-}
-
-/// The clients of the gateways, rebuilt when a setting on which they depend has changed.
-struct Connected<'a> {
-    args: &'a GatewayArgs,
-    known: Option<(String, String, Gateways)>,
-}
-
-impl Connected<'_> {
-    fn of(&mut self, config: &Config) -> anyhow::Result<&Gateways> {
-        let (scheme, prefix) = (config.redirect_scheme, &config.path_prefix);
-        let known = self.known.take().filter(|known| known.0 == scheme && known.1 == *prefix);
-        let known = match known {
-            Some(known) => known,
-            None => (scheme.to_owned(), prefix.clone(), Gateways::new(self.args, config)?),
-        };
-        Ok(&self.known.insert(known).2)
     }
 }

@@ -1,0 +1,73 @@
+//! Headers that Consul sends with the health check, such as credentials.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, ensure};
+use reqwest::header::{HeaderName, HeaderValue};
+
+use crate::error::BadInput;
+use crate::http::read;
+
+/// Parses the values of `--check-header`: `Name: value`, or `@FILE` with one such header on each line. An error shows the
+/// source and the number of the line, but no value, because it may be a password.
+///
+/// # Errors
+/// [`BadInput`]: a file cannot be read, or a line is not a header.
+pub(crate) fn parse(given: &[String]) -> anyhow::Result<BTreeMap<String, Vec<String>>> {
+    let mut headers: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for text in given {
+        let (source, lines) = match text.strip_prefix('@') {
+            Some(file) => (file, file_text(Path::new(file))?),
+            None => ("--check-header", text.clone()),
+        };
+        for (number, line) in lines.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+            let header = header(line);
+            ensure!(
+                header.is_some(),
+                BadInput(format!("{source}: line {} is no header; allowed \"Name: value\"", number + 1))
+            );
+            if let Some((name, value)) = header {
+                headers.entry(name).or_default().push(value);
+            }
+        }
+    }
+    Ok(headers)
+}
+
+fn header(line: &str) -> Option<(String, String)> {
+    let (name, value) = line.split_once(':')?;
+    let (name, value) = (name.trim(), value.trim());
+    HeaderName::try_from(name).ok()?;
+    HeaderValue::try_from(value).ok()?;
+    Some((name.to_owned(), value.to_owned()))
+}
+
+fn file_text(path: &Path) -> anyhow::Result<String> {
+    let text = read(path).map_err(BadInput::from_error)?;
+    String::from_utf8(text).with_context(|| BadInput(format!("{}: found no UTF-8 text", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_headers_from_arguments_and_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("headers");
+        std::fs::write(&file, "Authorization: Basic YTpi\n\nX-Scope:  a: b \n").unwrap();
+        let headers = parse(&["X-Scope: c".to_owned(), format!("@{}", file.display())]).unwrap();
+        assert_eq!(headers["Authorization"], ["Basic YTpi"]);
+        assert_eq!(headers["X-Scope"], ["c", "a: b"]);
+    }
+
+    #[test]
+    fn an_error_does_not_show_the_value() {
+        for text in ["Authorization Basic secret", "A B: secret", "Authorization: secret\u{7}"] {
+            let error = parse(&[text.to_owned()]).unwrap_err();
+            assert!(error.is::<BadInput>() && !error.to_string().contains("secret"), "{error}");
+        }
+        assert!(parse(&["@/nowhere".to_owned()]).unwrap_err().to_string().contains("/nowhere"));
+    }
+}

@@ -1,0 +1,12 @@
+//! TLS, passwords and tokens, with real certificates and real clients: from clients to Envoy, from Envoy and the command to
+//! the gateways, and to Consul.
+
+mod certificates;
+mod curl;
+mod fleet;
+mod front;
+mod gateways;
+mod jobs;
+mod passwords;
+mod tls;
+mod tokens;
