@@ -183,6 +183,7 @@ impl Reply {
             route_by: config.route_by,
             placement: config.placement,
             mode: config.mode,
+            path_prefix: &config.path_prefix,
             members: members.map(|(member, share)| MemberShare { member, share: round(share) }).collect(),
         };
         Self::json(ReplyKind::Status, &body)
@@ -229,6 +230,7 @@ struct StatusBody<'a> {
     route_by: RouteBy,
     placement: Placement,
     mode: Mode,
+    path_prefix: &'a str,
     members: Vec<MemberShare<'a>>,
 }
 

@@ -7,4 +7,5 @@ mod proxies;
 mod requests;
 mod side;
 mod table;
+mod texts;
 mod wire;
