@@ -2,6 +2,7 @@
 
 mod differences;
 mod influence;
+mod limits;
 mod odd_headers;
 mod proxies;
 mod requests;
