@@ -1,5 +1,6 @@
-# `make help` lists the targets. Everything that they download or build goes to target/, the build folder of cargo.
-# Prerequisites: rustup, Go, Python 3 with venv; `make test` also needs Node.js with npm.
+# `make help` lists the targets. What they build and the servers that they download go to target/, the build folder of
+# cargo; the caches and toolchains of rustup, cargo, Go, pip and npm are where these programs keep them.
+# Prerequisites: rustup, Go, Python 3 with venv, a C compiler; `make test` also needs Node.js with npm, unshare and ip.
 
 GATEWAYS ?= 3
 MODE ?= cluster

@@ -9,7 +9,7 @@ use comfy_table::{CellAlignment, ContentArrangement, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use crate::text;
+use crate::{duration, text};
 
 /// Format of standard output; warnings and errors always go to standard error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -50,11 +50,10 @@ pub(crate) fn group(labels: &BTreeMap<String, String>) -> String {
     format!("{{{}}}", all.join(","))
 }
 
-/// Formats seconds in their two largest units: `3days 4h`.
+/// Formats seconds in their two largest units: `3d 4h`.
 pub(crate) fn age(seconds: i64) -> String {
     let whole = std::time::Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
-    let text = humantime::format_duration(whole).to_string();
-    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+    duration::show(whole).split(' ').take(2).collect::<Vec<_>>().join(" ")
 }
 
 /// A table without lines, as wide as the terminal.

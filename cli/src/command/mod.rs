@@ -32,7 +32,9 @@ use crate::text;
 Exit codes:
   0  nothing is left to do
   1  something was found, kept or failed; the output lists it (check: the configuration is bad; --dry-run: there is work)
-  2  wrong usage, a bad configuration, or not safe to run: nothing was done"
+  2  wrong usage, a bad configuration, or not safe to run: nothing was done
+
+TIME is one or more numbers with units: 500ms, 15s, 24h, 7d, \"1h 30m\""
 )]
 struct Cli {
     #[command(subcommand)]

@@ -6,6 +6,7 @@
 
 mod access;
 mod folders;
+mod help;
 mod lookups;
 mod members;
 mod publish;

@@ -27,7 +27,8 @@ cannot be read (with --dry-run: or a group would be deleted); 2 wrong usage, inv
 
 Examples:
   pushring expire --config live/ring.yaml --after 24h --dry-run
-  pushring expire --config live/ring.yaml --after 24h --job 'backup-.*=8days' --job 'inventory=never'
+  pushring expire --config live/ring.yaml --after 24h --job 'backup-.*=8d' \\
+    --job 'inventory=never'
   pushring expire --config live/ring.yaml --job 'ci-.*=1h' --output json")]
 pub(crate) struct ExpireArgs {
     /// Delete groups whose last push is older than this. Default: only the jobs of --job expire

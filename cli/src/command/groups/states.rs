@@ -15,6 +15,7 @@ use crate::fleet::source::Fleet;
 use crate::fleet::survey::{GroupLocation, Groups, Survey, locate_group, seconds};
 use crate::fleet::unreadable::Unreadable;
 use crate::gateway::api::{Labels, NO_PUSH_TIME, StoredGroup};
+use crate::output;
 use crate::reason::Code;
 
 /// The state of one copy of a group.
@@ -158,7 +159,8 @@ impl RowFilter {
 
 impl Sort {
     fn apply(self, rows: &mut [Row]) {
-        rows.sort_unstable_by(|a, b| (&a.labels, &a.on).cmp(&(&b.labels, &b.on)));
+        // As the table shows them: by the job first.
+        rows.sort_by_cached_key(|row| (output::group(&row.labels), row.on.clone()));
         match self {
             Self::Labels => {}
             // Greatest age first; `None` is the smallest.
