@@ -6,6 +6,7 @@ mod agreement;
 mod bodies;
 mod capabilities;
 mod clients;
+mod configmap;
 mod deletes;
 mod edge;
 mod failover;

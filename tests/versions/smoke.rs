@@ -1,5 +1,5 @@
 //! The main promises once on each version: a push reaches its owner, a lookup names it, a change of the ring takes effect,
-//! an empty ring gets 503, a DELETE reaches the former owner as well.
+//! an empty ring gets 503, a DELETE reaches the former owner as well, failures show in the access log and name the gateway.
 
 use std::collections::BTreeSet;
 
@@ -25,6 +25,11 @@ fn every_version_serves_every_mode() {
             let answer = client.put(&path(0), "x 1\n").unwrap();
             assert_eq!((answer.status, answer.header("retry-after")), (503, Some("5")), "{what}");
             assert!(answer.text().contains("no pushgateway is known"), "{what}: {}", answer.text());
+            poll_until(&format!("{what}: a line of the access log"), || {
+                fleet.envoy.process.log().contains("\"pushring_no_members\"").then_some(())
+            })
+            .unwrap();
+            a_failure_names_the_gateway(&mut fleet, &client, &what);
         }
     }
 }
@@ -85,6 +90,16 @@ fn delete(fleet: &EnvoyFixture, client: &Client, what: &str) {
         (holders.iter().find(|(group, _)| group["job"] == "deleted")?.1 == &rest).then_some(())
     })
     .unwrap();
+}
+
+fn a_failure_names_the_gateway(fleet: &mut EnvoyFixture, client: &Client, what: &str) {
+    if fleet.layout.mode() != Mode::Redirect {
+        change_members(fleet, &[1]);
+        fleet.gateways[1].process.kill();
+        let answer = client.put(&path(0), "x 1\n").unwrap();
+        let named = answer.text().contains(&fleet.gateways[1].address.to_string());
+        assert!(answer.status == 503 && named, "{what}: {} {}", answer.status, answer.text());
+    }
 }
 
 /// Publishes a ring of these gateways and waits until Envoy has it.
