@@ -4,5 +4,6 @@ mod limits;
 mod nasty;
 mod owner;
 mod plan;
+mod raw_targets;
 mod secrets;
 use pushring_model::spelling;

@@ -1,5 +1,6 @@
 //! Looks up the owner of a group: all details for one path, or one line for each of millions.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 
@@ -7,6 +8,7 @@ use anyhow::Context;
 use pushring_router::{Member, ParsedGroup, PushOwner, Router, clean_path};
 use serde::Serialize;
 
+use super::request_target::path_of;
 use crate::text;
 
 /// Result of a push to a path.
@@ -23,6 +25,8 @@ pub(crate) enum PushStatus {
     Poison,
     /// The path is not a push path; Envoy's next route handles it.
     NoPush,
+    /// Envoy rejects the request before the filter sees it.
+    BadRequest,
     /// Envoy responds with 503, because the ring is empty.
     NoMembers,
 }
@@ -52,6 +56,7 @@ impl PushStatus {
             Self::Malformed => "malformed",
             Self::Poison => "poison",
             Self::NoPush => "no-push",
+            Self::BadRequest => "bad-request",
             Self::NoMembers => "no-members",
         }
     }
@@ -89,17 +94,33 @@ pub(crate) struct Answer {
     pub(crate) url: Option<String>,
 }
 
-/// Looks up one path, with or without a query.
-pub(crate) fn answer(router: &Router, path: &[u8]) -> Answer {
+/// The part of a lookup that every output has.
+struct Lookup<'r, 'p> {
+    /// Empty for a bad request.
+    clean: Cow<'p, [u8]>,
+    verdict: PushStatus,
+    owner: Option<&'r Member>,
+}
+
+fn look_up<'r, 'p>(router: &'r Router, target: &'p [u8]) -> Lookup<'r, 'p> {
+    let Some(path) = path_of(target) else {
+        return Lookup { clean: Cow::Borrowed(b""), verdict: PushStatus::BadRequest, owner: None };
+    };
     let clean = clean_path(path);
     let found = router.owner_of(&clean);
+    let verdict = PushStatus::of(found, *clean == *path);
+    Lookup { clean, verdict, owner: found.and_then(|found| found.owner) }
+}
+
+/// Looks up one path, with or without a query.
+pub(crate) fn answer(router: &Router, path: &[u8]) -> Answer {
+    let Lookup { clean, verdict, owner } = look_up(router, path);
     let group = router.group(&clean);
     let config = router.config();
-    let owner = found.and_then(|found| found.owner);
     let successors = group.iter().flat_map(|group| router.ring().clockwise(&group.key)).skip(1);
     Answer {
         path: String::from_utf8_lossy(path).into_owned(),
-        verdict: PushStatus::of(found, *clean == *path),
+        verdict,
         labels: group.as_ref().and_then(labels),
         key: group.as_ref().map(|group| group.key.escape_ascii().to_string()),
         hash: group.as_ref().map(|group| format!("{:016x}", router.ring().position(&group.key))),
@@ -150,10 +171,7 @@ pub(crate) fn stream(
     while input.read_until(b'\n', &mut line).context("standard input")? > 0 {
         let path = line.strip_suffix(b"\n").unwrap_or(&line);
         let path = path.strip_suffix(b"\r").unwrap_or(path);
-        let clean = clean_path(path);
-        let found = router.owner_of(&clean);
-        let verdict = PushStatus::of(found, *clean == *path);
-        let owner = found.and_then(|found| found.owner);
+        let Lookup { verdict, owner, .. } = look_up(router, path);
         all_good &= verdict.is_good();
         let (name, address) = (owner.map(|m| m.name.as_str()), owner.map(|m| m.address.as_str()));
         if json {

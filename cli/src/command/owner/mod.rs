@@ -1,6 +1,7 @@
 //! `pushring owner`.
 
 pub(crate) mod lookup;
+pub(crate) mod request_target;
 
 use std::ffi::OsString;
 use std::io::{self, BufReader, BufWriter, IsTerminal};
@@ -24,12 +25,15 @@ const BUFFER: usize = 1 << 20;
 /// job and labels. Without either, or with `-`, paths are read from standard input, one per line. Each results in one
 /// line, in the same order: owner, address, verdict and path, separated by tabs (`--output json`: a JSON object).
 ///
+/// A path may be any request target that Envoy accepts, such as http://host/metrics/job/backup.
+///
 /// Verdicts: push (stored by the owner); unclean (redirected to the path without `//`, `/./` and `/../`, then stored);
 /// malformed (rejected by the gateway); poison (rejected by Envoy, because the gateway would reject every later push);
-/// no-push (not a push path); no-members (503, the ring is empty).
+/// no-push (not a push path); bad-request (rejected by Envoy, such as a space, # or a byte that is not ASCII: percent-encode
+/// it); no-members (503, the ring is empty).
 #[derive(clap::Args)]
 #[command(after_help = "\
-Exit codes: 0 every push is stored; 1 a path is malformed, poison or not a push path, or has no owner.
+Exit codes: 0 every push is stored; 1 a path is malformed, poison, a bad request or not a push path, or has no owner.
 
 Examples:
   pushring owner --config pushring.json /metrics/job/backup/instance/db1

@@ -6,6 +6,7 @@ use pushring_router::{Config, Member, Placement, RouteBy, Router, clean_path};
 use serde::Serialize;
 
 use crate::command::owner::lookup::PushStatus;
+use crate::command::owner::request_target::path_of;
 
 /// Method of the calculation of shares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -100,7 +101,7 @@ impl<'r> Counter<'r> {
     }
 
     fn owners(&self, path: &[u8]) -> Option<(&'r str, &'r str)> {
-        let path = clean_path(path);
+        let path = clean_path(path_of(path)?);
         let before = owner(self.from, &path)?;
         let prefix = self.to.config().path_prefix.as_bytes();
         let rest = path.strip_prefix(self.from.config().path_prefix.as_bytes()).filter(|_| {
