@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::error::ExitStatus;
+use crate::fleet::members::Settings;
 use crate::fleet::source;
 use crate::output::{self, Output};
 use crate::text;
@@ -11,8 +12,8 @@ use serde_json::json;
 
 /// Validate a configuration with the filter's own parser
 ///
-/// Reads the filter's configuration (JSON), or an Envoy ring file that contains it, and builds the ring. Run it before
-/// you deploy a file; `pushring publish` includes this check.
+/// Reads the filter's configuration (JSON), an Envoy ring file that contains it, or settings.yaml without members, and builds
+/// the ring. Run it before you deploy a file; `pushring publish` includes this check.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Exit codes: 0 good; 1 bad, the output names the error; 2 the file cannot be read.
@@ -21,7 +22,7 @@ Examples:
   pushring check pushring.json
   pushring check /etc/pushring/live/ring.yaml --output json")]
 pub(crate) struct CheckArgs {
-    /// The filter's configuration (JSON), or an Envoy ring file that contains it
+    /// The filter's configuration (JSON), an Envoy ring file that contains it, or settings.yaml
     file: PathBuf,
     /// Output format
     #[arg(long, value_enum, default_value_t)]
@@ -31,7 +32,7 @@ pub(crate) struct CheckArgs {
 impl CheckArgs {
     pub(crate) fn run(self) -> anyhow::Result<ExitStatus> {
         let text = source::read(&self.file)?;
-        let result = source::parse(&text);
+        let result = Settings::check(&text).unwrap_or_else(|| source::parse(&text));
         output::show(self.output, &self.json(&result), |_| match &result {
             Ok(router) => format!("{}: good: {}", text::path(&self.file), summary(router)),
             Err(error) => format!("{}: bad: {error:#}", text::path(&self.file)),

@@ -1,6 +1,7 @@
 //! The address of a Pushgateway in its one spelling, so that no gateway is two members.
 
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 
 use pushring_router::{Member, Mode, canonical_address};
 
@@ -21,16 +22,18 @@ impl GatewayAddress {
     /// [`BadInput`] for anything else.
     pub(crate) fn parse(address: &str) -> anyhow::Result<Self> {
         let found = without_credentials(address);
-        let bad =
-            || BadInput(format!("address: found {found:?}, allowed host:port (an IPv6 host in brackets)"));
+        let bad = || {
+            let allowed = "host:port with a port of 1 to 65535 (an IPv6 host in brackets)";
+            BadInput(format!("address: found {found:?}, allowed {allowed}"))
+        };
         let (host, port) = address.rsplit_once(':').ok_or_else(bad)?;
         // An IPv6 address without brackets would lose its last group as the port.
         if (!host.starts_with('[') && host.contains(':')) || host.contains('@') {
             return Err(bad().into());
         }
         let port = Some(port).filter(|port| port.bytes().all(|b| b.is_ascii_digit()));
-        let port = port.and_then(|port| port.parse().ok()).ok_or_else(bad)?;
-        Ok(Self::new(host, port).map_err(BadInput)?)
+        let port: NonZeroU16 = port.and_then(|port| port.parse().ok()).ok_or_else(bad)?;
+        Ok(Self::new(host, port.get().into()).map_err(BadInput)?)
     }
 
     /// Combines a host, an IPv6 address with or without brackets, and a port.

@@ -72,18 +72,20 @@ impl Candidates {
     /// Returns the candidates by name. A name belongs to one of its candidates: a passing one, of several of these the one that
     /// was registered first, else the smallest address.
     pub(super) fn one_per_name(self) -> (BTreeMap<String, Candidate>, Vec<String>) {
-        let mut members: BTreeMap<String, Candidate> = BTreeMap::new();
-        let mut skipped = self.skipped;
+        let mut by_name: BTreeMap<String, Vec<Candidate>> = BTreeMap::new();
         for candidate in self.by_address.into_values() {
-            let name = candidate.member.name.clone();
-            let Some(known) = members.remove(&name) else {
-                members.insert(name, candidate);
-                continue;
-            };
-            let precedes = candidate.precedence() < known.precedence();
-            let (winner, loser) = if precedes { (candidate, known) } else { (known, candidate) };
-            let (loser, owner) = (loser.member.address, &winner.member.address);
-            skipped.push(format!("{loser}: the name {name:?} belongs to {owner}"));
+            by_name.entry(candidate.member.name.clone()).or_default().push(candidate);
+        }
+        let mut skipped = self.skipped;
+        let mut members = BTreeMap::new();
+        for (name, mut all) in by_name {
+            all.sort_unstable_by(|a, b| a.precedence().cmp(&b.precedence()));
+            let mut all = all.into_iter();
+            let Some(winner) = all.next() else { continue };
+            let owner = &winner.member.address;
+            skipped.extend(
+                all.map(|loser| format!("{}: the name {name:?} belongs to {owner}", loser.member.address)),
+            );
             members.insert(name, winner);
         }
         (members, skipped)

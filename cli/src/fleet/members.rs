@@ -16,9 +16,9 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use pushring_ring::MAX_POINTS_PER_WEIGHT;
-use pushring_router::{Config, Member, Mode};
+use pushring_router::{Config, Member, Mode, Router};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -123,6 +123,22 @@ impl Settings {
             );
         }
         Ok(settings)
+    }
+
+    /// Parses `settings.yaml` and builds the ring of its settings, without members. `None`: the text is no such file, for it
+    /// has neither of its main fields.
+    ///
+    /// # Errors
+    /// [`BadInput`], or the filter's error for the field `filter`.
+    pub(crate) fn check(yaml: &str) -> Option<anyhow::Result<Router>> {
+        let document: Value = serde_saphyr::from_str(yaml).ok()?;
+        document.get("consul").or_else(|| document.get("filter"))?;
+        Some(Self::parse(yaml).and_then(|settings| {
+            let mut fields = settings.filter;
+            fields.insert("members".to_owned(), json!([]));
+            fields.insert("min_members".to_owned(), json!(0));
+            Router::parse(Value::Object(fields).to_string().as_bytes()).context("filter")
+        }))
     }
 
     /// Returns the number of points per unit of weight; `None` if the placement has no weights.

@@ -43,6 +43,11 @@ fn check_says_what_the_filter_says() {
     let dir = configurations(&[
         ("good", json!({"members": members(3), "mode": "endpoint"})),
         ("unknown", json!({"members": members(3), "member": 1})),
+        ("twice", json!({"members": ["PG.example:1", "a:1", "pg.EXAMPLE.:1"]})),
+        ("mapped", json!({"members": [{"name": "a", "address": "[::ffff:10.0.0.1]:1"}, "10.0.0.1:1"]})),
+        ("octal", json!({"members": ["010.0.0.1:9091"]})),
+        ("service", json!({"consul": {"service": "a.b"}})),
+        ("settings", json!({"consul": {"service": "a"}, "filter": {"mode": "x"}})),
         (
             "large",
             json!({"members": [{"name": "a:1", "weight": 100}, {"name": "b:1", "weight": 100}, "c:1"],
@@ -54,10 +59,17 @@ fn check_says_what_the_filter_says() {
     fs::write(dir.path().join("points"), points.to_string()).unwrap();
     fs::write(dir.path().join("broken"), "{\"members\": [").unwrap();
     fs::write(dir.path().join("other.yaml"), "members: [a]").unwrap();
+    let settings = concat!(env!("CARGO_MANIFEST_DIR"), "/../consul-template/settings.yaml");
     let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../envoy/live/cluster/ring.yaml");
     for (file, code, text) in [
         ("good", 0, "good: good: 3 members, 3072 points, digest 9bde84825ce69fa6, mode endpoint"),
         (shipped, 0, "good: 3 members, 3072 points"),
+        (settings, 0, "good: 0 members, 0 points"),
+        ("twice", 1, "bad: members[2].address: found \"pg.example:1\", which is members[0].address too"),
+        ("mapped", 1, "bad: members[1].address: found \"10.0.0.1:1\", which is members[0].address too"),
+        ("octal", 1, "bad: members[0].address: found \"010.0.0.1:9091\", allowed an IPv4 address as four"),
+        ("service", 1, "bad: consul.service: found \"a.b\""),
+        ("settings", 1, "bad: filter: mode: found \"x\""),
         ("unknown", 1, "bad: configuration: found unknown field \"member\", allowed only"),
         ("large", 1, "bad: members: found 3 members, allowed at least 4 (min_members)"),
         ("points", 1, "bad: placement.points: found 4505600 points over all members"),

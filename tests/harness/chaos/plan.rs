@@ -11,8 +11,8 @@ pub(super) const GATEWAYS: usize = 10;
 /// Number of gateways that stay unregistered, so that each stays away until Envoy has dropped it and its return is a
 /// real join.
 const LEAST_ABSENT: usize = 3;
-/// A ring is accepted if at least a third of the registered members pass.
-const LEAST_PASSING: usize = (GATEWAYS - LEAST_ABSENT).div_ceil(3);
+/// A ring is accepted if at least half of the registered members pass.
+const LEAST_PASSING: usize = (GATEWAYS - LEAST_ABSENT).div_ceil(2);
 /// Maximum number of changes before Envoy has the first of them.
 const LONGEST_BURST: usize = 3;
 /// A process is killed during every n-th change; the kinds of kills take turns.

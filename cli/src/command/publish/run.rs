@@ -56,6 +56,9 @@ use crate::fleet::source::read;
 use crate::output::millis;
 use crate::text;
 
+/// Number of skipped registrations that a report lists, because it is logged after each change.
+const MAX_SKIPPED: usize = 50;
+
 /// Publishes the members of a registrations file. A publication that has to wait reads both files after its wait; the first
 /// one also reads them before it makes the live folder.
 ///
@@ -101,7 +104,11 @@ fn publish_locked(
     members: &Members,
     options: &Options,
 ) -> anyhow::Result<Report> {
-    let mut warnings: Vec<String> = members.skipped.iter().map(|line| format!("skipped: {line}")).collect();
+    let mut warnings: Vec<String> =
+        members.skipped.iter().take(MAX_SKIPPED).map(|line| format!("skipped: {line}")).collect();
+    if let Some(more) = members.skipped.len().checked_sub(MAX_SKIPPED).filter(|more| *more > 0) {
+        warnings.push(format!("skipped: {more} more registrations"));
+    }
     warnings.extend(members.notes.iter().cloned());
     let ring = checked_ring(members, options, &mut warnings)?;
     let mut report = Report {

@@ -1,5 +1,7 @@
 //! Asks an address whether it is a Pushgateway, before it becomes a member of a ring.
 
+use std::collections::BTreeSet;
+use std::net::{IpAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use anyhow::ensure;
@@ -20,6 +22,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// A status has about 1 KB.
 const LIMITS: AnswerLimits = AnswerLimits { bytes: 1 << 16, time: TIMEOUT };
 const STATUS: &str = "/api/v1/status";
+/// Number of addresses of a name that a message lists.
+const LISTED: usize = 5;
 /// Number of gateways that are asked at once.
 const THREADS: usize = 16;
 
@@ -47,7 +51,8 @@ pub(super) fn require_gateways(
     let client = client.tls_danger_accept_invalid_certs(check.tls_skip_verify).build()?;
     let refused = |(target, must_answer): &(&GatewayAddress, bool)| {
         let url = check.url(target, STATUS);
-        let (found, advice) = match probe(&client, check, target) {
+        let found = several_addresses(target).unwrap_or_else(|| probe(&client, check, target));
+        let (found, advice) = match found {
             Found::Pushgateway => return None,
             Found::Nothing(_) if !must_answer => return None,
             Found::Nothing(error) if error.contains("certificate") => {
@@ -66,6 +71,23 @@ pub(super) fn require_gateways(
         threads.install(|| targets.par_iter().with_max_len(1).filter_map(refused).collect());
     ensure!(refused.is_empty(), BadInput(refused.join("\n")));
     Ok(())
+}
+
+/// Finds a host name that stands for several machines: Envoy sends the pushes of a group now to one, now to another, as DNS
+/// lists them. One address of each family is one machine. A name that does not resolve here is the probe's to report.
+fn several_addresses(target: &GatewayAddress) -> Option<Found> {
+    let resolved = (target.host(), target.port()).to_socket_addrs().ok()?;
+    let (v4, v6): (BTreeSet<_>, BTreeSet<_>) =
+        resolved.map(|address| address.ip()).partition(IpAddr::is_ipv4);
+    let most = if v6.len() > 1 { v6 } else { v4 };
+    (most.len() > 1).then(|| {
+        let listed: Vec<String> = most.iter().take(LISTED).map(ToString::to_string).collect();
+        let found = format!("{} addresses: {}", most.len(), listed.join(", "));
+        Found::Other(
+            found,
+            "register each gateway by an address of its own: all groups must reach the same one",
+        )
+    })
 }
 
 fn probe(client: &Client, check: &HealthCheck, target: &GatewayAddress) -> Found {
