@@ -77,10 +77,11 @@ e2e: wasm tools ## run the end-to-end suites: the compiled filter in a real Envo
 	cargo build --quiet -p pushring
 	cargo test -p pushring-harness -p pushring-demo -p pushring-bench
 
-envoys: wasm tools ## run all tests of the shipped files on every older Envoy that they support; ENVOYS=1.37.0
+envoys: wasm tools ## run all tests of the shipped files and examples on every older Envoy that they support; ENVOYS=1.37.0
 	@set -e; for version in $(ENVOYS); do \
 		echo "==> Envoy $$version"; \
-		ENVOY=$(abspath $(TOOLS))/envoy-$$version/envoy/_bin/envoy cargo test --quiet -p pushring-harness --test e2e -- shipped edge; done
+		ENVOY=$(abspath $(TOOLS))/envoy-$$version/envoy/_bin/envoy cargo test --quiet -p pushring-harness --test e2e -- shipped edge; \
+		ENVOY=$(abspath $(TOOLS))/envoy-$$version/envoy/_bin/envoy cargo test --quiet -p pushring-harness --test security; done
 
 fuzz: $(BIN)/.cargo-fuzz-$(CARGO_FUZZ) ## run every fuzz target for a bounded number of inputs; RUNS=1000000
 	cd fuzz && $(abspath $(BIN))/cargo-fuzz build --sanitizer none --target-dir ../target/fuzz

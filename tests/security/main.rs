@@ -2,11 +2,14 @@
 //! the gateways, and to Consul.
 
 mod certificates;
+mod consul;
 mod curl;
 mod fleet;
 mod front;
 mod gateways;
 mod jobs;
+mod mutual;
 mod passwords;
+mod sweeper;
 mod tls;
 mod tokens;
