@@ -25,3 +25,4 @@ mod retries;
 mod routing;
 mod shipped;
 mod silent;
+mod vanished;

@@ -110,7 +110,7 @@ fn a_gateway_that_trickles_its_answer_costs_the_routes_timeout() {
 }
 
 /// Adds a member to the ring and returns a path that it owns.
-fn with_owner(fleet: &EnvoyFixture, address: SocketAddr) -> String {
+pub(crate) fn with_owner(fleet: &EnvoyFixture, address: SocketAddr) -> String {
     let members: Vec<Member> = [fleet.gateways[0].address, address].map(Member::from).into();
     let config = envoy_files::config(fleet.layout.mode(), &members).unwrap();
     fleet.layout.write(&config).unwrap();

@@ -125,9 +125,10 @@ impl Ledger {
             Mode::Cluster => out(self.owners[push.group]),
             _ => self.owners.iter().all(|owner| out(*owner)),
         };
-        // Envoy sheds by 503 with this text for a new request, and by 500 or by closing an accepted connection.
+        // Envoy sheds by 503 with one of these texts, or by closing an accepted connection.
         let answered = reason.starts_with(|first: char| first.is_ascii_digit());
-        if reason.contains("overload") || (shedding && (!answered || reason.starts_with("500"))) {
+        let dropped = reason.contains("overload") || reason.contains("too little memory");
+        if dropped || (shedding && !answered) {
             self.counts.shed += 1;
         } else if dead && reason.starts_with("503") {
             self.counts.dead += 1;
