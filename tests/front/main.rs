@@ -1,6 +1,8 @@
 //! The side towards clients: a request has the same result at pushring as at a Pushgateway.
 
+mod closing;
 mod differences;
+mod http2;
 mod influence;
 mod limits;
 mod odd_headers;

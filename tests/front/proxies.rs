@@ -55,7 +55,7 @@ fn push(fleet: &EnvoyFixture, proxy: SocketAddr) {
                 "{mode} {path}"
             );
             assert_eq!(
-                fleet.gateways[fleet.owner(&path)].groups().unwrap().len() > 0,
+                !fleet.gateways[fleet.owner(&path)].groups().unwrap().is_empty(),
                 mode != Mode::Redirect
             );
         }

@@ -81,9 +81,8 @@ pub(super) fn list() -> Vec<Raw> {
         ),
         (
             "chunked and `Content-Length`",
-            format!(
-                "host: a\r\ntransfer-encoding: chunked\r\ncontent-length: 4\r\n\r\n4\r\nx 1\n\r\n0\r\n\r\n"
-            ),
+            "host: a\r\ntransfer-encoding: chunked\r\ncontent-length: 4\r\n\r\n4\r\nx 1\n\r\n0\r\n\r\n"
+                .to_owned(),
         ),
         (
             "a request hidden after the last chunk",
