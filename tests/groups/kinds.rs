@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::net::SocketAddr;
 use std::process::Command;
 use std::thread;
 
@@ -79,19 +78,16 @@ fn is_rejected(input: &Input) -> bool {
     decide(b"PUT")
 }
 
-/// Returns whether Prometheus stores everything of each gateway, such as the honest group, whose family is the last; and
+/// Returns whether Prometheus stores everything of each gateway, such as the honest series, whose family is the last; and
 /// whether its API works.
 fn verdicts(prometheus: &Prometheus, fixture: &GatewayFixture) -> Vec<([Scrape; 2], bool)> {
-    let scrapes = prometheus.scrape_all(&fixture.addresses).unwrap();
-    let honest = prometheus.query("zz").unwrap();
-    let stored =
-        |address: &str| honest.iter().filter(|(labels, _)| labels["gateway"] == address).count() == 2;
-    let all = scrapes.into_iter().zip(&fixture.addresses);
-    let verdict = |((scrape, address), gateway): (([Scrape; 2], &SocketAddr), &Pushgateway)| {
-        let good = scrape.iter().all(Scrape::is_good) && stored(&address.to_string());
-        (scrape, good && gateway.client().unwrap().get("/api/v1/metrics").is_ok())
+    let scrapes = prometheus.scrape_all(&fixture.addresses, "zz").unwrap();
+    let verdict = |(scrape, gateway): ([Scrape; 2], &Pushgateway)| {
+        let has_api = gateway.client().unwrap().get("/api/v1/metrics").is_ok();
+        let is_good = has_api && scrape.iter().all(Scrape::is_good);
+        (scrape, is_good)
     };
-    all.zip(&fixture.gateways).map(verdict).collect()
+    scrapes.into_iter().zip(&fixture.gateways).map(verdict).collect()
 }
 
 fn named<'r>(list: &'r Value, gateway: &str) -> Option<&'r Value> {

@@ -35,13 +35,18 @@ pub struct Scrape {
     pub error: String,
     /// Number of samples that Prometheus dropped.
     pub dropped: i64,
+    /// Whether Prometheus stored the honest series.
+    pub is_complete: bool,
 }
 
+/// The address of a gateway and the name of a pool.
+type Key = (String, String);
+
 impl Scrape {
-    /// Returns whether everything that the gateway exposes is stored.
+    /// Returns whether everything that the gateway holds is stored.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        self.error.is_empty() && self.dropped == 0
+        self.error.is_empty() && self.dropped == 0 && self.is_complete
     }
 }
 
@@ -81,45 +86,74 @@ impl Prometheus {
         Ok(started)
     }
 
-    /// Returns the results of [`POOLS`] for each gateway, of scrapes that began after this call.
+    /// Returns the results of [`POOLS`] for each gateway, of scrapes that began after this call. `honest` is the name of a
+    /// series that each gateway exposes.
     ///
     /// # Errors
     /// If a gateway is not scraped in time.
-    pub fn scrape_all(&self, gateways: &[SocketAddr]) -> Result<Vec<[Scrape; 2]>> {
+    pub fn scrape_all(&self, gateways: &[SocketAddr], honest: &str) -> Result<Vec<[Scrape; 2]>> {
         let called = Timestamp::now();
-        // The targets show a scrape before its samples are stored, so a second one must have begun.
-        let first = poll_until("the scrapes", || self.targets_since(gateways, called))?;
-        let began = first.iter().map(began).max().context("no targets")?;
-        let second = poll_until("the second scrapes", || self.targets_since(gateways, began))?;
-        let counts = |query: &str| -> Result<HashMap<(String, String), i64>> {
+        let mut scraped: HashMap<Key, (Timestamp, Option<String>)> = HashMap::new();
+        let count = POOLS.len() * gateways.len();
+        poll_until("the scrapes", || {
+            for (key, began, error) in self.targets()? {
+                // Prometheus shows a scrape before its samples are stored, so a second one must have begun.
+                match scraped.get_mut(&key) {
+                    _ if began <= called => {}
+                    None => drop(scraped.insert(key, (began, None))),
+                    Some((first, second)) if began > *first => *second = Some(error),
+                    Some(_) => {}
+                }
+            }
+            (scraped.values().filter(|(_, second)| second.is_some()).count() >= count).then_some(())
+        })?;
+        poll_until("the samples", || {
+            let samples = self.samples(honest).ok()?;
+            let scrape = |gateway: &SocketAddr, pool: &str| {
+                let key = (gateway.to_string(), pool.to_owned());
+                let error = scraped.get(&key)?.1.clone()?;
+                match samples.get(&key) {
+                    _ if !error.is_empty() => Some(Scrape { error, dropped: 0, is_complete: false }),
+                    // The last scrape took too long, which says nothing about the gateway.
+                    None => None,
+                    Some(&(dropped, is_complete)) => Some(Scrape { error, dropped, is_complete }),
+                }
+            };
+            let all = gateways.iter().map(|gateway| {
+                let [text, native] = POOLS.map(|pool| scrape(gateway, pool));
+                Some([text?, native?])
+            });
+            all.collect()
+        })
+    }
+
+    /// Returns the number of dropped samples of each target whose last scrape succeeded, and whether it has the series.
+    fn samples(&self, honest: &str) -> Result<HashMap<Key, (i64, bool)>> {
+        let now = Timestamp::now();
+        let values = |query: &str| -> Result<HashMap<Key, i64>> {
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             let row = |(labels, value): (Value, f64)| {
                 ((text(&labels["gateway"]), text(&labels["pool"])), value as i64)
             };
-            Ok(self.query(query)?.into_iter().map(row).collect())
+            Ok(self.query_at(query, now)?.into_iter().map(row).collect())
         };
-        let exposed = counts("scrape_samples_scraped")?;
-        let stored = counts("count by (gateway, pool) ({gateway!=\"\"})")?;
-        let of = |gateway: &SocketAddr, pool: &str| {
-            let target = second.iter().find(|target| is_of(target, gateway) && target["scrapePool"] == pool);
-            let error =
-                target.and_then(|target| target["lastError"].as_str()).unwrap_or("no target").to_owned();
-            let key = (gateway.to_string(), pool.to_owned());
-            let count = |counts: &HashMap<_, i64>| counts.get(&key).copied().unwrap_or_default();
-            let dropped = if error.is_empty() { count(&exposed) + OWN_SERIES - count(&stored) } else { 0 };
-            Scrape { error, dropped }
+        let up = values("up{job=~\"text|native\"} == 1")?;
+        let (exposed, has) = (values("scrape_samples_scraped")?, values(honest)?);
+        let stored = values("count by (gateway, pool) ({gateway!=\"\"})")?;
+        let of = |counts: &HashMap<Key, i64>, key: &Key| counts.get(key).copied().unwrap_or_default();
+        let target = |key: Key| {
+            let dropped = of(&exposed, &key) + OWN_SERIES - of(&stored, &key);
+            let is_complete = has.contains_key(&key);
+            (key, (dropped, is_complete))
         };
-        Ok(gateways.iter().map(|gateway| POOLS.map(|pool| of(gateway, pool))).collect())
+        Ok(up.into_keys().map(target).collect())
     }
 
     /// Runs an instant query; returns the labels and the value of each series.
-    ///
-    /// # Errors
-    /// If Prometheus rejects it.
-    pub fn query(&self, query: &str) -> Result<Vec<(Value, f64)>> {
+    fn query_at(&self, query: &str, time: Timestamp) -> Result<Vec<(Value, f64)>> {
         let client = Client::new(self.address)?;
         let form = [("content-type", "application/x-www-form-urlencoded")];
-        let body = format!("query={}", encode(query));
+        let body = format!("time={time}&query={}", encode(query));
         let answer = client.send("POST", "/api/v1/query", &form, body)?.json()?;
         ensure!(answer["status"] == "success", "{query}: {answer}");
         let rows = answer["data"]["result"].as_array().context("no result")?;
@@ -127,27 +161,19 @@ impl Prometheus {
         rows.iter().map(|found| row(found).with_context(|| found.to_string())).collect()
     }
 
-    /// Returns the targets of the gateways, if a scrape of each began after `time`. A scrape without an answer in time
-    /// says nothing, because a test must not depend on the speed of the machine.
-    fn targets_since(&self, gateways: &[SocketAddr], time: Timestamp) -> Option<Vec<Value>> {
+    /// Returns each target with the begin and the error of its last scrape. A scrape without an answer in time is
+    /// omitted, because a test must not depend on the speed of the machine.
+    fn targets(&self) -> Option<Vec<(Key, Timestamp, String)>> {
         let answer = Client::new(self.address).ok()?.get("/api/v1/targets?state=active").ok()?.json().ok()?;
-        let all = answer["data"]["activeTargets"].as_array()?;
-        let of = |target: &&Value| gateways.iter().any(|gateway| is_of(target, gateway));
-        let own: Vec<Value> = all.iter().filter(of).cloned().collect();
-        let is_late =
-            |target: &Value| target["lastError"].as_str().is_some_and(|error| error.contains("deadline"));
-        let scraped =
-            |target: &Value| target["health"] != "unknown" && began(target) > time && !is_late(target);
-        (own.len() == POOLS.len() * gateways.len() && own.iter().all(scraped)).then_some(own)
+        let text = |value: &Value| Some(value.as_str()?.to_owned());
+        let target = |target: &Value| {
+            let (error, began) = (text(&target["lastError"])?, text(&target["lastScrape"])?.parse().ok()?);
+            let is_scraped = target["health"] != "unknown" && !error.contains("deadline");
+            let key = (text(&target["labels"]["gateway"])?, text(&target["scrapePool"])?);
+            is_scraped.then_some((key, began, error))
+        };
+        Some(answer["data"]["activeTargets"].as_array()?.iter().filter_map(target).collect())
     }
-}
-
-fn is_of(target: &Value, gateway: &SocketAddr) -> bool {
-    target["labels"]["gateway"] == gateway.to_string()
-}
-
-fn began(target: &Value) -> Timestamp {
-    target["lastScrape"].as_str().and_then(|time| time.parse().ok()).unwrap_or(Timestamp::MIN)
 }
 
 /// Returns the address in the log line `msg="Listening on" component=web address=127.0.0.1:40543`.

@@ -1,11 +1,14 @@
 //! Finds series whose hashes collide. A gateway keeps one set of 64-bit hashes (xxHash) for all series, and a client can
 //! choose a label value whose hash is that of another series; then every push is rejected, as if the series were equal.
 
+use std::collections::BTreeMap;
+
 use twox_hash::XxHash64;
 
-use super::culprits::{Detailed, is_own};
+use super::culprits::{Blamed, Detailed, bytes, is_own};
 use super::scrape_error::Bytes;
 use crate::gateway::api::{Labels, PUSH_FAILED, PUSH_TIME};
+use crate::reason::Code;
 
 /// Returns the hash of a series.
 pub(super) fn hash<'l>(family: &[u8], labels: impl Iterator<Item = (&'l [u8], &'l [u8])>) -> u64 {
@@ -20,11 +23,8 @@ pub(super) fn hash<'l>(family: &[u8], labels: impl Iterator<Item = (&'l [u8], &'
 /// Returns the groups that have another series with the hash of this one.
 pub(super) fn partners<'g>(family: &str, metric: &Bytes, groups: &'g [Detailed]) -> Vec<&'g Detailed> {
     let wanted = hash(family.as_bytes(), metric.iter().map(|(name, value)| (&name[..], &value[..])));
-    let text = |labels: &Labels| -> Bytes {
-        labels.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect()
-    };
     let collides = |other: &str, labels: &Labels| {
-        let same = || other == family && text(labels) == *metric;
+        let same = || other == family && bytes(labels) == *metric;
         hash(other.as_bytes(), labels.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())))
             == wanted
             && !same()
@@ -40,6 +40,22 @@ pub(super) fn partners<'g>(family: &str, metric: &Bytes, groups: &'g [Detailed])
                 .any(|(name, family)| family.metrics.iter().any(|series| collides(name, &series.labels)))
     };
     groups.iter().filter(has).collect()
+}
+
+/// Returns the groups of colliding series but the one that was pushed last; a stub is never kept.
+pub(super) fn blame(family: &str, named: Vec<(&Detailed, Bytes)>, partners: Vec<&Detailed>) -> Vec<Blamed> {
+    let mut all = named;
+    all.extend(partners.into_iter().map(|group| (group, bytes(&group.labels))));
+    let unique: BTreeMap<Bytes, &Detailed> = all.into_iter().map(|(group, labels)| (labels, group)).collect();
+    let mut all: Vec<(Bytes, &Detailed)> = unique.into_iter().collect();
+    all.sort_by_key(|(_, group)| group.last_push());
+    let kept = if all.len() > 1 { all.pop() } else { None };
+    let with =
+        kept.map_or_else(String::new, |(_, kept)| format!(" of {}", crate::output::group(&kept.labels)));
+    let reason = Code::HashCollision.because(format!("the hash of a series is that of another series{with}"));
+    let blamed =
+        |labels| Blamed { labels, family: family.to_owned(), reason: reason.clone(), is_exposed: false };
+    all.into_iter().map(|(labels, _)| blamed(labels)).collect()
 }
 
 #[cfg(test)]

@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, HashSet};
 use pushring_router::{is_legacy_name, labels_to_path};
 use serde::Deserialize;
 
-use super::collision;
 use super::scrape_error::{Bytes, ScrapeError};
+use super::{collision, unlisted};
 use crate::gateway::api::{Labels, PUSH_FAILED, PUSH_TIME, StoredGroup};
-use crate::reason::{Code, Reason};
+use crate::reason::Reason;
 
 /// A group that causes an error, with the exact bytes of its labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,15 +33,15 @@ impl Blamed {
         let without = without_empty_instance(&self.labels);
         let both = self.is_exposed && without != self.labels;
         let first = both.then(|| path_of(prefix, &without));
-        first.into_iter().chain([path_of(prefix, &self.labels)]).collect()
+        first.into_iter().chain([path_of(prefix, &self.labels)]).flatten().collect()
     }
 }
 
 /// Uses UTF-8 names if a label needs them: then the gateway that stores it runs in that mode.
-fn path_of(prefix: &str, labels: &Bytes) -> String {
+fn path_of(prefix: &str, labels: &Bytes) -> Option<String> {
     let utf8_names = !labels.keys().all(|name| is_legacy_name(name) && !name.starts_with(b"__"));
     let labels = labels.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
-    labels_to_path(prefix, utf8_names, labels).unwrap_or_default()
+    labels_to_path(prefix, utf8_names, labels)
 }
 
 /// A metric of the API, with its grouping labels.
@@ -86,18 +86,14 @@ fn culprits(error: &ScrapeError, groups: &[Detailed]) -> Vec<Blamed> {
     let mut suspects: Vec<(&Detailed, Bytes)> =
         groups.iter().filter_map(|group| Some((group, exact_labels(group, &error.family, &text)?))).collect();
     if suspects.is_empty() {
-        // The API does not show the metric. The gateway's own gauges have exactly the grouping labels.
-        return is_own(&error.family)
-            .then(|| blamed(without_empty_instance(metric), &reason))
-            .into_iter()
-            .collect();
+        return unlisted::blame(error, metric, groups, reason).into_iter().collect();
     }
     let partners = match error.reason.contains("collected before") {
         true => collision::partners(&error.family, metric, groups),
         false => Vec::new(),
     };
     if !partners.is_empty() {
-        return colliding_hashes(&error.family, suspects, partners);
+        return collision::blame(&error.family, suspects, partners);
     }
     if error.reason.contains("collected before") && suspects.len() > 1 {
         // Keep the group that was pushed last; a stub, which holds no data, is never kept.
@@ -109,25 +105,16 @@ fn culprits(error: &ScrapeError, groups: &[Detailed]) -> Vec<Blamed> {
     suspects.into_iter().map(|(_, labels)| blamed(labels, &reason)).collect()
 }
 
-/// Returns the groups of colliding series but the one that was pushed last; a stub is never kept.
-fn colliding_hashes(family: &str, named: Vec<(&Detailed, Bytes)>, partners: Vec<&Detailed>) -> Vec<Blamed> {
-    let mut all = named;
-    all.extend(partners.into_iter().map(|group| (group, bytes(&group.labels))));
-    let unique: BTreeMap<Bytes, &Detailed> = all.into_iter().map(|(group, labels)| (labels, group)).collect();
-    let mut all: Vec<(Bytes, &Detailed)> = unique.into_iter().collect();
-    all.sort_by_key(|(_, group)| group.last_push());
-    let kept = if all.len() > 1 { all.pop() } else { None };
-    let with =
-        kept.map_or_else(String::new, |(_, kept)| format!(" of {}", crate::output::group(&kept.labels)));
-    let reason = Code::HashCollision.because(format!("the hash of a series is that of another series{with}"));
-    let blamed =
-        |labels| Blamed { labels, family: family.to_owned(), reason: reason.clone(), is_exposed: false };
-    all.into_iter().map(|(labels, _)| blamed(labels)).collect()
+/// Returns the groups with known labels that have that family.
+fn groups_with<'g>(family: &str, groups: &'g [Detailed]) -> Vec<&'g Detailed> {
+    groups.iter().filter(|group| has_labels(group) && group.families.contains_key(family)).collect()
 }
 
-/// Returns the unambiguous groups that have that family.
-fn groups_with<'g>(family: &str, groups: &'g [Detailed]) -> Vec<&'g Detailed> {
-    groups.iter().filter(|group| group.ambiguity.is_none() && group.families.contains_key(family)).collect()
+/// Returns whether the labels are known. The names of the families need not be.
+pub(super) fn has_labels(group: &Detailed) -> bool {
+    let is_known = |text: &String| !text.contains('\u{fffd}');
+    group.labels.contains_key("job")
+        && group.labels.iter().flat_map(|(name, value)| [name, value]).all(is_known)
 }
 
 /// Returns the groups of the rarer of two colliding families, because the gateway names the one that it

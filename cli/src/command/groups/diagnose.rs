@@ -92,10 +92,13 @@ pub(super) fn poisoned(
 fn diagnose(surveyed: &GatewaySurvey) -> anyhow::Result<Option<Diagnosis>> {
     let gateway = &surveyed.gateway;
     match gateway.scrape()? {
-        Scrape::Poisoned(answer) => Ok(Some(of_scrape_error(&answer, &details(gateway)))),
+        // If the API cannot be read either, only the errors themselves identify groups.
+        Scrape::Poisoned(answer) => {
+            Ok(Some(of_scrape_error(&answer, &gateway.groups_with().unwrap_or_default())))
+        }
         Scrape::Exposition(response) => {
             let exposed = exposed::check(families(response)).context("/metrics")?;
-            Ok(of_exposition(surveyed, &exposed))
+            of_exposition(surveyed, &exposed)
         }
     }
 }
@@ -111,11 +114,6 @@ pub(crate) fn refusing(gateway: &Gateway) -> anyhow::Result<Option<(Vec<Blamed>,
     Ok(Some((of_scrape_error(&answer, &groups).culprits, groups)))
 }
 
-/// Returns the groups with the labels of their metrics; none if the API cannot be read, which the survey reports.
-fn details(gateway: &Gateway) -> Vec<Detailed> {
-    gateway.groups_with().unwrap_or_default()
-}
-
 fn of_scrape_error(answer: &str, groups: &[Detailed]) -> Diagnosis {
     let errors = scrape_error::parse(answer);
     Diagnosis {
@@ -125,9 +123,9 @@ fn of_scrape_error(answer: &str, groups: &[Detailed]) -> Diagnosis {
     }
 }
 
-fn of_exposition(surveyed: &GatewaySurvey, exposed: &Exposed) -> Option<Diagnosis> {
+fn of_exposition(surveyed: &GatewaySurvey, exposed: &Exposed) -> anyhow::Result<Option<Diagnosis>> {
     let api = surveyed.groups().err();
-    let groups = if api.is_none() { details(&surveyed.gateway) } else { Vec::new() };
+    let groups = if api.is_none() { surveyed.gateway.groups_with()? } else { Vec::new() };
     let mut culprits = suspects::blame(exposed, &groups);
     if api.is_some() {
         culprits.extend(broken_api::culprits(exposed));
@@ -135,8 +133,8 @@ fn of_exposition(surveyed: &GatewaySurvey, exposed: &Exposed) -> Option<Diagnosi
     let first = exposed.problems.first().map(|problem| problem.reason.text.clone());
     let by_chance = culprits.first().map(|blamed| blamed.reason.text.clone());
     // A problem without a culprit is one, too.
-    let error = first.or(by_chance)?;
+    let Some(error) = first.or(by_chance) else { return Ok(None) };
     let error = api.map_or(error, str::to_owned);
     let errors = exposed.problems.len().max(culprits.len());
-    Some(Diagnosis { error, errors, culprits })
+    Ok(Some(Diagnosis { error, errors, culprits }))
 }

@@ -10,6 +10,7 @@ mod exposed;
 mod scrape_error;
 mod states;
 mod suspects;
+mod unlisted;
 
 use std::time::Duration;
 

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use super::culprits::go_text;
 use crate::reason::Code;
 
 /// The exact bytes of labels.
@@ -11,6 +12,7 @@ pub(super) type Bytes = BTreeMap<Vec<u8>, Vec<u8>>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ScrapeError {
+    /// U+FFFD replaces each byte that is not UTF-8, as in the API.
     pub(super) family: String,
     /// All labels of the metric. `None`: the error is about the whole family.
     pub(super) labels: Option<Bytes>,
@@ -46,23 +48,19 @@ pub(super) fn parse(answer: &str) -> Vec<ScrapeError> {
 }
 
 fn parse_line(line: &str) -> Option<ScrapeError> {
-    if let Some(rest) = line.strip_prefix("collected metric \"") {
-        let (family, rest) = rest.split_once("\" {")?;
-        let (labels, rest) = labels(rest)?;
-        return Some(ScrapeError {
-            family: family.to_owned(),
-            labels: Some(labels),
-            reason: rest.to_owned(),
-        });
+    if let Some(rest) = line.strip_prefix("collected metric ").filter(|rest| rest.starts_with('"')) {
+        let (family, rest) = string(rest)?;
+        let (labels, rest) = labels(rest.trim_start().strip_prefix('{')?)?;
+        return Some(ScrapeError { family: go_text(&family), labels: Some(labels), reason: rest.to_owned() });
     }
     if let Some(rest) = line.strip_prefix("gathered metric family ") {
         let (family, reason) = rest.split_once(' ')?;
         return Some(ScrapeError { family: family.to_owned(), labels: None, reason: reason.to_owned() });
     }
     // `collected metric named "a_count" collides with …`, `collected histogram named "a" collides with …`
-    let (_, rest) = line.strip_prefix("collected ")?.split_once("named \"")?;
-    let (family, reason) = rest.split_once("\" ")?;
-    Some(ScrapeError { family: family.to_owned(), labels: None, reason: reason.to_owned() })
+    let (_, rest) = line.strip_prefix("collected ")?.split_once("named ")?;
+    let (family, reason) = string(rest)?;
+    Some(ScrapeError { family: go_text(&family), labels: None, reason: reason.trim_start().to_owned() })
 }
 
 /// Parses the labels of a metric; returns the text after its closing brace, too.
@@ -73,7 +71,8 @@ fn labels(text: &str) -> Option<(Bytes, &str)> {
         // The number of spaces between fields changes from build to build.
         let (name, more) = string(pair.trim_start().strip_prefix("name:")?)?;
         let (value, more) = string(more.trim_start().strip_prefix("value:")?)?;
-        labels.insert(name, value);
+        // The gateway sets the first of two labels with the same name.
+        labels.entry(name).or_insert(value);
         rest = more.trim_start().strip_prefix('}')?.trim_start();
     }
     Some((labels, skip_message(rest)?))
@@ -116,11 +115,15 @@ fn unescape<'t>(text: &'t str, bytes: &mut Vec<u8>) -> Option<&'t str> {
     let hex = |from: usize, digits: usize| u32::from_str_radix(text.get(from..from + digits)?, 16).ok();
     let kind = *text.as_bytes().first()?;
     let length = match kind {
-        b'n' | b'r' | b't' | b'"' | b'\\' => {
+        b'a' | b'b' | b'f' | b'n' | b'r' | b't' | b'v' | b'"' | b'\\' => {
             bytes.push(match kind {
+                b'a' => 0x07,
+                b'b' => 0x08,
+                b'f' => 0x0c,
                 b'n' => b'\n',
                 b'r' => b'\r',
                 b't' => b'\t',
+                b'v' => 0x0b,
                 other => other,
             });
             1

@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::culprits::{Blamed, Detailed, bytes, exact_labels, go_text, text_of, without_empty_instance};
+use super::culprits::{
+    Blamed, Detailed, bytes, exact_labels, go_text, has_labels, text_of, without_empty_instance,
+};
 use super::exposed::{Cause, Exposed, Problem};
 use super::scrape_error::Bytes;
 use crate::gateway::api::PUSH_FAILED;
@@ -75,7 +77,7 @@ impl Finder<'_> {
     fn by_chance(&self) -> Vec<Blamed> {
         let mut blamed = Vec::new();
         let mut families: BTreeMap<&str, HashSet<&str>> = BTreeMap::new();
-        for group in self.groups.iter().filter(|group| group.ambiguity.is_none()) {
+        for group in self.groups.iter().filter(|group| has_labels(group)) {
             for (name, family) in &group.families {
                 families.entry(name).or_default().insert(class(&family.kind));
             }
@@ -113,7 +115,7 @@ impl Finder<'_> {
     }
 
     fn groups_where(&self, family: &str, reason: &Reason, is: impl Fn(&Detailed) -> bool) -> Vec<Blamed> {
-        let found = self.groups.iter().filter(|group| group.ambiguity.is_none() && is(group));
+        let found = self.groups.iter().filter(|group| has_labels(group) && is(group));
         let blamed = |group: &Detailed| Blamed {
             labels: bytes(&group.labels),
             family: family.to_owned(),
