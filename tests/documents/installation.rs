@@ -44,7 +44,7 @@ impl Installation {
     }
 
     /// Copies the files that an ingress machine needs to /etc/pushring.
-    pub(crate) fn install(&self) {
+    pub(crate) fn install_files() {
         fs::create_dir_all("/etc/pushring/live").unwrap();
         fs::copy(tools::wasm().unwrap(), "/etc/pushring/pushring_filter.wasm").unwrap();
         for (from, to) in [("envoy", "/etc/pushring"), ("consul-template", "/etc/pushring/consul-template")] {
@@ -79,15 +79,6 @@ impl Installation {
         };
         let wanted: Vec<String> = lasts.iter().map(|last| format!("10.0.0.{last}:9091")).collect();
         poll_until(&format!("the ring {wanted:?}"), || members().filter(|found| *found == wanted)).unwrap();
-    }
-
-    /// Waits until a command at this address accepts requests.
-    pub(crate) fn wait_answer(&self, address: &str, path: &str) {
-        let client = Client::new(address.parse().unwrap()).unwrap();
-        poll_until(&format!("{address}{path}"), || {
-            client.get(path).ok().filter(|answer| answer.status == 200)
-        })
-        .unwrap();
     }
 
     /// Waits until the statistics of the Envoy with this admin port have a line.
@@ -145,6 +136,13 @@ impl Installation {
             |gateway: &&Pushgateway| gateway.groups().unwrap().iter().any(|group| group["job"] == job);
         self.gateways.iter().filter(stores).map(|gateway| gateway.address).collect()
     }
+}
+
+/// Waits until the server at this address answers 200.
+pub(crate) fn wait_answer(address: &str, path: &str) {
+    let client = Client::new(address.parse().unwrap()).unwrap();
+    poll_until(&format!("{address}{path}"), || client.get(path).ok().filter(|answer| answer.status == 200))
+        .unwrap();
 }
 
 /// Mounts the repository at another path, so that changes stay in memory.

@@ -4,7 +4,9 @@
 //! /etc/pushring and the addresses 10.0.0.1:9091 and 127.0.0.1:8500.
 
 mod blocks;
+mod commands;
 mod every_block;
+mod examples;
 mod installation;
 mod migration;
 mod operations;

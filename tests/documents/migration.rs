@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use pushring_harness::http::Client;
 use pushring_harness::{Process, machine, process, tools};
 
-use crate::installation::{Installation, PUSH};
+use crate::installation::{Installation, PUSH, wait_answer};
 use crate::traffic::Traffic;
 use crate::walk::Walk;
 
@@ -32,7 +32,7 @@ fn migrate(replacements: &[(&str, &str)]) {
     let mut walk = Walk::of("docs/migration.md", &installation.repository).replace(replacements);
     walk.next("Before you start");
     let mut original = dynamic_sharding(&installation);
-    installation.wait_answer(DYNAMIC_SHARDING, "/metrics/job/x");
+    wait_answer(DYNAMIC_SHARDING, "/metrics/job/x");
     installation.wait_passing(3);
     walk.section("Before you start");
     let traffic = Traffic::start(DYNAMIC_SHARDING);
@@ -42,7 +42,7 @@ fn migrate(replacements: &[(&str, &str)]) {
     walk.next(heading);
     walk.next(heading);
     walk.next(heading);
-    installation.wait_answer(PUSH, "/-/ready");
+    wait_answer(PUSH, "/-/ready");
     walk.section(heading);
     assert_eq!(next_urls(PUSH), owners);
 

@@ -4,7 +4,7 @@ use std::fs;
 
 use pushring_harness::{Process, machine, poll_until, tools};
 
-use crate::installation::{Installation, PUSH};
+use crate::installation::{Installation, PUSH, wait_answer};
 use crate::traffic::{GROUPS, Traffic};
 use crate::walk::Walk;
 
@@ -15,14 +15,14 @@ fn document() {
 
 fn operate() {
     let mut installation = Installation::start();
-    installation.install();
+    Installation::install_files();
     installation.register(&[1, 2, 3]);
     let mut walk = Walk::of("docs/operations.md", &installation.repository);
 
     let heading = "Processes";
     walk.next(heading);
     walk.next(heading);
-    installation.wait_answer(PUSH, "/-/healthy");
+    wait_answer(PUSH, "/-/healthy");
     walk.section(heading);
     installation.wait_members(&[1, 2, 3]);
     let _second = second_ingress(&installation);
@@ -51,7 +51,7 @@ fn operate() {
 
     fs::write("/etc/pushring/consul-token", "unused\n").unwrap();
     walk.section("Run the sweeper");
-    installation.wait_answer("127.0.0.1:9089", "/metrics");
+    wait_answer("127.0.0.1:9089", "/metrics");
 
     let heading = "Upgrade Envoy";
     walk.next(heading);
@@ -82,6 +82,6 @@ fn second_ingress(installation: &Installation) -> Process {
     let mut command = machine::on("ingress", &tools::find("envoy").unwrap());
     command.args(["--config-path", "/etc/pushring/cluster.yaml", "--base-id", "7"]);
     let envoy = Process::start("second-envoy", command, installation.folder()).unwrap();
-    installation.wait_answer("10.0.1.2:9091", "/-/ready");
+    wait_answer("10.0.1.2:9091", "/-/ready");
     envoy
 }

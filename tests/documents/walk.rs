@@ -67,6 +67,16 @@ impl Walk {
         }
     }
 
+    /// Executes all blocks that are left.
+    #[track_caller]
+    pub(crate) fn rest(mut self) -> Self {
+        while let Some(block) = self.peek() {
+            let section = block.section.clone();
+            self.next(&section);
+        }
+        self
+    }
+
     /// Fails if a block was not executed, so that no new block is forgotten.
     #[track_caller]
     pub(crate) fn finish(mut self) {

@@ -1,0 +1,67 @@
+//! The commands of the examples, with the shipped live files, but without containers.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use pushring_harness::{Mode, Process, Pushgateway, machine, process, tools};
+
+use crate::installation::{Installation, wait_answer};
+use crate::walk::Walk;
+
+#[test]
+fn cluster() {
+    machine::isolated("examples::cluster", || {
+        let _servers = Servers::start(Mode::Cluster);
+        document(Mode::Cluster).rest().finish();
+    });
+}
+
+#[test]
+fn endpoint() {
+    machine::isolated("examples::endpoint", || {
+        let mut servers = Servers::start(Mode::Endpoint);
+        let mut walk = document(Mode::Endpoint);
+        walk.next("Mode endpoint");
+        servers.gateways[1].process.kill();
+        walk.rest().finish();
+    });
+}
+
+#[test]
+fn redirect() {
+    machine::isolated("examples::redirect", || {
+        let _servers = Servers::start(Mode::Redirect);
+        document(Mode::Redirect).rest().finish();
+    });
+}
+
+fn document(mode: Mode) -> Walk {
+    Walk::of(&format!("examples/{mode}/README.md"), &tools::repository())
+}
+
+/// The services of a docker-compose.yaml.
+struct Servers {
+    _envoy: Process,
+    gateways: Vec<Pushgateway>,
+    _dir: tempfile::TempDir,
+}
+
+impl Servers {
+    fn start(mode: Mode) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let start =
+            |port| Pushgateway::start_at(dir.path(), SocketAddr::from(([127, 0, 0, 1], port)), &[]).unwrap();
+        let gateways = [19_091, 19_092, 19_093].map(start).into();
+        Installation::install_files();
+        for entry in fs::read_dir(tools::repository().join(format!("envoy/live/{mode}"))).unwrap() {
+            let file = entry.unwrap();
+            fs::copy(file.path(), Path::new("/etc/pushring/live").join(file.file_name())).unwrap();
+        }
+        let mut command = process::command(&tools::find("envoy").unwrap());
+        command.arg("--config-path").arg(format!("/etc/pushring/{mode}.yaml"));
+        let envoy = Process::start("envoy", command, dir.path()).unwrap();
+        wait_answer("127.0.0.1:9091", "/-/ready");
+        Self { _envoy: envoy, gateways, _dir: dir }
+    }
+}
