@@ -140,8 +140,8 @@ fn owner_of_lines() {
     let input = "/metrics/job/a\r\n/metrics\n\n/metrics/job/é\n//metrics/job/last";
     let output = pushring(dir.path(), &["owner", "--config", "c"], input);
     assert_eq!(output.status.code(), Some(1));
-    let wanted = "one\t10.0.0.1:9091\tpush\t/metrics/job/a\n-\t-\tno-push\t/metrics\n-\t-\tno-push\t\n\
-                  one\t10.0.0.1:9091\tpush\t/metrics/job/é\none\t10.0.0.1:9091\tunclean\t//metrics/job/last\n";
+    let wanted = "one\t10.0.0.1:9091\tpush\t/metrics/job/a\n-\t-\tno-push\t/metrics\n-\t-\tbad-request\t\n\
+                  -\t-\tbad-request\t/metrics/job/é\none\t10.0.0.1:9091\tunclean\t//metrics/job/last\n";
     assert_eq!(stdout(&output), wanted);
     let output = pushring(dir.path(), &["owner", "--config", "c", "-"], "/metrics/job/a\n");
     assert_eq!((output.status.code(), output.stdout.len()), (Some(0), 38));

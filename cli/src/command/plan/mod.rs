@@ -1,12 +1,14 @@
 //! `pushring plan`.
 
+mod change;
 mod chart;
 mod diff;
 mod svg;
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{BadInput, ExitStatus, NotSafe};
@@ -16,27 +18,34 @@ use crate::gateway::pool::{GatewayArgs, Gateways};
 use crate::output::{self, Output};
 use crate::text;
 use anyhow::{Context, anyhow, ensure};
+use change::ChangeArgs;
 use diff::{Counter, RingDiff};
-use pushring_router::RouteBy;
+use pushring_router::{RouteBy, Router};
+use rustix::fs::OFlags;
 
 /// Show which groups a change of members or settings would move
 ///
-/// Compares two configurations: each member's share before and after, the share of groups that get another owner, and
+/// Compares two configurations, or one with and without a change (--add, --remove, --weight): each member's share before and after, the share of groups that get another owner, and
 /// the flows between members. Members are compared by name. With --groups or --live, the groups that move are also
 /// counted. Changes nothing.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
+  pushring plan --from live/ring.yaml --add 10.0.0.4:9091 --remove 10.0.0.1:9091
+  pushring plan --from live/ring.yaml --weight 10.0.0.2:9091=3 --live
   pushring plan --from live/ring.yaml --to staged/ring.yaml
   pushring plan --from now.json --to with-four.json --live --svg plan.svg
   cut -d ' ' -f 7 access.log | grep /metrics/job/ | sort -u | pushring plan --from now.json --to next.json --groups -")]
 pub(crate) struct PlanArgs {
     /// The configuration before: the filter's JSON, or an Envoy ring file that contains it
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, visible_alias = "config", value_name = "FILE")]
     from: PathBuf,
     /// The configuration after
-    #[arg(long, value_name = "FILE")]
-    to: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["add", "remove", "weight"])]
+    #[arg(conflicts_with_all = ["add", "remove", "weight"])]
+    to: Option<PathBuf>,
+    #[command(flatten)]
+    change: ChangeArgs,
     /// Count these groups: a file with one push path per line; - for standard input. A repeated path counts again
     #[arg(long, value_name = "FILE", conflicts_with = "live")]
     groups: Option<PathBuf>,
@@ -55,8 +64,12 @@ pub(crate) struct PlanArgs {
 
 impl PlanArgs {
     pub(crate) fn run(self) -> anyhow::Result<ExitStatus> {
-        let (from, to) = (Fleet::from_file(&self.from)?, Fleet::from_file(&self.to)?);
-        let mut counter = Counter::new(&from.router, &to.router);
+        let from = Fleet::from_file(&self.from)?;
+        let to = match &self.to {
+            Some(to) => Fleet::from_file(to)?.router,
+            None => self.change.apply(&self.from, &from.router)?,
+        };
+        let mut counter = Counter::new(&from.router, &to);
         if let Some(path) = &self.groups {
             count_lines(path, &mut counter)?;
         }
@@ -64,9 +77,9 @@ impl PlanArgs {
             self.count_live(&from, &to, &mut counter)?;
         }
         let counted = self.live || self.groups.is_some();
-        let plan = RingDiff::new(&from.router, &to.router, counted.then_some(&counter));
+        let plan = RingDiff::new(&from.router, &to, counted.then_some(&counter));
         if let Some(path) = &self.svg {
-            fs::write(path, svg::draw(&plan, &from.router, &to.router)).with_context(|| text::path(path))?;
+            write(path, &svg::draw(&plan, &from.router, &to)).with_context(|| text::path(path))?;
         }
         match self.output {
             Output::Table => output::print(chart::text(&plan))?,
@@ -76,9 +89,9 @@ impl PlanArgs {
     }
 
     /// Counts the groups of all gateways. A gateway that cannot be read is an error, because the counts would be too low.
-    fn count_live(&self, from: &Fleet, to: &Fleet, counter: &mut Counter<'_>) -> anyhow::Result<()> {
-        for (flag, fleet) in [("--from", from), ("--to", to)] {
-            let by_path = fleet.router.config().route_by == RouteBy::Path;
+    fn count_live(&self, from: &Fleet, to: &Router, counter: &mut Counter<'_>) -> anyhow::Result<()> {
+        for (flag, router) in [("--from", &from.router), ("--to", to)] {
+            let by_path = router.config().route_by == RouteBy::Path;
             let advice = "a group has several owners there; pass push paths with --groups";
             ensure!(!by_path, NotSafe(format!("{flag}: route_by is path: {advice}")));
         }
@@ -97,6 +110,14 @@ impl PlanArgs {
         }
         Ok(())
     }
+}
+
+/// Follows no link, because another user may have put it there.
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    let no_links = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true).custom_flags(no_links);
+    options.open(path)?.write_all(text.as_bytes())
 }
 
 fn count_lines(path: &Path, counter: &mut Counter<'_>) -> anyhow::Result<()> {

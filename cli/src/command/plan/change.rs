@@ -1,0 +1,82 @@
+//! A change of members in flags, instead of a second configuration.
+
+use std::path::Path;
+
+use anyhow::{anyhow, ensure};
+use pushring_router::{Member, Router};
+use serde_json::{Map, Value};
+
+use crate::error::BadInput;
+use crate::fleet::address::GatewayAddress;
+use crate::fleet::ring_file::filter_json;
+use crate::fleet::source;
+use crate::text::line;
+
+/// The flags; each may be repeated.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Change, instead of --to")]
+pub(crate) struct ChangeArgs {
+    /// Add a member, with weight 1 or another one. Repeatable
+    #[arg(long, value_name = "ADDRESS[=WEIGHT]")]
+    add: Vec<String>,
+    /// Remove a member, by its name or address. Repeatable
+    #[arg(long, value_name = "NAME")]
+    remove: Vec<String>,
+    /// Change the weight of a member. Repeatable
+    #[arg(long, value_name = "NAME=N")]
+    weight: Vec<String>,
+}
+
+impl ChangeArgs {
+    /// Applies the change to the configuration in a file, of which `before` is the ring.
+    ///
+    /// # Errors
+    /// [`BadInput`]: a flag is invalid, a name unknown, or the filter would reject the result.
+    pub(crate) fn apply(&self, file: &Path, before: &Router) -> anyhow::Result<Router> {
+        let mut members = before.config().members.clone();
+        for name in &self.remove {
+            let index = find(&members, "--remove", name)?;
+            members.remove(index);
+        }
+        for text in &self.add {
+            let (address, weight) = split("--add", text, "1")?;
+            let parsed = GatewayAddress::parse(address).map_err(|error| bad("--add", &error.to_string()))?;
+            let address = parsed.to_string();
+            let twice = members.iter().any(|member| [&member.name, &member.address].contains(&&address));
+            ensure!(!twice, bad("--add", &format!("{address} is a member already; change it with --weight")));
+            members.push(Member { name: address.clone(), address, weight });
+        }
+        for text in &self.weight {
+            ensure!(text.contains('='), bad("--weight", &format!("found {text:?}, expected NAME=N")));
+            let (name, weight) = split("--weight", text, "")?;
+            let index = find(&members, "--weight", name)?;
+            members[index].weight = weight;
+        }
+        let mut fields: Map<String, Value> = serde_json::from_str(&filter_json(&source::read(file)?)?)?;
+        fields.insert("members".to_owned(), serde_json::to_value(&members)?);
+        let changed = Router::parse(Value::Object(fields).to_string().as_bytes());
+        Ok(changed.map_err(|error| BadInput(format!("the ring after the change: {error}")))?)
+    }
+}
+
+/// Splits at the last `=`, because an address has none.
+fn split<'t>(flag: &str, text: &'t str, default: &'t str) -> anyhow::Result<(&'t str, u32)> {
+    let (name, weight) = text.rsplit_once('=').unwrap_or((text, default));
+    let parsed = weight.parse().ok().filter(|weight| (1..=100).contains(weight));
+    let parsed = parsed.ok_or_else(|| bad(flag, &format!("found weight {weight:?}, expected 1 to 100")))?;
+    Ok((name, parsed))
+}
+
+fn find(members: &[Member], flag: &str, given: &str) -> anyhow::Result<usize> {
+    let address = GatewayAddress::parse(given).map(|address| address.to_string()).unwrap_or_default();
+    let is_meant = |member: &Member| member.name == given || member.address == address;
+    members.iter().position(is_meant).ok_or_else(|| {
+        let names: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
+        let given = line(given);
+        bad(flag, &format!("found {given}, which is not a member; members: {}", names.join(", ")))
+    })
+}
+
+fn bad(flag: &str, message: &str) -> anyhow::Error {
+    anyhow!(BadInput(format!("{flag}: {message}")))
+}
