@@ -6,6 +6,7 @@ use anyhow::ensure;
 use serde::Deserialize;
 
 use crate::error::BadInput;
+use crate::text;
 
 /// CA certificates of the system where Debian, Ubuntu, Alpine and Envoy's own image have them.
 const SYSTEM_CAS: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -43,7 +44,8 @@ impl Scheme {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Access {
-    /// Protocol of registrations that name none.
+    /// Protocol of registrations that name none. `https`: of all, because a registration must not be able to get pushes and
+    /// credentials without TLS.
     pub scheme: Scheme,
     /// CA certificates (PEM) that sign the gateways' certificates.
     pub ca_file: PathBuf,
@@ -97,10 +99,16 @@ impl Access {
         Ok(())
     }
 
-    /// Reports whether Envoy adds the credentials to requests to a gateway with this scheme. With `scheme: https`, a
-    /// registration without TLS must not receive them.
-    pub(crate) fn authorizes(&self, scheme: Scheme) -> bool {
-        self.authorization_file.is_some() && (scheme == Scheme::Https || self.scheme == Scheme::Http)
+    /// Returns a note for each file that does not exist here. Envoy may run elsewhere, so this is no error.
+    pub(crate) fn missing_files(&self) -> Vec<String> {
+        let missing = self.files().filter(|(_, path)| !path.exists());
+        let note = |(field, path): (&str, &Path)| {
+            format!(
+                "gateways.{field}: {} is not on this machine; without it, Envoy does not use the new clusters or credentials",
+                text::path(path)
+            )
+        };
+        missing.map(note).collect()
     }
 
     fn files(&self) -> impl Iterator<Item = (&'static str, &Path)> {

@@ -38,7 +38,8 @@ pub(super) struct Candidates {
 }
 
 impl Candidates {
-    /// Reads one registration. Endpoint mode requires an IP address. `scheme` is that of registrations without one.
+    /// Reads one registration. Endpoint mode requires an IP address. `scheme` is that of registrations without one;
+    /// `https` is that of all.
     pub(super) fn add(&mut self, found: &Registration, mode: Mode, scheme: Scheme) {
         match Candidate::new(found, mode, scheme) {
             Ok(new) => match self.by_address.get_mut(&new.member.address) {
@@ -115,6 +116,7 @@ impl Candidate {
         let scheme = match found.scheme.as_str() {
             "" => scheme,
             text => Scheme::parse(text)
+                .map(|own| if scheme == Scheme::Https { scheme } else { own })
                 .ok_or_else(|| format!("pushring-scheme: found {text:?}, allowed \"http\" or \"https\""))?,
         };
         Ok(Self { member: Member { weight, ..member }, address, scheme, passing, since: found.since() })

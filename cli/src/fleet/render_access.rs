@@ -16,7 +16,7 @@ pub(super) fn cluster_fields(endpoint: &Endpoint, access: &Access, live: &Path) 
     if endpoint.scheme == Scheme::Https {
         text += &transport_socket(&endpoint.host, access, live);
     }
-    if access.authorizes(endpoint.scheme) {
+    if access.authorization_file.is_some() {
         text += &authorization(live);
     }
     text

@@ -37,7 +37,8 @@ fn a_registration_without_a_scheme_has_that_of_the_settings() {
         decide(&settings(gateways, json!({})), &rows).clusters.iter().map(|c| c.endpoint.scheme).collect()
     };
     assert_eq!(schemes(Value::Null), [Scheme::Http, Scheme::Http, Scheme::Https]);
-    assert_eq!(schemes(json!({"scheme": "https"})), [Scheme::Https, Scheme::Http, Scheme::Https]);
+    // No registration gets pushes and credentials without TLS if the settings require it.
+    assert_eq!(schemes(json!({"scheme": "https"})), [Scheme::Https; 3]);
 }
 
 #[test]
@@ -100,7 +101,11 @@ fn published(mode: &str, scheme: &str) -> Folders {
         {"address": "10.0.0.2", "port": 9091, "scheme": "http"},
     ]});
     fs::write(folders.registrations(), registrations.to_string()).unwrap();
-    let moved = folders.publish().moved;
+    let report = folders.publish();
+    // Not the file with the credentials, which exists.
+    assert_eq!(report.warnings.len(), 3, "{:?}", report.warnings);
+    assert!(report.warnings[0].contains("gateways.ca_file: /tls/ca.pem is not on this machine"));
+    let moved = report.moved;
     assert_eq!(moved[..3], ["gateway-ca.yaml", "gateway-certificate.yaml", "gateway-authorization.yaml"]);
     for entry in fs::read_dir(folders.live("")).unwrap() {
         let path = entry.unwrap().path();
@@ -112,8 +117,8 @@ fn published(mode: &str, scheme: &str) -> Folders {
 }
 
 #[test]
-fn credentials_do_not_go_to_members_without_tls_if_the_fleet_has_it() {
-    for (scheme, plain_gets_them) in [("https", false), ("http", true)] {
+fn members_with_tls_are_verified_and_all_get_the_credentials() {
+    for (scheme, both_have_tls) in [("https", true), ("http", false)] {
         let folders = published("cluster", scheme);
         let clusters = folders.live_yaml(CLUSTERS_FILE);
         let [tls, plain] = [0, 1].map(|index| &clusters["resources"][index]);
@@ -122,9 +127,10 @@ fn credentials_do_not_go_to_members_without_tls_if_the_fleet_has_it() {
             [0];
         assert_eq!(*san, json!({"san_type": "IP_ADDRESS", "matcher": {"exact": "10.0.0.1"}}));
         assert!(tls_context["tls_certificate_sds_secret_configs"].is_array());
-        assert!(plain["transport_socket"].is_null());
-        assert!(tls["typed_extension_protocol_options"].is_object());
-        assert_eq!(plain["typed_extension_protocol_options"].is_object(), plain_gets_them);
+        assert_eq!(plain["transport_socket"].is_object(), both_have_tls);
+        for cluster in [tls, plain] {
+            assert!(cluster["typed_extension_protocol_options"].is_object());
+        }
     }
 }
 

@@ -49,6 +49,7 @@ use super::steps;
 use super::upstream_kind::UpstreamKind;
 use crate::consul::registration::Registrations;
 use crate::error::BadInput;
+use crate::fleet::access::Access;
 use crate::fleet::members::{Members, Settings};
 use crate::fleet::render;
 use crate::fleet::ring_file::{RING_FILE, RingFile};
@@ -110,6 +111,7 @@ fn publish_locked(
         warnings.push(format!("skipped: {more} more registrations"));
     }
     warnings.extend(members.notes.iter().cloned());
+    warnings.extend(members.access.iter().flat_map(Access::missing_files));
     let ring = checked_ring(members, options, &mut warnings)?;
     let mut report = Report {
         mode: ring.config.mode,
