@@ -1,6 +1,6 @@
 //! Diagnoses one gateway by its `/metrics` and its API: its errors and the groups that cause them.
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use pushring_router::Config;
 use serde::Serialize;
 
@@ -9,7 +9,7 @@ use super::curl::Curl;
 use super::exposed::{self, Exposed};
 use super::{broken_api, culprits, scrape_error, suspects};
 use crate::fleet::survey::GatewaySurvey;
-use crate::gateway::api::Labels;
+use crate::gateway::api::{Labels, PUSH_TIME};
 use crate::gateway::client::{Gateway, Scrape};
 use crate::gateway::exposition::families;
 use crate::reason::Reason;
@@ -98,6 +98,11 @@ fn diagnose(surveyed: &GatewaySurvey) -> anyhow::Result<Option<Diagnosis>> {
         }
         Scrape::Exposition(response) => {
             let exposed = exposed::check(families(response)).context("/metrics")?;
+            let has_groups = surveyed.groups().is_ok_and(|groups| !groups.all.is_empty());
+            ensure!(
+                !has_groups || !exposed.groups.is_empty(),
+                "/metrics: found no {PUSH_TIME}, expected one for each group; the exposition is incomplete"
+            );
             of_exposition(surveyed, &exposed)
         }
     }
@@ -117,7 +122,10 @@ pub(crate) fn refusing(gateway: &Gateway) -> anyhow::Result<Option<(Vec<Blamed>,
 fn of_scrape_error(answer: &str, groups: &[Detailed]) -> Diagnosis {
     let errors = scrape_error::parse(answer);
     Diagnosis {
-        error: scrape_error::first_line(answer).to_owned(),
+        error: match scrape_error::first_line(answer).trim() {
+            "" => "/metrics: HTTP 500 without an error".to_owned(),
+            error => error.to_owned(),
+        },
         errors: errors.len(),
         culprits: culprits::blame(&errors, groups),
     }
