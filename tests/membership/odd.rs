@@ -1,8 +1,13 @@
 //! Odd registrations in a real Consul: they keep no other gateway from the ring, and take no groups of others.
 
+use fastrand::Rng;
+use pushring::command::publish::publish;
+use pushring::consul::registration::Registrations;
+use pushring::fleet::members::{Members, Settings};
+use pushring::fleet::ring_file::RingFile;
 use pushring_harness::consul_fixture::paths;
 use pushring_harness::http::Client;
-use pushring_harness::{Consul, ConsulFixture, Mode, poll_until};
+use pushring_harness::{Consul, ConsulFixture, Envoy, Layout, Mode, Ports, envoy_files, poll_until};
 use serde_json::{Value, json};
 
 /// Registers a service in the catalog, on a node without an agent.
@@ -120,4 +125,62 @@ fn too_many_registrations_leave_the_older_members_on_the_ring() {
         assert!(members.iter().any(|(name, weight)| *name == victim.to_string() && *weight == 1), "{victim}");
     }
     assert_eq!(members.iter().map(|(_, weight)| weight).max(), Some(&4));
+}
+
+/// Registrations at random, in the form of consul-template's file, and one that is valid.
+fn random(rng: &mut Rng) -> Registrations {
+    let hosts = [
+        "10.0.0.1",
+        "10.0.0.2",
+        "::ffff:10.0.0.1",
+        "::1",
+        "PG.example.",
+        "a b",
+        "\"';$(x)\n",
+        "",
+        "é",
+        "a_b",
+        "-",
+    ];
+    let names =
+        ["", "", "pg-0", "valid", "10.0.0.9:9091", "10.0.0.1:9091", "a,b", "x'\"#{}:&|%[]", "\u{1b}", "\\"];
+    let mut rows = vec![json!({"address": "10.0.0.9", "port": 9091, "created": [9]})];
+    for _ in 0..rng.usize(1..30) {
+        rows.push(json!({
+            "address": rng.choice(hosts), "port": rng.choice([-1, 0, 1, 9091, 65535, 65536]),
+            "status": rng.choice(["passing", "critical", "odd"]), "weight": rng.choice([1, 100, 0, -1, i64::MAX]),
+            "name": rng.choice(names), "created": [rng.u64(..3)],
+        }));
+    }
+    Registrations::parse(&json!({ "registrations": rows }).to_string()).unwrap()
+}
+
+/// A real Envoy accepts each of the rings, and all files next to them.
+#[test]
+fn envoy_accepts_what_any_registrations_render() {
+    let mut rng = Rng::with_seed(11);
+    for mode in Mode::ROUTED {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::create(&dir.path().join("pushring"), mode, Ports::default()).unwrap();
+        let mut filter = envoy_files::config(mode, &[]).unwrap();
+        filter.as_object_mut().unwrap().retain(|field, _| field != "members" && field != "min_members");
+        let settings = json!({"min_members_share": 0, "filter": filter}).to_string();
+        let settings = Settings::parse(&settings).unwrap();
+        let decide = |rng: &mut Rng| Members::decide(&settings, &random(rng));
+        publish(&decide(&mut rng), &layout.publish_options(None).unwrap()).unwrap();
+        let envoy = Envoy::start(&layout, 1).unwrap();
+        let options = layout.publish_options(Some(&format!("http://{}", envoy.admin))).unwrap();
+        for round in 0..8 {
+            let members = decide(&mut rng);
+            publish(&members, &options)
+                .unwrap_or_else(|error| panic!("{mode} {round}: {error:#}\n{}", members.config));
+            let ring = RingFile::read(&layout.live().join("ring.yaml")).unwrap();
+            let names: Vec<&str> = ring.config.members.iter().map(|member| member.name.as_str()).collect();
+            assert!(names.contains(&"10.0.0.9:9091"), "{mode} {round}: {names:?}");
+            envoy.wait_members(&names).unwrap();
+        }
+        for stat in ["cluster_manager.cds.update_rejected", "cluster.pushgateway.update_rejected"] {
+            assert_eq!(envoy.stat(stat).unwrap().unwrap_or(0), 0, "{mode}: {stat}");
+        }
+    }
 }

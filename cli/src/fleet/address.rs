@@ -53,7 +53,7 @@ impl GatewayAddress {
             let member = Member::new("name".to_owned(), given, Mode::Cluster);
             return Err(member.map_or_else(|error| error.to_string(), |_| "no address".to_owned()));
         };
-        let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
+        let host = address.rsplit_once(':').map_or(&*address, |(host, _)| host);
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let address = Self { host, port };
         if address.ip().is_some_and(|ip| ip.is_unspecified() || ip.is_multicast()) {

@@ -82,13 +82,23 @@ fn bad_input_is_refused_before_anything_is_done() {
     let none = file("none.yml", "pushgateway: {port: 9091, servers: []}");
     let host = file("host.yml", "pushgateway: {port: 9091, servers: [10.0.0.1, \"a b\"]}");
     let port = file("port.yml", "pushgateway: {port: 99999, servers: [10.0.0.1]}");
-    let cases: [(&[&str], &str); 8] = [
+    let service = file(
+        "service.yml",
+        "consul_server: {register_service_name: a|b}\npushgateway: {port: 9091, servers: [10.0.0.1]}",
+    );
+    let cases: [(&[&str], &str); 14] = [
         (&["--from-dynamic-sharding", &unknown], "unknown field `tags`"),
         (&["--from-dynamic-sharding", &none], "pushgateway.servers: found none"),
         (&["--from-dynamic-sharding", &host], "found \"a b:9091\""),
         (&["--from-dynamic-sharding", &port], "port"),
         (&["--from-dynamic-sharding", "/nowhere.yml"], "/nowhere.yml"),
+        (&["--from-dynamic-sharding", &service], "service: found \"a|b\", allowed 1 to 63 letters"),
+        (&["10.0.0.1:9091", "--service", "a.b"], "service: found \"a.b\""),
+        (&["10.0.0.1:9091", "--service", ""], "service: found \"\""),
         (&["::1:9091"], "an IPv6 host in brackets"),
+        (&["010.0.0.1:9091"], "found \"010.0.0.1:9091\", allowed an IPv4 address as four decimal numbers"),
+        (&["2130706433:9091"], "allowed an IPv4 address as four decimal numbers"),
+        (&["0.0.0.0:9091"], "allowed the address of one machine"),
         (&["10.0.0.1:9091", "--interval", "5"], "time unit needed"),
         (&["10.0.0.1:9091", "--consul", "ftp://x"], "--consul: found \"ftp://x\""),
     ];
@@ -96,5 +106,26 @@ fn bad_input_is_refused_before_anything_is_done() {
         let output = pushring(&[&["register"], args].concat());
         assert_eq!(output.status.code(), Some(2), "{args:?}: {}", stderr(&output));
         assert!(stderr(&output).contains(message), "{args:?}: {}", stderr(&output));
+    }
+}
+
+/// Every command that reads the members from Consul, before it asks Consul.
+#[test]
+fn a_bad_name_of_a_service_is_refused_everywhere() {
+    let dir = tempdir().unwrap();
+    let ring = dir.path().join("ring.json");
+    fs::write(&ring, r#"{"members": ["10.0.0.1:9091"]}"#).unwrap();
+    let fleet = ["--config", ring.to_str().unwrap(), "--consul", "http://127.0.0.1:1"];
+    for command in
+        [&["owner", "/metrics/job/a"][..], &["groups"], &["sweep", "--dry-run"], &["drain", "10.0.0.2:9091"]]
+    {
+        for (more, message) in [
+            (["--service", "a~b"], "--service: found \"a~b\", allowed 1 to 63 letters"),
+            (["--datacenter", "dc1|x"], "--datacenter: found \"dc1|x\""),
+        ] {
+            let output = pushring(&[command, &fleet, &more].concat());
+            assert_eq!(output.status.code(), Some(2), "{command:?} {}", stderr(&output));
+            assert!(stderr(&output).contains(message), "{command:?} {}", stderr(&output));
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Checks of member addresses and names.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Length limit of a DNS name.
@@ -50,8 +51,16 @@ pub(crate) fn is_host_port(address: &str) -> bool {
 /// assert_eq!(canonical_address("010.0.0.1:9091"), None);
 /// ```
 #[must_use]
-pub fn canonical_address(address: &str) -> Option<String> {
+pub fn canonical_address(address: &str) -> Option<Cow<'_, str>> {
     let (host, port) = address.rsplit_once(':').filter(|_| is_host_port(address))?;
+    let is_name = !host.starts_with('[');
+    let ipv4 = host.parse::<Ipv4Addr>();
+    // Nearly all addresses: a reload reads each of them, so nothing is formatted.
+    let lower =
+        !host.bytes().any(|b| b.is_ascii_uppercase()) && !host.ends_with('.') && !port.starts_with('0');
+    if is_name && lower && (ipv4.is_ok() || !ends_in_a_number(host)) {
+        return Some(address.into());
+    }
     let port: u16 = port.parse().ok()?;
     let host = host.strip_suffix('.').unwrap_or(host);
     let ip = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
@@ -59,9 +68,9 @@ pub fn canonical_address(address: &str) -> Option<String> {
         None => host.parse::<Ipv4Addr>().ok().map(IpAddr::from),
     };
     match ip {
-        Some(ip) => Some(SocketAddr::new(ip, port).to_string()),
+        Some(ip) => Some(SocketAddr::new(ip, port).to_string().into()),
         None if ends_in_a_number(host) => None,
-        None => Some(format!("{}:{port}", host.to_ascii_lowercase())),
+        None => Some(format!("{}:{port}", host.to_ascii_lowercase()).into()),
     }
 }
 

@@ -60,9 +60,9 @@ pub(crate) fn read(
     members.sort_unstable_by(|(a, i), (b, j)| (&a.name, i).cmp(&(&b.name, j)));
     check_unique("name", members.iter().map(|(member, index)| (&*member.name, *index)))?;
     // One spelling each: two members at one address would be one gateway that is listed twice.
-    let canonical = |member: &Member| address::canonical_address(&member.address);
-    let mut addresses: Vec<_> =
-        members.iter().filter_map(|(member, index)| Some((canonical(member)?, *index))).collect();
+    let canonical =
+        members.iter().map(|(member, index)| (address::canonical_address(&member.address), *index));
+    let mut addresses: Vec<_> = canonical.filter_map(|(address, index)| Some((address?, index))).collect();
     addresses.sort_unstable();
     check_unique("address", addresses.iter().map(|(address, index)| (&**address, *index)))?;
     Ok(members.into_iter().map(|(member, _)| member).collect())

@@ -123,7 +123,7 @@ fn member(u: &mut Unstructured<'_>, i: usize) -> Result<Value> {
 fn check_limits(config: &Config) {
     assert!(config.members.len() <= MAX_MEMBERS);
     assert!(config.members.is_sorted_by(|a, b| a.name < b.name), "names are sorted and unique");
-    let addresses: BTreeSet<String> = config
+    let addresses: BTreeSet<_> = config
         .members
         .iter()
         .map(|m| canonical_address(&m.address).expect("one reading of an address"))
