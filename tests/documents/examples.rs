@@ -6,7 +6,7 @@ use std::path::Path;
 
 use pushring_harness::{Mode, Process, Pushgateway, machine, process, tools};
 
-use crate::installation::{Installation, wait_answer};
+use crate::installation::{Installation, copy_of_repository, wait_answer};
 use crate::walk::Walk;
 
 #[test]
@@ -36,6 +36,24 @@ fn redirect() {
     });
 }
 
+#[test]
+fn security() {
+    machine::isolated("examples::security", || {
+        let repository = copy_of_repository();
+        install(Mode::Cluster);
+        Walk::of("docs/security.md", &repository).rest().finish();
+    });
+}
+
+#[test]
+fn security_patches() {
+    machine::isolated("examples::security_patches", || {
+        let repository = copy_of_repository();
+        install(Mode::Cluster);
+        Walk::of("examples/security/README.md", &repository.join("examples/security")).rest().finish();
+    });
+}
+
 fn document(mode: Mode) -> Walk {
     Walk::of(&format!("examples/{mode}/README.md"), &tools::repository())
 }
@@ -53,15 +71,20 @@ impl Servers {
         let start =
             |port| Pushgateway::start_at(dir.path(), SocketAddr::from(([127, 0, 0, 1], port)), &[]).unwrap();
         let gateways = [19_091, 19_092, 19_093].map(start).into();
-        Installation::install_files();
-        for entry in fs::read_dir(tools::repository().join(format!("envoy/live/{mode}"))).unwrap() {
-            let file = entry.unwrap();
-            fs::copy(file.path(), Path::new("/etc/pushring/live").join(file.file_name())).unwrap();
-        }
+        install(mode);
         let mut command = process::command(&tools::find("envoy").unwrap());
         command.arg("--config-path").arg(format!("/etc/pushring/{mode}.yaml"));
         let envoy = Process::start("envoy", command, dir.path()).unwrap();
         wait_answer("127.0.0.1:9091", "/-/ready");
         Self { _envoy: envoy, gateways, _dir: dir }
+    }
+}
+
+/// Installs the files of an ingress machine, and the shipped live files of a mode.
+fn install(mode: Mode) {
+    Installation::install_files();
+    for entry in fs::read_dir(tools::repository().join(format!("envoy/live/{mode}"))).unwrap() {
+        let file = entry.unwrap();
+        fs::copy(file.path(), Path::new("/etc/pushring/live").join(file.file_name())).unwrap();
     }
 }

@@ -146,7 +146,7 @@ pub(crate) fn wait_answer(address: &str, path: &str) {
 }
 
 /// Mounts the repository at another path, so that changes stay in memory.
-fn copy_of_repository() -> PathBuf {
+pub(crate) fn copy_of_repository() -> PathBuf {
     let path = PathBuf::from("/run/pushring");
     for folder in ["/run/pushring", "/run/changes/upper", "/run/changes/work"] {
         fs::create_dir_all(folder).unwrap();

@@ -2,7 +2,10 @@
 
 use std::fs;
 
+use pushring_harness::http::Client;
 use pushring_harness::{Process, machine, poll_until, tools};
+
+use regex::Regex;
 
 use crate::installation::{Installation, PUSH, wait_answer};
 use crate::traffic::{GROUPS, Traffic};
@@ -29,8 +32,9 @@ fn operate() {
     let traffic = Traffic::start(PUSH);
     installation.wait_admin(9901, "wasmcustom.pushring_members: 3");
 
+    assert_metrics_have_both_names();
+
     let heading = "Scale out";
-    walk.next(heading);
     walk.next(heading);
     assert!(walk.printed.contains("10.0.0.4:9091"), "{}", walk.printed);
     installation.add_gateway(4);
@@ -74,6 +78,25 @@ fn operate() {
     assert!(pushed.lost.is_empty(), "lost {} of {}: {:?}", pushed.lost.len(), pushed.pushes, pushed.lost);
     installation.assert_stored(&pushed.values);
     walk.finish();
+}
+
+/// Fails unless Envoy has every metric of docs/configuration.md under the names of `/stats` and `/stats/prometheus`.
+fn assert_metrics_have_both_names() {
+    let document = fs::read_to_string(tools::repository().join("docs/configuration.md")).unwrap();
+    let names = Regex::new(r"`wasmcustom\.(\w+)(<\w+>)?`").unwrap();
+    let client = Client::new("127.0.0.1:9901".parse().unwrap()).unwrap();
+    let (stats, prometheus) =
+        (client.get("/stats").unwrap().text(), client.get("/stats/prometheus").unwrap().text());
+    let mut found = 0;
+    for name in names.captures_iter(&document) {
+        let end = if name.get(2).is_some() { r"\w+" } else { "" };
+        let stat = Regex::new(&format!(r"(?m)^wasmcustom\.{}{end}: \d+$", &name[1])).unwrap();
+        let sample = Regex::new(&format!(r"(?m)^{}{end}\{{\}} \d+$", &name[1])).unwrap();
+        assert!(stat.is_match(&stats), "{} in\n{stats}", &name[1]);
+        assert!(sample.is_match(&prometheus), "{} in\n{prometheus}", &name[1]);
+        found += 1;
+    }
+    assert!(found >= 6, "{found} names");
 }
 
 /// Starts the Envoy of the other ingress machine, which shares the files here.
