@@ -68,11 +68,9 @@ impl Ledger {
 
     /// Checks all pushes since the last time; no push is in flight. `shedding` says whether Envoy has shed load since then.
     pub(super) fn judge(&mut self, pushes: &[Push], gateways: &Gateways, shedding: bool) -> Result<()> {
-        let outages = gateways.outages();
         for push in pushes {
-            match &push.outcome {
-                Ok(answered_by) => self.place(push, answered_by, &outages),
-                Err(reason) => self.refuse(push, reason, &outages, shedding),
+            if let Some(gateway) = push.outcome.as_ref().ok().and_then(|name| index(name)) {
+                self.last.insert(push.group, Last { value: push.value, gateway, sent: push.sent });
             }
         }
         let start = Instant::now();
@@ -91,8 +89,15 @@ impl Ledger {
                         self.counts.lost += 1;
                         self.violations.push(format!("lost: {what}"));
                     }
-                    self.find_copies(&contents, gateways, &outages);
                     self.last.clear();
+                    // Only now: a gateway that was about to end when a push failed has ended, or it would not answer.
+                    for push in pushes {
+                        match &push.outcome {
+                            Ok(answered_by) => self.place(push, answered_by, &outages),
+                            Err(reason) => self.refuse(push, reason, &outages, shedding),
+                        }
+                    }
+                    self.find_copies(&contents, gateways, &outages);
                     return Ok(());
                 }
                 Err(error) if start.elapsed() > STORED => return Err(error),
@@ -108,7 +113,6 @@ impl Ledger {
             return self.violations.push(format!("answered by {answered_by:?}, which is no gateway"));
         };
         let owner = self.owners[push.group];
-        self.last.insert(push.group, Last { value: push.value, gateway, sent: push.sent });
         let out = |outage: &Outage| outage.gateway == owner && outage.overlaps(push.sent, push.done);
         if gateway != owner && (self.mode == Mode::Cluster || !outages.iter().any(out)) {
             self.counts.misplaced += 1;
