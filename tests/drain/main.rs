@@ -8,5 +8,6 @@ mod ended;
 mod families;
 mod fixture;
 mod killed;
+mod persisted;
 mod refused;
 mod wire;

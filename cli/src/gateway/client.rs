@@ -89,6 +89,22 @@ struct StatusData {
     start_time: String,
 }
 
+/// Default of `--persistence.interval`.
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(300);
+
+#[derive(Deserialize)]
+struct Persistence {
+    flags: Flags,
+}
+
+#[derive(Deserialize)]
+struct Flags {
+    #[serde(rename = "persistence.file")]
+    file: String,
+    #[serde(rename = "persistence.interval")]
+    interval: String,
+}
+
 impl Gateway {
     /// Name of the member.
     pub(crate) fn name(&self) -> &str {
@@ -105,6 +121,17 @@ impl Gateway {
         let clock = Clock::new(date.context("no Date header in the response")?, sent, Timestamp::now())?;
         let status: Data<StatusData> = response.json(SERVER).context("/api/v1/status")?;
         Ok(Status { start_time: status.data.start_time, clock })
+    }
+
+    /// Returns how long a push may stay in memory only (`--persistence.interval`); `None` without `--persistence.file`:
+    /// then forever.
+    pub(crate) fn persistence(&self) -> anyhow::Result<Option<Duration>> {
+        let response = self.get("/api/v1/status", "application/json")?;
+        let status: Data<Persistence> = response.json(SERVER).context("/api/v1/status")?;
+        let Flags { file, interval } = status.data.flags;
+        // Go writes fractions, which humantime does not read; then the default applies.
+        let interval = humantime::parse_duration(&interval).unwrap_or(DEFAULT_INTERVAL);
+        Ok((!file.is_empty()).then_some(interval))
     }
 
     /// Lists all groups by the JSON API: names and timestamps of the families, not their values.

@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use pushring_router::{Member, canonical_address};
@@ -19,8 +19,10 @@ use crate::error::NotSafe;
 use crate::fleet::source::Fleet;
 use crate::fleet::survey::{locate, locate_group};
 use crate::gateway::api::{Labels, StoredGroup};
+use crate::gateway::client::Gateway;
 use crate::gateway::pool::Gateways;
 use crate::gateway::push_times::PushTimes;
+use crate::output;
 use crate::reason::{Code, Reason};
 
 use super::report::{DrainResult, Report};
@@ -28,6 +30,8 @@ use super::report::{DrainResult, Report};
 /// Number of checks, and pause between them, until the gateway has processed its queue of deletions.
 const CHECKS: usize = 50;
 const PAUSE: Duration = Duration::from_millis(100);
+/// A gateway begins to write after its interval; this is the time that it takes, with a margin.
+const WRITING: Duration = Duration::from_secs(2);
 
 /// Rejects a gateway that is on the ring or may return to it.
 ///
@@ -81,9 +85,27 @@ pub(crate) fn drain(
             members[member].name
         )));
     }
-    let run = Run { gateway: &gateway, source: &source, options, safety, progress, finished: Cell::new(0) };
+    let mut run =
+        Run { gateway: &gateway, source: &source, options, safety, progress, finished: Cell::new(0) };
     progress(0, source.groups.len());
     let mut report = Report { gateway: address.to_owned(), dry_run: options.dry_run, ..Report::default() };
+    let mut carried = BTreeSet::new();
+    if !options.keep && !options.dry_run {
+        let wait = persistence(gateways, &owners, &by_owner(&run, fleet, &mut Report::default()));
+        if !wait.is_zero() {
+            // First only copy, so that one wait is enough for all owners.
+            run.options.keep = true;
+            for (owner, tasks) in by_owner(&run, fleet, &mut Report::default()) {
+                let Ok(start_time) = process(&processes, owner) else { continue };
+                let moved = move_groups(&run, &owners[owner], start_time, tasks);
+                let moved = moved.into_iter().filter(|(_, result)| *result == DrainResult::Carried);
+                carried.extend(moved.map(|(task, _)| &task.group.labels));
+            }
+            run.options.keep = false;
+            run.finished.set(0);
+            wait_until_written(wait, safety);
+        }
+    }
     let mut finished = BTreeSet::new();
     for (owner, tasks) in by_owner(&run, fleet, &mut report) {
         let name = members[owner].name.as_str();
@@ -91,7 +113,10 @@ pub(crate) fn drain(
             Ok(start_time) => move_groups(&run, &owners[owner], start_time, tasks),
             Err(reason) => tasks.into_iter().map(|task| (task, DrainResult::Kept(reason.clone()))).collect(),
         };
-        for (task, result) in results {
+        for (task, mut result) in results {
+            if result == DrainResult::Held && carried.contains(&task.group.labels) {
+                result = DrainResult::Carried;
+            }
             if !matches!(result, DrainResult::Kept(_)) {
                 finished.insert(&task.group.labels);
             }
@@ -101,6 +126,39 @@ pub(crate) fn drain(
     report.interrupted = safety.interrupted();
     add_remaining(&run, fleet, &finished, &mut report)?;
     Ok(report)
+}
+
+/// Returns how long the owners of these groups may keep them in memory only, and warns about each that never writes them.
+/// Zero if there is nothing to wait for.
+fn persistence(gateways: &Gateways, owners: &[Gateway], tasks: &BTreeMap<usize, Vec<Task<'_>>>) -> Duration {
+    let owners: Vec<&Gateway> = tasks.keys().map(|owner| &owners[*owner]).collect();
+    let found = gateways.each(&owners, |owner| owner.persistence());
+    let mut longest = Duration::ZERO;
+    for (owner, found) in owners.iter().zip(found) {
+        match found {
+            Ok(Some(interval)) => longest = longest.max(interval.saturating_add(WRITING)),
+            Ok(None) => output::warn(format_args!(
+                "{} has no --persistence.file: what it holds is gone when it stops",
+                owner.name()
+            )),
+            Err(error) => {
+                output::warn(format_args!("{}: when it writes to disk is unknown: {error:#}", owner.name()));
+            }
+        }
+    }
+    longest
+}
+
+/// Waits until all owners have written to disk what they held at the beginning, or until a signal arrives.
+fn wait_until_written(wait: Duration, safety: &SafetyCheck) {
+    let began = Instant::now();
+    output::warn(format_args!(
+        "waiting {} s until the owners have written the groups to disk (--persistence.interval), then deleting them here",
+        wait.as_secs()
+    ));
+    while began.elapsed() < wait && !safety.interrupted() {
+        thread::sleep(PAUSE);
+    }
 }
 
 /// Returns the groups to move by index of their owner; groups without a certain owner go to the report.
