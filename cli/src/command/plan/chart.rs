@@ -6,8 +6,8 @@ use super::diff::{Basis, MemberDiff, RingDiff};
 use crate::output::{self, Table};
 use crate::text::line;
 
-/// Characters of the longest bar.
-const WIDTH: f64 = 40.0;
+/// Characters of the longest bar, so that a row with counts fits 80 columns.
+const WIDTH: f64 = 24.0;
 /// Maximum number of rows in the table of flows; JSON has all.
 const FLOWS: usize = 20;
 
