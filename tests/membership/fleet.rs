@@ -135,3 +135,24 @@ fn fails_if_the_fleet_cannot_be_read() {
     let error = format!("{:#}", read(&layout, "127.0.0.1:1", &[]).unwrap_err());
     assert!(error.contains("cannot be reached; check --consul"), "{error}");
 }
+
+/// In consul-template's query, `prod.pushgateway` asks for the services `pushgateway` with the tag `prod`.
+#[test]
+fn a_service_name_with_a_meaning_in_queries_renders_no_other_service() {
+    let dir = tempfile::tempdir().unwrap();
+    let consul = Consul::start(dir.path()).unwrap();
+    register(&consul, "n1", service("10.0.0.1", 9091, json!({})), "passing");
+    let names = ["prod.pushgateway", "pushgateway~near", "pushgateway|passing", "pushgateway@dc1"];
+    for (number, name) in names.into_iter().enumerate() {
+        let folder = dir.path().join(number.to_string());
+        let layout = Layout::create(&folder, Mode::Cluster, Ports::default()).unwrap();
+        let quoted = format!("service: {name:?}");
+        let templates = Templates::install(&layout, &[("service: pushgateway", &quoted)]).unwrap();
+        let output = templates.once(consul.address).unwrap();
+        let log = String::from_utf8_lossy(&output.stderr);
+        assert!(log.contains(&format!("consul.service: found {name:?}, allowed")), "{log}");
+        assert!(!layout.live().join("ring.yaml").exists(), "{name}");
+        let rendered = std::fs::read_to_string(folder.join("registrations.json")).unwrap();
+        assert!(!rendered.contains("10.0.0.1"), "{name}: {rendered}");
+    }
+}
