@@ -37,7 +37,7 @@ enum Behavior {
 
 use Behavior::*;
 
-const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
+const HEAD: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json\r\n";
 
 impl Behavior {
     fn answer(self, stream: &mut TcpStream) -> io::Result<()> {
