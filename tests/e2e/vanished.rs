@@ -5,6 +5,7 @@
 use std::env;
 use std::process::Command;
 
+use pushring_harness::http::Client;
 use pushring_harness::{EnvoyFixture, Mode, Process, poll_until, process, tools};
 
 use crate::silent::with_owner;
@@ -54,10 +55,10 @@ fn a_gateway_that_vanishes_fails_no_text_in_endpoint_mode() {
         let gateway = machine(&fleet);
         let path = with_owner(&fleet, GATEWAY.parse().unwrap());
         let client = fleet.envoy.client().unwrap();
-        poll_until("the gateway to store a push", || {
-            (client.put(&path, "x 1\n").ok()?.status == 200 && fleet.requests()[0] == 0).then_some(())
-        })
-        .unwrap();
+        let direct = Client::new(GATEWAY.parse().unwrap()).unwrap();
+        poll_until("the gateway", || (direct.get("/-/ready").ok()?.status == 200).then_some(())).unwrap();
+        assert_eq!(client.put(&path, "x 1\n").unwrap().status, 200, "{mode}");
+        assert_eq!(fleet.requests()[0], 0, "{mode}: the gateway that vanishes must own the group");
         run(&format!("nsenter --net=/proc/{}/ns/net ip address del 10.231.0.2/30 dev inner", gateway.id()));
         for (value, content_type) in [(2, "text/plain"), (3, "application/vnd.google.protobuf")] {
             let headers = [("content-type", content_type)];
