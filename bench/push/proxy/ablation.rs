@@ -6,7 +6,12 @@ use anyhow::{Context, Result};
 use pushring_harness::Layout;
 use serde_json::{Value, json};
 
-use super::bootstrap::{at, edit_hcm, filters, keep_client_header, routes};
+use super::bootstrap::{
+    PUSHRING, at, edit_hcm, filter, keep_client_header, matches_header, push_route, remove_filter, routes,
+};
+
+const BUFFER: &str = "envoy.filters.http.buffer";
+const ROUTER: &str = "envoy.filters.http.router";
 
 /// A part of the shipped configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,24 +53,24 @@ fn remove_from_hcm(part: Part, hcm: &mut Value) -> Result<()> {
     match part {
         Part::Filter => {
             keep_client_header(hcm)?;
-            filters(hcm)?.remove(0);
+            remove_filter(hcm, PUSHRING)?;
         }
         Part::EarlyRemoval => remove_field(hcm, "", "early_header_mutation_extensions")?,
-        Part::Buffer => drop(filters(hcm)?.remove(1)),
-        Part::MirrorRoute => drop(routes(hcm)?.remove(0)),
-        Part::Retries => remove_field(hcm, "/route_config/virtual_hosts/0/routes/1/route", "retry_policy")?,
+        Part::Buffer => remove_filter(hcm, BUFFER)?,
+        Part::MirrorRoute => {
+            routes(hcm)?.retain(|route| !matches_header(route, "x-pushring-destination-mirror"));
+        }
+        Part::Retries => remove_field(push_route(hcm)?, "/route", "retry_policy")?,
         Part::Timeouts => {
             for name in ["request_headers_timeout", "request_timeout", "stream_idle_timeout"] {
                 hcm[name] = json!("0s");
             }
-            *at(hcm, "/route_config/virtual_hosts/0/routes/1/route/timeout")? = json!("0s");
+            push_route(hcm)?["route"]["timeout"] = json!("0s");
         }
         Part::RequestId => hcm["generate_request_id"] = json!(false),
-        Part::EnvoyHeaders => {
-            at(hcm, "/http_filters/2/typed_config")?["suppress_envoy_headers"] = json!(true)
-        }
-        Part::RouterStatistics => at(hcm, "/http_filters/2/typed_config")?["dynamic_stats"] = json!(false),
-        Part::Pruning => remove_pruning(at(hcm, "/http_filters/0/config_discovery/default_config")?)?,
+        Part::EnvoyHeaders => filter(hcm, ROUTER)?["typed_config"]["suppress_envoy_headers"] = json!(true),
+        Part::RouterStatistics => filter(hcm, ROUTER)?["typed_config"]["dynamic_stats"] = json!(false),
+        Part::Pruning => remove_pruning(at(filter(hcm, PUSHRING)?, "/config_discovery/default_config")?)?,
     }
     Ok(())
 }

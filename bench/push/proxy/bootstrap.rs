@@ -25,14 +25,41 @@ pub(super) fn hcm(bootstrap: &mut Value) -> Result<&mut Value> {
     at(bootstrap, HCM)
 }
 
-/// The HTTP filters: the Wasm filter, the buffer filter, the router.
-pub(super) fn filters(hcm: &mut Value) -> Result<&mut Vec<Value>> {
+/// The filter of pushring, by its name in the shipped file.
+pub(super) const PUSHRING: &str = "pushring";
+
+/// The HTTP filters of the push listener.
+fn filters(hcm: &mut Value) -> Result<&mut Vec<Value>> {
     list(hcm, "/http_filters")
 }
 
-/// The routes: mirrored deletes, other pushes, everything else.
+/// The HTTP filter called `name`.
+pub(super) fn filter<'v>(hcm: &'v mut Value, name: &str) -> Result<&'v mut Value> {
+    let mut filters = filters(hcm)?.iter_mut();
+    filters.find(|filter| filter["name"] == name).with_context(|| format!("no filter {name}"))
+}
+
+/// Removes the HTTP filter called `name`.
+pub(super) fn remove_filter(hcm: &mut Value, name: &str) -> Result<()> {
+    filter(hcm, name)?;
+    filters(hcm)?.retain(|filter| filter["name"] != name);
+    Ok(())
+}
+
+/// The routes of the push listener.
 pub(super) fn routes(hcm: &mut Value) -> Result<&mut Vec<Value>> {
     list(hcm, "/route_config/virtual_hosts/0/routes")
+}
+
+/// Whether `route` matches the requests that have the header `name`.
+pub(super) fn matches_header(route: &Value, name: &str) -> bool {
+    route["match"]["headers"][0]["name"] == name
+}
+
+/// The route of a push that is not mirrored.
+pub(super) fn push_route(hcm: &mut Value) -> Result<&mut Value> {
+    let mut routes = routes(hcm)?.iter_mut();
+    routes.find(|route| matches_header(route, "x-pushring-destination")).context("no route of a push")
 }
 
 /// Lets the client set the destination header. Envoy removes a header with another name instead, at the same cost.

@@ -9,7 +9,9 @@ use anyhow::{Context, Result};
 use pushring_harness::{Envoy, Layout, Mode, Ports, tools};
 use serde_json::{Value, json};
 
-use super::bootstrap::{self, edit, edit_hcm, filters, keep_client_header, list, routes};
+use super::bootstrap::{
+    self, PUSHRING, edit, edit_hcm, filter, keep_client_header, list, push_route, remove_filter, routes,
+};
 use super::running::{Proxy, Running, made, pinned};
 use super::variant::{Kind, RouteBy, ring};
 use super::{ablation, lua};
@@ -31,7 +33,7 @@ pub(super) fn start(kind: Kind, gateways: &[SocketAddr], dir: &Path) -> Result<P
         Kind::Without(part) => ablation::remove(part, &layout)?,
         Kind::Mutation => edit_hcm(&layout, copy_client_header)?,
         Kind::Lua(route_by) => edit_hcm(&layout, |hcm| {
-            *filters(hcm)?.first_mut().context("no filter")? = lua::filter(route_by, gateways);
+            *filter(hcm, PUSHRING)? = lua::filter(route_by, gateways);
             Ok(())
         })?,
         Kind::Policy(policy) => one_cluster(&layout, policy)?,
@@ -69,7 +71,7 @@ fn other_filter(layout: &Layout, name: &str, dir: &Path) -> Result<()> {
 
 /// Replaces the filter by Envoy's header mutation, which copies the client's header into the destination header.
 fn copy_client_header(hcm: &mut Value) -> Result<()> {
-    filters(hcm)?.remove(0);
+    remove_filter(hcm, PUSHRING)?;
     list(hcm, "/early_header_mutation_extensions/0/typed_config/mutations")?.push(json!({"append": {
         "header": {"key": "x-pushring-destination", "value": "%REQ(x-bench-destination)%"},
         "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"
@@ -94,16 +96,15 @@ fn one_cluster(layout: &Layout, policy: &str) -> Result<()> {
         bootstrap.as_object_mut().context("the bootstrap is an object")?.remove("dynamic_resources");
         bootstrap["static_resources"]["clusters"] = json!([cluster]);
         let hcm = bootstrap::hcm(bootstrap)?;
-        filters(hcm)?.remove(0);
+        remove_filter(hcm, PUSHRING)?;
         // The shipped route of a push, which now matches every request and leads to the one cluster.
-        let routes = routes(hcm)?;
-        let mut push = routes.remove(1);
+        let mut push = push_route(hcm)?.clone();
         push["match"] = json!({"prefix": "/"});
         let action = push["route"].as_object_mut().context("a route")?;
         action.remove("cluster_header");
         action.insert("cluster".to_owned(), json!("pushgateway"));
         action.insert("hash_policy".to_owned(), json!([{"header": {"header_name": ":path"}}]));
-        *routes = vec![push];
+        *routes(hcm)? = vec![push];
         Ok(())
     })
 }
