@@ -68,6 +68,14 @@ pub fn add(machine: &str, addresses: &[&str]) -> Result<()> {
     run(&format!("ip -n {machine} link set eth0 up"))
 }
 
+/// Takes a machine off the network without a word: it answers no packet anymore.
+///
+/// # Errors
+/// If there is no such machine.
+pub fn vanish(machine: &str) -> Result<()> {
+    run(&format!("ip -n {machine} address flush dev eth0"))
+}
+
 /// Returns a command for [`crate::Process::start`] that runs on another machine of the network. Files are the same.
 #[must_use]
 pub fn on(machine: &str, program: &Path) -> Command {
