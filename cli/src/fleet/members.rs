@@ -6,7 +6,7 @@
 //! | found | result |
 //! |---|---|
 //! | an address that the filter would reject, no port, an entry that cannot be read | skipped, with the reason |
-//! | an address in any spelling | its one spelling: [`super::address`] |
+//! | an address in any spelling | its one spelling: `fleet/address.rs` |
 //! | the same address more than once | one member: passing if any of them is, with the largest weight and the name of the oldest, with TLS if any has it |
 //! | a scheme that is neither http nor https | skipped, with the reason |
 //! | a weight outside 1..=100 | the nearest value in the range; 1 if the placement has no weights |
