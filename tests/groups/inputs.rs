@@ -119,8 +119,13 @@ fn exposed() -> Vec<Input> {
             gauge_of(b""),
         ],
     ));
-    let kind = "name of a label that contains NUL";
-    inputs.extend(protos(kind, vec![one("m", GAUGE, &[label("a\0", "1"), gauge(1.0)])]));
+    let kind = "name of a label that contains NUL or a colon";
+    let gauge_with = |name: &str, value: &str| one("m", GAUGE, &[label(name, value), gauge(1.0)]);
+    let named = [("a\0", "1"), ("a:b", "1"), (":", "1"), ("x:", ""), ("_:", "1")];
+    inputs.extend(protos(kind, named.map(|(name, value)| gauge_with(name, value)).into()));
+    inputs.extend(protos(kind, vec![one("m", HISTOGRAM, &[label("a:b", "1"), histogram(&[1.0], &[])])]));
+    inputs.push(of(kind, UTF8_NAMES, vec![text("/bad", "m{\"a:b\"=\"1\"} 1\n")]));
+    inputs.push(of(kind, UTF8_NAMES, vec![text("/bad/a:b/1", "m 1\n")]));
     let kind = "family of an unknown type";
     let unknown = |kind: i64| one("m", kind, &[gauge(1.0)]);
     inputs.extend(protos(kind, vec![unknown(6), unknown(-1), unknown(100)]));
@@ -223,6 +228,7 @@ fn harmless() -> Vec<Input> {
         one("m", HISTOGRAM, &[histogram(&[NAN], &[])]),
         one("m", HISTOGRAM, &[histogram(&[f64::INFINITY, 5.0, 1.0], &[])]),
         one("m", GAUGE, &[label("le", "1"), gauge(1.0)]),
+        one("m", GAUGE, &[label("a.b:c", "1"), label("1:", "1"), gauge(1.0)]),
         one("m", GAUGE_HISTOGRAM, &[histogram(&[1.0], &[])]),
     ]);
     let mut inputs: Vec<Input> = protos(kind, bodies).collect();

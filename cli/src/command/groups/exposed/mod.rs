@@ -153,6 +153,11 @@ fn metric_error(shape: Shape, metric: &Metric) -> Option<Reason> {
     if metric.labels.iter().any(|label| label.name.contains(&0)) {
         return Some(Code::InvalidName.because("the name of a label contains a NUL byte"));
     }
+    if metric.labels.iter().any(|label| is_bare_with_colon(&label.name)) {
+        return Some(
+            Code::InvalidName.because("the name of a label contains a colon: the text format ends at it"),
+        );
+    }
     if shape != Shape::Histogram {
         return None;
     }
@@ -168,6 +173,13 @@ fn metric_error(shape: Shape, metric: &Metric) -> Option<Reason> {
     let text = native::error(histogram)?;
     let scrapes = "a Prometheus that scrapes native histograms rejects it";
     Some(Code::InvalidHistogram.because(format!("{scrapes}: {text}")))
+}
+
+/// The gateway puts a name in quotes unless it is valid for a family, for which a colon is valid.
+fn is_bare_with_colon(name: &[u8]) -> bool {
+    name.contains(&b':')
+        && !name[0].is_ascii_digit()
+        && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"_:".contains(byte))
 }
 
 fn all(metrics: &[Metric]) -> Vec<Bytes> {
