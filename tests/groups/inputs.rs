@@ -179,6 +179,10 @@ fn natives() -> Vec<Input> {
     bodies.push(native(0, spans, &[1, -5]));
     bodies.push(native(0, spans, &[1, 5]));
     bodies.push(native(0, &[(i64::from(i32::MAX), 2)], &[1, 1]));
+    bodies.push(native(0, &[(i64::from(i32::MAX), 1), (i64::from(i32::MAX), 1)], &[1, 1]));
+    bodies.push(native(0, &[(i64::from(i32::MIN), 1)], &[3]));
+    bodies.push(native(-53, &[(1, 1)], &[3]));
+    bodies.push(native(-53, &[(0, 1)], &[2]));
     bodies.push(native_with(0, spans, &[1, 1], &bytes(9, int(2, 2))));
     let float = |counts: [f64; 2]| {
         let span = bytes(12, int(2, 2));
@@ -196,6 +200,10 @@ fn natives() -> Vec<Input> {
         native(-4, spans, &[1, 1]),
         native(8, spans, &[1, 1]),
         native(0, &[(-3, 2)], &[1, 1]),
+        native(-53, &[(0, 1)], &[3]),
+        native(0, &[(i64::from(i32::MAX), 0), (i64::from(i32::MAX), 1)], &[3]),
+        native(0, &[(i64::from(i32::MAX), 2)], &[3, -3]),
+        native(0, &[(0, 1), (-3, 1)], &[0, 3]),
         native_with(0, spans, &[1, 1], &double(6, -1.0)),
         native_with(0, spans, &[1, 1], &double(6, NAN)),
         histogram(&[], &sint(5, 100)),

@@ -26,16 +26,17 @@ pub(super) fn error(histogram: &Histogram) -> Option<String> {
         }
     }
     if histogram.schema == CUSTOM {
-        let empty = histogram.zero_threshold == 0.0
-            && histogram.zero_count == 0
-            && sides.iter().all(|(_, spans, ..)| total(spans) == 0);
-        return (!empty).then(|| "its schema is -53, custom buckets, and it has no bounds".to_owned());
+        if !fits_no_bounds(histogram) {
+            return Some("its schema is -53, custom buckets, and it has no bounds".to_owned());
+        }
+        return if is_float { float_error(histogram) } else { count_error(histogram) };
     }
     if !EXPONENTIAL.contains(&histogram.schema) {
         return Some(format!("its schema is {}, allowed -4 to 8", histogram.schema));
     }
-    for (side, spans, ..) in &sides {
-        if let Some(error) = span_error(spans) {
+    for (side, spans, deltas, counts) in &sides {
+        let is_empty = if is_float { empty_counts(counts) } else { empty_deltas(deltas) };
+        if let Some(error) = span_error(spans, &is_empty) {
             return Some(format!("a span of its {side} side {error}"));
         }
     }
@@ -60,15 +61,51 @@ fn total(spans: &[Span]) -> u64 {
     spans.iter().map(|span| u64::from(span.length)).sum()
 }
 
-fn span_error(spans: &[Span]) -> Option<String> {
-    let mut end = 0;
-    for (index, span) in spans.iter().enumerate() {
-        if index > 0 && span.offset < 0 {
-            return Some(format!("has the negative offset {}", span.offset));
-        }
-        end += i64::from(span.offset) + i64::from(span.length);
-        if span.offset == i32::MIN || end - 1 > i64::from(i32::MAX) {
-            return Some("has a bucket index out of range".to_owned());
+/// Returns whether the custom buckets are at most the one without a bound, which has the index 0.
+fn fits_no_bounds(histogram: &Histogram) -> bool {
+    let zero_count =
+        if is_float(histogram) { histogram.zero_count_float != 0.0 } else { histogram.zero_count > 0 };
+    let spans = &histogram.positive_spans;
+    let first = spans.iter().position(|span| span.length > 0);
+    let index = |first: usize| spans[..=first].iter().fold(0_i32, |sum, span| sum.wrapping_add(span.offset));
+    histogram.zero_threshold == 0.0
+        && !zero_count
+        && total(&histogram.negative_spans) == 0
+        && first.is_none_or(|first| total(spans) == 1 && index(first) == 0)
+}
+
+fn empty_counts(counts: &[f64]) -> Vec<bool> {
+    counts.iter().map(|count| *count == 0.0).collect()
+}
+
+fn empty_deltas(deltas: &[i64]) -> Vec<bool> {
+    let mut bucket = 0_i64;
+    let is_empty = |delta: &i64| {
+        bucket = bucket.wrapping_add(*delta);
+        bucket == 0
+    };
+    deltas.iter().map(is_empty).collect()
+}
+
+/// Prometheus removes empty buckets first: they become a part of the next offset, which wraps.
+fn span_error(spans: &[Span], is_empty: &[bool]) -> Option<String> {
+    let mut is_empty = is_empty.iter();
+    let (mut offset, mut end, mut is_first) = (0_i32, 0_i64, true);
+    for span in spans {
+        offset = offset.wrapping_add(span.offset);
+        for is_empty in is_empty.by_ref().take(span.length as usize) {
+            if *is_empty {
+                offset = offset.wrapping_add(1);
+                continue;
+            }
+            if !is_first && offset < 0 {
+                return Some(format!("has the negative offset {offset}"));
+            }
+            end += i64::from(offset) + 1;
+            if offset == i32::MIN || end - 1 > i64::from(i32::MAX) {
+                return Some("has a bucket index out of range".to_owned());
+            }
+            (offset, is_first) = (0, false);
         }
     }
     None
