@@ -68,9 +68,15 @@ fn split<'t>(flag: &str, text: &'t str, default: &'t str) -> anyhow::Result<(&'t
 }
 
 fn find(members: &[Member], flag: &str, given: &str) -> anyhow::Result<usize> {
-    let address = GatewayAddress::parse(given).map(|address| address.to_string()).unwrap_or_default();
-    let is_meant = |member: &Member| member.name == given || member.address == address;
-    members.iter().position(is_meant).ok_or_else(|| {
+    let by_name = members.iter().position(|member| member.name == given);
+    // A configuration that was written by hand has any spelling.
+    let by_address = || {
+        let address = GatewayAddress::parse(given).ok()?;
+        let is_meant =
+            |member: &Member| GatewayAddress::parse(&member.address).is_ok_and(|own| own == address);
+        members.iter().position(is_meant)
+    };
+    by_name.or_else(by_address).ok_or_else(|| {
         let names: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
         let given = line(given);
         bad(flag, &format!("found {given}, which is not a member; members: {}", names.join(", ")))
@@ -79,4 +85,29 @@ fn find(members: &[Member], flag: &str, given: &str) -> anyhow::Result<usize> {
 
 fn bad(flag: &str, message: &str) -> anyhow::Error {
     anyhow!(BadInput(format!("{flag}: {message}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_a_member_by_its_name_first_and_by_any_spelling_of_its_address() {
+        let member = |name: &str, address: &str| {
+            let (name, address) = (name.to_owned(), address.to_owned());
+            Member { name, address, weight: 1 }
+        };
+        let members = [
+            member("a", "10.0.0.2:9091"),
+            member("10.0.0.2:9091", "10.0.0.3:9091"),
+            member("b", "PG.Example.:9091"),
+            member("c", "no address"),
+        ];
+        for (given, index) in
+            [("a", 0), ("10.0.0.2:9091", 1), ("[::ffff:10.0.0.2]:9091", 0), ("pg.example:9091", 2)]
+        {
+            assert_eq!(find(&members, "--remove", given).unwrap(), index, "{given}");
+        }
+        assert!(find(&members, "--remove", "also no address").is_err());
+    }
 }
