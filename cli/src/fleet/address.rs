@@ -56,7 +56,7 @@ impl GatewayAddress {
         let host = address.rsplit_once(':').map_or(&*address, |(host, _)| host);
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let address = Self { host, port };
-        if address.ip().is_some_and(|ip| ip.is_unspecified() || ip.is_multicast()) {
+        if address.ip().is_some_and(|ip| !is_of_one_machine(ip)) {
             return Err(format!("address: found {address}, allowed the address of one machine"));
         }
         Ok(address)
@@ -74,6 +74,16 @@ impl GatewayAddress {
     pub(crate) fn ip(&self) -> Option<IpAddr> {
         self.host.parse().ok()
     }
+}
+
+/// Returns whether a connection to this address can only reach one machine. A link-local IPv6 address is on every link, and
+/// Envoy's files cannot say which.
+fn is_of_one_machine(ip: IpAddr) -> bool {
+    let several = match ip {
+        IpAddr::V4(ip) => ip.is_broadcast(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    };
+    !(several || ip.is_unspecified() || ip.is_multicast())
 }
 
 /// Formats `host:port`, with an IPv6 host in brackets.

@@ -4,6 +4,7 @@
 //! skips, with a reason, what it does not accept. Nothing but a limit depends on health: a failing check must not change
 //! the identity of a member.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use pushring_ring::{MAX_POINTS, MAX_WEIGHT};
@@ -27,6 +28,10 @@ pub(super) struct Candidate {
     pub(super) scheme: Scheme,
     pub(super) passing: bool,
     since: u64,
+    /// Precedence of the registration from which scheme and weight come: not passing, age.
+    settings: (bool, u64),
+    /// Whether other registrations of the address have another scheme or weight.
+    disputed: bool,
 }
 
 /// The gateways of a list of registrations, and the reasons why others are none.
@@ -50,24 +55,37 @@ impl Candidates {
         }
     }
 
+    /// Notes each address with registrations that contradict each other.
+    pub(super) fn disputed(&self) -> impl Iterator<Item = String> {
+        self.iter().filter(|one| one.disputed).map(|one| {
+            let (address, weight, scheme) = (&one.member.address, one.member.weight, one.scheme.as_str());
+            format!(
+                "{address}: its registrations differ in scheme or weight; the first passing one counts: \
+                 {scheme}, weight {weight}"
+            )
+        })
+    }
+
     /// Returns all candidates, also those that do not become members.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Candidate> {
         self.by_address.values()
     }
 
-    /// Skips a candidate whose name is the address of another: that address is the name of the gateway behind it, or may
-    /// become it.
-    pub(super) fn without_taken_addresses(mut self) -> Self {
+    /// Gives a candidate whose name is the address of another its own address as name: that address is the name of the gateway
+    /// behind it, or may become it. No name is another's address then. Returns a note for each.
+    pub(super) fn return_taken_addresses(&mut self) -> Vec<String> {
         let known: BTreeSet<String> = self.by_address.keys().cloned().collect();
-        self.by_address.retain(|address, Candidate { member, .. }| {
-            let taken = member.name != *address && known.contains(&member.name);
-            if taken {
-                self.skipped
-                    .push(format!("{address}: its name {:?} is the address of another gateway", member.name));
+        let mut notes = Vec::new();
+        for (address, Candidate { member, .. }) in &mut self.by_address {
+            if member.name != *address && known.contains(&member.name) {
+                notes.push(format!(
+                    "{address}: its name {:?} is the address of another gateway; its name is its own address instead",
+                    member.name
+                ));
+                member.name.clone_from(address);
             }
-            !taken
-        });
-        self
+        }
+        notes
     }
 
     /// Returns the candidates by name. A name belongs to one of its candidates: a passing one, of several of these the one that
@@ -119,7 +137,9 @@ impl Candidate {
                 .map(|own| if scheme == Scheme::Https { scheme } else { own })
                 .ok_or_else(|| format!("pushring-scheme: found {text:?}, allowed \"http\" or \"https\""))?,
         };
-        Ok(Self { member: Member { weight, ..member }, address, scheme, passing, since: found.since() })
+        let since = found.since();
+        let member = Member { weight, ..member };
+        Ok(Self { member, address, scheme, passing, since, settings: (!passing, since), disputed: false })
     }
 
     fn precedence(&self) -> (bool, u64, &str) {
@@ -127,17 +147,20 @@ impl Candidate {
     }
 
     /// Adds another registration of the same address. The one that was registered first decides the name; of several that
-    /// came at once, or without this knowledge, one that has a name, and the smallest.
+    /// came at once, or without this knowledge, one that has a name, and the smallest. A passing one decides scheme and weight,
+    /// of several of these the first; of several that came at once, one with TLS, and the largest weight.
     fn merge(&mut self, new: Self) {
         let key = |one: &Self| (one.since, one.member.name == one.member.address, one.member.name.clone());
-        if key(&new) < key(self) {
+        let first = key(&new) < key(self);
+        let settings = |one: &Self| (one.settings, one.scheme != Scheme::Https, Reverse(one.member.weight));
+        self.disputed |= new.disputed || (self.scheme, self.member.weight) != (new.scheme, new.member.weight);
+        if settings(&new) < settings(self) {
+            (self.scheme, self.member.weight, self.settings) = (new.scheme, new.member.weight, new.settings);
+        }
+        if first {
             (self.member.name, self.since) = (new.member.name, new.since);
         }
         self.passing |= new.passing;
-        if new.scheme == Scheme::Https {
-            self.scheme = Scheme::Https;
-        }
-        self.member.weight = self.member.weight.max(new.member.weight);
     }
 }
 

@@ -7,10 +7,10 @@
 //! |---|---|
 //! | an address that the filter would reject, no port, an entry that cannot be read | skipped, with the reason |
 //! | an address in any spelling | its one spelling: `fleet/address.rs` |
-//! | the same address more than once | one member: passing if any of them is, with the largest weight and the name of the oldest, with TLS if any has it |
+//! | the same address more than once | one member: passing if any of them is, with the name of the oldest, and with scheme and weight of a passing one, of these the oldest |
 //! | a scheme that is neither http nor https | skipped, with the reason |
 //! | a weight outside 1..=100 | the nearest value in the range; 1 if the placement has no weights |
-//! | a name that is the address of another | skipped |
+//! | a name that is the address of another | its own address is its name |
 //! | the same name at several addresses | one member: a passing one, of these the oldest, else the smallest address |
 //! | more members, or more weight, than a ring can have | the oldest passing ones; the largest weights are lowered |
 
@@ -170,17 +170,16 @@ impl Members {
         let schemes: BTreeMap<_, _> =
             candidates.iter().map(|c| (c.member.address.clone(), c.scheme)).collect();
         let tls = schemes.values().any(|scheme| *scheme == Scheme::Https);
-        let (mut members, mut skipped) = candidates.without_taken_addresses().one_per_name();
+        let mut notes = candidates.return_taken_addresses();
+        notes.extend(candidates.disputed());
+        let (mut members, mut skipped) = candidates.one_per_name();
         skipped.extend(registrations.unreadable.iter().cloned());
         skipped.sort_unstable();
         skipped.extend(candidates::limit_members(&mut members));
-        let notes = match settings.points() {
-            Some(points) => candidates::limit_weights(&mut members, points),
-            None => {
-                candidates::without_weights(&mut members);
-                None
-            }
-        };
+        match settings.points() {
+            Some(points) => notes.extend(candidates::limit_weights(&mut members, points)),
+            None => candidates::without_weights(&mut members),
+        }
         let prefix = settings.filter.get("cluster_prefix").and_then(Value::as_str).unwrap_or("pushgateway-");
         let cluster = |candidate: &Candidate| Cluster {
             name: format!("{prefix}{}", candidate.member.name),
@@ -194,7 +193,7 @@ impl Members {
             access: settings.gateways.clone().or_else(|| tls.then(Access::default)),
             schemes,
             skipped,
-            notes: notes.into_iter().collect(),
+            notes,
         }
     }
 

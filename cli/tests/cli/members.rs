@@ -55,9 +55,20 @@ fn an_address_has_one_spelling() {
         assert_eq!(names(&found), [name], "{:?}", found.skipped);
         assert_eq!(found.clusters[0].endpoint.host, host);
     }
-    for refused in
-        ["010.0.0.1", "0x7f.1", "127.1", "2130706433", "fe80::1%eth0", "0.0.0.0", "::", "224.0.0.1", "a..b"]
-    {
+    for refused in [
+        "010.0.0.1",
+        "0x7f.1",
+        "127.1",
+        "2130706433",
+        "fe80::1%eth0",
+        "0.0.0.0",
+        "::",
+        "224.0.0.1",
+        "a..b",
+        "255.255.255.255",
+        "fe80::1",
+        "febf::1",
+    ] {
         let found = members(&settings(&json!({})), &registrations(&[passing(refused), passing("10.0.0.9")]));
         assert_eq!((names(&found), found.skipped.len()), (vec!["10.0.0.9:9091".to_owned()], 1), "{refused}");
     }
@@ -77,6 +88,34 @@ fn one_host_and_port_is_one_member() {
         let [member] = ring(&found).members.try_into().unwrap();
         assert_eq!((member.name.as_str(), member.weight), ("pg-0", 5));
         assert_eq!(found.clusters.len(), 1);
+    }
+}
+
+/// A second registration of a member changes neither its protocol nor its share, whether it passes or not.
+#[test]
+fn the_older_passing_registration_decides_scheme_and_weight() {
+    let row = |status: &str, created: u64, scheme: &str, weight: u64| {
+        json!({"address": "10.0.0.1", "port": 9091, "status": status, "created": [created], "scheme": scheme,
+               "weight": weight})
+    };
+    let mut rows = vec![
+        row("critical", 1, "https", 100),
+        row("passing", 5, "http", 2),
+        row("passing", 9, "https", 100),
+        row("critical", 9, "", 1),
+    ];
+    for _ in 0..rows.len() {
+        rows.rotate_left(1);
+        let all = Registrations::parse(&json!({ "registrations": rows }).to_string()).unwrap();
+        let found = Members::decide(&settings(&json!({})), &all);
+        assert_eq!(ring(&found).members[0].weight, 2);
+        assert_eq!(found.clusters[0].endpoint.scheme.as_str(), "http");
+        assert_eq!(
+            found.notes,
+            [
+                "10.0.0.1:9091: its registrations differ in scheme or weight; the first passing one counts: http, weight 2"
+            ]
+        );
     }
 }
 
@@ -105,17 +144,26 @@ fn a_name_that_is_the_address_of_another() {
     named[4] = json!("10.0.0.1:9091");
     let found = members(&settings(&json!({})), &registrations(&[passing("10.0.0.1"), named]));
     assert_eq!(ring(&found).members[0].address, "10.0.0.1:9091");
+    assert_eq!(names(&found), ["10.0.0.1:9091", "10.0.0.2:9091"]);
     assert_eq!(
-        found.skipped,
-        [r#"10.0.0.2:9091: its name "10.0.0.1:9091" is the address of another gateway"#]
+        found.notes,
+        [
+            r#"10.0.0.2:9091: its name "10.0.0.1:9091" is the address of another gateway; its name is its own address instead"#
+        ]
     );
-    // Its health does not matter, nor a name of its own.
+    // The health of the other does not matter, nor a name of its own.
     let mut victim = passing("10.0.0.1");
     (victim[2], victim[4]) = (json!("critical"), json!("pg-0"));
     let mut named = passing("10.0.0.2");
     named[4] = json!("10.0.0.1:9091");
     let found = members(&settings(&json!({})), &registrations(&[victim, named]));
-    assert!(found.config.contains("\"members\": [\n\n"), "{}", found.config);
+    assert_eq!(names(&found), ["10.0.0.2:9091"]);
+    // Each has the name of the other.
+    let [mut one, mut two] = ["10.0.0.1", "10.0.0.2"].map(passing);
+    (one[4], two[4]) = (json!("10.0.0.2:9091"), json!("10.0.0.1:9091"));
+    let found = members(&settings(&json!({})), &registrations(&[one, two]));
+    assert_eq!(names(&found), ["10.0.0.1:9091", "10.0.0.2:9091"]);
+    assert_eq!((found.notes.len(), found.skipped.len()), (2, 0));
     // Without that gateway it may keep the name of the one that it replaces.
     let mut named = passing("10.0.0.2");
     named[4] = json!("10.0.0.1:9091");
