@@ -73,6 +73,10 @@ fn register_refuses_what_is_no_pushgateway() {
     assert_eq!(services(consul.address).len(), 2);
     // A registered gateway may be down when it is registered again.
     assert_eq!(register(consul.address, &free.to_string(), &["--interval=7s"]).code, 0);
+    // It is up, and has no TLS.
+    let refused = register(consul.address, &good, &["--scheme=https"]);
+    assert_eq!(refused.code, 2, "{}", refused.stdout);
+    assert!(refused.stderr.contains("it speaks no TLS: --scheme http"), "{}", refused.stderr);
 }
 
 /// The Envoy of every mode: refused, and where it is registered all the same, critical.

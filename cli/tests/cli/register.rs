@@ -86,7 +86,7 @@ fn bad_input_is_refused_before_anything_is_done() {
         "service.yml",
         "consul_server: {register_service_name: a|b}\npushgateway: {port: 9091, servers: [10.0.0.1]}",
     );
-    let cases: [(&[&str], &str); 14] = [
+    let cases: [(&[&str], &str); 21] = [
         (&["--from-dynamic-sharding", &unknown], "unknown field `tags`"),
         (&["--from-dynamic-sharding", &none], "pushgateway.servers: found none"),
         (&["--from-dynamic-sharding", &host], "found \"a b:9091\""),
@@ -99,6 +99,13 @@ fn bad_input_is_refused_before_anything_is_done() {
         (&["010.0.0.1:9091"], "found \"010.0.0.1:9091\", allowed an IPv4 address as four decimal numbers"),
         (&["2130706433:9091"], "allowed an IPv4 address as four decimal numbers"),
         (&["0.0.0.0:9091"], "allowed the address of one machine"),
+        (&["255.255.255.255:9091"], "allowed the address of one machine"),
+        (&["[fe80::1]:9091"], "allowed the address of one machine"),
+        (&["10.0.0.1:9091", "--path-prefix", "/.."], "without the segments . and .."),
+        (&["10.0.0.1:9091", "--path-prefix", "/a/%2E%2e/b"], "without the segments . and .."),
+        (&["10.0.0.1:9091", "--path-prefix", "a\\.\\b"], "without the segments . and .."),
+        (&["10.0.0.1:9091", "--path-prefix", "."], "without the segments . and .."),
+        (&["10.0.0.1:9091", "--check-header", "x-pushring-gateway: a"], "is a header for pushring itself"),
         (&["10.0.0.1:9091", "--interval", "5"], "time unit needed"),
         (&["10.0.0.1:9091", "--consul", "ftp://x"], "--consul: found \"ftp://x\""),
     ];
@@ -107,6 +114,29 @@ fn bad_input_is_refused_before_anything_is_done() {
         assert_eq!(output.status.code(), Some(2), "{args:?}: {}", stderr(&output));
         assert!(stderr(&output).contains(message), "{args:?}: {}", stderr(&output));
     }
+}
+
+#[test]
+fn an_id_of_another_service_is_not_replaced() {
+    let agent =
+        agent(&[(200, r#"{"10.0.0.1_9091": {"Service": "billing", "Address": "10.0.0.1", "Port": 9091}}"#)]);
+    let output = pushring(&["register", "--no-probe", "10.0.0.1:9091", "--consul", &agent.to_string()]);
+    let error = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("ID 10.0.0.1_9091 belongs to the service billing"), "{error}");
+    assert!(error.contains("consul services deregister -id='10.0.0.1_9091'"), "{error}");
+}
+
+/// The agent has the ID of this gateway, at another address.
+#[test]
+fn an_id_alone_removes_nothing() {
+    const SERVICES: &str =
+        r#"{"10.0.0.1_9091": {"Service": "pushgateway", "Address": "10.0.0.2", "Port": 9091}}"#;
+    let agent = agent(&[(200, SERVICES), (200, "[]")]);
+    let args = ["deregister", "10.0.0.1:9091", "--consul", &agent.to_string(), "--output", "json"];
+    let output = pushring(&args);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["results"][0]["result"], "absent", "{}", stderr(&output));
 }
 
 /// Every command that reads the members from Consul, before it asks Consul.

@@ -9,6 +9,9 @@ use reqwest::header::{HeaderName, HeaderValue};
 use crate::error::BadInput;
 use crate::http::read;
 
+/// Start of the names with which a request asks something of pushring: a check with them would not reach the gateway.
+const OURS: &str = "x-pushring-";
+
 /// Parses the values of `--check-header`: `Name: value`, or `@FILE` with one such header on each line. An error shows the
 /// source and the number of the line, but no value, because it may be a password.
 ///
@@ -23,6 +26,9 @@ pub(crate) fn parse(given: &[String]) -> anyhow::Result<BTreeMap<String, Vec<Str
         };
         for (number, line) in lines.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let header = header(line);
+            let ours = header.as_ref().is_some_and(|(name, _)| name.to_ascii_lowercase().starts_with(OURS));
+            let message = "is a header for pushring itself, which an Envoy obeys; allowed any other name";
+            ensure!(!ours, BadInput(format!("{source}: line {} {message}", number + 1)));
             ensure!(
                 header.is_some(),
                 BadInput(format!("{source}: line {} is no header; allowed \"Name: value\"", number + 1))
@@ -60,6 +66,15 @@ mod tests {
         let headers = parse(&["X-Scope: c".to_owned(), format!("@{}", file.display())]).unwrap();
         assert_eq!(headers["Authorization"], ["Basic YTpi"]);
         assert_eq!(headers["X-Scope"], ["c", "a: b"]);
+    }
+
+    #[test]
+    fn headers_of_pushring_are_refused() {
+        let error = parse(&["X-Pushring-Gateway: 10.0.0.1:9091".to_owned()]).unwrap_err();
+        assert!(
+            error.is::<BadInput>() && error.to_string().contains("line 1 is a header for pushring"),
+            "{error}"
+        );
     }
 
     #[test]

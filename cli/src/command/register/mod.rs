@@ -124,7 +124,7 @@ struct HealthCheckArgs {
     #[arg(long, value_name = "TIME", value_parser = at_least_a_millisecond)]
     deregister_after: Option<Duration>,
     /// The Pushgateways' --web.route-prefix
-    #[arg(long, default_value = "", value_name = "PATH")]
+    #[arg(long, default_value = "", value_name = "PATH", value_parser = path_prefix)]
     path_prefix: String,
 }
 
@@ -135,6 +135,15 @@ fn at_least_a_millisecond(text: &str) -> Result<Duration, String> {
         return Err("allowed: 1ms or more, for example 5s".to_owned());
     }
     Ok(time)
+}
+
+/// Refuses segments that a URL resolves: the check would request another path than the one that is shown.
+fn path_prefix(text: &str) -> Result<String, String> {
+    let decoded = text.to_ascii_lowercase().replace("%2e", ".");
+    if decoded.split(['/', '\\']).any(|segment| segment == "." || segment == "..") {
+        return Err("allowed: a path without the segments . and ..".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 /// [`TargetArgs`] after validation, combined with the file.

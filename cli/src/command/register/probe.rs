@@ -1,6 +1,7 @@
 //! Asks an address whether it is a Pushgateway, before it becomes a member of a ring.
 
 use std::collections::BTreeSet;
+use std::error::Error;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::time::Duration;
 
@@ -55,9 +56,6 @@ pub(super) fn require_gateways(
         let (found, advice) = match found {
             Found::Pushgateway => return None,
             Found::Nothing(_) if !must_answer => return None,
-            Found::Nothing(error) if error.contains("certificate") => {
-                (error, "--gateway-ca-file has the CA certificates that sign it")
-            }
             Found::Nothing(error) => (
                 error,
                 "start it first; --no-probe registers one that is not up yet or that only Consul's agent can reach",
@@ -141,12 +139,34 @@ fn get(client: &Client, check: &HealthCheck, url: &str) -> Result<Answer, Found>
     }
     http::send(request, LIMITS).map_err(|error| {
         let answered = !error.is_timeout() && !error.is_connect();
+        let advice = tls_error(&error).map(|error| match error {
+            rustls::Error::InvalidMessage(_) => "it speaks no TLS: --scheme http",
+            rustls::Error::InvalidCertificate(_) => "--gateway-ca-file has the CA certificates that sign it",
+            _ => "TLS fails; --gateway-cert and --gateway-key are for gateways that ask for a certificate",
+        });
         let cause = format!("{:#}", http::cause(error));
+        if let Some(advice) = advice {
+            return Found::Other(cause, advice);
+        }
         if !answered {
             return Found::Nothing(cause);
         }
         Found::Other(format!("no HTTP server ({cause})"), "register host and port of a Pushgateway")
     })
+}
+
+/// Finds the TLS error in the causes of an error: a server that is up, but not as the flags say.
+fn tls_error<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        // An I/O error is as the error in it, and does not list it among its causes.
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        cause = inner.map_or_else(|| error.source(), |inner| Some(inner));
+    }
+    None
 }
 
 /// Returns whether this is the status of a Pushgateway, of any version with an API (1.0).

@@ -15,7 +15,7 @@ use crate::fleet::address::GatewayAddress;
 const SYNC: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(50);
 
-/// Deregisters each target at this agent: the ID that `register` gives, and others with its address. With `dry_run`, changes
+/// Deregisters each target at this agent: all IDs with its address. With `dry_run`, changes
 /// nothing. Results are appended to `done` one by one, so that the caller can report them if a later target fails.
 ///
 /// # Errors
@@ -55,8 +55,10 @@ fn ids<'s>(known: &'s BTreeMap<String, Service>, service: &str, target: &Gateway
     let own = id(target);
     let is_target = |id: &str, found: &Service| {
         let same = GatewayAddress::new(&found.address, found.port).is_ok_and(|address| address == *target);
+        // The ID alone may be that of another gateway; without an address, it is all there is.
+        let named = id == own && found.address.is_empty();
         // Consul does not distinguish upper and lower case in the name of a service.
-        found.service.eq_ignore_ascii_case(service) && (id == own || same)
+        found.service.eq_ignore_ascii_case(service) && (same || named)
     };
     known.iter().filter(|(id, found)| is_target(id, found)).map(|(id, _)| id.as_str()).collect()
 }

@@ -6,14 +6,17 @@
 
 use std::collections::BTreeSet;
 
+use anyhow::bail;
 use serde::Serialize;
 
 use super::health_check::HealthCheck;
 use super::probe;
 use crate::consul::client::Consul;
 use crate::consul::holders::Holder;
+use crate::error::BadInput;
 use crate::fleet::address::GatewayAddress;
 use crate::http::Tls;
+use crate::text;
 
 /// The result for one Pushgateway; with a dry run, the forecast.
 #[derive(Clone, Debug, Serialize)]
@@ -64,12 +67,22 @@ pub(super) fn id(target: &GatewayAddress) -> String {
     format!("{}_{}", target.host(), target.port())
 }
 
+/// Says that an ID belongs to another service: a registration of that ID would replace it.
+fn taken(id: &str, service: &str) -> String {
+    let (shown, service) = (text::line(id), text::line(service));
+    format!(
+        "ID {shown} belongs to the service {service} at this agent, which it would replace; if that is not needed, \
+         remove it first: consul services deregister -id={}",
+        text::shell(id)
+    )
+}
+
 /// Registers each target whose settings differ from Consul's. With `dry_run`, changes nothing. Results are appended to
 /// `done` one by one, so that the caller can report them if a later target fails. With `probe`, asks all targets first
 /// whether they are Pushgateways.
 ///
 /// # Errors
-/// [`crate::error::BadInput`]: a target is no Pushgateway; nothing was done. Any other error: the request to Consul
+/// [`BadInput`]: a target is no Pushgateway, or its ID belongs to another service; nothing was done. Any other error: the request to Consul
 /// failed; the targets after the last one in `done` are not registered.
 pub(super) fn register(
     consul: &Consul,
@@ -83,14 +96,19 @@ pub(super) fn register(
     let changes: Vec<_> = targets
         .iter()
         .map(|target| {
-            let result = match known.get(&id(target)) {
+            let id = id(target);
+            let result = match known.get(&id) {
+                // Consul does not distinguish upper and lower case in the name of a service.
+                Some(other) if !other.service.eq_ignore_ascii_case(service) => {
+                    bail!(BadInput(taken(&id, &other.service)))
+                }
                 Some(known) if check.is_that_of(service, target, known) => RegistrationChange::Unchanged,
                 Some(_) => RegistrationChange::Updated,
                 None => RegistrationChange::Registered,
             };
-            (target, result)
+            Ok((target, result))
         })
-        .collect();
+        .collect::<anyhow::Result<_>>()?;
     if let Some(tls) = probe {
         // A gateway that is registered may be down for a while.
         let probes =
