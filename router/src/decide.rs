@@ -166,7 +166,8 @@ impl Router {
         PushPath::is(raw, &self.config.path_prefix)
     }
 
-    /// Answers the query `?path=<push path>`.
+    /// Answers the query `?path=<push path>`, percent-encoded as every value of a query: `%` as `%25`. A path that no gateway
+    /// would store gets the 400 of its push.
     fn owner_reply(&self, query: &[u8], json: bool) -> Reply {
         let mut fields = query.get(1..).unwrap_or_default().split(|&b| b == b'&');
         let Some(path) = fields.find_map(|field| field.strip_prefix(b"path=")) else {
@@ -179,11 +180,16 @@ impl Router {
         let Some(push) = self.push_path(target.raw, &decoded) else {
             return Reply::no_push_path(&path, &self.config.path_prefix);
         };
-        let labels = self.labels(&decoded, push);
-        let position = self.key_position(&decoded, labels.as_ref());
+        let Some(labels) = self.labels(&decoded, push) else {
+            return Reply::no_push_path(&path, &self.config.path_prefix);
+        };
+        if let Some(poison) = labels.poison() {
+            return Reply { kind: ReplyKind::Lookup, ..Reply::poison(poison) };
+        }
+        let position = self.key_position(&decoded, Some(&labels));
         let owner = self.ring().owner_at(position).and_then(|index| self.config.members.get(index));
         owner.map_or_else(Reply::no_members, |owner| {
-            self.lookup(&path, owner, position, labels.as_ref(), json)
+            self.lookup(&encoded(&path), owner, position, Some(&labels), json)
         })
     }
 
@@ -234,8 +240,28 @@ impl Router {
 /// Returns whether a client asks for JSON and nothing else. Many HTTP libraries list JSON among others in every request, also
 /// in a push that a redirect turned into a GET.
 fn accepts_only_json(accept: &[u8]) -> bool {
-    let media_type = accept.split(|&byte| byte == b';').next().unwrap_or_default();
-    media_type.trim_ascii().eq_ignore_ascii_case(b"application/json") && !accept.contains(&b',')
+    let mut parts = accept.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
+    let json = parts.next().is_some_and(|media_type| media_type.eq_ignore_ascii_case(b"application/json"));
+    json && !accept.contains(&b',') && !parts.any(is_weight_of_zero)
+}
+
+/// Whether this parameter of a media type means "not acceptable" (RFC 9110, section 12.4.2): `q=0` to `q=0.000`.
+fn is_weight_of_zero(parameter: &[u8]) -> bool {
+    let value = parameter.strip_prefix(b"q=").or_else(|| parameter.strip_prefix(b"Q="));
+    value.is_some_and(|value| !value.is_empty() && value.iter().all(|byte| matches!(byte, b'0' | b'.')))
+}
+
+/// Percent-encodes the bytes of a path that no URL may contain.
+fn encoded(path: &[u8]) -> Vec<u8> {
+    let mut url = Vec::with_capacity(path.len());
+    for &byte in path {
+        if byte.is_ascii_graphic() && byte != b'#' {
+            url.push(byte);
+        } else {
+            url.extend_from_slice(format!("%{byte:02X}").as_bytes());
+        }
+    }
+    url
 }
 
 fn accepts_json(accept: &[u8]) -> bool {

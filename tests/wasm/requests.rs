@@ -165,12 +165,33 @@ fn the_owner_of_a_path_is_shown_on_request() {
             let json: serde_json::Value = serde_json::from_str(&body).expect("JSON");
             assert_eq!(json["owner"]["address"], ADDRESS, "{body}");
         }
-        for query in
-            ["", "?", "?path", "?path=", "?path=/metrics/job/a", "?path=/gw/metrics", "?p=/gw/metrics/job/a"]
-        {
+        for query in [
+            "",
+            "?",
+            "?path",
+            "?path=",
+            "?path=/metrics/job/a",
+            "?path=/gw/metrics",
+            "?p=/gw/metrics/job/a",
+            "?path=/gw/metrics/job/a/b",
+            "?path=/gw/metrics/job/100%25",
+        ] {
             let outcome = send(vm, "GET", &format!("/-/ring/owner{query}"));
             let body = check_reply(&outcome, 400, ("content-type", "text/plain; charset=utf-8"));
             assert!(body.starts_with("path: found "), "{query}: {body}");
+        }
+        for (query, path) in [
+            ("/gw/metrics/job/a%20b%23%C3%A4%0D", "/gw/metrics/job/a%20b%23%C3%A4%0D"),
+            ("/gw/metrics/job/100%2525", "/gw/metrics/job/100%25"),
+        ] {
+            let outcome = send(vm, "GET", &format!("/-/ring/owner?path={query}"));
+            let body = check_reply(&outcome, 200, ("content-type", "text/plain"));
+            assert!(body.ends_with(&format!(":9091{path}")), "{query}: {body}");
+        }
+        for path in ["/gw/metrics/job/%25FF", "/gw/metrics/job/a/instance/"] {
+            let outcome = send(vm, "GET", &format!("/-/ring/owner?path={path}"));
+            let body = check_reply(&outcome, 400, ("content-type", "text/plain; charset=utf-8"));
+            assert!(body.starts_with("label "), "{path}: {body}");
         }
         check_bypassed(&send(vm, "PUT", "/-/ring/owner?path=/gw/metrics/job/a"));
     });

@@ -6,7 +6,7 @@ use reqwest::Url;
 
 use crate::error::BadInput;
 
-/// The base URL of a server. Its `Display` and `Debug` show neither user nor password.
+/// The base URL of a server. Its `Display` and `Debug` show neither user nor password nor query.
 #[derive(Clone)]
 pub(crate) struct ServerUrl(Url);
 
@@ -53,6 +53,9 @@ impl fmt::Display for ServerUrl {
         // Both fail only without a host.
         let _ = url.set_username("");
         let _ = url.set_password(None);
+        // A query is not sent either, and may contain a token.
+        url.set_query(None);
+        url.set_fragment(None);
         f.write_str(url.as_str().trim_end_matches('/'))
     }
 }
@@ -82,6 +85,7 @@ mod tests {
             ("http://ops:s3cret@10.0.0.1:8500", "http://10.0.0.1:8500"),
             ("https://ops:s3%40cret@[::1]:8500/consul/", "https://[::1]:8500/consul"),
             ("http://s3cret@consul", "http://consul"),
+            ("http://consul/?token=s3cret", "http://consul"),
         ] {
             let url = ServerUrl::parse("--consul", text).unwrap();
             assert_eq!((url.to_string().as_str(), format!("{url:?}").as_str()), (shown, shown));

@@ -54,7 +54,7 @@ use crate::fleet::members::{Members, Settings};
 use crate::fleet::render;
 use crate::fleet::ring_file::{RING_FILE, RingFile};
 use crate::fleet::source::read;
-use crate::output::millis;
+use crate::output::{self, millis};
 use crate::text;
 
 /// Number of skipped registrations that a report lists, because it is logged after each change.
@@ -112,7 +112,14 @@ fn publish_locked(
     }
     warnings.extend(members.notes.iter().cloned());
     warnings.extend(members.access.iter().flat_map(Access::missing_files));
-    let ring = checked_ring(members, options, &mut warnings)?;
+    let ring = match checked_ring(members, options, &mut warnings) {
+        Ok(ring) => ring,
+        // The skipped registrations are the cause of a ring with too few members.
+        Err(error) => {
+            warnings.iter().for_each(|line| output::warn(text::line(line)));
+            return Err(error);
+        }
+    };
     let mut report = Report {
         mode: ring.config.mode,
         members: ring.config.members.len(),
