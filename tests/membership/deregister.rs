@@ -4,7 +4,7 @@ use std::process::Command;
 
 use pushring_harness::command::{CommandOutput, pushring};
 use pushring_harness::http::Client;
-use pushring_harness::{Consul, Layout, Mode, Ports};
+use pushring_harness::{Consul, Layout, Mode, Ports, poll_until};
 use serde_json::{Value, json};
 
 const GATEWAY: &str = "10.0.0.4:9091";
@@ -76,6 +76,22 @@ fn a_registration_of_another_agent_is_named() {
     assert_eq!(registered(&server), [("neighbor".to_owned(), "two".to_owned())]);
     let output = deregister(&server, GATEWAY, &[]);
     assert_eq!((output.code, &result(&output)["result"]), (0, &json!("absent")));
+}
+
+/// Consul uses the address of the node.
+#[test]
+fn a_registration_without_an_address_is_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let consul = Consul::start(dir.path()).unwrap();
+    for (id, port) in [("bare", 9091), ("stays", 9092)] {
+        let service = json!({"Name": "pushgateway", "ID": id, "Port": port});
+        consul.put("/v1/agent/service/register", &service).unwrap();
+    }
+    poll_until("the catalog to have both", || (registered(&consul).len() == 2).then_some(())).unwrap();
+    let output = deregister(&consul, "127.0.0.1:9091", &[]);
+    assert_eq!((output.code, &result(&output)["result"]), (0, &json!("deregistered")), "{}", output.stdout);
+    let left: Vec<String> = registered(&consul).into_iter().map(|(id, _)| id).collect();
+    assert_eq!(left, ["stays"]);
 }
 
 /// The node has no agent any more, and its ID is meant for a shell.

@@ -45,6 +45,8 @@ pub(crate) struct ConsulArgs {
 pub(crate) struct Consul {
     pub(super) client: Client,
     base: ServerUrl,
+    /// The address as the user gave it, without a password.
+    given: String,
     token: Token,
 }
 
@@ -111,10 +113,23 @@ impl Consul {
         let token = Token { file: args.consul_token_file.clone(), given: args.consul_token.clone() };
         token.read()?;
         let client = client.build().map_err(|error| BadInput(format!("Consul's address {base}: {error}")))?;
-        Ok(Self { client, base, token })
+        Ok(Self { client, base, given: without_credentials(address), token })
     }
+
     pub(crate) fn address(&self) -> String {
         self.base.to_string()
+    }
+
+    pub(super) fn given(&self) -> &str {
+        &self.given
+    }
+
+    /// Returns datacenter and name of the agent's node; `None` if this cannot be read, for example without agent:read.
+    pub(crate) fn node(&self) -> Option<(String, String)> {
+        let answer = self.send(self.client.get(self.path(&["v1", "agent", "self"])), "agent:read").ok()?;
+        let found: Value = answer.json(&self.agent()).ok()?;
+        let text = |field: &str| found["Config"][field].as_str().map(str::to_owned);
+        Some((text("Datacenter")?, text("NodeName")?))
     }
 
     /// Returns the services that are registered at this agent and readable by the token, by ID.

@@ -29,7 +29,7 @@ pub(super) fn deregister(
 ) -> anyhow::Result<()> {
     let known = consul.services()?;
     for target in targets {
-        let ids = ids(&known, service, target);
+        let ids = ids(consul, &known, service, target)?;
         if !dry_run {
             ids.iter().try_for_each(|id| consul.deregister(id))?;
         }
@@ -51,16 +51,30 @@ pub(super) fn deregister(
 }
 
 /// Returns the IDs of a target at this agent.
-fn ids<'s>(known: &'s BTreeMap<String, Service>, service: &str, target: &GatewayAddress) -> Vec<&'s str> {
-    let own = id(target);
-    let is_target = |id: &str, found: &Service| {
-        let same = GatewayAddress::new(&found.address, found.port).is_ok_and(|address| address == *target);
-        // The ID alone may be that of another gateway; without an address, it is all there is.
-        let named = id == own && found.address.is_empty();
-        // Consul does not distinguish upper and lower case in the name of a service.
-        found.service.eq_ignore_ascii_case(service) && (same || named)
+///
+/// The ID alone may be that of another gateway. A service without an address has that of the agent's node, which only the
+/// catalog has.
+fn ids<'s>(
+    consul: &Consul,
+    known: &'s BTreeMap<String, Service>,
+    service: &str,
+    target: &GatewayAddress,
+) -> anyhow::Result<Vec<&'s str>> {
+    // Consul does not distinguish upper and lower case in the name of a service.
+    let of_service = || known.iter().filter(|(_, found)| found.service.eq_ignore_ascii_case(service));
+    let bare = |found: &Service| found.address.is_empty() && found.port == i64::from(target.port());
+    let here: BTreeSet<String> = if of_service().any(|(_, found)| bare(found)) {
+        let holders = consul.holders(service, None, target)?.into_iter();
+        holders.filter(|holder| holder.here).map(|holder| holder.id).collect()
+    } else {
+        BTreeSet::new()
     };
-    known.iter().filter(|(id, found)| is_target(id, found)).map(|(id, _)| id.as_str()).collect()
+    let own = id(target);
+    let is_target = |id: &String, found: &Service| {
+        let same = GatewayAddress::new(&found.address, found.port).is_ok_and(|address| address == *target);
+        same || (bare(found) && (*id == own || here.contains(id)))
+    };
+    Ok(of_service().filter(|(id, found)| is_target(id, found)).map(|(id, _)| id.as_str()).collect())
 }
 
 /// Returns what is left in the catalog, once it has the removal of these IDs.
