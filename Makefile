@@ -121,7 +121,7 @@ abuse: wasm $(addprefix $(BIN)/,pushgateway envoy) ## attack Envoy and gateways 
 wasm: $(RUST) ## build the filter: target/wasm32-unknown-unknown/release/pushring_filter.wasm
 	cargo build --release -p pushring-filter --target $(WASM_TARGET)
 
-tools: $(addprefix $(BIN)/,pushgateway prometheus consul consul-template envoy push-go) $(TOOLS)/node $(OLDER_ENVOYS) ## build or download the servers and clients that the tests need
+tools: $(addprefix $(BIN)/,pushgateway prometheus consul consul-template envoy push-go) $(TOOLS)/node $(TOOLS)/debian/.installed $(OLDER_ENVOYS) ## build or download the servers and clients that the tests need
 
 clean: ## remove everything that was built or downloaded
 	rm -rf target
@@ -167,10 +167,13 @@ $(BIN)/push-go: $(addprefix tests/clients/go/,go.mod go.sum main.go)
 
 # The proxies of the suite `front`, also the alternatives that `make bench` compares with. The packages are unpacked, not
 # installed, to leave the system alone.
+# A machine may have no package lists yet; then apt downloads its own into the folder.
+APT := apt-get -qq -o APT::Sandbox::User=root
 $(TOOLS)/debian/.installed: tools/versions.mk
 	@echo "Downloading nginx, HAProxy and wrk from Debian's packages (3 MB)"
 	mkdir -p $(TOOLS)/debian/packages
-	cd $(TOOLS)/debian/packages && apt-get -qq -o APT::Sandbox::User=root download $(DEBIAN)
+	cd $(TOOLS)/debian/packages && { $(APT) download $(DEBIAN) || { mkdir -p lists/partial; \
+		$(APT) -o Dir::State::lists=$$PWD/lists update && $(APT) -o Dir::State::lists=$$PWD/lists download $(DEBIAN); }; }
 	for package in $(TOOLS)/debian/packages/*.deb; do dpkg -x $$package $(TOOLS)/debian; done
 	@touch $@
 
