@@ -177,10 +177,8 @@ impl Router {
         let path = push::clean_path(&path);
         let target = Target::split(&path);
         let decoded = push::decode(target.raw);
-        let Some(push) = self.push_path(target.raw, &decoded) else {
-            return Reply::no_push_path(&path, &self.config.path_prefix);
-        };
-        let Some(labels) = self.labels(&decoded, push) else {
+        let push = self.push_path(target.raw, &decoded);
+        let Some(labels) = push.and_then(|push| self.labels(&decoded, push)) else {
             return Reply::no_push_path(&path, &self.config.path_prefix);
         };
         if let Some(poison) = labels.poison() {

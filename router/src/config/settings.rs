@@ -42,7 +42,7 @@ pub enum Mode {
 /// When GET and HEAD on a push path return the owner. Otherwise they get 405, as from a Pushgateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lookup {
-    /// If the request accepts JSON. A push that a redirect turned into a GET does not, so it fails.
+    /// If the request accepts JSON and nothing else. A push that a redirect turned into a GET does not, so it fails.
     Asked,
     /// Always, as dynamic-sharding does.
     Always,
