@@ -32,6 +32,15 @@ impl Mode {
     /// The modes in which Envoy forwards the push.
     pub const ROUTED: [Self; 2] = [Self::Cluster, Self::Endpoint];
 
+    /// Parses a mode in which Envoy forwards the pushes.
+    ///
+    /// # Errors
+    /// Names the modes that are allowed.
+    pub fn routed(text: &str) -> Result<Self, String> {
+        let known = Self::ROUTED.into_iter().find(|mode| mode.to_string() == text);
+        known.ok_or_else(|| "allowed: cluster, endpoint".to_owned())
+    }
+
     /// Returns the name of the live file next to `ring.yaml`; `None` in redirect mode.
     #[must_use]
     pub fn upstream_file(self) -> Option<&'static str> {

@@ -27,16 +27,11 @@ struct Arguments {
     #[arg(long)]
     rounds: Option<usize>,
     /// `cluster` or `endpoint` [default: both]
-    #[arg(long, value_parser = mode)]
+    #[arg(long, value_parser = Mode::routed)]
     mode: Option<Mode>,
     /// Seed of the inputs, to repeat a run [default: random]
     #[arg(long)]
     seed: Option<u64>,
-}
-
-fn mode(text: &str) -> Result<Mode, String> {
-    let known = Mode::ROUTED.into_iter().find(|mode| mode.to_string() == text);
-    known.ok_or_else(|| "allowed: cluster, endpoint".to_owned())
 }
 
 fn main() -> Result<ExitCode> {
