@@ -2,47 +2,52 @@
 
 use std::collections::BTreeSet;
 
+use pushring_harness::proto::{
+    self, COUNTER, GAUGE, GAUGE_HISTOGRAM, HISTOGRAM, SUMMARY, UNTYPED, bytes, double, int, label, message,
+    metric, sint,
+};
 use serde_json::json;
 
 use crate::fixture::{DrainFixture, exposed, push, push_protobuf};
-use crate::wire::{
-    COUNTER, GAUGE, GAUGE_HISTOGRAM, HISTOGRAM, SUMMARY, UNTYPED, bytes, double, family, label, message,
-    metric, number, signed,
-};
+
+/// A family with a help text.
+fn family(name: &str, kind: i64, metrics: &[Vec<u8>]) -> Vec<u8> {
+    proto::family(name, kind, &[vec![bytes(2, format!("Help of {name}."))], metrics.to_vec()].concat())
+}
 
 /// A time stamp message.
-fn time(tag: u64) -> Vec<u8> {
-    message(tag, &[number(1, 1_763_735_668), number(2, 123_456_789)])
+fn time(field: i64) -> Vec<u8> {
+    message(field, &[int(1, 1_763_735_668), int(2, 123_456_789)])
 }
 
-fn exemplar(tag: u64) -> Vec<u8> {
-    message(tag, &[label("trace_id", "äöü/0"), double(2, 0.25), time(3)])
+fn exemplar(field: i64) -> Vec<u8> {
+    message(field, &[label("trace_id", "äöü/0"), double(2, 0.25), time(3)])
 }
 
-fn span(tag: u64, offset: i64, length: u64) -> Vec<u8> {
-    message(tag, &[signed(1, offset), number(2, length)])
+fn span(field: i64, offset: i64, length: i64) -> Vec<u8> {
+    message(field, &[sint(1, offset), int(2, length)])
 }
 
 /// Families of every type, with every field that a metric can have.
 fn all_types() -> Vec<Vec<u8>> {
     let counter = [double(1, 42.5), exemplar(2), time(3)];
     let quantiles = [(0.5, 1.5), (0.99, f64::NAN)].map(|(q, v)| message(3, &[double(1, q), double(2, v)]));
-    let summary = [vec![number(1, 7), double(2, 9.25)], quantiles.to_vec(), vec![time(4)]].concat();
-    let bucket = |count, bound| message(3, &[number(1, count), double(2, bound), exemplar(3)]);
-    let classic = [number(1, 5), double(2, 3.5), bucket(2, 0.1), bucket(5, f64::INFINITY), time(15)];
+    let summary = [vec![int(1, 7), double(2, 9.25)], quantiles.to_vec(), vec![time(4)]].concat();
+    let bucket = |count, bound| message(3, &[int(1, count), double(2, bound), exemplar(3)]);
+    let classic = [int(1, 5), double(2, 3.5), bucket(2, 0.1), bucket(5, f64::INFINITY), time(15)];
     let native = [
-        vec![number(1, 14), double(2, -3.5), signed(5, -2), double(6, 1e-9), number(7, 2)],
-        vec![span(9, -3, 2), span(9, 4, 1), signed(10, 2), signed(10, 1), signed(10, -2)],
-        vec![span(12, 0, 2), span(12, 1_000, 1), signed(13, 1), signed(13, 2), signed(13, -1)],
+        vec![int(1, 14), double(2, -3.5), sint(5, -2), double(6, 1e-9), int(7, 2)],
+        vec![span(9, -3, 2), span(9, 4, 1), sint(10, 2), sint(10, 1), sint(10, -2)],
+        vec![span(12, 0, 2), span(12, 1_000, 1), sint(13, 1), sint(13, 2), sint(13, -1)],
         vec![exemplar(16), time(15)],
     ]
     .concat();
     let float = [
-        vec![double(4, 6.5), double(2, 1.0), signed(5, 3), double(6, 0.0), double(8, 0.5)],
+        vec![double(4, 6.5), double(2, 1.0), sint(5, 3), double(6, 0.0), double(8, 0.5)],
         vec![span(12, -1, 2), double(14, 2.5), double(14, 3.5)],
     ]
     .concat();
-    let no_observation = [number(1, 0), double(2, 0.0), signed(5, 8), double(6, 0.0), span(12, 0, 0)];
+    let no_observation = [int(1, 0), double(2, 0.0), sint(5, 8), double(6, 0.0), span(12, 0, 0)];
     let gauges = [
         ("nan", f64::NAN),
         ("stale", f64::from_bits(0x7ff0_0000_0000_0002)),
@@ -153,8 +158,7 @@ fn carries_utf8_names_with_a_path_prefix() {
 fn carries_help_texts_and_families_without_metrics() {
     let fixture = DrainFixture::start(1, &[]);
     push(&fixture.source, "PUT", "/metrics/job/a", "# HELP m One.\nm 1\n");
-    let empty = [bytes(1, b"none"), number(3, COUNTER)].concat();
-    push_protobuf(&fixture.source, "/metrics/job/b", &[[vec![empty.len() as u8], empty].concat()]);
+    push_protobuf(&fixture.source, "/metrics/job/b", &[proto::family("none", COUNTER, &[])]);
     let groups = |gateway: &pushring_harness::Pushgateway| {
         let mut json = gateway.client().unwrap().get("/api/v1/metrics").unwrap().json().unwrap();
         let mut groups: Vec<_> = json["data"].as_array_mut().unwrap().drain(..).collect();

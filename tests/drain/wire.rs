@@ -1,66 +1,6 @@
-//! Just enough protobuf to write families and compare metrics, without any of the code under test.
+//! Just enough protobuf to compare metrics, without any of the code under test.
 
 use std::collections::BTreeMap;
-
-/// Numbers of `MetricType`.
-pub(crate) const COUNTER: u64 = 0;
-pub(crate) const GAUGE: u64 = 1;
-pub(crate) const SUMMARY: u64 = 2;
-pub(crate) const UNTYPED: u64 = 3;
-pub(crate) const HISTOGRAM: u64 = 4;
-pub(crate) const GAUGE_HISTOGRAM: u64 = 5;
-
-fn varint(mut number: u64) -> Vec<u8> {
-    let mut out = Vec::new();
-    while number >= 0x80 {
-        out.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-    out
-}
-
-/// Encodes a number field.
-pub(crate) fn number(tag: u64, value: u64) -> Vec<u8> {
-    [varint(tag << 3), varint(value)].concat()
-}
-
-/// Encodes a signed number field, as `sint32` and `sint64` do.
-pub(crate) fn signed(tag: u64, value: i64) -> Vec<u8> {
-    number(tag, ((value << 1) ^ (value >> 63)) as u64)
-}
-
-/// Encodes a double field.
-pub(crate) fn double(tag: u64, value: f64) -> Vec<u8> {
-    [varint(tag << 3 | 1), value.to_le_bytes().to_vec()].concat()
-}
-
-/// Encodes a message field of these parts.
-pub(crate) fn message(tag: u64, parts: &[Vec<u8>]) -> Vec<u8> {
-    bytes(tag, &parts.concat())
-}
-
-/// Encodes a text field.
-pub(crate) fn bytes(tag: u64, value: &[u8]) -> Vec<u8> {
-    [varint(tag << 3 | 2), varint(value.len() as u64), value.to_vec()].concat()
-}
-
-/// Encodes a label of a metric or an exemplar (field 1 of both).
-pub(crate) fn label(name: &str, value: &str) -> Vec<u8> {
-    message(1, &[bytes(1, name.as_bytes()), bytes(2, value.as_bytes())])
-}
-
-/// Encodes a `Metric`.
-pub(crate) fn metric(parts: &[Vec<u8>]) -> Vec<u8> {
-    message(4, parts)
-}
-
-/// Encodes a `MetricFamily` after its length, as in a push.
-pub(crate) fn family(name: &str, kind: u64, metrics: &[Vec<u8>]) -> Vec<u8> {
-    let head = [bytes(1, name.as_bytes()), bytes(2, format!("Help of {name}.").as_bytes()), number(3, kind)];
-    let family = [head.concat(), metrics.concat()].concat();
-    [varint(family.len() as u64), family].concat()
-}
 
 /// The exposition of the pushed groups: type and help of each family, and the bytes of each metric.
 pub(crate) type Exposed = BTreeMap<String, (u64, Vec<u8>, Vec<Vec<u8>>)>;

@@ -5,6 +5,7 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use pushring_harness::http::{self, Client};
+use pushring_harness::proto::{CONTENT_TYPE, GAUGE, bytes, family, gauge, label, metric};
 use pushring_harness::{Mode, envoy_files};
 
 use crate::recorder::Recorder;
@@ -15,19 +16,8 @@ const PATH: &str = "/metrics/job/a";
 
 /// One gauge `pushed` of 42 as a length-delimited `io.prometheus.client.MetricFamily`.
 fn protobuf() -> Vec<u8> {
-    let value = [&[0x09], 42_f64.to_le_bytes().as_slice()].concat();
-    let label = [0x0a, 6, 0x0a, 1, b'l', 0x12, 1, b'v'];
-    let metric = [label.as_slice(), &[0x12, value.len() as u8], &value].concat();
-    let family = [
-        &[0x0a, 6][..],
-        b"pushed",
-        &[0x12, 11],
-        b"Some value.",
-        &[0x18, 1, 0x22, metric.len() as u8],
-        &metric,
-    ]
-    .concat();
-    [&[family.len() as u8], family.as_slice()].concat()
+    let value = metric(&[label("l", "v"), gauge(42.0)]);
+    family("pushed", GAUGE, &[bytes(2, "Some value."), value])
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -40,10 +30,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 type Headers = Vec<(&'static str, &'static str)>;
 
 fn bodies() -> Vec<(Vec<u8>, Headers)> {
-    let kind = (
-        "content-type",
-        "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
-    );
+    let kind = ("content-type", CONTENT_TYPE);
     let zipped = ("content-encoding", "gzip");
     vec![
         (TEXT.into(), vec![]),

@@ -1,6 +1,6 @@
 //! One or more inputs for each kind in the table of docs/command/groups.md.
 
-use crate::proto::{
+use pushring_harness::proto::{
     COUNTER, GAUGE, GAUGE_HISTOGRAM, HISTOGRAM, SUMMARY, bytes, counter, double, family, gauge, histogram,
     int, label, metric, native, native_with, one, sint, summary,
 };

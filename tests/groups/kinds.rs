@@ -7,14 +7,13 @@ use std::process::Command;
 use std::thread;
 
 use pushring_harness::prometheus::Scrape;
+use pushring_harness::proto::CONTENT_TYPE;
 use pushring_harness::{GatewayFixture, Prometheus, Pushgateway, poll_until, tools};
 use pushring_router::{Decision, Request, Router};
 use serde_json::{Value, json};
 
 use crate::inputs::{self, CULPRITS, Input};
 
-const PROTOBUF: &str =
-    "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
 /// Number of gateways that start at once.
 const THREADS: usize = 8;
 
@@ -41,7 +40,7 @@ fn gateway(fixture: &GatewayFixture, input: &Input) -> Pushgateway {
     for push in &input.pushes {
         let address = gateway.address.to_string();
         let path = push.path.replace("{gateway}", &address);
-        let headers: &[(&str, &str)] = if push.is_text { &[] } else { &[("content-type", PROTOBUF)] };
+        let headers: &[(&str, &str)] = if push.is_text { &[] } else { &[("content-type", CONTENT_TYPE)] };
         let body = match String::from_utf8(push.body.clone()) {
             Ok(text) => text.replace("{gateway}", &address).into_bytes(),
             Err(error) => error.into_bytes(),

@@ -9,6 +9,5 @@ mod inputs;
 mod kinds;
 mod listed;
 mod poisoned;
-mod proto;
 mod report;
 mod states;

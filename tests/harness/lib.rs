@@ -20,6 +20,7 @@ pub mod machine;
 pub mod poll;
 pub mod process;
 pub mod prometheus;
+pub mod proto;
 mod publish;
 pub mod pushgateway;
 pub mod raw_server;

@@ -7,17 +7,17 @@ use std::time::Duration;
 use anyhow::Result;
 use fastrand::Rng;
 
+use crate::proto::CONTENT_TYPE;
+
 /// How long to wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-const PROTOBUF: &str =
-    "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
 const PROTOBUF_ODD: &str =
     "aPPlication/VND.google.ProtoBuf;encoding=\"delimited\" ;proto=\"io.prometheus.client.MetricFamily\"";
 
 /// A length prefix of 2^40 in six bytes, with odd headers: a gateway that believes it ends.
 pub(super) fn killer(random: &mut Rng) -> Vec<u8> {
-    let kind = if random.bool() { PROTOBUF } else { PROTOBUF_ODD };
+    let kind = if random.bool() { CONTENT_TYPE } else { PROTOBUF_ODD };
     let body = [0x80, 0x80, 0x80, 0x80, 0x80, 0x20];
     let (length, body) = match random.u32(..5) {
         0 => ("transfer-encoding: chunked", [b"6\r\n", &body[..], b"\r\n0\r\n\r\n"].concat()),

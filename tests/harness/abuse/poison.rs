@@ -6,9 +6,8 @@ use anyhow::{Result, bail};
 use fastrand::Rng;
 
 use crate::http::Client;
+use crate::proto::{self, CONTENT_TYPE, GAUGE, HISTOGRAM, gauge, one};
 
-const DELIMITED: &str =
-    "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
 /// Tries to delete a group while gateways end and Envoy sheds load.
 const TRIES: usize = 100;
 
@@ -24,9 +23,9 @@ pub(super) fn send(envoy: SocketAddr, random: &mut Rng) -> Result<()> {
         3 => text(b"x{a=\"1\",a=\"2\"} 1\n"),
         4 => text(b"x 1 123\npush_time_seconds 1\n"),
         5 => text(if random.bool() { b"# TYPE c counter\nc 1\n" } else { b"# TYPE c gauge\nc 1\n" }),
-        6 => (plain.clone(), DELIMITED, family(b"n\xff", 1, &gauge())),
-        7 => (plain.clone(), DELIMITED, family(b"unknown_type", 9, &gauge())),
-        _ => (plain.clone(), DELIMITED, family(b"native", 4, &native_histogram())),
+        6 => (plain.clone(), CONTENT_TYPE, one(b"n\xff", GAUGE, &[gauge(1.0)])),
+        7 => (plain.clone(), CONTENT_TYPE, one(b"unknown_type", 9, &[gauge(1.0)])),
+        _ => (plain.clone(), CONTENT_TYPE, one(b"native", HISTOGRAM, &[native_histogram()])),
     };
     let client = Client::new(envoy)?;
     client.send("PUT", &path, &[("content-type", content_type)], body)?;
@@ -39,24 +38,7 @@ pub(super) fn send(envoy: SocketAddr, random: &mut Rng) -> Result<()> {
     bail!("{path} cannot be deleted")
 }
 
-/// A delimited family with one metric.
-fn family(name: &[u8], kind: u8, metric: &[u8]) -> Vec<u8> {
-    let body = [field(1, name), vec![3 << 3, kind], field(4, metric)].concat();
-    [vec![u8::try_from(body.len()).unwrap_or(0)], body].concat()
-}
-
-/// A field of bytes, shorter than 128.
-fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
-    [&[number << 3 | 2, u8::try_from(bytes.len()).unwrap_or(0)], bytes].concat()
-}
-
-fn gauge() -> Vec<u8> {
-    field(2, &[&[1 << 3 | 1][..], &1f64.to_le_bytes()].concat())
-}
-
 /// Schema 100, where 8 is the largest that client_golang knows: its API handler panics.
 fn native_histogram() -> Vec<u8> {
-    let span = field(12, &[1 << 3, 0, 2 << 3, 1]);
-    let histogram = [vec![1 << 3, 1, 5 << 3, 200, 1], span, vec![13 << 3, 2]].concat();
-    field(7, &histogram)
+    proto::native(100, &[(0, 1)], &[1])
 }
