@@ -68,6 +68,29 @@ fn keeps_groups_with_data_that_poison() {
 }
 
 #[test]
+fn says_that_a_stub_is_kept_if_a_group_with_data_looks_alike() {
+    let fixture = GatewayFixture::start(2);
+    // The API shows both jobs as `a` and U+FFFD.
+    fixture.put(0, "/metrics/job/a%ef%bf%bd", "m 1\n");
+    assert_eq!(fixture.send(0, "/metrics/job/a%ff", "m 1\n"), 400);
+    let kept = vec!["a\u{fffd} on g0: not_utf8".to_owned()];
+    for args in [&["--heal", "--dry-run"], HEAL] {
+        let (code, report) = fixture.json("sweep", args);
+        assert_eq!((code, stubs(&report, "code")), (1, kept.clone()), "{report}");
+        assert_eq!(report["healed"][0]["result"], "kept");
+    }
+    let text = fixture.run("sweep", &["--heal", "--dry-run"]).stdout;
+    assert!(text.contains(", 0 would be healed") && text.contains("cannot be identified"), "{text}");
+
+    // Another stub on the same gateway is deleted all the same.
+    assert_eq!(fixture.send(0, "/metrics/job/b%ff", "m 1\n"), 400);
+    let (_, report) = fixture.json("sweep", HEAL);
+    let results = ["a\u{fffd} on g0: kept", "b\u{fffd} on g0: deleted"].map(str::to_owned);
+    assert_eq!(stubs(&report, "result"), results);
+    assert_eq!(fixture.counts(), [2, 0]);
+}
+
+#[test]
 fn keeps_a_stub_that_changed_since_it_was_found() {
     let mut fixture = GatewayFixture::start(2);
     fixture.put(0, "/metrics/job/honest", "m 1\n");

@@ -9,10 +9,11 @@ use serde::Serialize;
 
 use crate::cleanup::copy::{DeletionResult, GroupCopy};
 use crate::cleanup::safety_check::SafetyCheck;
-use crate::command::groups::culprits::Blamed;
+use crate::command::groups::culprits::{Blamed, Detailed};
 use crate::command::groups::diagnose::refusing;
 use crate::fleet::source::Fleet;
 use crate::fleet::unreadable::Unreadable;
+use crate::gateway::api::NO_PUSH_TIME;
 use crate::gateway::client::Gateway;
 use crate::gateway::pool::Gateways;
 use crate::gateway::push_times::PushTimes;
@@ -35,8 +36,9 @@ pub(crate) struct Healed {
 #[derive(Clone, Debug)]
 struct Stub {
     blamed: Blamed,
-    /// The times of its last push; of all stubs whose labels are equal in the API, which does not show the bytes.
-    times: Vec<PushTimes>,
+    /// The times of its last push; of all stubs whose labels are equal in the API, which does not show the bytes. The error
+    /// says why it cannot be identified.
+    times: Result<Vec<PushTimes>, Reason>,
 }
 
 /// Heals all gateways once. With `dry_run` the stubs are only listed.
@@ -70,11 +72,12 @@ fn heal_gateway(
     safety: Option<&SafetyCheck>,
 ) -> anyhow::Result<Vec<GroupCopy<Poison>>> {
     let stubs = stubs(gateway)?;
-    let Some(safety) = safety.filter(|_| !stubs.is_empty()) else {
-        return Ok(stubs
-            .iter()
-            .map(|stub| stub.result(gateway, DeletionResult::Deleted { why: None }))
-            .collect());
+    let Some(safety) = safety.filter(|_| stubs.iter().any(|stub| stub.times.is_ok())) else {
+        let planned = |stub: &Stub| match &stub.times {
+            Ok(_) => DeletionResult::Deleted { why: None },
+            Err(reason) => DeletionResult::kept(reason.clone()),
+        };
+        return Ok(stubs.iter().map(|stub| stub.result(gateway, planned(stub))).collect());
     };
     let unsafe_now = safety.check().err().map(|error| Reason::from_error(&error, Code::NotSafe));
     let checked = Instant::now();
@@ -83,7 +86,7 @@ fn heal_gateway(
         let is_same = |other: &Stub| {
             other.blamed.paths(prefix) == stub.blamed.paths(prefix) && other.times == stub.times
         };
-        let kept = if let Some(reason) = &unsafe_now {
+        let kept = if let Some(reason) = stub.times.as_ref().err().or(unsafe_now.as_ref()) {
             reason.clone()
         } else if !again.iter().any(is_same) {
             Code::Changed.because("it changed during the run: left to the next run")
@@ -103,13 +106,29 @@ fn stubs(gateway: &Gateway) -> anyhow::Result<Vec<Stub>> {
     let stub = |blamed: Blamed| {
         let labels = blamed.labels();
         let same: Vec<_> = groups.iter().filter(|group| group.labels == labels).collect();
-        let times: Option<Vec<PushTimes>> = same.iter().map(|group| PushTimes::of(group)).collect();
-        let mut times =
-            times.filter(|times| !times.is_empty() && same.iter().all(|group| group.is_stub()))?;
-        times.sort_unstable();
+        let times = times(&same)?;
         Some(Stub { blamed, times })
     };
     Ok(blamed.into_iter().filter_map(stub).collect())
+}
+
+/// Returns the times of these groups, whose labels are equal in the API. `None` if none of them is a stub. The error says
+/// why the stub cannot be identified.
+fn times(same: &[&Detailed]) -> Option<Result<Vec<PushTimes>, Reason>> {
+    let stubs = same.iter().filter(|group| group.is_stub()).count();
+    if stubs == 0 {
+        return None;
+    }
+    if stubs < same.len() {
+        let text = "the gateway's API shows a group with data under the same labels (U+FFFD for each byte that is not \
+                    UTF-8), so the stub cannot be identified: see `pushring groups --conflicts`";
+        return Some(Err(Code::NotUtf8.because(text)));
+    }
+    let times: Option<Vec<PushTimes>> = same.iter().map(|group| PushTimes::of(group)).collect();
+    Some(times.ok_or_else(|| Code::NoPushTime.because(NO_PUSH_TIME)).map(|mut times| {
+        times.sort_unstable();
+        times
+    }))
 }
 
 impl Stub {

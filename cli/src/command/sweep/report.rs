@@ -120,7 +120,7 @@ pub(crate) fn text(report: &Report) -> String {
         report.in_place,
         report.misplaced.len() - deleted,
         match &report.healed {
-            Some(stubs) if report.dry_run => format!(", {} would be healed", stubs.len()),
+            Some(stubs) if report.dry_run => format!(", {} would be healed", self::deleted(stubs)),
             Some(stubs) => format!(", {} healed", self::deleted(stubs)),
             None => String::new(),
         }
