@@ -1,10 +1,11 @@
 //! `deregister` and `drain` find the registrations that keep a gateway on the ring, at two real agents and without one.
 
+use std::net::SocketAddr;
 use std::process::Command;
 
 use pushring_harness::command::{CommandOutput, pushring};
 use pushring_harness::http::Client;
-use pushring_harness::{Consul, Layout, Mode, Ports, poll_until};
+use pushring_harness::{Consul, ConsulFixture, Layout, Mode, Ports, poll_until};
 use serde_json::{Value, json};
 
 const GATEWAY: &str = "10.0.0.4:9091";
@@ -132,4 +133,60 @@ fn a_registration_without_an_agent_is_removed_by_the_command_that_is_shown() {
     assert_eq!(registered(&consul).len(), 2);
     assert_eq!(deregister(&consul, GATEWAY, &[]).code, 0);
     assert!(!drain().stderr.contains("is on the ring"));
+}
+
+/// One of three registered gateways is passing, so Envoy keeps the ring with the removed one.
+#[test]
+fn a_ring_that_the_guard_keeps_is_a_warning() {
+    let fixture = ConsulFixture::start(Mode::Endpoint, 0, &[]);
+    let [one, two, three, four] = [1, 2, 3, 4].map(|last| SocketAddr::from(([10, 0, 0, last], 9091)));
+    for (address, status) in [(one, "passing"), (two, "passing"), (three, "critical"), (four, "critical")] {
+        fixture.consul.register(address, status).unwrap();
+    }
+    fixture.wait_ring(&[one, two]);
+    let address = one.to_string();
+    let warnings = |more: &[&str]| {
+        let output = deregister(&fixture.consul, &address, more);
+        assert_eq!(output.code, 0, "{}{}", output.stdout, output.stderr);
+        let warnings = output.json().unwrap()["warnings"].as_array().unwrap().clone();
+        assert!(warnings.len() < 2, "{warnings:?}");
+        let text = warnings.first().map(|text| text.as_str().unwrap().to_owned());
+        assert!(text.iter().all(|text| output.stderr.contains(text)), "{}", output.stderr);
+        text
+    };
+    let held = "service \"pushgateway\" in Consul has 3 registered members, 2 of them not passing: members: found 1 \
+                members, allowed at least 2 (min_members). Envoy keeps its current ring; wait until more are passing, or \
+                deregister members that are gone";
+    assert!(warnings(&["--dry-run"]).unwrap().contains(held));
+    assert_eq!(warnings(&["--dry-run", "--min-members-share", "0.3"]), None);
+    let settings = fixture.layout.dir().join("consul-template/settings.yaml");
+    let with_settings = ["--dry-run", "--settings", settings.to_str().unwrap()];
+    assert!(warnings(&with_settings).unwrap().contains(held));
+    fixture.templates.edit("settings.yaml", &[("tags: []", "tags: [prod]")]).unwrap();
+    assert!(warnings(&with_settings).unwrap().contains("has 0 registered members"));
+    fixture
+        .templates
+        .edit("settings.yaml", &[("tags: [prod]", "tags: []"), ("share: 0.5", "share: 0.3")])
+        .unwrap();
+    assert_eq!(warnings(&with_settings), None);
+    assert!(warnings(&[&with_settings[..], &["--min-members-share=1"]].concat()).is_some());
+    fixture.templates.edit("settings.yaml", &[("share: 0.3", "share: 0.5")]).unwrap();
+
+    let log = fixture.consul_template.process.log().len();
+    assert!(warnings(&[]).unwrap().contains(held));
+    fixture.wait_log(log, "members: found 1 members, allowed at least 2");
+    fixture.wait_ring(&[one, two]);
+    let (ring, agent) = (fixture.layout.live().join("ring.yaml"), fixture.consul.address.to_string());
+    let drain = ["drain", &address, "--consul", &agent, "--config", ring.to_str().unwrap()];
+    assert!(pushring(drain).unwrap().stderr.contains(held));
+    // Once more; then the ring follows.
+    assert!(warnings(&[]).unwrap().contains(held));
+    let output = deregister(&fixture.consul, &three.to_string(), &[]);
+    assert_eq!((output.code, &output.json().unwrap()["warnings"]), (0, &json!([])), "{}", output.stderr);
+    fixture.wait_ring(&[two]);
+
+    let other =
+        deregister(&fixture.consul, &address, &["--service", "other", with_settings[1], with_settings[2]]);
+    assert_eq!(other.code, 2, "{}", other.stdout);
+    assert!(other.stderr.contains("consul.service: found \"pushgateway\""), "{}", other.stderr);
 }

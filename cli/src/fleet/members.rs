@@ -25,7 +25,7 @@ use serde_json::{Map, Value, json};
 use super::candidates::{self, Candidate, Candidates};
 use crate::consul::registration::Registrations;
 use crate::consul::service_name;
-use crate::error::BadInput;
+use crate::error::{BadInput, NotSafe};
 use crate::fleet::access::{Access, Scheme};
 use crate::fleet::render::{Cluster, Endpoint};
 
@@ -69,6 +69,12 @@ impl ConsulSettings {
     pub(crate) fn check(&self, service: &str, datacenters: &str) -> anyhow::Result<()> {
         service_name::check(service, &self.service)?;
         self.datacenters.iter().try_for_each(|name| service_name::check(datacenters, name))
+    }
+
+    /// Returns the datacenters to query; `None` is the agent's own.
+    pub(crate) fn queried(&self) -> impl Iterator<Item = Option<&str>> {
+        let own = self.datacenters.is_empty().then_some(None);
+        own.into_iter().chain(self.datacenters.iter().map(|name| Some(name.as_str())))
     }
 }
 
@@ -195,6 +201,22 @@ impl Members {
             skipped,
             notes,
         }
+    }
+
+    /// Builds the ring of the passing members.
+    ///
+    /// # Errors
+    /// [`NotSafe`]: the filter would reject it, mostly because too few registered members are passing. Envoy then keeps its
+    /// last ring.
+    pub(crate) fn ring(&self, service: &str) -> Result<Router, NotSafe> {
+        Router::parse(self.config.as_bytes()).map_err(|error| {
+            NotSafe(format!(
+                "service {service:?} in Consul has {} registered members, {} of them not passing: {error}. \
+                 Envoy keeps its current ring; wait until more are passing, or deregister members that are gone",
+                self.clusters.len(),
+                self.off_ring.len()
+            ))
+        })
     }
 
     /// Takes the members from a complete configuration of the filter (JSON); all of them are passing.

@@ -48,7 +48,8 @@ pub struct FleetArgs {
     min_members_share: f64,
 }
 
-fn share(text: &str) -> Result<f64, String> {
+/// Parses `min_members_share`.
+pub(crate) fn share(text: &str) -> Result<f64, String> {
     let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
     share.ok_or_else(|| "allowed: 0 to 1".to_owned())
 }
@@ -132,24 +133,12 @@ impl Source {
             gateways: Some(Access { scheme: redirect_scheme(&filter), ..Access::default() }),
             filter,
         };
-        let none = [String::new()];
-        let datacenters =
-            if self.service.datacenters.is_empty() { &none } else { &*self.service.datacenters };
         let mut found = Registrations::default();
-        for datacenter in datacenters {
-            let datacenter = Some(&**datacenter).filter(|name| !name.is_empty());
+        for datacenter in self.service.queried() {
             found.extend(consul.registrations(&self.service.service, datacenter, &self.service.tags)?);
         }
         let members = Members::decide(&settings, &found);
-        let router = Router::parse(members.config.as_bytes()).map_err(|error| {
-            NotSafe(format!(
-                "service {:?} in Consul has {} registered members, {} of them not passing: {error}. \
-                 Envoy keeps its current ring; wait until more are passing, or deregister members that are gone",
-                self.service.service,
-                members.clusters.len(),
-                members.off_ring.len()
-            ))
-        })?;
+        let router = members.ring(&self.service.service)?;
         Ok(Fleet {
             router,
             registered: members.off_ring,

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::process::Command;
 use std::time::Duration;
 
 use pushring::command::publish::{CLUSTERS_FILE, ENDPOINTS_FILE, RING_FILE, publish};
@@ -219,6 +220,34 @@ fn skipped_registrations_become_warnings() {
     let folders = Folders::new();
     folders.register(&[A, "10.0.0.9:0"], &[]);
     assert_eq!(folders.publish().warnings, ["skipped: 10.0.0.9:0: port: found 0, allowed 1 to 65535"]);
+}
+
+/// They are the cause: without them, the operator sees only a number.
+#[test]
+fn a_rejected_ring_names_the_skipped_registrations() {
+    let folders = Folders::new();
+    folders.register(&[A, B], &[]);
+    folders.publish();
+    folders.register(&["10.0.0.8:0", "10.0.0.9:0"], &[A]);
+    let output = Command::new(env!("CARGO_BIN_EXE_pushring"))
+        .args(["publish", "--output", "json", "--registrations"])
+        .arg(folders.registrations())
+        .arg("--settings")
+        .arg(folders.settings_file())
+        .arg("--live")
+        .arg(folders.live(""))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{said}");
+    for reason in [
+        "skipped: 10.0.0.8:0: port: found 0, allowed 1 to 65535",
+        "skipped: 10.0.0.9:0: port: found 0, allowed 1 to 65535",
+        "members: found 0 members, allowed at least 1",
+    ] {
+        assert_eq!(said.matches(reason).count(), 1, "{reason}: {said}");
+    }
+    assert_eq!(folders.live_ring().config.members.len(), 2);
 }
 
 /// After an intended change, write them with `BLESS=1` and review the difference.

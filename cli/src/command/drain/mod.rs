@@ -61,11 +61,8 @@ pub(crate) struct DrainArgs {
 fn named(error: anyhow::Error, source: &Source, address: &GatewayAddress) -> anyhow::Error {
     let Some(consul) = source.consul() else { return error };
     let service = source.service();
-    let own = [String::new()];
-    let datacenters = if service.datacenters.is_empty() { &own } else { &*service.datacenters };
     let mut text = format!("{error:#}");
-    for datacenter in datacenters {
-        let datacenter = Some(&**datacenter).filter(|name| !name.is_empty());
+    for datacenter in service.queried() {
         match consul.holders(&service.service, datacenter, address) {
             Ok(holders) => text.extend(holders.iter().map(|holder| format!("\nregistered as {holder}"))),
             Err(error) => text += &format!("\nwhere it is registered is unknown: {error:#}"),

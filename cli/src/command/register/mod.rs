@@ -5,6 +5,7 @@ mod dynamic_sharding_yml;
 mod health_check;
 mod probe;
 mod removal;
+mod ring_forecast;
 mod services;
 
 use std::collections::BTreeSet;
@@ -20,6 +21,7 @@ use crate::output::{self, Output, Table};
 use anyhow::ensure;
 use dynamic_sharding_yml::DynamicSharding;
 use health_check::HealthCheck;
+use ring_forecast::RingArgs;
 use serde_json::json;
 use services::RegistrationResult;
 
@@ -58,7 +60,7 @@ pub(crate) struct RegisterArgs {
 ///
 /// New pushes go to the remaining members. The removed gateways keep their groups; see `pushring drain`. A gateway that
 /// another agent has registered, too, stays on the ring: the output names each such registration and how to remove it, and the
-/// exit code is 1.
+/// exit code is 1. A warning says so if Envoy keeps its ring, because too few of the remaining gateways are passing.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -67,6 +69,8 @@ Examples:
 pub(crate) struct DeregisterArgs {
     #[command(flatten)]
     targets: TargetArgs,
+    #[command(flatten)]
+    ring: RingArgs,
 }
 
 #[derive(clap::Args)]
@@ -183,13 +187,14 @@ impl RegisterArgs {
             (dry_run, (!self.no_probe).then_some(tls)),
             &mut done,
         );
-        self.targets.report(&targets, &done, result)
+        self.targets.report(&targets, &done, &[], result)
     }
 }
 
 impl DeregisterArgs {
     pub(crate) fn run(self) -> anyhow::Result<ExitStatus> {
         let targets = self.targets.resolve()?;
+        let forecast = self.ring.forecast(&targets.service)?;
         let mut done = Vec::new();
         let result = removal::deregister(
             &targets.consul,
@@ -198,7 +203,8 @@ impl DeregisterArgs {
             self.targets.dry_run,
             &mut done,
         );
-        self.targets.report(&targets, &done, result)?;
+        let held = result.is_ok().then(|| forecast.held(&targets.consul, &done)).flatten();
+        self.targets.report(&targets, &done, held.as_slice(), result)?;
         Ok(ExitStatus::found(done.iter().any(|result| !result.still_registered.is_empty())))
     }
 }
@@ -242,9 +248,14 @@ impl TargetArgs {
         &self,
         targets: &ResolvedTargets,
         done: &[RegistrationResult],
+        warnings: &[String],
         result: anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let report = json!({"service": targets.service, "consul": targets.consul.address(), "dry_run": self.dry_run, "results": done});
+        warnings.iter().for_each(output::warn);
+        let report = json!({
+            "service": targets.service, "consul": targets.consul.address(), "dry_run": self.dry_run, "results": done,
+            "warnings": warnings,
+        });
         if self.output == Output::Json || !done.is_empty() {
             output::show(self.output, &report, |_| self.text(done))?;
         }
