@@ -128,18 +128,3 @@ fn a_push_to_an_envoy_on_its_own_ring_fails_after_one_round() {
         fleet.envoy.wait_stat("http.push.downstream_rq_5xx", |count| count == 2 * looped).unwrap();
     }
 }
-
-/// Envoy answers its own errors to this content type with 200 by default.
-#[test]
-fn no_content_type_turns_an_error_into_a_success_for_operators() {
-    for mode in [Mode::Cluster, Mode::Endpoint] {
-        let fleet = EnvoyFixture::start(mode, 1);
-        let operator = Client::new(fleet.envoy.operator.unwrap()).unwrap();
-        let put = |gateway: Option<&str>| {
-            let mut headers = vec![("content-type", "application/grpc")];
-            headers.extend(gateway.map(|name| ("x-pushring-gateway", name)));
-            operator.send("PUT", "/metrics/job/a", &headers, "x 1\n").unwrap().status
-        };
-        assert_eq!((put(None), put(Some("127.0.0.1:1"))), (400, 503), "{mode}");
-    }
-}

@@ -7,6 +7,7 @@ mod bodies;
 mod capabilities;
 mod clients;
 mod configmap;
+mod content_types;
 mod deletes;
 mod edge;
 mod failover;

@@ -25,6 +25,10 @@ fn every_version_serves_every_mode() {
             let answer = client.put(&path(0), "x 1\n").unwrap();
             assert_eq!((answer.status, answer.header("retry-after")), (503, Some("5")), "{what}");
             assert!(answer.text().contains("no pushgateway is known"), "{what}: {}", answer.text());
+            // Envoy answers gRPC in another way.
+            let grpc =
+                client.send("PUT", &path(0), &[("content-type", "application/grpc")], "x 1\n").unwrap();
+            assert_eq!((grpc.status, grpc.text()), (503, answer.text()), "{what}");
             poll_until(&format!("{what}: a line of the access log"), || {
                 fleet.envoy.process.log().contains("\"pushring_no_members\"").then_some(())
             })
