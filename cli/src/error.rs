@@ -7,12 +7,6 @@ use std::fmt;
 #[derive(Debug)]
 pub struct BadInput(pub String);
 
-impl BadInput {
-    pub(crate) fn from_error(error: anyhow::Error) -> Self {
-        Self(format!("{error:#}"))
-    }
-}
-
 impl fmt::Display for BadInput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

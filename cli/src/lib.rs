@@ -8,15 +8,19 @@
 
 // Only `output` prints, because it escapes text of others.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
+// Tests read their own files.
+#![cfg_attr(test, allow(clippy::disallowed_methods))]
 
 mod cleanup;
 pub mod command;
 pub mod consul;
 mod duration;
 pub mod error;
+mod file;
 pub mod fleet;
 mod gateway;
 mod http;
 mod output;
+mod parse;
 mod reason;
 mod text;

@@ -1,6 +1,6 @@
 //! Checks before every batch that deleting or copying is safe.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -17,7 +17,7 @@ use signal_hook::flag;
 use crate::duration;
 use crate::error::{BadInput, NotSafe};
 use crate::fleet::source::{Fleet, Source};
-use crate::http::{AnswerLimits, ServerUrl, Tls, cause, secret, send};
+use crate::http::{AnswerLimits, Secret, SecretKind, ServerUrl, Tls, cause, send};
 use crate::reason::Code;
 
 /// An Envoy that answers later counts as one with another ring.
@@ -71,7 +71,7 @@ struct EnvoyStatus {
 
 impl SafetyCheck {
     /// Installs signal handlers: Ctrl-C and SIGTERM end the run at the next batch, a second signal ends it
-    /// at once. Reads nothing yet.
+    /// at once. Reads only the files of the flags yet.
     ///
     /// # Errors
     /// [`BadInput`]: a URL of an Envoy or one of the files is invalid. Any other error: the signal handlers cannot be installed.
@@ -79,11 +79,13 @@ impl SafetyCheck {
         let envoys = args.envoys.iter().map(|url| ServerUrl::parse("--envoy", url));
         let envoys = envoys.collect::<Result<_, _>>()?;
         let tls = Tls {
+            flags: "--envoy",
             ca_file: args.envoy_ca_file.as_deref(),
             cert: args.envoy_cert.as_deref(),
             key: args.envoy_key.as_deref(),
         };
-        let client = tls.add_to(crate::http::client(ENVOY_TIMEOUT)).map_err(BadInput::from_error)?;
+        let client = tls.add_to(crate::http::client(ENVOY_TIMEOUT))?;
+        authorization(args.envoy_authorization_file.as_deref())?;
         let interrupted = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
             flag::register_conditional_shutdown(signal, 1, Arc::clone(&interrupted))?;
@@ -202,7 +204,7 @@ impl SafetyCheck {
         let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
         let mut request = self.client.get(envoy.at(&segments));
         // For each request, because the file may be replaced while a sweeper runs.
-        if let Some(value) = secret(self.authorization.as_deref(), None)? {
+        if let Some(value) = authorization(self.authorization.as_deref())? {
             request = request.header(AUTHORIZATION, value);
         }
         let response = send(request, AnswerLimits::of_agent(ENVOY_TIMEOUT)).map_err(cause)?;
@@ -211,4 +213,8 @@ impl SafetyCheck {
         }
         response.json("an Envoy with status_path")
     }
+}
+
+fn authorization(file: Option<&Path>) -> anyhow::Result<Option<String>> {
+    Secret { kind: SecretKind::Header, flag: "--envoy-authorization", variable: "", file, given: None }.read()
 }

@@ -62,6 +62,7 @@ pub fn run() -> ExitCode {
     if !io::stdout().is_terminal() {
         command = command.term_width(80);
     }
+    command = command.mut_subcommands(without_empty_variables);
     let Ok(cli) = parse(command.clone(), std::env::args_os()) else { return usage(command) };
     let result = match cli.command {
         Command::Check(args) => args.run(),
@@ -88,6 +89,14 @@ pub fn run() -> ExitCode {
             }
         }
     }
+}
+
+/// An empty variable counts as not set, as for the `consul` command.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    command.mut_args(|argument| {
+        let is_empty = argument.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+        if is_empty { argument.env(None::<&str>) } else { argument }
+    })
 }
 
 fn parse(command: clap::Command, arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {

@@ -12,10 +12,14 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::BadInput;
-use crate::http::{Answer, AnswerLimits, ServerUrl, Tls, cause, secret, send, without_credentials};
+use crate::http::{
+    Answer, AnswerLimits, Secret, SecretKind, ServerUrl, Tls, cause, send, without_credentials,
+};
 
 /// An agent without a response by then hangs, or the address is wrong.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// The variable of `--consul-token`.
+const TOKEN: &str = "CONSUL_HTTP_TOKEN";
 /// Permissions that the token needs to change a registration.
 const WRITE: &str = "service:write on the service";
 
@@ -25,7 +29,7 @@ const WRITE: &str = "service:write on the service";
 #[command(next_help_heading = "Consul")]
 pub(crate) struct ConsulArgs {
     /// ACL token; needs service:read and node:read to find Pushgateways, service:write to register them
-    #[arg(long, env = "CONSUL_HTTP_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    #[arg(long, env = TOKEN, hide_env_values = true, value_name = "TOKEN")]
     pub(crate) consul_token: Option<String>,
     /// File with the ACL token; takes precedence over --consul-token
     #[arg(long, env = "CONSUL_HTTP_TOKEN_FILE", value_name = "FILE")]
@@ -60,8 +64,8 @@ struct Token {
 
 impl Token {
     fn read(&self) -> anyhow::Result<Option<String>> {
-        let token = secret(self.file.as_deref(), self.given.as_deref())?;
-        Ok(token.filter(|token| !token.is_empty()))
+        let (file, given) = (self.file.as_deref(), self.given.as_deref());
+        Secret { kind: SecretKind::Token, flag: "--consul-token", variable: TOKEN, file, given }.read()
     }
 }
 
@@ -105,11 +109,12 @@ impl Consul {
         };
         let base = ServerUrl::parse("--consul", &url)?;
         let tls = Tls {
+            flags: "--consul",
             ca_file: args.consul_ca_file.as_deref(),
             cert: args.consul_cert.as_deref(),
             key: args.consul_key.as_deref(),
         };
-        let client = tls.add_to(client).map_err(BadInput::from_error)?;
+        let client = tls.add_to(client)?;
         let token = Token { file: args.consul_token_file.clone(), given: args.consul_token.clone() };
         token.read()?;
         let client = client.build().map_err(|error| BadInput(format!("Consul's address {base}: {error}")))?;

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::client::Consul;
 use super::registration::{Registration, Registrations};
 use crate::fleet::address::GatewayAddress;
+use crate::parse;
 
 /// Permissions that the token needs to read all registrations.
 const READ: &str = "service:read on the service and node:read on its nodes";
@@ -41,7 +42,7 @@ impl Consul {
         &self,
         service: &str,
         datacenter: Option<&str>,
-    ) -> anyhow::Result<Vec<serde_json::Result<Instance>>> {
+    ) -> anyhow::Result<Vec<Result<Instance, String>>> {
         let mut url = self.path(&["v1", "health", "service", service]);
         if let Some(datacenter) = datacenter {
             url.query_pairs_mut().append_pair("dc", datacenter);
@@ -55,7 +56,7 @@ impl Consul {
             self.agent()
         );
         let found: Vec<Value> = response.json(&self.agent())?;
-        Ok(found.into_iter().map(serde_json::from_value).collect())
+        Ok(found.into_iter().map(|entry| parse::value("", entry)).collect())
     }
 }
 

@@ -5,6 +5,8 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::error::BadInput;
+use crate::parse;
 use crate::text;
 
 /// Longest part of an ID or the name of a node that a message repeats.
@@ -12,7 +14,7 @@ const MAX_SHOWN: usize = 60;
 
 /// One registered Pushgateway, whatever its health. `fleet::members` decides which of them are on the ring.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with address and port")]
 pub struct Registration {
     /// Host name or IP address, without a port. Consul: the node's address if the service has none.
     pub address: String,
@@ -82,18 +84,17 @@ impl Registrations {
     ///
     /// # Errors
     /// The file has no such list. One bad entry is no error: it must not keep the others from the ring.
-    pub fn parse(json: &str) -> serde_json::Result<Self> {
+    pub fn parse(json: &str) -> Result<Self, BadInput> {
         #[derive(Deserialize)]
+        #[serde(expecting = "an object with the list registrations")]
         struct Document {
             registrations: Vec<Value>,
         }
         let mut all = Self::default();
-        for (index, entry) in serde_json::from_str::<Document>(json)?.registrations.into_iter().enumerate() {
-            let name = || format!("registrations[{index}]");
-            all.push(
-                serde_json::from_value(entry)
-                    .map_err(|error| format!("{}: {}", name(), shown(&error.to_string(), 4 * MAX_SHOWN))),
-            );
+        let document: Document = parse::json(json).map_err(BadInput)?;
+        for (index, entry) in document.registrations.into_iter().enumerate() {
+            let parsed = parse::value(&format!("registrations[{index}]"), entry);
+            all.push(parsed.map_err(|error| shown(&error, 5 * MAX_SHOWN)));
         }
         Ok(all)
     }

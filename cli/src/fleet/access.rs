@@ -42,7 +42,7 @@ impl Scheme {
 /// The section `gateways` of `settings.yaml`. All paths are those at which Envoy finds the files; none of the files is
 /// read here.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "an object such as {scheme: https}")]
 pub struct Access {
     /// Protocol of registrations that name none. `https`: of all, because a registration must not be able to get pushes and
     /// credentials without TLS.

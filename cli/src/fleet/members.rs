@@ -28,10 +28,11 @@ use crate::consul::service_name;
 use crate::error::{BadInput, NotSafe};
 use crate::fleet::access::{Access, Scheme};
 use crate::fleet::render::{Cluster, Endpoint};
+use crate::parse;
 
 /// The file `settings.yaml`: everything about a ring but its members.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "fields such as filter")]
 pub struct Settings {
     /// The services in Consul that are the gateways. The template reads it; absent if another registry is the source.
     pub consul: Option<ConsulSettings>,
@@ -49,7 +50,7 @@ pub struct Settings {
 
 /// The section `consul` of `settings.yaml`.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with service")]
 pub struct ConsulSettings {
     /// Name of the service.
     pub service: String,
@@ -110,7 +111,10 @@ impl Settings {
     /// # Errors
     /// [`BadInput`] with the line, the field and the accepted values.
     pub fn parse(yaml: &str) -> anyhow::Result<Self> {
-        let settings: Self = serde_saphyr::from_str(yaml).map_err(|error| BadInput(error.to_string()))?;
+        let settings: Option<Self> = parse::yaml(yaml).map_err(BadInput)?;
+        // A file that was cut off must not count as one with the defaults.
+        let settings =
+            settings.ok_or_else(|| BadInput("found no field, expected filter: at least".to_owned()))?;
         let share = settings.min_members_share;
         ensure!(
             (0.0..=1.0).contains(&share),
@@ -137,8 +141,10 @@ impl Settings {
     /// # Errors
     /// [`BadInput`], or the filter's error for the field `filter`.
     pub(crate) fn check(yaml: &str) -> Option<anyhow::Result<Router>> {
-        let document: Value = serde_saphyr::from_str(yaml).ok()?;
-        document.get("consul").or_else(|| document.get("filter"))?;
+        // Not of this file only, so that its fields get its messages.
+        let fields = ["consul", "filter", "gateways", "min_members_share"];
+        let document: Value = parse::yaml(yaml).ok()?;
+        fields.iter().find_map(|field| document.get(field))?;
         Some(Self::parse(yaml).and_then(|settings| {
             let mut fields = settings.filter;
             fields.insert("members".to_owned(), json!([]));

@@ -1,6 +1,5 @@
 //! The ring file: Envoy's ECDS resource with the filter's configuration inside.
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::Context;
@@ -8,6 +7,8 @@ use pushring_router::{Config, Mode, Router};
 use serde_json::Value;
 
 use crate::error::BadInput;
+use crate::file;
+use crate::parse;
 use crate::text;
 
 /// The ring (ECDS), in every mode.
@@ -32,7 +33,7 @@ impl RingFile {
     /// The file cannot be read. [`BadInput`]: it is not an ECDS file of this filter, or the filter would reject the
     /// configuration in it; then with the filter's message.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
-        let text = fs::read_to_string(path).with_context(|| text::path(path))?;
+        let text = file::read_text(path).with_context(|| text::path(path))?;
         Self::parse(text).map_err(|error| BadInput(format!("{}: {error:#}", text::path(path))).into())
     }
 
@@ -56,7 +57,7 @@ impl RingFile {
     }
 
     fn parse(text: String) -> anyhow::Result<Self> {
-        let document: Value = serde_saphyr::from_str(&text)?;
+        let document: Value = parse::yaml(&text).map_err(anyhow::Error::msg)?;
         let config = Config::parse(json(&document)?.as_bytes())?;
         Ok(Self { text, config })
     }
@@ -69,13 +70,13 @@ impl RingFile {
 /// The text is neither. A text that begins with a brace and is not an ECDS file counts as the filter's JSON, however
 /// broken: the filter's parser has the better message.
 pub fn filter_json(text: &str) -> anyhow::Result<String> {
-    match serde_saphyr::from_str::<Value>(text) {
+    match parse::yaml::<Value>(text) {
         Ok(document) if document.get("resources").is_some() => json(&document).map(str::to_owned),
         _ if text.trim_start().starts_with('{') => Ok(text.to_owned()),
         Ok(_) => anyhow::bail!(
             "found neither the filter's configuration (a JSON object) nor Envoy's ECDS file around it (resources: …)"
         ),
-        Err(error) => Err(error.into()),
+        Err(error) => anyhow::bail!(error),
     }
 }
 

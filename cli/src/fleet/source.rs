@@ -17,9 +17,11 @@ use serde_json::{Map, Value};
 use crate::consul::client::{Consul, ConsulArgs};
 use crate::consul::registration::Registrations;
 use crate::error::{BadInput, NotSafe};
+use crate::file;
 use crate::fleet::access::{Access, Scheme};
 use crate::fleet::members::{self, ConsulSettings, Members, Settings};
 use crate::fleet::ring_file::filter_json;
+use crate::parse;
 use crate::text;
 
 /// The source of settings and members.
@@ -120,13 +122,13 @@ impl Source {
     /// Any other error: Consul cannot be read.
     pub fn read(&self) -> anyhow::Result<Fleet> {
         match &self.consul {
-            None => Fleet::from_file(&self.config),
+            None => Fleet::from_file(&self.config).context("--config"),
             Some(consul) => self.read_consul(consul),
         }
     }
 
     fn read_consul(&self, consul: &Consul) -> anyhow::Result<Fleet> {
-        let filter = settings_of(&self.config)?;
+        let filter = settings_of(&self.config).context("--config")?;
         let settings = Settings {
             consul: Some(self.service.clone()),
             min_members_share: self.min_members_share,
@@ -193,7 +195,7 @@ fn changed(metadata: &Metadata) -> SystemTime {
 
 /// Reads a file; the error is [`BadInput`] with its name.
 pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
-    fs::read_to_string(path).with_context(|| BadInput(text::path(path)))
+    file::read_text(path).with_context(|| BadInput(text::path(path)))
 }
 
 /// Parses the filter's JSON, or the ECDS file that contains it, with the filter's own parser.
@@ -213,7 +215,7 @@ fn settings_of(path: &Path) -> anyhow::Result<Map<String, Value>> {
 
 fn settings(text: &str) -> anyhow::Result<Map<String, Value>> {
     let json = filter_json(text)?;
-    let Ok(Value::Object(mut fields)) = serde_json::from_str(&json) else {
+    let Ok(Value::Object(mut fields)) = parse::json(&json) else {
         // Not JSON, or not an object: the filter's parser says so.
         Config::parse(json.as_bytes())?;
         bail!("found no JSON object");

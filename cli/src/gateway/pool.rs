@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::bail;
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use reqwest::blocking::Client;
@@ -15,7 +16,7 @@ use crate::duration;
 use crate::error::BadInput;
 use crate::fleet::access::Scheme;
 use crate::fleet::source::Fleet;
-use crate::http::{AnswerLimits, Tls, secret};
+use crate::http::{AnswerLimits, Secret, SecretKind, Tls, check_user};
 
 /// Flags for access to the Pushgateways.
 #[derive(Clone, Debug, clap::Args)]
@@ -31,7 +32,7 @@ pub(crate) struct GatewayArgs {
     #[arg(long, env = "PUSHRING_GATEWAY_PASSWORD", hide_env_values = true, value_name = "PASSWORD")]
     pub(crate) gateway_password: Option<String>,
     /// File with the password for basic authentication; takes precedence over --gateway-password
-    #[arg(long, env = "PUSHRING_GATEWAY_PASSWORD_FILE", value_name = "FILE", requires = "gateway_user")]
+    #[arg(long, env = "PUSHRING_GATEWAY_PASSWORD_FILE", value_name = "FILE")]
     pub(crate) gateway_password_file: Option<PathBuf>,
     /// Bearer token; prefer the variable or the file
     #[arg(long, env = "PUSHRING_GATEWAY_TOKEN", hide_env_values = true, value_name = "TOKEN")]
@@ -87,11 +88,32 @@ impl Schemes {
 
 impl GatewayArgs {
     fn auth(&self) -> anyhow::Result<Auth> {
-        let password = secret(self.gateway_password_file.as_deref(), self.gateway_password.as_deref())?;
-        let token = secret(self.gateway_token_file.as_deref(), self.gateway_token.as_deref())?;
+        let password = Secret {
+            kind: SecretKind::Password,
+            flag: "--gateway-password",
+            variable: "PUSHRING_GATEWAY_PASSWORD",
+            file: self.gateway_password_file.as_deref(),
+            given: self.gateway_password.as_deref(),
+        };
+        let token = Secret {
+            kind: SecretKind::Token,
+            flag: "--gateway-token",
+            variable: "PUSHRING_GATEWAY_TOKEN",
+            file: self.gateway_token_file.as_deref(),
+            given: self.gateway_token.as_deref(),
+        };
+        let (password, token) = (password.read()?, token.read()?);
+        if let Some(user) = &self.gateway_user {
+            check_user("--gateway-user", user)?;
+        } else if password.is_some() {
+            bail!(BadInput(
+                "--gateway-password: found a password without a user, expected --gateway-user with it"
+                    .to_owned()
+            ));
+        }
         Ok(match (&self.gateway_user, token) {
             (Some(user), _) => Auth::Basic(user.clone(), password),
-            (None, Some(token)) => Auth::Bearer(token.trim().to_owned()),
+            (None, Some(token)) => Auth::Bearer(token),
             (None, None) => Auth::None,
         })
     }
@@ -103,12 +125,13 @@ impl Gateways {
         let config = fleet.router.config();
         let auth = args.auth()?;
         let tls = Tls {
+            flags: "--gateway",
             ca_file: args.gateway_ca_file.as_deref(),
             cert: args.gateway_cert.as_deref(),
             key: args.gateway_key.as_deref(),
         };
         let timeout = args.gateway_timeout;
-        let client = tls.add_to(crate::http::client(timeout)).map_err(BadInput::from_error)?;
+        let client = tls.add_to(crate::http::client(timeout))?;
         Ok(Self {
             client: client.build().map_err(|error| BadInput(format!("Pushgateways: {error}")))?,
             timeout,

@@ -13,6 +13,7 @@ use reqwest::header::{CONTENT_ENCODING, HeaderMap, LOCATION};
 use serde::de::DeserializeOwned;
 
 use super::without_credentials;
+use crate::parse;
 
 /// Longest part of the body of an error that is read.
 const MAX_ERROR_BYTES: u64 = 1 << 16;
@@ -98,11 +99,7 @@ impl Answer {
     /// A limit was exceeded, the connection broke, or the body is not the JSON of a `T`; then with "not the response of"
     /// and `whose`.
     pub(crate) fn json<T: DeserializeOwned>(self, whose: &str) -> anyhow::Result<T> {
-        let read = serde_json::from_reader(BufReader::with_capacity(1 << 16, self));
-        read.map_err(|error: serde_json::Error| match error.is_io() {
-            true => anyhow::Error::from(error),
-            false => anyhow::Error::from(error).context(format!("not the response of {whose}")),
-        })
+        parse::json_stream(BufReader::with_capacity(1 << 16, self), whose)
     }
 
     /// Reads the whole body; U+FFFD replaces bytes that are not UTF-8.

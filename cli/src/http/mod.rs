@@ -1,9 +1,9 @@
 //! The HTTP client, set up once for Consul, for Envoy and for the Pushgateways.
 
 mod answer;
+mod secret;
 mod server_url;
 
-use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,9 +13,11 @@ use reqwest::redirect::Policy;
 use reqwest::{Certificate, Identity};
 
 use crate::error::BadInput;
+use crate::file;
 use crate::text;
 
 pub(crate) use answer::{Answer, AnswerLimits, cause, send};
+pub(crate) use secret::{Secret, SecretKind, check_user};
 pub(crate) use server_url::{ServerUrl, without_credentials};
 
 /// Returns a client with a timeout for the head of each answer and for each pause in its body; [`send`] limits the whole
@@ -37,6 +39,8 @@ pub(crate) fn client(timeout: Duration) -> ClientBuilder {
 /// TLS settings: trusted CAs and client certificate.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tls<'a> {
+    /// Start of the flags, for messages: `--gateway` for `--gateway-ca-file` and so on.
+    pub(crate) flags: &'static str,
     /// CA certificates (PEM), in addition to the system's.
     pub(crate) ca_file: Option<&'a Path>,
     /// Client certificate (PEM); requires `key`.
@@ -45,31 +49,31 @@ pub(crate) struct Tls<'a> {
 }
 
 impl Tls<'_> {
+    /// Adds the settings to a client.
+    ///
+    /// # Errors
+    /// [`BadInput`] with the flag: a file cannot be read, or has no certificate or key.
     pub(crate) fn add_to(self, mut client: ClientBuilder) -> anyhow::Result<ClientBuilder> {
+        let name = |flag: &str, path: &Path| format!("{}-{flag} {}", self.flags, text::path(path));
+        let read = |flag, path| file::read(path).with_context(|| BadInput(name(flag, path)));
         if let Some(path) = self.ca_file {
-            let trusted = Certificate::from_pem_bundle(&read(path)?).with_context(|| text::path(path))?;
+            let trusted = Certificate::from_pem_bundle(&read("ca-file", path)?);
+            let trusted = trusted.ok().filter(|trusted| !trusted.is_empty()).with_context(|| {
+                BadInput(format!(
+                    "{}: found no certificate, expected one or more in PEM",
+                    name("ca-file", path)
+                ))
+            })?;
             client = client.tls_certs_merge(trusted);
         }
         if let (Some(cert), Some(key)) = (self.cert, self.key) {
-            let pem = [read(cert)?, read(key)?].concat();
-            let identity = Identity::from_pem(&pem)
-                .with_context(|| format!("{}, {}", text::path(cert), text::path(key)))?;
+            let pem = [read("cert", cert)?, b"\n".to_vec(), read("key", key)?].concat();
+            let identity = Identity::from_pem(&pem).map_err(|_| {
+                let files = format!("{}, {}", name("cert", cert), name("key", key));
+                BadInput(format!("{files}: found no certificate with its key, expected both in PEM"))
+            })?;
             client = client.identity(identity);
         }
         Ok(client)
     }
-}
-
-/// Returns a password or token: from the file without the white space around it, else the one that is given.
-///
-/// # Errors
-/// [`BadInput`]: the file cannot be read, or is not UTF-8.
-pub(crate) fn secret(file: Option<&Path>, given: Option<&str>) -> anyhow::Result<Option<String>> {
-    let Some(path) = file else { return Ok(given.map(str::to_owned)) };
-    let text = fs::read_to_string(path).with_context(|| BadInput(text::path(path)))?;
-    Ok(Some(text.trim().to_owned()))
-}
-
-pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    fs::read(path).with_context(|| text::path(path))
 }

@@ -277,7 +277,7 @@ fn an_entry_that_cannot_be_read_is_skipped() {
     let found = Members::decide(&settings(&json!({})), &read);
     assert_eq!((names(&found), found.skipped.len()), (vec!["10.0.0.1:9091".to_owned()], bad.len()));
     assert!(
-        found.skipped.iter().any(|line| line.starts_with("registrations[2]: unknown field `wieght`")),
+        found.skipped.iter().any(|line| line.starts_with("registrations[2].wieght: unknown field `wieght`")),
         "{found:?}"
     );
     assert!(found.skipped.iter().all(|line| line.len() < 400));

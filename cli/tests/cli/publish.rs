@@ -138,7 +138,7 @@ fn a_bad_ring_never_goes_live() {
     folders.settings(&json!({}));
     let cut = json!({"registrations": [{"address": "10.0.0.1", "port": 9091}]}).to_string();
     fs::write(folders.registrations(), &cut[..cut.len() / 2]).unwrap();
-    assert_rejected("registrations.json: EOF while parsing");
+    assert_rejected("registrations.json: registrations[0]: EOF while parsing");
     fs::remove_file(folders.registrations()).unwrap();
     assert_rejected("registrations.json");
 }

@@ -9,6 +9,7 @@ use pushring_router::{Member, ParsedGroup, PushOwner, Router, clean_path};
 use serde::Serialize;
 
 use super::request_target::path_of;
+use crate::file;
 use crate::text;
 
 /// Result of a push to a path.
@@ -168,7 +169,7 @@ pub(crate) fn stream(
 ) -> anyhow::Result<bool> {
     let mut all_good = true;
     let mut line = Vec::new();
-    while input.read_until(b'\n', &mut line).context("standard input")? > 0 {
+    while file::read_line(&mut input, &mut line).context("standard input")? > 0 {
         let path = line.strip_suffix(b"\n").unwrap_or(&line);
         let path = path.strip_suffix(b"\r").unwrap_or(path);
         let Lookup { verdict, owner, .. } = look_up(router, path);

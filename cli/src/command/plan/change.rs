@@ -10,6 +10,7 @@ use crate::error::BadInput;
 use crate::fleet::address::GatewayAddress;
 use crate::fleet::ring_file::filter_json;
 use crate::fleet::source;
+use crate::parse;
 use crate::text::line;
 
 /// The flags; each may be repeated.
@@ -52,7 +53,8 @@ impl ChangeArgs {
             let index = find(&members, "--weight", name)?;
             members[index].weight = weight;
         }
-        let mut fields: Map<String, Value> = serde_json::from_str(&filter_json(&source::read(file)?)?)?;
+        let mut fields: Map<String, Value> =
+            parse::json(&filter_json(&source::read(file)?)?).map_err(BadInput)?;
         fields.insert("members".to_owned(), serde_json::to_value(&members)?);
         let changed = Router::parse(Value::Object(fields).to_string().as_bytes());
         Ok(changed.map_err(|error| BadInput(format!("the ring after the change: {error}")))?)

@@ -8,10 +8,10 @@ mod svg;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{BadInput, ExitStatus, NotSafe};
+use crate::file::{self, Input};
 use crate::fleet::source::Fleet;
 use crate::fleet::survey::{Survey, locate};
 use crate::gateway::pool::{GatewayArgs, Gateways};
@@ -21,7 +21,6 @@ use anyhow::{Context, anyhow, ensure};
 use change::ChangeArgs;
 use diff::{Counter, RingDiff};
 use pushring_router::{RouteBy, Router};
-use rustix::fs::OFlags;
 
 /// Show which groups a change of members or settings would move
 ///
@@ -64,9 +63,9 @@ pub(crate) struct PlanArgs {
 
 impl PlanArgs {
     pub(crate) fn run(self) -> anyhow::Result<ExitStatus> {
-        let from = Fleet::from_file(&self.from)?;
+        let from = Fleet::from_file(&self.from).context("--from")?;
         let to = match &self.to {
-            Some(to) => Fleet::from_file(to)?.router,
+            Some(to) => Fleet::from_file(to).context("--to")?.router,
             None => self.change.apply(&self.from, &from.router)?,
         };
         let mut counter = Counter::new(&from.router, &to);
@@ -79,7 +78,10 @@ impl PlanArgs {
         let counted = self.live || self.groups.is_some();
         let plan = RingDiff::new(&from.router, &to, counted.then_some(&counter));
         if let Some(path) = &self.svg {
-            write(path, &svg::draw(&plan, &from.router, &to)).with_context(|| text::path(path))?;
+            let name = || format!("--svg: {}", text::path(path));
+            let mut file = file::open_to_write(File::options().write(true).create(true).truncate(true), path)
+                .with_context(|| BadInput(name()))?;
+            file.write_all(svg::draw(&plan, &from.router, &to).as_bytes()).with_context(name)?;
         }
         match self.output {
             Output::Table => output::print(chart::text(&plan))?,
@@ -112,22 +114,19 @@ impl PlanArgs {
     }
 }
 
-/// Follows no link, because another user may have put it there.
-fn write(path: &Path, text: &str) -> io::Result<()> {
-    let no_links = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
-    let mut options = File::options();
-    options.write(true).create(true).truncate(true).custom_flags(no_links);
-    options.open(path)?.write_all(text.as_bytes())
-}
-
 fn count_lines(path: &Path, counter: &mut Counter<'_>) -> anyhow::Result<()> {
     let mut input: Box<dyn BufRead> = if path == Path::new("-") {
         Box::new(io::stdin().lock())
     } else {
-        Box::new(BufReader::new(File::open(path).with_context(|| BadInput(text::path(path)))?))
+        Box::new(BufReader::new(
+            Input::stream(path).with_context(|| BadInput(format!("--groups: {}", text::path(path))))?,
+        ))
     };
     let mut line = Vec::new();
-    while input.read_until(b'\n', &mut line).with_context(|| text::path(path))? > 0 {
+    while file::read_line(&mut input, &mut line)
+        .with_context(|| BadInput(format!("--groups: {}", text::path(path))))?
+        > 0
+    {
         counter.add(line.trim_ascii_end());
         line.clear();
     }

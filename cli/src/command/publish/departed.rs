@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use super::live::Live;
 use crate::output::millis;
+use crate::parse;
 
 const NOTE: &str = "departed.json";
 
@@ -20,7 +21,7 @@ impl Departed {
     /// Reads the note. A missing or unreadable one counts as empty: then what departed stays longer, never shorter.
     pub(super) fn read(live: &Live, now: SystemTime) -> Self {
         let on_disk: BTreeMap<String, u64> =
-            live.read_note(NOTE).and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+            live.read_note(NOTE).and_then(|text| parse::json(&text).ok()).unwrap_or_default();
         let now = since_1970(now);
         // A time in the future means that the clock was set back; the grace time starts again.
         let since = on_disk.iter().map(|(name, since)| (name.clone(), now.min(*since))).collect();

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::work_folder::{self, LIVE_FILE, PRIVATE_FILE};
+use crate::file;
 use crate::fleet::ring_file::{RING_FILE, RingFile};
 use crate::text;
 
@@ -48,11 +49,11 @@ impl Live {
     }
 
     /// Returns `None` if there is no such file.
-    pub(super) fn read(&self, file: &str) -> anyhow::Result<Option<String>> {
-        match fs::read_to_string(self.path(file)) {
+    pub(super) fn read(&self, name: &str) -> anyhow::Result<Option<String>> {
+        match file::read_text(&self.path(name)) {
             Ok(text) => Ok(Some(text)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error).with_context(|| text::path(self.path(file))),
+            Err(error) => Err(error).with_context(|| text::path(self.path(name))),
         }
     }
 
@@ -75,7 +76,7 @@ impl Live {
     }
 
     pub(super) fn read_note(&self, name: &str) -> Option<String> {
-        fs::read_to_string(self.note(name)).ok()
+        file::read_text(&self.note(name)).ok()
     }
 
     /// Returns the time since the file was written; zero if it is unknown.

@@ -48,13 +48,13 @@ use super::options::{Options, Report};
 use super::steps;
 use super::upstream_kind::UpstreamKind;
 use crate::consul::registration::Registrations;
-use crate::error::BadInput;
 use crate::fleet::access::Access;
 use crate::fleet::members::{Members, Settings};
 use crate::fleet::render;
 use crate::fleet::ring_file::{RING_FILE, RingFile};
 use crate::fleet::source::read;
 use crate::output::{self, millis};
+use crate::parse;
 use crate::text;
 
 /// Number of skipped registrations that a report lists, because it is logged after each change.
@@ -75,9 +75,11 @@ pub fn publish_file(registrations: &Path, settings: &Path, options: &Options) ->
 }
 
 fn decide(registrations: &Path, settings: &Path) -> anyhow::Result<Members> {
-    let settings = Settings::parse(&read(settings)?).with_context(|| text::path(settings))?;
-    let found = Registrations::parse(&read(registrations)?)
-        .map_err(|error| BadInput(format!("{}: {error}", text::path(registrations))))?;
+    let settings =
+        read(settings).and_then(|text| Settings::parse(&text).with_context(|| text::path(settings)));
+    let found = read(registrations)
+        .and_then(|text| Registrations::parse(&text).with_context(|| text::path(registrations)));
+    let (settings, found) = (settings.context("--settings")?, found.context("--registrations")?);
     Ok(Members::decide(&settings, &found))
 }
 
@@ -162,7 +164,7 @@ fn checked_ring(
 
 /// Returns the configuration without members if too few members are its only fault.
 fn without_members(config: &str) -> Option<String> {
-    let mut fields: Value = serde_json::from_str(config).ok()?;
+    let mut fields: Value = parse::json(config).ok()?;
     fields.as_object_mut()?.insert("min_members".to_owned(), 0.into());
     pushring_router::Config::parse(fields.to_string().as_bytes()).ok()?;
     fields.as_object_mut()?.insert("members".to_owned(), Value::Array(Vec::new()));

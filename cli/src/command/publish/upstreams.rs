@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::upstream_kind::UpstreamKind;
 use crate::fleet::members::Members;
 use crate::fleet::render;
+use crate::parse;
 
 impl UpstreamKind {
     /// `live` is the live folder as Envoy finds it.
@@ -34,7 +35,7 @@ pub(super) struct Upstreams {
 impl Upstreams {
     /// Parses a file; one without any resource has an empty list.
     pub(super) fn parse(kind: UpstreamKind, text: &str) -> anyhow::Result<Self> {
-        let document: Value = serde_saphyr::from_str(text)?;
+        let document: Value = parse::yaml(text).map_err(anyhow::Error::msg)?;
         let empty = document["resources"].as_array().is_some_and(Vec::is_empty);
         let at = kind.list_at();
         ensure!(empty || document.pointer(at).is_some_and(Value::is_array), "found no list at {at}");

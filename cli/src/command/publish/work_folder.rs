@@ -11,9 +11,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use rustix::fs::OFlags;
 use rustix::process::geteuid;
 
+use crate::file;
 use crate::text;
 
 /// For everyone: Envoy runs as another user.
@@ -71,7 +71,7 @@ pub(super) fn make_private(work: &Path) -> anyhow::Result<()> {
 pub(super) fn lock(path: &Path, limit: Duration) -> anyhow::Result<File> {
     let options = &mut OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(PRIVATE_FILE);
-    let mut file = no_links(options).open(path)?;
+    let mut file = file::open_to_write(options, path)?;
     file.set_permissions(Permissions::from_mode(PRIVATE_FILE))?;
     let began = Instant::now();
     loop {
@@ -104,14 +104,11 @@ pub(super) fn write_new(path: &Path, text: &str, mode: u32) -> anyhow::Result<()
         }
         _ => {}
     }
-    let mut file = no_links(OpenOptions::new().write(true).create_new(true).mode(mode)).open(path)?;
+    let options = &mut OpenOptions::new();
+    let mut file = file::open_to_write(options.write(true).create_new(true).mode(mode), path)?;
     // Whatever the umask.
     file.set_permissions(Permissions::from_mode(mode))?;
     file.write_all(text.as_bytes())?;
     // Otherwise a power cut could leave an empty file under the new name.
     Ok(file.sync_all()?)
-}
-
-fn no_links(options: &mut OpenOptions) -> &mut OpenOptions {
-    options.custom_flags(i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default())
 }

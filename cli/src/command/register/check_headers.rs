@@ -7,7 +7,8 @@ use anyhow::{Context, ensure};
 use reqwest::header::{HeaderName, HeaderValue};
 
 use crate::error::BadInput;
-use crate::http::read;
+use crate::file;
+use crate::text;
 
 /// Start of the names with which a request asks something of pushring: a check with them would not reach the gateway.
 const OURS: &str = "x-pushring-";
@@ -24,6 +25,10 @@ pub(crate) fn parse(given: &[String]) -> anyhow::Result<BTreeMap<String, Vec<Str
             Some(file) => (file, file_text(Path::new(file))?),
             None => ("--check-header", text.clone()),
         };
+        ensure!(
+            !lines.trim().is_empty(),
+            BadInput(format!("{source}: found no header; allowed \"Name: value\" on each line"))
+        );
         for (number, line) in lines.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let header = header(line);
             let ours = header.as_ref().is_some_and(|(name, _)| name.to_ascii_lowercase().starts_with(OURS));
@@ -50,8 +55,7 @@ fn header(line: &str) -> Option<(String, String)> {
 }
 
 fn file_text(path: &Path) -> anyhow::Result<String> {
-    let text = read(path).map_err(BadInput::from_error)?;
-    String::from_utf8(text).with_context(|| BadInput(format!("{}: found no UTF-8 text", path.display())))
+    file::read_text(path).with_context(|| BadInput(text::path(path)))
 }
 
 #[cfg(test)]

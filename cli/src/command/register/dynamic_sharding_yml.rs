@@ -1,17 +1,18 @@
 //! Reads `dynamic-sharding.yml`, the configuration file of ning1875/dynamic-sharding, as that program does: unknown fields
 //! are an error.
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::Context;
 use serde::Deserialize;
 
 use crate::error::BadInput;
+use crate::file;
+use crate::parse;
 use crate::text;
 
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with pushgateway")]
 pub(crate) struct DynamicSharding {
     #[serde(default)]
     pub(crate) consul_server: ConsulServer,
@@ -22,7 +23,7 @@ pub(crate) struct DynamicSharding {
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with addr")]
 pub(crate) struct ConsulServer {
     /// `host:port` of the agent.
     #[serde(default)]
@@ -38,7 +39,7 @@ pub(crate) struct ConsulServer {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with port and servers")]
 pub(crate) struct Pushgateways {
     /// Port of all servers.
     pub(crate) port: u16,
@@ -50,8 +51,8 @@ impl DynamicSharding {
     /// Reads the file. An invalid file is a [`BadInput`] with line and field.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
         let name = text::path(path);
-        let text = fs::read_to_string(path).with_context(|| BadInput(name.to_string()))?;
-        Ok(serde_saphyr::from_str(&text).map_err(|error| BadInput(format!("{name}: {error}")))?)
+        let text = file::read_text(path).with_context(|| BadInput(name.to_string()))?;
+        Ok(parse::yaml(&text).map_err(|error| BadInput(format!("{name}: {error}")))?)
     }
 
     /// Returns a warning for each setting that is ignored.

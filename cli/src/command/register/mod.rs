@@ -161,6 +161,7 @@ impl RegisterArgs {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let targets = self.targets.resolve()?;
         let tls = Tls {
+            flags: "--gateway",
             ca_file: self.gateway_ca_file.as_deref(),
             cert: self.gateway_cert.as_deref(),
             key: self.gateway_key.as_deref(),

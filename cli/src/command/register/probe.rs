@@ -17,6 +17,7 @@ use super::health_check::{HEALTHY, HealthCheck, MARK};
 use crate::error::BadInput;
 use crate::fleet::address::GatewayAddress;
 use crate::http::{self, Answer, AnswerLimits, Tls};
+use crate::parse;
 
 /// A Pushgateway that is up answers its status at once, even when it is busy.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -48,7 +49,7 @@ pub(super) fn require_gateways(
     tls: Tls<'_>,
     targets: &[(&GatewayAddress, bool)],
 ) -> anyhow::Result<()> {
-    let client = tls.add_to(http::client(TIMEOUT)).map_err(BadInput::from_error)?;
+    let client = tls.add_to(http::client(TIMEOUT))?;
     let client = client.tls_danger_accept_invalid_certs(check.tls_skip_verify).build()?;
     let refused = |(target, must_answer): &(&GatewayAddress, bool)| {
         let url = check.url(target, STATUS);
@@ -171,7 +172,7 @@ fn tls_error<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> 
 
 /// Returns whether this is the status of a Pushgateway, of any version with an API (1.0).
 fn is_status(text: &str) -> bool {
-    let status: Value = serde_json::from_str(text).unwrap_or_default();
+    let status: Value = parse::json(text).unwrap_or_default();
     let data = &status["data"];
     status["status"] == "success"
         && data["start_time"].is_string()

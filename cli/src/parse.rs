@@ -1,0 +1,172 @@
+//! JSON and YAML of others. An error names the field, the reason, and the line if there is one.
+
+use std::fmt;
+use std::io::Read;
+
+use anyhow::anyhow;
+use serde::Deserializer;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_path_to_error::Path;
+
+/// Parses JSON.
+///
+/// # Errors
+/// The path of the field and the reason: `registrations[2].port: invalid type: …`.
+pub(crate) fn json<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    if text.starts_with('\u{feff}') {
+        return Err("found a byte order mark, expected JSON; save the file as UTF-8 without it".to_owned());
+    }
+    if text.trim().is_empty() {
+        return Err("found nothing, expected JSON".to_owned());
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let parsed = at("", &mut deserializer)?;
+    deserializer.end().map_err(|error| error.to_string())?;
+    Ok(parsed)
+}
+
+/// As [`json`], for an answer of `whose`, which can be hundreds of megabytes.
+///
+/// # Errors
+/// That of the stream, or "not the response of" and `whose` with the error of [`json`].
+pub(crate) fn json_stream<T: DeserializeOwned>(stream: impl Read, whose: &str) -> anyhow::Result<T> {
+    let mut deserializer = serde_json::Deserializer::from_reader(stream);
+    let not_theirs = |error: String| anyhow!("not the response of {whose}: {error}");
+    let parsed =
+        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| match error.inner().is_io() {
+            true => error.into_inner().into(),
+            false => not_theirs(message("", error.path(), error.inner())),
+        })?;
+    let end = deserializer.end();
+    end.map_err(|error| if error.is_io() { error.into() } else { not_theirs(error.to_string()) })?;
+    Ok(parsed)
+}
+
+/// As [`json`], for a part of a document, which is at this path in it.
+pub(crate) fn value<T: DeserializeOwned>(path: &str, value: Value) -> Result<T, String> {
+    at(path, value)
+}
+
+/// Parses YAML.
+///
+/// # Errors
+/// As [`json`].
+pub(crate) fn yaml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    let mut field = None;
+    // A snippet could show a password on the line before.
+    let options = serde_saphyr::options! { with_snippet: false };
+    let parsed = serde_saphyr::with_deserializer_from_str_with_options(text, options, |deserializer| {
+        serde_path_to_error::deserialize(deserializer).map_err(|error| {
+            field = Some(error.path().clone());
+            error.into_inner()
+        })
+    });
+    parsed.map_err(|error| match field {
+        Some(field) => message("", &field, error),
+        None if error.to_string().contains("multiple YAML documents") => {
+            "found a second YAML document (---), expected one".to_owned()
+        }
+        None => plain(&error.to_string()),
+    })
+}
+
+fn at<'de, T, D>(path: &str, deserializer: D) -> Result<T, String>
+where
+    T: DeserializeOwned,
+    D: Deserializer<'de, Error: fmt::Display>,
+{
+    serde_path_to_error::deserialize(deserializer).map_err(|error| message(path, error.path(), error.inner()))
+}
+
+fn message(start: &str, path: &Path, reason: impl fmt::Display) -> String {
+    let path = path.to_string();
+    let path = path.trim_end_matches(['.', '?']);
+    let dot = if start.is_empty() || path.is_empty() || path.starts_with('[') { "" } else { "." };
+    let reason = plain(&reason.to_string());
+    match (start, path) {
+        ("", "") => reason,
+        _ => format!("{start}{dot}{path}: {reason}"),
+    }
+}
+
+/// Replaces the names of Rust's types.
+fn plain(reason: &str) -> String {
+    let mut text = reason.to_owned();
+    for (of_rust, name) in [
+        ("expected i64", "expected a whole number"),
+        ("expected u64", "expected a whole number of 0 or more"),
+        ("expected u16", "expected a whole number of 0 to 65535"),
+        ("expected f64", "expected a number"),
+        ("expected a map", "expected an object"),
+        ("expected a sequence", "expected a list"),
+    ] {
+        text = text.replace(of_rust, name);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Document {
+        #[serde(rename = "list", default)]
+        _list: Vec<Entry>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Entry {
+        #[serde(rename = "port")]
+        _port: u16,
+    }
+
+    #[test]
+    fn errors_name_the_field_and_the_reason() {
+        for (text, start) in [
+            ("", "found nothing, expected JSON"),
+            (" \n", "found nothing, expected JSON"),
+            ("\u{feff}{}", "found a byte order mark"),
+            ("[1", "[0]: invalid type: integer `1`"),
+            (
+                r#"{"list": [{"port": 1}, {"port": "1"}]}"#,
+                "list[1].port: invalid type: string \"1\", expected a whole",
+            ),
+            (
+                r#"{"list": [{"port": 65536}]}"#,
+                "list[0].port: invalid value: integer `65536`, expected a whole",
+            ),
+            (r#"{"list": [{"prot": 1}]}"#, "list[0].prot: unknown field `prot`, expected `port`"),
+            (r#"{"list": [{}]}"#, "list[0]: missing field `port`"),
+            (r#"{"list": [{"port": 1}"#, "list: EOF while parsing a list at line 1"),
+            (r#"{"list": {}}"#, "list: invalid type: map, expected a list"),
+            ("{} {}", "trailing characters at line 1 column 4"),
+        ] {
+            let error = json::<Document>(text).unwrap_err();
+            assert!(error.starts_with(start), "{text}: {error}");
+            let streamed = json_stream::<Document>(text.as_bytes(), "a server").unwrap_err().to_string();
+            assert!(streamed.starts_with("not the response of a server: "), "{streamed}");
+        }
+        for (text, start) in [
+            ("list: [port: 1, {port: x}]", "list[1].port: invalid"),
+            ("list: [port: 1\n", "list"),
+            ("lst: []", "lst: unknown field"),
+            ("--- {}\n--- {}", "found a second YAML document"),
+            ("password: s3cret\nlist: {}", "password: unknown field"),
+            ("list:\n- {port: 1}\n- {prt: 1}", "list[1].prt: unknown field"),
+        ] {
+            let error = yaml::<Document>(text).unwrap_err();
+            assert!(error.starts_with(start), "{text}: {error}");
+            assert!(!error.contains('\n') && !error.contains("s3cret"), "{error}");
+        }
+        assert_eq!(
+            value::<Entry>("a[0]", serde_json::json!({"port": -1})).unwrap_err(),
+            "a[0].port: invalid value: integer `-1`, expected a whole number of 0 to 65535"
+        );
+    }
+}
