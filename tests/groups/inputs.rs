@@ -1,13 +1,14 @@
-//! One or more inputs for each kind in the table of docs/command/groups.md.
+//! One or more inputs for each kind in the table of docs/command/groups.md; `collisions` has those of names.
 
+use crate::collisions;
 use pushring_harness::proto::{
     COUNTER, GAUGE, GAUGE_HISTOGRAM, HISTOGRAM, SUMMARY, bytes, counter, double, family, gauge, histogram,
     int, label, metric, native, native_with, one, sint, summary,
 };
 
-const UNCHECKED: &[&str] = &["--push.disable-consistency-check"];
-const UTF8_NAMES: &[&str] = &["--push.enable-utf8-names"];
-const TEXT_HISTOGRAM: &str = "# TYPE m histogram\nm_bucket{le=\"+Inf\"} 1\nm_sum 1\nm_count 1\n";
+pub(crate) const UNCHECKED: &[&str] = &["--push.disable-consistency-check"];
+pub(crate) const UTF8_NAMES: &[&str] = &["--push.enable-utf8-names"];
+pub(crate) const TEXT_HISTOGRAM: &str = "# TYPE m histogram\nm_bucket{le=\"+Inf\"} 1\nm_sum 1\nm_count 1\n";
 const NAN: f64 = f64::NAN;
 
 /// Pushes to one gateway, the last of which is of the kind.
@@ -29,27 +30,33 @@ pub(crate) struct Push {
 /// the gateway's own `go_goroutines`. They were computed by inverting xxHash for eight bytes of the label value.
 pub(crate) const CULPRITS: [&str; 3] = ["bad", "xarjvyxu;N\u{8}n{pP>", "fuxjdxkx7gDPK\u{8}a5"];
 
-fn text(path: &str, body: impl AsRef<[u8]>) -> Push {
+pub(crate) fn text(path: &str, body: impl AsRef<[u8]>) -> Push {
     Push { path: format!("/metrics/job{path}"), body: body.as_ref().to_vec(), is_text: true }
 }
 
-fn proto(body: Vec<u8>) -> Push {
+pub(crate) fn proto(body: Vec<u8>) -> Push {
     Push { path: "/metrics/job/bad".to_owned(), body, is_text: false }
 }
 
-fn of(kind: &'static str, flags: &'static [&'static str], pushes: Vec<Push>) -> Input {
+pub(crate) fn of(kind: &'static str, flags: &'static [&'static str], pushes: Vec<Push>) -> Input {
     Input { kind, flags, pushes }
 }
 
 /// Inputs of a kind that are a single push in protobuf.
-fn protos(kind: &'static str, bodies: Vec<Vec<u8>>) -> impl Iterator<Item = Input> {
+pub(crate) fn protos(kind: &'static str, bodies: Vec<Vec<u8>>) -> impl Iterator<Item = Input> {
     bodies.into_iter().map(move |body| of(kind, &[], vec![proto(body)]))
 }
 
 pub(crate) fn all() -> Vec<Input> {
     let path = paths();
     let exposed = exposed();
-    path.into_iter().chain(exposed).chain(series()).chain(natives()).chain(harmless()).collect()
+    path.into_iter()
+        .chain(exposed)
+        .chain(series())
+        .chain(collisions::all())
+        .chain(natives())
+        .chain(harmless())
+        .collect()
 }
 
 fn paths() -> Vec<Input> {
@@ -160,10 +167,10 @@ fn series() -> Vec<Input> {
     let histograms = [vec![1.0, 1.0], vec![f64::INFINITY, f64::INFINITY], vec![NAN, NAN]]
         .map(|all| one("m", HISTOGRAM, &[histogram(&all, &[])]));
     inputs.extend(protos(kind, summaries.into_iter().chain(histograms).collect()));
-    let both = [one("m", GAUGE_HISTOGRAM, &[histogram(&[1.0], &[])]), one("m_count", GAUGE, &[gauge(7.0)])];
-    inputs.extend(protos(kind, vec![both.concat()]));
     inputs.push(of(kind, &[], vec![text("/bad", "m{a=\"\"} 1\nm 2\n")]));
     inputs.push(of(kind, &[], vec![text("/bad", "m 1\n"), text("/bad/a/", "n 1\n")]));
+    let of_three = ["/bad", "/bad/a/1", "/bad/b/2"].map(|path| text(path, "m{a=\"1\",b=\"2\"} 1\n"));
+    inputs.push(of(kind, UNCHECKED, of_three.into()));
     inputs
 }
 
@@ -236,7 +243,6 @@ fn harmless() -> Vec<Input> {
         one("m", HISTOGRAM, &[histogram(&[NAN], &[])]),
         one("m", HISTOGRAM, &[histogram(&[f64::INFINITY, 5.0, 1.0], &[])]),
         one("m", GAUGE, &[label("le", "1"), gauge(1.0)]),
-        one("m", GAUGE, &[label("a.b:c", "1"), label("1:", "1"), gauge(1.0)]),
         one("m", GAUGE_HISTOGRAM, &[histogram(&[1.0], &[])]),
     ]);
     let mut inputs: Vec<Input> = protos(kind, bodies).collect();

@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 
 use crate::inputs::{self, CULPRITS, Input};
 
+/// Ways of scraping, at least one of which fails for each kind. The test `random` has all of them.
+const POOLS: &[&str] = &["text", "native", "dots", "values"];
 /// Number of gateways that start at once.
 const THREADS: usize = 8;
 
@@ -50,7 +52,7 @@ fn gateway(fixture: &GatewayFixture, input: &Input) -> Pushgateway {
     gateway
 }
 
-fn start(inputs: &[Input]) -> GatewayFixture {
+pub(crate) fn start(inputs: &[Input]) -> GatewayFixture {
     let mut fixture = GatewayFixture::start(0);
     let started: Vec<Vec<Pushgateway>> = thread::scope(|scope| {
         let fixture = &fixture;
@@ -79,9 +81,9 @@ fn is_rejected(input: &Input) -> bool {
 
 /// Returns whether Prometheus stores everything of each gateway, such as the honest series, whose family is the last; and
 /// whether its API works.
-fn verdicts(prometheus: &Prometheus, fixture: &GatewayFixture) -> Vec<([Scrape; 2], bool)> {
+pub(crate) fn verdicts(prometheus: &Prometheus, fixture: &GatewayFixture) -> Vec<(Vec<Scrape>, bool)> {
     let scrapes = prometheus.scrape_all(&fixture.addresses, "zz").unwrap();
-    let verdict = |(scrape, gateway): ([Scrape; 2], &Pushgateway)| {
+    let verdict = |(scrape, gateway): (Vec<Scrape>, &Pushgateway)| {
         let has_api = gateway.client().unwrap().get("/api/v1/metrics").is_ok();
         let is_good = has_api && scrape.iter().all(Scrape::is_good);
         (scrape, is_good)
@@ -89,11 +91,11 @@ fn verdicts(prometheus: &Prometheus, fixture: &GatewayFixture) -> Vec<([Scrape; 
     scrapes.into_iter().zip(&fixture.gateways).map(verdict).collect()
 }
 
-fn named<'r>(list: &'r Value, gateway: &str) -> Option<&'r Value> {
+pub(crate) fn named<'r>(list: &'r Value, gateway: &str) -> Option<&'r Value> {
     list.as_array().unwrap().iter().find(|entry| entry["gateway"] == gateway)
 }
 
-fn heal(poisoned: &Value) {
+pub(crate) fn heal(poisoned: &Value) {
     for culprit in poisoned["culprits"].as_array().unwrap() {
         let job = culprit["labels"]["job"].as_str().unwrap_or_default();
         assert!(CULPRITS.iter().any(|allowed| job.starts_with(allowed)), "{poisoned}");
@@ -119,7 +121,7 @@ fn documents_say_what_envoy_rejects_and_what_conflicts_finds() {
     }
 
     let fixture = start(&inputs);
-    let prometheus = Prometheus::start(fixture.dir.path(), &fixture.addresses).unwrap();
+    let prometheus = Prometheus::start(fixture.dir.path(), &fixture.addresses, POOLS).unwrap();
     let column = |index: usize| table[inputs[index].kind][1].as_str();
     let mut bad = BTreeSet::new();
     // If a gateway exposes a problem by chance, Prometheus notices it after some scrapes.

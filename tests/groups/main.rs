@@ -1,6 +1,7 @@
 //! `pushring groups`, `delete` and `expire` with real Pushgateways.
 
 mod access;
+mod collisions;
 mod conflicts;
 mod delete;
 mod expire;
@@ -9,5 +10,6 @@ mod inputs;
 mod kinds;
 mod listed;
 mod poisoned;
+mod random;
 mod report;
 mod states;

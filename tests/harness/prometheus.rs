@@ -16,8 +16,27 @@ use crate::{poll_until, tools};
 /// Series that Prometheus adds to each target: `up` and four about the scrape.
 const OWN_SERIES: i64 = 5;
 
-/// The two ways in which Prometheus scrapes: text, the default, and protobuf for native histograms.
-pub const POOLS: [&str; 2] = ["text", "native"];
+/// The ways in which Prometheus scrapes: text, the default; OpenMetrics; protobuf, without and with native histograms, the
+/// latter also with their classic series; and text in which the gateway escapes names, for a Prometheus without UTF-8 names
+/// and for its two other schemes.
+pub const POOLS: [&str; 8] =
+    ["text", "openmetrics", "protobuf", "native", "native-and-classic", "underscores", "dots", "values"];
+
+/// Returns the settings of one of [`POOLS`].
+fn settings(pool: &str) -> Value {
+    let escaped = |scheme: &str| json!({"metric_name_escaping_scheme": scheme});
+    match pool {
+        "openmetrics" => json!({"scrape_protocols": ["OpenMetricsText1.0.0"]}),
+        "protobuf" => json!({"scrape_protocols": ["PrometheusProto"]}),
+        "native" => json!({"scrape_native_histograms": true}),
+        "native-and-classic" => {
+            json!({"scrape_native_histograms": true, "always_scrape_classic_histograms": true})
+        }
+        "underscores" => json!({"metric_name_validation_scheme": "legacy"}),
+        "dots" | "values" => escaped(pool),
+        _ => json!({}),
+    }
+}
 
 /// A running Prometheus. Dropping it kills the process.
 #[derive(Debug)]
@@ -26,6 +45,7 @@ pub struct Prometheus {
     pub address: SocketAddr,
     /// The process, to read its log.
     pub process: Process,
+    pools: &'static [&'static str],
 }
 
 /// The scrape of one gateway.
@@ -51,26 +71,27 @@ impl Scrape {
 }
 
 impl Prometheus {
-    /// Starts a Prometheus that scrapes these gateways in both ways; each series has the labels `gateway` and `pool`.
+    /// Starts a Prometheus that scrapes these gateways in each of these [`POOLS`]; each series has the labels `gateway` and `pool`.
     /// Its data and log are in `dir`.
     ///
     /// # Errors
     /// If it is not installed or does not become ready.
-    pub fn start(dir: &Path, gateways: &[SocketAddr]) -> Result<Self> {
+    pub fn start(dir: &Path, gateways: &[SocketAddr], pools: &'static [&str]) -> Result<Self> {
         let pool = |pool: &str| {
             let targets: Vec<Value> = gateways
                 .iter()
                 .map(|gateway| json!({"targets": [gateway], "labels": {"gateway": gateway, "pool": pool}}))
                 .collect();
-            json!({
-                "job_name": pool, "honor_labels": true, "static_configs": targets,
-                "scrape_native_histograms": pool == "native",
-            })
+            let mut config = settings(pool);
+            config["job_name"] = json!(pool);
+            config["honor_labels"] = json!(true);
+            config["static_configs"] = json!(targets);
+            config
         };
         let config = json!({
             // JSON is YAML.
             "global": {"scrape_interval": "2s", "scrape_timeout": "2s"},
-            "scrape_configs": POOLS.map(pool),
+            "scrape_configs": pools.iter().map(|name| pool(name)).collect::<Vec<_>>(),
         });
         let file = dir.join("prometheus.yml");
         fs::write(&file, config.to_string())?;
@@ -80,21 +101,21 @@ impl Prometheus {
         command.arg(format!("--storage.tsdb.path={}", dir.join("prometheus-data").display()));
         let mut process = Process::start("prometheus", command, dir)?;
         let address = process.wait_until("listening", |process| listening(&process.log()))?;
-        let started = Self { address, process };
+        let started = Self { address, process, pools };
         let client = Client::new(address)?;
         poll_until("Prometheus to be ready", || (client.get("/-/ready").ok()?.status == 200).then_some(()))?;
         Ok(started)
     }
 
-    /// Returns the results of [`POOLS`] for each gateway, of scrapes that began after this call. `honest` is the name of a
+    /// Returns the results of the pools for each gateway, of scrapes that began after this call. `honest` is the name of a
     /// series that each gateway exposes.
     ///
     /// # Errors
     /// If a gateway is not scraped in time.
-    pub fn scrape_all(&self, gateways: &[SocketAddr], honest: &str) -> Result<Vec<[Scrape; 2]>> {
+    pub fn scrape_all(&self, gateways: &[SocketAddr], honest: &str) -> Result<Vec<Vec<Scrape>>> {
         let called = Timestamp::now();
         let mut scraped: HashMap<Key, (Timestamp, Option<String>)> = HashMap::new();
-        let count = POOLS.len() * gateways.len();
+        let count = self.pools.len() * gateways.len();
         poll_until("the scrapes", || {
             for (key, began, error) in self.targets()? {
                 // Prometheus shows a scrape before its samples are stored, so a second one must have begun.
@@ -119,11 +140,8 @@ impl Prometheus {
                     Some(&(dropped, is_complete)) => Some(Scrape { error, dropped, is_complete }),
                 }
             };
-            let all = gateways.iter().map(|gateway| {
-                let [text, native] = POOLS.map(|pool| scrape(gateway, pool));
-                Some([text?, native?])
-            });
-            all.collect()
+            let of = |gateway| self.pools.iter().map(move |pool| scrape(gateway, pool)).collect();
+            gateways.iter().map(of).collect()
         })
     }
 
@@ -137,7 +155,7 @@ impl Prometheus {
             };
             Ok(self.query_at(query, now)?.into_iter().map(row).collect())
         };
-        let up = values("up{job=~\"text|native\"} == 1")?;
+        let up = values("up{pool!=\"\"} == 1")?;
         let (exposed, has) = (values("scrape_samples_scraped")?, values(honest)?);
         let stored = values("count by (gateway, pool) ({gateway!=\"\"})")?;
         let of = |counts: &HashMap<Key, i64>, key: &Key| counts.get(key).copied().unwrap_or_default();

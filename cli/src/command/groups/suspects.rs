@@ -44,7 +44,7 @@ impl Finder<'_> {
     fn of_problem(&self, problem: &Problem) -> Vec<Blamed> {
         let (family, reason) = (go_text(&problem.family), &problem.reason);
         let metrics = match &problem.cause {
-            Cause::Duplicates(metrics) => return self.duplicates(&family, reason, metrics),
+            Cause::Duplicates(metrics) => return self.duplicates(reason, metrics),
             Cause::Help(metrics) | Cause::Type(metrics) | Cause::Metrics(metrics) => metrics,
         };
         let sure: Vec<Blamed> = match &problem.cause {
@@ -60,16 +60,21 @@ impl Finder<'_> {
     }
 
     /// Keeps the group that was pushed last.
-    fn duplicates(&self, family: &str, reason: &Reason, metrics: &[Bytes; 2]) -> Vec<Blamed> {
-        let all = metrics.iter().flat_map(|metric| self.suspects(family, metric));
-        let unique: BTreeMap<Bytes, Suspect> = all.map(|suspect| (suspect.labels.clone(), suspect)).collect();
-        let mut suspects: Vec<Suspect> = unique.into_values().collect();
-        suspects.sort_by(|a, b| a.pushed.total_cmp(&b.pushed));
+    fn duplicates(&self, reason: &Reason, metrics: &[(Vec<u8>, Bytes)]) -> Vec<Blamed> {
+        let mut unique: BTreeMap<Bytes, (String, Suspect)> = BTreeMap::new();
+        for (family, metric) in metrics {
+            let family = go_text(family);
+            for suspect in self.suspects(&family, metric) {
+                unique.entry(suspect.labels.clone()).or_insert((family.clone(), suspect));
+            }
+        }
+        let mut suspects: Vec<(String, Suspect)> = unique.into_values().collect();
+        suspects.sort_by(|a, b| a.1.pushed.total_cmp(&b.1.pushed));
         let kept = if suspects.len() > 1 { suspects.pop() } else { None };
-        let also = kept.map(|kept| kept.blamed(family, reason.clone()).labels());
+        let also = kept.map(|(family, kept)| kept.blamed(&family, reason.clone()).labels());
         let also = also.map(|labels| format!("; the other is in {}", output::group(&labels)));
         let reason = reason.code.because(format!("{reason}{}", also.unwrap_or_default()));
-        suspects.into_iter().map(|suspect| suspect.blamed(family, reason.clone())).collect()
+        suspects.into_iter().map(|(family, suspect)| suspect.blamed(&family, reason.clone())).collect()
     }
 
     /// Finds groups whose metadata the gateway exposes by chance: of several groups with a family, it exposes the type

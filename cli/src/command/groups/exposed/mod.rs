@@ -5,10 +5,11 @@
 
 mod metric;
 mod native;
+mod repeated;
+mod scraper;
 mod series;
 
 use std::collections::HashMap;
-use std::rc::Rc;
 
 use anyhow::Context;
 use prost::Message;
@@ -40,8 +41,8 @@ pub(super) enum Cause {
     Type(Vec<Bytes>),
     /// All groups with these metrics.
     Metrics(Vec<Bytes>),
-    /// All but one of the groups with these metrics.
-    Duplicates([Bytes; 2]),
+    /// All but one of the groups with these metrics, each with the name of its family.
+    Duplicates(Vec<(Vec<u8>, Bytes)>),
 }
 
 /// The problems of an exposition, and its groups.
@@ -62,31 +63,37 @@ pub(super) struct Exposed {
 /// The exposition is incomplete or cannot be read.
 pub(super) fn check(families: impl Iterator<Item = anyhow::Result<Family>>) -> anyhow::Result<Exposed> {
     let mut exposed = Exposed::default();
-    let mut known = HashMap::new();
+    let mut all = Vec::new();
     for family in families {
         let family = family?;
         let metrics: Result<Vec<Metric>, _> =
             family.raw_metrics().iter().map(|raw| Metric::decode(raw.clone())).collect();
         let metrics = metrics.with_context(|| format!("a metric of {:?}", family.name()))?;
         if family.name() == PUSH_TIME {
-            let group = |metric: &Metric| (series::labels(metric.clone()), value(metric));
+            let group = |metric: &Metric| (series::exact(metric), value(metric));
             exposed.groups.extend(metrics.iter().map(group));
         } else if family.name() == PUSH_FAILED {
-            exposed.rejected.extend(metrics.iter().cloned().map(series::labels));
+            exposed.rejected.extend(metrics.iter().map(series::exact));
         }
         exposed.family(&family, &metrics);
-        exposed.series(&family, metrics, &mut known);
+        exposed.metrics(&family, &metrics);
+        all.push((family, metrics));
     }
+    repeated::check(&all, |problem| exposed.add(problem));
     Ok(exposed)
 }
 
 impl Exposed {
-    fn add(&mut self, family: &Family, reason: Reason, cause: Cause) {
+    fn add(&mut self, problem: Problem) {
         if self.problems.len() < MAX_PROBLEMS {
-            let reason =
-                reason.code.because(format!("{}: {reason}", String::from_utf8_lossy(family.name_bytes())));
-            self.problems.push(Problem { family: family.name_bytes().to_vec(), reason, cause });
+            self.problems.push(problem);
         }
+    }
+
+    fn of_family(&mut self, family: &Family, reason: Reason, cause: Cause) {
+        let reason =
+            reason.code.because(format!("{}: {reason}", String::from_utf8_lossy(family.name_bytes())));
+        self.add(Problem { family: family.name_bytes().to_vec(), reason, cause });
     }
 
     /// Checks what concerns all metrics of a family.
@@ -98,7 +105,7 @@ impl Exposed {
             Ok(_) => {}
             Err(_) => {
                 let reason = Code::NotUtf8.because("the # HELP text is not UTF-8");
-                self.add(family, reason, Cause::Help(all(metrics)));
+                self.of_family(family, reason, Cause::Help(all(metrics)));
             }
         }
         let name = family.name_bytes();
@@ -112,40 +119,29 @@ impl Exposed {
             if family.kind().is_empty() {
                 let reason = Code::UnknownType
                     .because("the type of the family is unknown: the text format ends at it");
-                self.add(family, reason, Cause::Type(all(metrics)));
+                self.of_family(family, reason, Cause::Type(all(metrics)));
             }
             return;
         };
-        self.add(family, reason, Cause::Metrics(all(metrics)));
+        self.of_family(family, reason, Cause::Metrics(all(metrics)));
     }
 
-    /// Checks the metrics of a family one by one. `known` has the series of earlier metrics.
-    fn series(&mut self, family: &Family, metrics: Vec<Metric>, known: &mut HashMap<Vec<u8>, Rc<Bytes>>) {
-        let shape = match family.kind() {
-            "SUMMARY" => Shape::Summary,
-            "HISTOGRAM" | "GAUGE_HISTOGRAM" => Shape::Histogram,
-            _ => Shape::Single,
-        };
+    /// Checks the metrics of a family one by one.
+    fn metrics(&mut self, family: &Family, metrics: &[Metric]) {
+        let shape = shape(family);
         for metric in metrics {
-            let error = metric_error(shape, &metric);
-            let mut repeated = None;
-            let labels = Rc::new(series::labels(metric.clone()));
-            series::each(family.name_bytes(), shape, &metric, |series| {
-                repeated = known.insert(series, Rc::clone(&labels)).or(repeated.take());
-            });
-            if let Some(reason) = error {
-                self.add(family, reason, Cause::Metrics(vec![labels.as_ref().clone()]));
-            }
-            if let Some(earlier) = repeated {
-                let text = "Prometheus stores only one of two samples of a series (labels with an empty value are no \
-                            labels)";
-                self.add(
-                    family,
-                    Code::SeriesConflict.because(text),
-                    Cause::Duplicates([earlier, labels].map(|labels| labels.as_ref().clone())),
-                );
+            if let Some(reason) = metric_error(shape, metric) {
+                self.of_family(family, reason, Cause::Metrics(vec![series::exact(metric)]));
             }
         }
+    }
+}
+
+fn shape(family: &Family) -> Shape {
+    match family.kind() {
+        "SUMMARY" => Shape::Summary,
+        "HISTOGRAM" | "GAUGE_HISTOGRAM" => Shape::Histogram,
+        _ => Shape::Single,
     }
 }
 
@@ -153,7 +149,7 @@ fn metric_error(shape: Shape, metric: &Metric) -> Option<Reason> {
     if metric.labels.iter().any(|label| label.name.contains(&0)) {
         return Some(Code::InvalidName.because("the name of a label contains a NUL byte"));
     }
-    if metric.labels.iter().any(|label| is_bare_with_colon(&label.name)) {
+    if metric.labels.iter().any(|label| scraper::DEFAULT.ends_at_colon(&label.name)) {
         return Some(
             Code::InvalidName.because("the name of a label contains a colon: the text format ends at it"),
         );
@@ -175,15 +171,8 @@ fn metric_error(shape: Shape, metric: &Metric) -> Option<Reason> {
     Some(Code::InvalidHistogram.because(format!("{scrapes}: {text}")))
 }
 
-/// The gateway puts a name in quotes unless it is valid for a family, for which a colon is valid.
-fn is_bare_with_colon(name: &[u8]) -> bool {
-    name.contains(&b':')
-        && !name[0].is_ascii_digit()
-        && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"_:".contains(byte))
-}
-
 fn all(metrics: &[Metric]) -> Vec<Bytes> {
-    metrics.iter().take(MAX_PROBLEMS).map(|metric| series::labels(metric.clone())).collect()
+    metrics.iter().take(MAX_PROBLEMS).map(series::exact).collect()
 }
 
 /// The gateway's own metrics have no job.

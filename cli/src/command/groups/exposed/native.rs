@@ -43,7 +43,8 @@ pub(super) fn error(histogram: &Histogram) -> Option<String> {
     if is_float { float_error(histogram) } else { count_error(histogram) }
 }
 
-fn is_native(histogram: &Histogram) -> bool {
+/// Returns whether Prometheus reads a histogram as a native one, in protobuf.
+pub(super) fn is_native(histogram: &Histogram) -> bool {
     !histogram.positive_spans.is_empty()
         || !histogram.negative_spans.is_empty()
         || histogram.zero_threshold > 0.0
