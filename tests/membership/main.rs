@@ -12,3 +12,4 @@ mod publish;
 mod register;
 mod rendered;
 mod replay;
+mod twins;

@@ -197,3 +197,79 @@ fn registers_over_https_with_a_client_certificate() {
     trusting.env("CONSUL_CLIENT_KEY", file("dc1-client-consul-0-key.pem"));
     assert_eq!(results(&trusting.output().unwrap()), ["registered"]);
 }
+
+/// The name, the weight and the tags decide which groups a gateway owns.
+#[test]
+fn an_update_keeps_name_weight_and_tags() {
+    let dir = tempfile::tempdir().unwrap();
+    let consul = Consul::start(dir.path()).unwrap();
+    let original = json!({
+        "Name": "pushgateway", "ID": "10.0.0.1_9091", "Address": "10.0.0.1", "Port": 9091, "Tags": ["prod", "eu"],
+        "Meta": {"pushring-name": "pg-0", "rack": "7", "pushring-scheme": "https"},
+        "Weights": {"Passing": 7, "Warning": 3}, "EnableTagOverride": true,
+    });
+    consul.put("/v1/agent/service/register", &original).unwrap();
+    let args = ["register", "--no-probe", "10.0.0.1:9091", "--output", "json"];
+    assert_eq!(results(&pushring(&consul, &args)), ["updated"]);
+    assert_eq!(results(&pushring(&consul, &args)), ["unchanged"]);
+    let services = Client::new(consul.address).unwrap().get("/v1/agent/services").unwrap().json().unwrap();
+    let found = &services["10.0.0.1_9091"];
+    for field in ["Tags", "Weights", "EnableTagOverride"] {
+        assert_eq!(found[field], original[field], "{field}");
+    }
+    let meta = found["Meta"].as_object().unwrap();
+    assert_eq!((&meta["pushring-name"], &meta["rack"]), (&json!("pg-0"), &json!("7")));
+    assert!(meta.contains_key("pushring-check") && !meta.contains_key("pushring-scheme"), "{meta:?}");
+}
+
+#[test]
+fn an_id_of_another_address_is_replaced_only_on_request() {
+    let dir = tempfile::tempdir().unwrap();
+    let consul = Consul::start(dir.path()).unwrap();
+    let client = Client::new(consul.address).unwrap();
+    let addresses = || {
+        let services = client.get("/v1/agent/services").unwrap().json().unwrap();
+        let address =
+            |service: &Value| format!("{}:{}", service["Address"].as_str().unwrap(), service["Port"]);
+        services.as_object().unwrap().values().map(address).collect::<Vec<_>>()
+    };
+    for (id, address, port, target) in [
+        ("10.0.0.1_9091", "10.0.0.2", 9091, "10.0.0.1:9091"),
+        ("10.0.0.1_9091", "10.0.0.1", 9092, "10.0.0.1:9091"),
+        // The address is that of the node, 127.0.0.1.
+        ("10.0.0.1_9091", "", 9091, "10.0.0.1:9091"),
+        ("pg.test_9091", "PG.test.example", 9091, "pg.test:9091"),
+    ] {
+        let other = json!({"Name": "pushgateway", "ID": id, "Address": address, "Port": port,
+                           "Meta": {"pushring-name": "pg-0"}});
+        consul.put("/v1/agent/service/register", &other).unwrap();
+        let in_catalog = || {
+            let found = client.get("/v1/catalog/service/pushgateway").ok()?.json().ok()?;
+            found.as_array()?.iter().any(|entry| entry["ServiceAddress"] == address).then_some(())
+        };
+        poll_until("the catalog to have it", in_catalog).unwrap();
+        let before = addresses();
+        for more in [&[][..], &["--dry-run"]] {
+            let args = ["register", "--no-probe", "10.0.0.9:9091", target];
+            let output = pushring(&consul, &[&args, more].concat());
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{said}");
+            let shown = if address.is_empty() { "127.0.0.1" } else { address };
+            let text =
+                format!("ID {id} is registered for {shown}:{port}; registering {target} would replace it");
+            assert!(said.contains(&text), "{text}: {said}");
+        }
+        assert_eq!(addresses(), before);
+        let replace = ["register", "--no-probe", target, "--replace", "--output", "json"];
+        assert_eq!(results(&pushring(&consul, &replace)), ["replaced"]);
+        assert_eq!(addresses(), [target]);
+        assert_eq!(results(&pushring(&consul, &replace)), ["unchanged"]);
+        consul.put(&format!("/v1/agent/service/deregister/{id}"), &Value::Null).unwrap();
+    }
+    // Another spelling is the same address.
+    let same =
+        json!({"Name": "pushgateway", "ID": "10.0.0.1_9091", "Address": "::ffff:10.0.0.1", "Port": 9091});
+    consul.put("/v1/agent/service/register", &same).unwrap();
+    let args = ["register", "--no-probe", "10.0.0.1:9091", "--output", "json"];
+    assert_eq!(results(&pushring(&consul, &args)), ["updated"]);
+}

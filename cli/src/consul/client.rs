@@ -85,6 +85,13 @@ pub(crate) struct Service {
     pub(crate) port: i64,
     #[serde(default)]
     pub(crate) meta: BTreeMap<String, String>,
+    /// As Consul reports them, to register them again; null if it does not.
+    #[serde(default)]
+    pub(crate) tags: Value,
+    #[serde(default)]
+    pub(crate) weights: Value,
+    #[serde(default)]
+    pub(crate) enable_tag_override: bool,
 }
 
 impl Consul {
@@ -125,7 +132,8 @@ impl Consul {
         self.base.to_string()
     }
 
-    pub(super) fn given(&self) -> &str {
+    /// Returns the address as the user gave it, without a password.
+    pub(crate) fn given(&self) -> &str {
         &self.given
     }
 

@@ -136,6 +136,16 @@ impl Instance {
     }
 }
 
+impl Instance {
+    pub(super) fn scheme(&self) -> Option<&str> {
+        self.service.meta.as_ref()?.get("pushring-scheme").map(String::as_str)
+    }
+
+    pub(super) fn is_passing(&self) -> bool {
+        self.checks.iter().all(|check| check.status == "passing")
+    }
+}
+
 impl From<Instance> for Registration {
     fn from(found: Instance) -> Self {
         let Instance { node, service, checks } = found;

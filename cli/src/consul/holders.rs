@@ -28,6 +28,16 @@ pub(crate) struct Holder {
     pub(crate) remove: String,
 }
 
+/// A registration with the address of a gateway.
+#[derive(Clone, Debug)]
+pub(crate) struct Registered {
+    pub(crate) address: GatewayAddress,
+    /// Service meta `pushring-scheme`.
+    pub(crate) scheme: Option<String>,
+    pub(crate) passing: bool,
+    pub(crate) holder: Holder,
+}
+
 impl Consul {
     /// Returns all registrations of an address in one datacenter (default: the agent's), whatever their health.
     ///
@@ -39,13 +49,33 @@ impl Consul {
         datacenter: Option<&str>,
         address: &GatewayAddress,
     ) -> anyhow::Result<Vec<Holder>> {
+        let same = self.registered(service, datacenter, |found| found == address)?;
+        Ok(same.into_iter().map(|found| found.holder).collect())
+    }
+
+    /// Returns all registrations whose addresses are `wanted`, in one datacenter (default: the agent's), whatever their
+    /// health.
+    ///
+    /// # Errors
+    /// As [`Consul::registrations`].
+    pub(crate) fn registered(
+        &self,
+        service: &str,
+        datacenter: Option<&str>,
+        wanted: impl Fn(&GatewayAddress) -> bool,
+    ) -> anyhow::Result<Vec<Registered>> {
         let entries = self.entries(service, datacenter)?;
         let instances = entries.into_iter().filter_map(Result::ok);
-        let same = instances.filter(|instance| instance.address().as_ref() == Ok(address));
-        let same: Vec<_> = same.collect();
-        let own = if same.is_empty() { None } else { self.node() };
-        let own = own.as_ref();
-        Ok(same.into_iter().map(|instance| self.holder(service, address, instance, own)).collect())
+        let with_address = instances.filter_map(|instance| Some((instance.address().ok()?, instance)));
+        let found: Vec<_> = with_address.filter(|(address, _)| wanted(address)).collect();
+        let own = if found.is_empty() { None } else { self.node() };
+        let registered = |(address, instance): (GatewayAddress, Instance)| Registered {
+            scheme: instance.scheme().map(str::to_owned),
+            passing: instance.is_passing(),
+            holder: self.holder(service, &address, instance, own.as_ref()),
+            address,
+        };
+        Ok(found.into_iter().map(registered).collect())
     }
 
     /// `own` is datacenter and name of the node of `--consul`, if it is known.
@@ -65,10 +95,7 @@ impl Consul {
             let agent =
                 if node.address.contains(':') { format!("[{}]", node.address) } else { node.address.clone() };
             let agent = if here { self.given().to_owned() } else { format!("{agent}:8500") };
-            // An address from the catalog may be anything, also a command.
-            let plain = agent.bytes().all(|b| b.is_ascii_alphanumeric() || b".:/-[]".contains(&b));
-            let agent = if plain { agent } else { text::shell(&agent) };
-            format!("pushring deregister {address} --service {service} --consul {agent}")
+            removal(service, address, &agent)
         } else {
             let body = json!({"Datacenter": node.datacenter, "Node": node.node, "ServiceID": id}).to_string();
             let (url, body) =
@@ -77,6 +104,14 @@ impl Consul {
         };
         Holder { id, node: node.node, agent: node.address, agent_alive, here, remove }
     }
+}
+
+/// Returns the command that removes a registration at an agent.
+pub(crate) fn removal(service: &str, address: &GatewayAddress, agent: &str) -> String {
+    // An address from the catalog may be anything, also a command.
+    let plain = agent.bytes().all(|b| b.is_ascii_alphanumeric() || b".:/-[]".contains(&b));
+    let agent = if plain { agent.to_owned() } else { text::shell(agent) };
+    format!("pushring deregister {address} --service {service} --consul {agent}")
 }
 
 /// Names the registration and says how to remove it.

@@ -12,7 +12,7 @@ use crate::fleet::address::GatewayAddress;
 /// otherwise.
 const CHECK: &str = "pushring-check";
 /// Meta key with the protocol, from which `publish` and `--consul` learn it.
-const SCHEME: &str = "pushring-scheme";
+pub(super) const SCHEME: &str = "pushring-scheme";
 
 pub(super) const HEALTHY: &str = "/-/healthy";
 
@@ -77,11 +77,18 @@ impl HealthCheck {
         text
     }
 
-    /// Returns the registration with this check. A registration with the same ID is replaced.
-    pub(super) fn definition(&self, service: &str, id: &str, target: &GatewayAddress) -> Value {
+    /// Returns the registration with this check. A registration with the same ID is replaced; name, weight and tags of
+    /// `replaced` stay, because they decide which groups it owns.
+    pub(super) fn definition(
+        &self,
+        service: &str,
+        id: &str,
+        target: &GatewayAddress,
+        replaced: Option<&Service>,
+    ) -> Value {
         let mut definition = json!({
             "ID": id, "Name": service, "Address": target.host(), "Port": target.port(),
-            "Meta": self.meta(target),
+            "Meta": self.meta(target, replaced),
             "Check": {
                 "Name": "Pushgateway /-/healthy", "HTTP": self.url(target, HEALTHY), "Header": {MARK.0: [MARK.1]},
                 "Interval": go_duration(self.interval), "Timeout": go_duration(self.timeout),
@@ -91,6 +98,13 @@ impl HealthCheck {
                 "Status": "critical",
             },
         });
+        if let Some(replaced) = replaced {
+            let fields = [("Tags", &replaced.tags), ("Weights", &replaced.weights)];
+            for (field, value) in fields.into_iter().filter(|(_, value)| !value.is_null()) {
+                definition[field] = value.clone();
+            }
+            definition["EnableTagOverride"] = json!(replaced.enable_tag_override);
+        }
         for (name, values) in &self.headers {
             definition["Check"]["Header"][name] = json!(values);
         }
@@ -107,10 +121,13 @@ impl HealthCheck {
     }
 
     /// Without TLS there is no entry for the scheme, so that registrations of earlier versions stay unchanged.
-    fn meta(&self, target: &GatewayAddress) -> Value {
-        let mut meta = json!({CHECK: self.describe(target)});
-        if self.scheme != "http" {
-            meta[SCHEME] = json!(self.scheme);
+    fn meta(&self, target: &GatewayAddress, replaced: Option<&Service>) -> BTreeMap<String, String> {
+        let mut meta = replaced.map(|replaced| replaced.meta.clone()).unwrap_or_default();
+        meta.insert(CHECK.to_owned(), self.describe(target));
+        if self.scheme == "http" {
+            meta.remove(SCHEME);
+        } else {
+            meta.insert(SCHEME.to_owned(), self.scheme.clone());
         }
         meta
     }

@@ -3,10 +3,13 @@
 mod check_headers;
 mod dynamic_sharding_yml;
 mod health_check;
+mod known_gateways;
 mod probe;
+mod process;
 mod removal;
 mod ring_forecast;
 mod services;
+mod twins;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -23,13 +26,13 @@ use dynamic_sharding_yml::DynamicSharding;
 use health_check::HealthCheck;
 use ring_forecast::RingArgs;
 use serde_json::json;
-use services::RegistrationResult;
+use services::{Options, RegistrationResult};
 
 /// Register Pushgateways in Consul, with a health check that does not flap
 ///
 /// Idempotent: a gateway that is already registered with the same settings is left unchanged. Each address must answer
-/// /api/v1/status as a Pushgateway does; otherwise nothing is registered. A new gateway is critical until its check has
-/// passed, so no push reaches a Pushgateway that was never healthy.
+/// /api/v1/status as a Pushgateway does, and be no gateway that is registered under another address; otherwise nothing is
+/// registered. A new gateway is critical until its check has passed, so no push reaches a Pushgateway that was never healthy.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -43,6 +46,9 @@ pub(crate) struct RegisterArgs {
     /// Do not ask the gateways first: for those that are not up yet, or that only Consul's agent can reach
     #[arg(long)]
     no_probe: bool,
+    /// Replace a registration that has the ID of a gateway and another address; the member at that address leaves the ring
+    #[arg(long)]
+    replace: bool,
     /// CA certificates (PEM file) with which the gateways are asked first, in addition to the system's
     #[arg(long, value_name = "FILE")]
     gateway_ca_file: Option<PathBuf>,
@@ -178,17 +184,16 @@ impl RegisterArgs {
             tls_server_name: self.check.check_tls_server_name,
             tls_skip_verify: self.check.check_tls_skip_verify,
         };
-        let mut done = Vec::new();
-        let dry_run = self.targets.dry_run;
-        let result = services::register(
-            &targets.consul,
-            &targets.service,
-            &targets.addresses,
-            &check,
-            (dry_run, (!self.no_probe).then_some(tls)),
-            &mut done,
-        );
-        self.targets.report(&targets, &done, &[], result)
+        let options = Options {
+            check,
+            dry_run: self.targets.dry_run,
+            replace: self.replace,
+            probe: (!self.no_probe).then_some(tls),
+        };
+        let (mut done, mut warnings) = (Vec::new(), Vec::new());
+        let ResolvedTargets { service, addresses, consul } = &targets;
+        let result = services::register(consul, service, addresses, &options, (&mut done, &mut warnings));
+        self.targets.report(&targets, &done, &warnings, result)
     }
 }
 

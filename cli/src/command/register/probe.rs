@@ -11,13 +11,12 @@ use rayon::prelude::*;
 use reqwest::StatusCode;
 use reqwest::blocking::Client;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION};
-use serde_json::Value;
 
 use super::health_check::{HEALTHY, HealthCheck, MARK};
+use super::process::Process;
 use crate::error::BadInput;
 use crate::fleet::address::GatewayAddress;
 use crate::http::{self, Answer, AnswerLimits, Tls};
-use crate::parse;
 
 /// A Pushgateway that is up answers its status at once, even when it is busy.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -31,7 +30,7 @@ const THREADS: usize = 16;
 
 /// The server at an address.
 enum Found {
-    Pushgateway,
+    Pushgateway(Process),
     /// Nothing, for this reason.
     Nothing(String),
     /// Something else, and what to do about it.
@@ -40,36 +39,53 @@ enum Found {
 
 const PREFIX: &str = "--path-prefix must be the Pushgateway's --web.route-prefix";
 
-/// Requires a Pushgateway at each address; where the flag is false, one that does not answer is accepted, too.
+/// Returns the client that asks gateways.
+///
+/// # Errors
+/// [`BadInput`]: a file of `tls` is unusable.
+pub(super) fn client(check: &HealthCheck, tls: Tls<'_>) -> anyhow::Result<Client> {
+    let client = tls.add_to(http::client(TIMEOUT))?;
+    Ok(client.tls_danger_accept_invalid_certs(check.tls_skip_verify).build()?)
+}
+
+/// Requires a Pushgateway at each address; where the flag is false, one that does not answer is accepted, too. Returns the
+/// process at each.
 ///
 /// # Errors
 /// [`BadInput`] with a line for each address that is none: what was found, and what to do.
 pub(super) fn require_gateways(
+    client: &Client,
     check: &HealthCheck,
-    tls: Tls<'_>,
     targets: &[(&GatewayAddress, bool)],
-) -> anyhow::Result<()> {
-    let client = tls.add_to(http::client(TIMEOUT))?;
-    let client = client.tls_danger_accept_invalid_certs(check.tls_skip_verify).build()?;
-    let refused = |(target, must_answer): &(&GatewayAddress, bool)| {
+) -> anyhow::Result<Vec<Option<Process>>> {
+    let ask = |(target, must_answer): &(&GatewayAddress, bool)| {
         let url = check.url(target, STATUS);
-        let found = several_addresses(target).unwrap_or_else(|| probe(&client, check, target));
+        let found = several_addresses(target).unwrap_or_else(|| probe(client, check, target));
         let (found, advice) = match found {
-            Found::Pushgateway => return None,
-            Found::Nothing(_) if !must_answer => return None,
+            Found::Pushgateway(process) => return Ok(Some(process)),
+            Found::Nothing(_) if !must_answer => return Ok(None),
             Found::Nothing(error) => (
                 error,
                 "start it first; --no-probe registers one that is not up yet or that only Consul's agent can reach",
             ),
             Found::Other(found, advice) => (found, advice),
         };
-        Some(format!("{target} is no Pushgateway: {url}: found {found}; {advice}"))
+        Err(format!("{target} is no Pushgateway: {url}: found {found}; {advice}"))
     };
     let threads = ThreadPoolBuilder::new().num_threads(THREADS.min(targets.len().max(1))).build()?;
-    let refused: Vec<String> =
-        threads.install(|| targets.par_iter().with_max_len(1).filter_map(refused).collect());
+    let found: Vec<_> = threads.install(|| targets.par_iter().with_max_len(1).map(ask).collect());
+    let refused: Vec<&str> =
+        found.iter().filter_map(|found| found.as_ref().err()).map(String::as_str).collect();
     ensure!(refused.is_empty(), BadInput(refused.join("\n")));
-    Ok(())
+    Ok(found.into_iter().filter_map(Result::ok).collect())
+}
+
+/// Returns the Pushgateway at an address, if there is one.
+pub(super) fn process(client: &Client, check: &HealthCheck, address: &GatewayAddress) -> Option<Process> {
+    match probe(client, check, address) {
+        Found::Pushgateway(process) => Some(process),
+        Found::Nothing(_) | Found::Other(..) => None,
+    }
 }
 
 /// Finds a host name that stands for several machines: Envoy sends the pushes of a group now to one, now to another, as DNS
@@ -100,8 +116,10 @@ fn probe(client: &Client, check: &HealthCheck, target: &GatewayAddress) -> Found
     // A body that breaks off is no status.
     let text = answer.text().unwrap_or_default();
     let code = status.as_u16();
+    if let Some(process) = Process::parse(&text).filter(|_| status == StatusCode::OK) {
+        return Found::Pushgateway(process);
+    }
     match status {
-        StatusCode::OK if is_status(&text) => Found::Pushgateway,
         StatusCode::OK if html => Found::Other("a web page".to_owned(), PREFIX),
         StatusCode::OK => Found::Other(format!("another answer: {}", start(&text)), PREFIX),
         _ if status.is_redirection() => Found::Other(
@@ -168,16 +186,6 @@ fn tls_error<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> 
         cause = inner.map_or_else(|| error.source(), |inner| Some(inner));
     }
     None
-}
-
-/// Returns whether this is the status of a Pushgateway, of any version with an API (1.0).
-fn is_status(text: &str) -> bool {
-    let status: Value = parse::json(text).unwrap_or_default();
-    let data = &status["data"];
-    status["status"] == "success"
-        && data["start_time"].is_string()
-        && data["build_information"].is_object()
-        && data["flags"]["persistence.interval"].is_string()
 }
 
 /// Returns the first line of a text that is not ours, at most 60 characters and without any that a terminal obeys.
