@@ -23,7 +23,9 @@ fn slow_uploads_take_at_most_twice_the_heap_limit() {
         SlowUploads { uploads: 64, body: 8 << 20, pause: Duration::from_millis(5), patience: Duration::ZERO };
     let limit = format!("max_heap_size_bytes: {LIMIT}");
     let edits = [("max_heap_size_bytes: 2147483648", limit.as_str())];
-    for mode in Mode::ROUTED {
+    for mode in Mode::ALL {
+        // Redirect mode holds bodies over HTTP/2 only.
+        let stored = if mode == Mode::Redirect { (307, 0) } else { (200, 2) };
         for http2 in [false, true] {
             let fleet = EnvoyFixture::edited(mode, 1, &edits);
             fleet.envoy.client().unwrap().put("/metrics/job/a", "x 1\n").unwrap();
@@ -34,10 +36,10 @@ fn slow_uploads_take_at_most_twice_the_heap_limit() {
             assert!(taken < 2 * LIMIT, "{mode}, HTTP/2: {http2}: {} MiB", taken >> 20);
             poll_until(&format!("{mode}, HTTP/2: {http2}: a push after the flood"), || {
                 let answer = fleet.envoy.client().unwrap().put("/metrics/job/b", "x 1\n");
-                answer.is_ok_and(|answer| answer.status == 200).then_some(())
+                answer.is_ok_and(|answer| answer.status == stored.0).then_some(())
             })
             .unwrap();
-            assert_eq!(fleet.gateways[0].groups().unwrap().len(), 2, "{mode}, HTTP/2: {http2}");
+            assert_eq!(fleet.gateways[0].groups().unwrap().len(), stored.1, "{mode}, HTTP/2: {http2}");
         }
     }
 }
