@@ -51,6 +51,16 @@ fn suffixes() -> Vec<Input> {
         UNCHECKED,
         vec![text("/bad", TEXT_HISTOGRAM), text("/bad/a/1", "# TYPE m_bucket gauge\nm_bucket 1\n")],
     ));
+    // The gateway rejects it only if it visits the histogram before the gauge histogram.
+    inputs.push(of(
+        kind,
+        UNCHECKED,
+        vec![
+            proto(classic()),
+            text("/bad/a/1", TEXT_HISTOGRAM),
+            text("/bad/b/1", "# TYPE m_count gauge\nm_count 1\n"),
+        ],
+    ));
     let valid = "unusual, but valid";
     for (name, labels) in [
         ("m_gcount", vec![]),

@@ -84,7 +84,7 @@ impl Finder<'_> {
         let mut families: BTreeMap<&str, HashSet<&str>> = BTreeMap::new();
         for group in self.groups.iter().filter(|group| has_labels(group)) {
             for (name, family) in &group.families {
-                families.entry(name).or_default().insert(class(&family.kind));
+                families.entry(name).or_default().insert(&family.kind);
             }
         }
         let names = families.keys().copied().chain([PUSH_FAILED]);
@@ -93,11 +93,13 @@ impl Finder<'_> {
             let reason = Code::NotUtf8.because(format!("{name}: {text}"));
             blamed.extend(self.groups_where(name, &reason, |group| self.has_bad_help(group, name)));
         }
+        let differ =
+            |kinds: &HashSet<&str>| kinds.iter().map(|kind| class(kind)).collect::<HashSet<&str>>().len() > 1;
         let has_metrics = |name: &str| {
             let mut families = self.groups.iter().filter_map(|group| group.families.get(name));
             families.any(|family| !family.metrics.is_empty())
         };
-        for (name, _) in families.iter().filter(|(name, kinds)| kinds.len() > 1 && has_metrics(name)) {
+        for (name, _) in families.iter().filter(|(name, kinds)| differ(kinds) && has_metrics(name)) {
             let because = |code: Code, text: &str| code.because(format!("{name}: {text}"));
             let unknown =
                 because(Code::UnknownType, "its type is unknown, and another group has another type");
@@ -106,7 +108,25 @@ impl Finder<'_> {
             let rarer = || self.of_rarer_type(name, &reason);
             blamed.extend(if sure.is_empty() { rarer() } else { sure });
         }
+        // Only next to a histogram does the gateway reject families with the names of its series.
+        let both = ["HISTOGRAM", "GAUGE_HISTOGRAM"];
+        let both = families.iter().filter(|(_, kinds)| both.iter().all(|kind| kinds.contains(kind)));
+        blamed.extend(both.flat_map(|(name, _)| self.suffixed(name)));
         blamed
+    }
+
+    /// Returns the groups of the families with the names of the series of this one, or its groups if they are fewer.
+    fn suffixed(&self, name: &str) -> Vec<Blamed> {
+        let of_suffix = |suffix: &str| {
+            let other = format!("{name}{suffix}");
+            let text = "the gateway answers 500 by chance, if it exposes the type HISTOGRAM";
+            let reason = Code::NameConflict.because(format!("{name} and {other}: {text}"));
+            let holders =
+                |name: &str| self.groups_where(name, &reason, |group| group.families.contains_key(name));
+            let (suffixed, groups) = (holders(&other), holders(name));
+            if suffixed.len() > groups.len() { groups } else { suffixed }
+        };
+        ["_count", "_sum", "_bucket"].into_iter().flat_map(of_suffix).collect()
     }
 
     fn of_rarer_type(&self, family: &str, reason: &Reason) -> Vec<Blamed> {

@@ -91,12 +91,14 @@ impl Scraper {
         self.native == Native::Ignored
     }
 
-    pub(super) fn has_classic(&self, is_native: bool) -> bool {
-        !is_native || self.native != Native::Alone
+    /// Returns whether it reads the classic series of a native histogram; `has_buckets`: of one with classic buckets.
+    pub(super) fn has_classic(&self, has_buckets: bool) -> bool {
+        self.native == Native::Ignored || self.native == Native::WithClassic && has_buckets
     }
 
-    pub(super) fn has_native(&self, is_native: bool) -> bool {
-        is_native && self.native != Native::Ignored
+    /// Returns whether it reads a native histogram as one.
+    pub(super) fn has_native(&self) -> bool {
+        self.native != Native::Ignored
     }
 }
 

@@ -91,15 +91,16 @@ pub(super) fn each(
             quantiles.for_each(|quantile| add("", Some(("quantile", quantile.quantile))));
         }
         Shape::Histogram => {
-            let is_native = metric.histogram.as_ref().is_some_and(is_native);
-            if scraper.has_native(is_native) {
-                add("", None);
-            }
-            if !scraper.has_classic(is_native) {
-                return;
-            }
             let buckets = metric.histogram.iter().flat_map(|histogram| &histogram.buckets);
             let mut bounds: Vec<f64> = buckets.map(|bucket| bucket.upper_bound).collect();
+            if metric.histogram.as_ref().is_some_and(is_native) {
+                if scraper.has_native() {
+                    add("", None);
+                }
+                if !scraper.has_classic(!bounds.is_empty()) {
+                    return;
+                }
+            }
             // Both formats add this bucket if it is missing.
             if !bounds.contains(&f64::INFINITY) {
                 bounds.push(f64::INFINITY);
