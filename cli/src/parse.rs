@@ -90,10 +90,19 @@ fn message(start: &str, path: &Path, reason: impl fmt::Display) -> String {
     }
 }
 
-/// Replaces the names of Rust's types.
+/// Replaces words that are for programmers.
 fn plain(reason: &str) -> String {
     let mut text = reason.to_owned();
     for (of_rust, name) in [
+        // Texts of serde-saphyr.
+        ("expected mapping start", "found something else, expected an object"),
+        ("expected sequence start", "found something else, expected a list"),
+        ("expected string scalar", "found something else, expected text"),
+        ("invalid floating point", "found no number, expected a number"),
+        ("invalid u16", "found no such number, expected a whole number of 0 to 65535"),
+        (" rejected by the configured policy", ", expected a finite number"),
+        (", set DuplicateKeyPolicy in Options if acceptable", ", expected each only once"),
+        // Texts of serde.
         ("expected i64", "expected a whole number"),
         ("expected u64", "expected a whole number of 0 or more"),
         ("expected u16", "expected a whole number of 0 to 65535"),
@@ -153,7 +162,12 @@ mod tests {
             assert!(streamed.starts_with("not the response of a server: "), "{streamed}");
         }
         for (text, start) in [
-            ("list: [port: 1, {port: x}]", "list[1].port: invalid"),
+            (
+                "list: [port: 1, {port: x}]",
+                "list[1].port: found no such number, expected a whole number of 0 to",
+            ),
+            ("list: x", "list: found something else, expected a list at line 1"),
+            ("list: []\nlist: []", "duplicate mapping key: list, expected each only once at line 2"),
             ("list: [port: 1\n", "list"),
             ("lst: []", "lst: unknown field"),
             ("--- {}\n--- {}", "found a second YAML document"),

@@ -75,32 +75,20 @@ impl Behavior {
             }
         }
     }
-
-    /// A part of the reason that the command must give.
-    fn reason(self) -> &'static str {
-        match self {
-            Trickle => "took longer than 1s",
-            Endless | LongContentLength => "larger than 1000000 bytes",
-            EndlessHeaders | NoHttp => "",
-            EndlessContinue | TrickleHeaders => "no answer in time",
-            Bomb => "content-encoding",
-            Cut => "broke off",
-            Redirect => "a redirect to http://***@10.9.8.7/, which is not followed",
-        }
-    }
 }
 
-const ALL: [Behavior; 10] = [
-    Trickle,
-    Endless,
-    EndlessHeaders,
-    EndlessContinue,
-    TrickleHeaders,
-    LongContentLength,
-    Bomb,
-    Cut,
-    NoHttp,
-    Redirect,
+/// All of them, each with a part of the reason that the command must give.
+const ALL: [(Behavior, &str); 10] = [
+    (Trickle, "took longer than 1s"),
+    (Endless, "larger than 1000000 bytes"),
+    (EndlessHeaders, ""),
+    (EndlessContinue, "no answer in time"),
+    (TrickleHeaders, "no answer in time"),
+    (LongContentLength, "larger than 1000000 bytes"),
+    (Bomb, "content-encoding"),
+    (Cut, "broke off"),
+    (NoHttp, ""),
+    (Redirect, "a redirect to http://***@10.9.8.7/, which is not followed"),
 ];
 
 /// Starts a gateway that is honest about its status only.
@@ -146,7 +134,7 @@ fn hostile_gateways_are_unreadable() {
     let honest = Pushgateway::start(dir.path(), &[]).unwrap();
     honest.client().unwrap().put("/metrics/job/a", "x 1\n").unwrap();
     // All at once, so that the test takes as long as the slowest.
-    let mut members: Vec<SocketAddr> = ALL.into_iter().map(gateway).collect();
+    let mut members: Vec<SocketAddr> = ALL.into_iter().map(|(behavior, _)| gateway(behavior)).collect();
     let hostile = members.clone();
     members.push(honest.address);
     let config = config(dir.path(), &members);
@@ -154,12 +142,12 @@ fn hostile_gateways_are_unreadable() {
     let output = run(&[&args[..], &["--gateway-concurrency", "32"]].concat());
     let report = output.json().unwrap();
     assert_eq!(report["groups"].as_array().unwrap().len(), 1, "{report}");
-    for (address, behavior) in hostile.iter().zip(ALL) {
+    for (address, (behavior, expected)) in hostile.iter().zip(ALL) {
         let address = address.to_string();
         let unreadable = report["unreadable"].as_array().unwrap();
         let found = unreadable.iter().find(|found| found["gateway"] == address.as_str());
         let reason = found.unwrap_or_else(|| panic!("{behavior:?}: {report}"))["reason"].as_str().unwrap();
-        assert!(reason.contains(behavior.reason()) && !reason.contains("s3cret"), "{behavior:?}: {reason}");
+        assert!(reason.contains(expected) && !reason.contains("s3cret"), "{behavior:?}: {reason}");
     }
 }
 
@@ -168,7 +156,10 @@ fn hostile_gateways_are_unreadable() {
 fn hostile_agents_are_errors() {
     let dir = tempfile::tempdir().unwrap();
     let config = config(dir.path(), &["10.0.0.1:9091".parse().unwrap()]);
-    for behavior in [Trickle, Endless, LongContentLength, Bomb, Cut, Redirect] {
+    // The others are errors of the head, which every client has.
+    for (behavior, reason) in
+        ALL.into_iter().filter(|(_, reason)| !["", "no answer in time"].contains(reason))
+    {
         let url = format!("http://{}", server(behavior));
         for args in [
             &["owner", "--config", &config, "--consul", &url, "/metrics/job/a"][..],
@@ -178,10 +169,7 @@ fn hostile_agents_are_errors() {
             let output = run(args);
             // A register of which only the answer is odd is done.
             assert!(output.code != 0 || args[0] == "register", "{behavior:?} {args:?}: {output:?}");
-            assert!(
-                output.code == 0 || output.stderr.contains(behavior.reason()),
-                "{behavior:?} {args:?}: {output:?}"
-            );
+            assert!(output.code == 0 || output.stderr.contains(reason), "{behavior:?} {args:?}: {output:?}");
             assert!(!format!("{output:?}").contains("s3cret"), "{output:?}");
         }
     }

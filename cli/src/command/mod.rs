@@ -17,7 +17,9 @@ use std::io::{self, IsTerminal};
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::builder::Str;
+use clap::error::ErrorKind;
+use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::error::{BadInput, ExitStatus, NotSafe};
 use crate::http::without_credentials;
@@ -62,7 +64,7 @@ pub fn run() -> ExitCode {
     if !io::stdout().is_terminal() {
         command = command.term_width(80);
     }
-    command = command.mut_subcommands(without_empty_variables);
+    command = command.mut_subcommands(|subcommand| subcommand.mut_args(adjusted));
     let Ok(cli) = parse(command.clone(), std::env::args_os()) else { return usage(command) };
     let result = match cli.command {
         Command::Check(args) => args.run(),
@@ -91,12 +93,16 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// An empty variable counts as not set, as for the `consul` command.
-fn without_empty_variables(command: clap::Command) -> clap::Command {
-    command.mut_args(|argument| {
-        let is_empty = argument.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
-        if is_empty { argument.env(None::<&str>) } else { argument }
-    })
+/// Adjusts what all arguments have in common.
+fn adjusted(mut argument: Arg) -> Arg {
+    // An empty variable counts as not set, as for the `consul` command.
+    if argument.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty()) {
+        argument = argument.env(None::<&str>);
+    }
+    // Otherwise the error about a negative number does not name the option.
+    let is_number = |name: &Str| ["TIME", "N", "SHARE"].contains(&name.as_str());
+    let is_number = argument.get_value_names().is_some_and(|names| names.iter().any(is_number));
+    if is_number { argument.allow_hyphen_values(true) } else { argument }
 }
 
 fn parse(command: clap::Command, arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
@@ -106,15 +112,38 @@ fn parse(command: clap::Command, arguments: impl IntoIterator<Item = OsString>) 
 /// Prints a help text or an error of usage. Errors repeat arguments, so these are escaped and parsed again, without
 /// passwords.
 fn usage(command: clap::Command) -> ExitCode {
-    let arguments = std::env::args_os().map(|argument| {
-        let argument = text::bytes(argument.as_bytes());
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    for index in 0..arguments.len() {
+        let given = text::bytes(arguments[index].as_bytes());
         // A push path may contain @.
-        let is_path = argument.starts_with('/');
-        if is_path { argument.into() } else { without_credentials(&argument).into() }
-    });
-    if let Err(error) = parse(command, arguments) {
-        error.exit();
+        let shown = if given.starts_with('/') { given } else { without_credentials(&given) };
+        arguments[index] = shown.clone().into();
+        let before = arguments[..index].last().map(|option| option.to_string_lossy().into_owned());
+        // The last one that was changed was the cause.
+        if parse(command.clone(), arguments.clone()).is_ok() {
+            let option = before.filter(|option| option.starts_with("--")).unwrap_or_default();
+            let colon = if option.is_empty() { "" } else { ": " };
+            output::warn(format_args!(
+                "{option}{colon}found {shown}, expected UTF-8 text without special characters"
+            ));
+            return ExitCode::from(2);
+        }
     }
-    output::warn("an argument is not valid, but would be with its special characters escaped");
+    match parse(command.clone(), arguments) {
+        Err(error) if error.kind() == ErrorKind::InvalidUtf8 => {
+            let name = not_utf8(&command).unwrap_or_default();
+            output::warn(format_args!("{name}: found a variable that is not UTF-8, expected UTF-8 text"));
+        }
+        Err(error) => error.exit(),
+        Ok(_) => {}
+    }
     ExitCode::from(2)
+}
+
+/// Returns the name of a variable of an option whose value is not UTF-8.
+fn not_utf8(command: &clap::Command) -> Option<String> {
+    let arguments = command.get_subcommands().flat_map(clap::Command::get_arguments);
+    let mut names = arguments.filter_map(Arg::get_env);
+    let name = names.find(|name| std::env::var_os(name).is_some_and(|value| value.to_str().is_none()))?;
+    Some(name.to_string_lossy().into_owned())
 }

@@ -15,6 +15,7 @@ use crate::error::BadInput;
 use crate::http::{
     Answer, AnswerLimits, Secret, SecretKind, ServerUrl, Tls, cause, send, without_credentials,
 };
+use crate::text;
 
 /// An agent without a response by then hangs, or the address is wrong.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -101,14 +102,17 @@ impl Consul {
         let mut client = crate::http::client(TIMEOUT);
         let url = match address.split_once("://") {
             Some(("http" | "https", _)) => address.to_owned(),
-            Some(("unix", path)) => {
+            Some(("unix", path)) if path.starts_with('/') => {
                 client = client.unix_socket(path);
                 "http://consul".to_owned()
             }
             Some(_) => bail!(BadInput(format!(
-                "--consul: found {:?}, allowed host:port, http://…, https://… or unix:///path",
+                "--consul: found {:?}, expected host:port, http://…, https://… or unix:///path",
                 without_credentials(address)
             ))),
+            None if address.trim().is_empty() => {
+                bail!(BadInput(format!("--consul: found {address:?}, expected host:port or a URL")))
+            }
             None if variable("CONSUL_HTTP_SSL").is_some_and(|on| on == "true" || on == "1") => {
                 format!("https://{address}")
             }
@@ -171,7 +175,10 @@ impl Consul {
 
     /// Names the agent in error messages.
     pub(super) fn agent(&self) -> String {
-        format!("Consul's agent at {}", self.base)
+        match self.given.strip_prefix("unix://") {
+            Some(path) => format!("Consul's agent at {}", text::path(path)),
+            None => format!("Consul's agent at {}", self.base),
+        }
     }
 
     /// Sends a request and requires success; `needs` names the required permissions for the error message.

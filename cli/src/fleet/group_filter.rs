@@ -1,18 +1,23 @@
 //! The flags that select groups.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use anyhow::bail;
 use jiff::SignedDuration;
 use regex::Regex;
 
+use crate::duration;
+use crate::error::BadInput;
 use crate::gateway::api::Labels;
+use crate::text;
 
 /// Selects groups; without flags, all of them.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Groups")]
 pub(crate) struct GroupFilter {
     /// Only groups whose whole job matches, as in Prometheus: backup.* matches backup-db, and backup does not
-    #[arg(long, value_name = "REGEX", value_parser = full_match)]
+    #[arg(long, value_name = "REGEX", value_parser = job)]
     pub(crate) job: Option<Regex>,
     /// Only groups with this grouping label. Repeatable; a group must have all of them. The value begins after the
     /// first =
@@ -20,11 +25,27 @@ pub(crate) struct GroupFilter {
     pub(crate) labels: Vec<(String, String)>,
     /// Only groups last pushed at least this long ago, by the gateway's clock. Groups with an unknown push time are
     /// excluded
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = duration::within(Duration::ZERO, duration::ANY))]
     pub(crate) older_than: Option<Duration>,
 }
 
 impl GroupFilter {
+    /// Checks that some group can have all labels.
+    ///
+    /// # Errors
+    /// [`BadInput`]: one label has two values.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        let mut known = BTreeMap::new();
+        for (name, value) in &self.labels {
+            let before = known.insert(name, value).filter(|before| *before != value);
+            if let Some(before) = before {
+                let found = format!("--label {}: found {before:?} and {value:?}", text::line(name));
+                bail!(BadInput(format!("{found}, expected one value, because no group has both")));
+            }
+        }
+        Ok(())
+    }
+
     /// Returns whether it selects groups with these labels, at any age.
     pub(crate) fn matches(&self, labels: &Labels) -> bool {
         let job = labels.get("job").map_or("", String::as_str);
@@ -46,10 +67,22 @@ pub(crate) fn full_match(regex: &str) -> Result<Regex, regex::Error> {
     Regex::new(&format!("^(?s:{regex})$"))
 }
 
+/// As [`full_match`], for jobs: an empty one does not exist.
+pub(crate) fn job(regex: &str) -> Result<Regex, String> {
+    if regex.is_empty() {
+        return Err("expected a regular expression, such as backup.*".to_owned());
+    }
+    full_match(regex).map_err(|error| error.to_string())
+}
+
 /// Parses a label `NAME=VALUE`.
 pub(crate) fn label(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
-    Ok((name.to_owned(), value.to_owned()))
+    let (name, value) = text.split_once('=').unwrap_or_default();
+    if name.is_empty() {
+        Err("expected NAME=VALUE".to_owned())
+    } else {
+        Ok((name.to_owned(), value.to_owned()))
+    }
 }
 
 #[cfg(test)]

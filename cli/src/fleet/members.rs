@@ -67,9 +67,12 @@ impl ConsulSettings {
     ///
     /// # Errors
     /// [`BadInput`]: a name that consul-template's queries cannot have.
-    pub(crate) fn check(&self, service: &str, datacenters: &str) -> anyhow::Result<()> {
+    pub(crate) fn check(&self, [service, datacenters, tags]: [&str; 3]) -> anyhow::Result<()> {
         service_name::check(service, &self.service)?;
-        self.datacenters.iter().try_for_each(|name| service_name::check(datacenters, name))
+        self.datacenters.iter().try_for_each(|name| service_name::check(datacenters, name))?;
+        let has_empty = self.tags.iter().any(|tag| tag.trim().is_empty());
+        ensure!(!has_empty, BadInput(format!("{tags}: found an empty tag, expected the name of a tag")));
+        Ok(())
     }
 
     /// Returns the datacenters to query; `None` is the agent's own.
@@ -121,7 +124,7 @@ impl Settings {
             BadInput(format!("min_members_share: found {share}, allowed 0 to 1"))
         );
         if let Some(consul) = &settings.consul {
-            consul.check("consul.service", "consul.datacenters")?;
+            consul.check(["consul.service", "consul.datacenters", "consul.tags"])?;
         }
         settings.gateways.as_ref().map_or(Ok(()), Access::check)?;
         for field in ["members", "min_members"] {

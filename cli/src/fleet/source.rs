@@ -53,7 +53,7 @@ pub struct FleetArgs {
 /// Parses `min_members_share`.
 pub(crate) fn share(text: &str) -> Result<f64, String> {
     let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
-    share.ok_or_else(|| "allowed: 0 to 1".to_owned())
+    share.ok_or_else(|| "expected 0 to 1".to_owned())
 }
 
 /// Checked [`FleetArgs`], from which the fleet can be read repeatedly.
@@ -95,7 +95,7 @@ impl FleetArgs {
             datacenters: self.datacenters.clone(),
             tags: self.tags.clone(),
         };
-        service.check("--service", "--datacenter")?;
+        service.check(["--service", "--datacenter", "--tag"])?;
         Ok(Source {
             config: self.config.clone(),
             consul: consul.transpose()?,

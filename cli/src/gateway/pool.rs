@@ -17,6 +17,7 @@ use crate::error::BadInput;
 use crate::fleet::access::Scheme;
 use crate::fleet::source::Fleet;
 use crate::http::{AnswerLimits, Secret, SecretKind, Tls, check_user};
+use crate::number;
 
 /// Flags for access to the Pushgateways.
 #[derive(Clone, Debug, clap::Args)]
@@ -53,8 +54,8 @@ pub(crate) struct GatewayArgs {
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::within(duration::MILLISECOND, duration::HOUR))]
     pub(crate) gateway_timeout: Duration,
     /// Maximum number of concurrent requests to all gateways together
-    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub(crate) gateway_concurrency: u16,
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = number::within(1..=256))]
+    pub(crate) gateway_concurrency: u32,
     #[command(flatten)]
     pub(crate) limits: Limits,
 }
@@ -141,7 +142,9 @@ impl Gateways {
             },
             path_prefix: config.path_prefix.clone(),
             auth,
-            threads: Arc::new(ThreadPoolBuilder::new().num_threads(args.gateway_concurrency.into()).build()?),
+            threads: Arc::new(
+                ThreadPoolBuilder::new().num_threads(args.gateway_concurrency as usize).build()?,
+            ),
             limits: args.limits,
             answers: AnswerLimits::of_gateway(),
         })

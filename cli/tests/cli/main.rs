@@ -7,6 +7,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod access;
+mod bad_values;
 mod folders;
 mod help;
 mod hostile_files;

@@ -59,6 +59,7 @@ impl DeleteArgs {
             self.dry_run || self.yes || io::stdin().is_terminal(),
             BadInput("no terminal to ask for confirmation; pass --yes or --dry-run".to_owned())
         );
+        self.filter.check()?;
         let source = self.fleet.source()?;
         let fleet = source.read()?;
         let gateways = Gateways::new(&self.gateways, &fleet)?;

@@ -15,7 +15,7 @@ use crate::cleanup::delete_batch;
 use crate::cleanup::plan::{DeletionPlan, Selection, age, delete_by_age};
 use crate::cleanup::safety_check::SafetyCheck;
 use crate::duration;
-use crate::fleet::group_filter::{full_match, is_older};
+use crate::fleet::group_filter::{self, is_older};
 use crate::fleet::source::Fleet;
 use crate::fleet::survey::{Groups, Survey};
 use crate::gateway::api::{NO_PUSH_TIME, StoredGroup};
@@ -50,7 +50,7 @@ impl JobRule {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let (job, after) = text.rsplit_once('=').ok_or("expected REGEX=TIME, such as backup-.*=7d")?;
         let after = if after == "never" { None } else { Some(limit(after)?) };
-        Ok(Self { job: full_match(job).map_err(|error| error.to_string())?, after })
+        Ok(Self { job: group_filter::job(job)?, after })
     }
 }
 

@@ -14,7 +14,10 @@ mod unlisted;
 
 use std::time::Duration;
 
-use crate::error::ExitStatus;
+use anyhow::ensure;
+
+use crate::duration;
+use crate::error::{BadInput, ExitStatus};
 use crate::fleet::group_filter::GroupFilter;
 use crate::fleet::source::FleetArgs;
 use crate::fleet::survey::Survey;
@@ -47,7 +50,7 @@ Examples:
   pushring groups --config live/ring.yaml --conflicts")]
 pub(crate) struct GroupsArgs {
     /// Mark a group as stale if its last push is older than this
-    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = duration::within(Duration::ZERO, duration::ANY))]
     stale_after: Duration,
     /// Order of the rows
     #[arg(long, value_enum, default_value_t)]
@@ -62,7 +65,7 @@ pub(crate) struct GroupsArgs {
     #[command(flatten)]
     filter: GroupFilter,
     /// Only groups last pushed less than this long ago
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = duration::within(duration::MILLISECOND, duration::ANY))]
     younger_than: Option<Duration>,
     /// Only groups in this state. Repeatable
     #[arg(long = "state", value_enum, value_name = "STATE")]
@@ -75,6 +78,11 @@ pub(crate) struct GroupsArgs {
 
 impl GroupsArgs {
     pub(crate) fn run(self) -> anyhow::Result<ExitStatus> {
+        self.filter.check()?;
+        if let (Some(older), Some(younger)) = (self.filter.older_than, self.younger_than) {
+            let found = "--younger-than: found a time that is not more than --older-than";
+            ensure!(younger > older, BadInput(format!("{found}, expected more, because no group is both")));
+        }
         let fleet = self.fleet.source()?.read()?;
         let gateways = Gateways::new(&self.gateways, &fleet)?;
         let survey = Survey::read(&gateways, &fleet);

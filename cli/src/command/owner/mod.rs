@@ -64,6 +64,11 @@ impl OwnerArgs {
                 "nothing to look up; expected a PATH, --job, or - for paths from standard input".to_owned()
             ));
         }
+        let alone = self.paths.len() <= 1 || self.paths.iter().all(|path| path != "-");
+        ensure!(
+            alone,
+            BadInput("PATH: found - next to other paths, expected it alone or only paths".to_owned())
+        );
         let fleet = self.fleet.source()?.read()?;
         for skipped in &fleet.skipped {
             output::warn(format_args!("skipped: {}", text::line(skipped)));
@@ -109,17 +114,20 @@ impl OwnerArgs {
             labels.push((name, value));
         }
         let config = router.config();
-        let pairs = labels.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-        let path = labels_to_path(&config.path_prefix, config.utf8_names, pairs).context("no path")?;
-        let parses = router.group(path.as_bytes()).is_some_and(|group| group.labels.is_some());
-        ensure!(
-            parses,
+        let path = |labels: &[(&str, &str)]| {
+            let pairs = labels.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+            let path = labels_to_path(&config.path_prefix, config.utf8_names, pairs)?;
+            router.group(path.as_bytes()).is_some_and(|group| group.labels.is_some()).then_some(path)
+        };
+        path(&labels).with_context(|| {
+            let is_bad = |label: (&str, &str)| path(&[("job", job), label]).is_none();
+            let (name, _) = labels[1..].iter().copied().find(|label| is_bad(*label)).unwrap_or(labels[0]);
+            let allowed =
+                if config.utf8_names { "any name" } else { "[a-zA-Z_][a-zA-Z0-9_]* (utf8_names is off)" };
             BadInput(format!(
-                "--label: found a name that a Pushgateway rejects, allowed {} that does not start with __",
-                if config.utf8_names { "any name" } else { "[a-zA-Z_][a-zA-Z0-9_]* (utf8_names is off)" }
+                "--label: found the name {name:?}, expected {allowed} that does not start with __"
             ))
-        );
-        Ok(path)
+        })
     }
 }
 

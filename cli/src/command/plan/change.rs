@@ -1,5 +1,6 @@
 //! A change of members in flags, instead of a second configuration.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{anyhow, ensure};
@@ -10,8 +11,8 @@ use crate::error::BadInput;
 use crate::fleet::address::GatewayAddress;
 use crate::fleet::ring_file::filter_json;
 use crate::fleet::source;
+use crate::number;
 use crate::parse;
-use crate::text::line;
 
 /// The flags; each may be repeated.
 #[derive(Clone, Debug, clap::Args)]
@@ -29,6 +30,10 @@ pub(crate) struct ChangeArgs {
 }
 
 impl ChangeArgs {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.add.is_empty() && self.remove.is_empty() && self.weight.is_empty()
+    }
+
     /// Applies the change to the configuration in a file, of which `before` is the ring.
     ///
     /// # Errors
@@ -47,10 +52,15 @@ impl ChangeArgs {
             ensure!(!twice, bad("--add", &format!("{address} is a member already; change it with --weight")));
             members.push(Member { name: address.clone(), address, weight });
         }
+        let mut weighed = BTreeSet::new();
         for text in &self.weight {
             ensure!(text.contains('='), bad("--weight", &format!("found {text:?}, expected NAME=N")));
             let (name, weight) = split("--weight", text, "")?;
             let index = find(&members, "--weight", name)?;
+            ensure!(
+                weighed.insert(index),
+                bad("--weight", &format!("found {name:?} twice, expected it once"))
+            );
             members[index].weight = weight;
         }
         let mut fields: Map<String, Value> =
@@ -64,8 +74,8 @@ impl ChangeArgs {
 /// Splits at the last `=`, because an address has none.
 fn split<'t>(flag: &str, text: &'t str, default: &'t str) -> anyhow::Result<(&'t str, u32)> {
     let (name, weight) = text.rsplit_once('=').unwrap_or((text, default));
-    let parsed = weight.parse().ok().filter(|weight| (1..=100).contains(weight));
-    let parsed = parsed.ok_or_else(|| bad(flag, &format!("found weight {weight:?}, expected 1 to 100")))?;
+    let parsed = number::within(1..=100)(weight);
+    let parsed = parsed.map_err(|expected| bad(flag, &format!("found weight {weight:?}, {expected}")))?;
     Ok((name, parsed))
 }
 
@@ -80,8 +90,7 @@ fn find(members: &[Member], flag: &str, given: &str) -> anyhow::Result<usize> {
     };
     by_name.or_else(by_address).ok_or_else(|| {
         let names: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
-        let given = line(given);
-        bad(flag, &format!("found {given}, which is not a member; members: {}", names.join(", ")))
+        bad(flag, &format!("found {given:?}, expected a member; members: {}", names.join(", ")))
     })
 }
 

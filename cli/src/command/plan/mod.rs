@@ -40,8 +40,7 @@ pub(crate) struct PlanArgs {
     #[arg(long, visible_alias = "config", value_name = "FILE")]
     from: PathBuf,
     /// The configuration after
-    #[arg(long, value_name = "FILE", required_unless_present_any = ["add", "remove", "weight"])]
-    #[arg(conflicts_with_all = ["add", "remove", "weight"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["add", "remove", "weight"])]
     to: Option<PathBuf>,
     #[command(flatten)]
     change: ChangeArgs,
@@ -63,6 +62,12 @@ pub(crate) struct PlanArgs {
 
 impl PlanArgs {
     pub(crate) fn run(self) -> anyhow::Result<ExitStatus> {
+        ensure!(
+            self.to.is_some() || !self.change.is_empty(),
+            BadInput(
+                "--to: found no change of --from, expected --to FILE, --add, --remove or --weight".to_owned()
+            )
+        );
         let from = Fleet::from_file(&self.from).context("--from")?;
         let to = match &self.to {
             Some(to) => Fleet::from_file(to).context("--to")?.router,

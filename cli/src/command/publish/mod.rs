@@ -13,6 +13,8 @@ mod work_folder;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::ensure;
+
 pub use crate::fleet::ring_file::RING_FILE;
 pub use envoy_admin::Admin;
 pub use options::{Options, Report};
@@ -20,6 +22,7 @@ pub use run::{publish, publish_file};
 pub use upstream_kind::{CLUSTERS_FILE, ENDPOINTS_FILE};
 
 use crate::duration;
+use crate::error::BadInput;
 use crate::output::{self, Output};
 use crate::text;
 
@@ -69,6 +72,13 @@ pub(crate) struct PublishArgs {
 
 impl PublishArgs {
     pub(crate) fn run(self) -> anyhow::Result<()> {
+        ensure!(
+            !self.live.exists() || self.live.is_dir(),
+            BadInput(format!(
+                "--live: found {}, which is no directory, expected one",
+                text::path(&self.live)
+            ))
+        );
         let options = Options {
             wasm: self.wasm.map_or_else(|| default_wasm(&self.live), Ok)?,
             live: self.live,

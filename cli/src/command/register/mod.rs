@@ -17,13 +17,16 @@ use std::time::Duration;
 
 use crate::consul::client::{self, Consul, ConsulArgs};
 use crate::consul::service_name;
+use crate::duration;
 use crate::error::{BadInput, ExitStatus};
 use crate::fleet::address::GatewayAddress;
 use crate::http::Tls;
+use crate::number;
 use crate::output::{self, Output, Table};
 use anyhow::ensure;
 use dynamic_sharding_yml::DynamicSharding;
 use health_check::HealthCheck;
+use pushring_router::Config;
 use ring_forecast::RingArgs;
 use serde_json::json;
 use services::{Options, RegistrationResult};
@@ -85,7 +88,7 @@ struct TargetArgs {
     #[arg(value_name = "ADDRESS")]
     addresses: Vec<String>,
     /// Configuration file of dynamic-sharding, for addresses, service and Consul's address
-    #[arg(long, value_name = "FILE", required_unless_present = "addresses")]
+    #[arg(long, value_name = "FILE")]
     from_dynamic_sharding: Option<PathBuf>,
     /// Name of the service [default: from the file, else pushgateway]
     #[arg(long)]
@@ -113,38 +116,29 @@ struct HealthCheckArgs {
     #[arg(long = "check-header", value_name = "HEADER")]
     check_headers: Vec<String>,
     /// Name in the Pushgateways' certificates [default: the host of the address]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = server_name)]
     check_tls_server_name: Option<String>,
     /// Let the check accept any certificate; Envoy and the command still verify it
     #[arg(long)]
     check_tls_skip_verify: bool,
     /// Time from one check to the next
-    #[arg(long, default_value = "5s", value_name = "TIME", value_parser = at_least_a_millisecond)]
+    #[arg(long, default_value = "5s", value_name = "TIME", value_parser = duration::within(duration::MILLISECOND, duration::ANY))]
     interval: Duration,
     /// Timeout of a check; a busy Pushgateway can take seconds to respond
-    #[arg(long, default_value = "4s", value_name = "TIME", value_parser = at_least_a_millisecond)]
+    #[arg(long, default_value = "4s", value_name = "TIME", value_parser = duration::within(duration::MILLISECOND, duration::ANY))]
     timeout: Duration,
     /// Consecutive failures that make a gateway critical
-    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = number::within(1..=u32::MAX))]
     failures_before_critical: u32,
     /// Consecutive successes that make a gateway passing
-    #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 2, value_name = "N", value_parser = number::within(1..=u32::MAX))]
     success_before_passing: u32,
-    /// Remove a gateway that was critical for this long (Consul: at least 1m) [default: never]
-    #[arg(long, value_name = "TIME", value_parser = at_least_a_millisecond)]
+    /// Remove a gateway that was critical for this long, at least 1m [default: never]
+    #[arg(long, value_name = "TIME", value_parser = duration::within(duration::MINUTE, duration::ANY))]
     deregister_after: Option<Duration>,
     /// The Pushgateways' --web.route-prefix
     #[arg(long, default_value = "", value_name = "PATH", value_parser = path_prefix)]
     path_prefix: String,
-}
-
-/// Parses a time of at least 1 ms, the smallest that Consul accepts here.
-fn at_least_a_millisecond(text: &str) -> Result<Duration, String> {
-    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    if time.as_millis() == 0 {
-        return Err("allowed: 1ms or more, for example 5s".to_owned());
-    }
-    Ok(time)
 }
 
 /// Refuses segments that a URL resolves: the check would request another path than the one that is shown.
@@ -153,7 +147,17 @@ fn path_prefix(text: &str) -> Result<String, String> {
     if decoded.split(['/', '\\']).any(|segment| segment == "." || segment == "..") {
         return Err("allowed: a path without the segments . and ..".to_owned());
     }
+    // The filter's own rules; Consul's check needs no slash at the start.
+    let prefix = Some(text.trim_matches('/')).filter(|prefix| !prefix.is_empty());
+    let prefix = prefix.map(|prefix| format!("/{prefix}")).unwrap_or_default();
+    let config = json!({"members": [], "min_members": 0, "path_prefix": prefix}).to_string();
+    Config::parse(config.as_bytes()).map_err(|error| error.to_string())?;
     Ok(text.to_owned())
+}
+
+fn server_name(text: &str) -> Result<String, String> {
+    let ok = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if ok { Ok(text.to_owned()) } else { Err("expected a DNS name or an IP address".to_owned()) }
 }
 
 /// [`TargetArgs`] after validation, combined with the file.
@@ -237,13 +241,18 @@ impl TargetArgs {
         }?;
         ensure!(
             !addresses.is_empty(),
-            BadInput("pushgateway.servers: found none, allowed one or more".to_owned())
+            BadInput(match &file {
+                Some(_) => "pushgateway.servers: found none, expected one or more".to_owned(),
+                None => "ADDRESS: found none, expected host:port of one or more, or --from-dynamic-sharding"
+                    .to_owned(),
+            })
         );
         let server = file.as_ref().map(|file| &file.consul_server);
         let named = server.and_then(|server| server.register_service_name.clone());
         let service = self.service.clone().or(named.filter(|name| !name.is_empty()));
         let service = service.unwrap_or_else(|| "pushgateway".to_owned());
-        service_name::check("service", &service)?;
+        let field = if self.service.is_some() { "--service" } else { "consul_server.register_service_name" };
+        service_name::check(field, &service)?;
         let address = client::address(self.consul.as_deref(), server.and_then(|s| s.addr.as_deref()));
         let consul = Consul::new(&address, &self.access)?;
         Ok(ResolvedTargets { service, addresses, consul })

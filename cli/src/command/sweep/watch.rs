@@ -44,7 +44,7 @@ pub(crate) struct WatchArgs {
     #[arg(long, requires = "watch")]
     pub(crate) single: bool,
     /// Address at which /metrics is served; port 0 selects a free port, which is logged
-    #[arg(long, value_name = "ADDRESS", requires = "watch", default_value = "127.0.0.1:9089")]
+    #[arg(long, value_name = "ADDRESS", requires = "watch", default_value = "127.0.0.1:9089", value_parser = listen_address)]
     pub(crate) listen: SocketAddr,
     /// Also delete groups whose last push is older than this, as `pushring expire --after`
     #[arg(long, value_name = "TIME", requires = "watch", value_parser = rules::limit)]
@@ -59,6 +59,10 @@ pub(crate) struct WatchArgs {
 /// # Errors
 /// [`BadInput`] for an invalid flag or configuration, [`crate::error::NotSafe`] if groups do not have a
 /// single owner each. Later errors are logged.
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "expected an IP address and a port, such as 127.0.0.1:9089".to_owned())
+}
+
 pub(crate) fn run(
     args: &WatchArgs,
     interval: Duration,
