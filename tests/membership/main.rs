@@ -12,4 +12,5 @@ mod publish;
 mod register;
 mod rendered;
 mod replay;
+mod same_ring;
 mod twins;

@@ -11,9 +11,14 @@ use pushring_harness::tools;
 pub(crate) fn consul(answers: &[(&str, &str)]) -> SocketAddr {
     let load = |(dc, file): &(&str, &str)| {
         let path = tools::repository().join("consul-template/fixtures").join(file);
-        (format!("dc={dc}"), std::fs::read_to_string(path).unwrap())
+        ((*dc).to_owned(), std::fs::read_to_string(path).unwrap())
     };
-    let answers: Vec<(String, String)> = answers.iter().map(load).collect();
+    serve(answers.iter().map(load).collect())
+}
+
+/// As [`consul`], with these answers: datacenter and body.
+pub(crate) fn serve(answers: Vec<(String, String)>) -> SocketAddr {
+    let answers: Vec<_> = answers.into_iter().map(|(dc, body)| (format!("dc={dc}"), body)).collect();
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {

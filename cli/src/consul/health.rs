@@ -66,7 +66,8 @@ impl Consul {
 pub(super) struct Instance {
     pub(super) node: Node,
     pub(super) service: InstanceService,
-    checks: Vec<CheckStatus>,
+    /// Null if there are none.
+    checks: Option<Vec<CheckStatus>>,
 }
 
 #[derive(Deserialize)]
@@ -80,6 +81,9 @@ pub(super) struct Node {
 
 /// Consul's check of an agent by the others.
 const AGENT_CHECK: &str = "serfHealth";
+/// Checks by which Consul marks a node, or a service, as in maintenance. Their status does not matter.
+const NODE_MAINTENANCE: &str = "_node_maintenance";
+const SERVICE_MAINTENANCE: &str = "_service_maintenance:";
 
 #[derive(Deserialize)]
 pub(super) struct InstanceService {
@@ -95,8 +99,9 @@ pub(super) struct InstanceService {
     tags: Option<Vec<String>>,
     #[serde(rename = "Meta")]
     meta: Option<BTreeMap<String, String>>,
+    /// Old versions of Consul have none.
     #[serde(rename = "Weights")]
-    weights: Weights,
+    weights: Option<Weights>,
 }
 
 impl InstanceService {
@@ -108,6 +113,7 @@ impl InstanceService {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Weights {
+    #[serde(default)]
     passing: i64,
 }
 
@@ -123,7 +129,19 @@ struct CheckStatus {
     create_index: u64,
 }
 
+impl CheckStatus {
+    /// Returns whether the gateway can be on the ring, as consul-template aggregates the checks.
+    fn is_passing(&self) -> bool {
+        let maintenance = self.check_id == NODE_MAINTENANCE || self.check_id.starts_with(SERVICE_MAINTENANCE);
+        self.status == "passing" && !maintenance
+    }
+}
+
 impl Instance {
+    fn checks(&self) -> &[CheckStatus] {
+        self.checks.as_deref().unwrap_or_default()
+    }
+
     /// Returns the address in its one spelling, or the reason why it is none.
     pub(super) fn address(&self) -> Result<GatewayAddress, String> {
         let own = &self.service.address;
@@ -132,7 +150,7 @@ impl Instance {
 
     /// Returns whether the node has an agent that the others reach.
     pub(super) fn agent_is_alive(&self) -> bool {
-        self.checks.iter().any(|check| check.check_id == AGENT_CHECK && check.status == "passing")
+        self.checks().iter().any(|check| check.check_id == AGENT_CHECK && check.status == "passing")
     }
 }
 
@@ -142,23 +160,23 @@ impl Instance {
     }
 
     pub(super) fn is_passing(&self) -> bool {
-        self.checks.iter().all(|check| check.status == "passing")
+        self.checks().iter().all(CheckStatus::is_passing)
     }
 }
 
 impl From<Instance> for Registration {
     fn from(found: Instance) -> Self {
-        let Instance { node, service, checks } = found;
-        let own = checks.iter().filter(|check| check.service_id == service.id);
+        // Only `passing` is on the ring; the other statuses are all equal.
+        let status = if found.is_passing() { "passing" } else { "critical" };
+        let own = found.checks().iter().filter(|check| check.service_id == found.service.id);
         let created = own.map(|check| check.create_index).collect();
-        // Only `passing` is on the ring; the other statuses are all equal. Maintenance counts as critical.
-        let worst = checks.into_iter().map(|check| check.status).find(|status| status != "passing");
+        let Instance { node, service, .. } = found;
         let mut meta = service.meta.unwrap_or_default();
         Self {
             address: if service.address.is_empty() { node.address } else { service.address },
             port: service.port,
-            status: worst.unwrap_or_else(|| "passing".to_owned()),
-            weight: service.weights.passing,
+            status: status.to_owned(),
+            weight: service.weights.map_or(1, |weights| weights.passing),
             name: meta.remove("pushring-name").unwrap_or_default(),
             scheme: meta.remove("pushring-scheme").unwrap_or_default(),
             node: node.node,

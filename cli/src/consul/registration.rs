@@ -57,15 +57,19 @@ pub struct Registrations {
 impl fmt::Display for Registration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.id.as_str() {
-            "" => write!(f, "{}:{}", shown(&self.address, MAX_SHOWN), self.port)?,
-            id => f.write_str(&shown(id, MAX_SHOWN))?,
+            "" => write!(f, "{}:{}", shown(&self.address), self.port)?,
+            id => f.write_str(&shown(id))?,
         }
-        if self.node.is_empty() { Ok(()) } else { write!(f, " on {}", shown(&self.node, MAX_SHOWN)) }
+        if self.node.is_empty() { Ok(()) } else { write!(f, " on {}", shown(&self.node)) }
     }
 }
 
-/// Shortens and escapes a text of others for a message.
-fn shown(text: &str, max: usize) -> String {
+/// Shortens and escapes a text of others for a message. consul-template's file has enough of it.
+pub(crate) fn shown(text: &str) -> String {
+    shortened(text, MAX_SHOWN)
+}
+
+fn shortened(text: &str, max: usize) -> String {
     let start: String = text.chars().take(max).collect();
     let more = if start.len() < text.len() { "…" } else { "" };
     format!("{}{more}", text::line(&start))
@@ -94,7 +98,7 @@ impl Registrations {
         let document: Document = parse::json(json).map_err(BadInput)?;
         for (index, entry) in document.registrations.into_iter().enumerate() {
             let parsed = parse::value(&format!("registrations[{index}]"), entry);
-            all.push(parsed.map_err(|error| shown(&error, 5 * MAX_SHOWN)));
+            all.push(parsed.map_err(|error| shortened(&error, 5 * MAX_SHOWN)));
         }
         Ok(all)
     }

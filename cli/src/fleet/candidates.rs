@@ -13,10 +13,12 @@ use pushring_router::{MAX_MEMBERS, Member, Mode};
 use super::access::Scheme;
 use super::address::GatewayAddress;
 use super::render::Endpoint;
-use crate::consul::registration::Registration;
+use crate::consul::registration::{Registration, shown};
 
 /// Longest name, as the filter accepts it.
 const MAX_NAME_BYTES: usize = 253;
+/// Longer texts count as this long: consul-template's file has no more of them.
+const MAX_COUNTED_BYTES: usize = 1000;
 /// Number of addresses that one reason lists.
 const LISTED: usize = 10;
 
@@ -119,12 +121,12 @@ impl Candidate {
     fn new(found: &Registration, mode: Mode, scheme: Scheme) -> Result<Self, String> {
         if found.address.len() > MAX_NAME_BYTES + 2 {
             return Err(format!(
-                "address: found {} bytes, allowed a host name or an IP address",
-                found.address.len()
+                "address: found {}, allowed a host name or an IP address",
+                bytes(&found.address)
             ));
         }
         if found.name.len() > MAX_NAME_BYTES {
-            return Err(format!("name: found {} bytes, allowed 1 to {MAX_NAME_BYTES}", found.name.len()));
+            return Err(format!("name: found {}, allowed 1 to {MAX_NAME_BYTES}", bytes(&found.name)));
         }
         let address = GatewayAddress::new(&found.address, found.port)?;
         let name = if found.name.is_empty() { address.to_string() } else { found.name.clone() };
@@ -133,9 +135,11 @@ impl Candidate {
         let passing = found.status == "passing";
         let scheme = match found.scheme.as_str() {
             "" => scheme,
-            text => Scheme::parse(text)
-                .map(|own| if scheme == Scheme::Https { scheme } else { own })
-                .ok_or_else(|| format!("pushring-scheme: found {text:?}, allowed \"http\" or \"https\""))?,
+            text => {
+                Scheme::parse(text).map(|own| if scheme == Scheme::Https { scheme } else { own }).ok_or_else(
+                    || format!("pushring-scheme: found \"{}\", allowed \"http\" or \"https\"", shown(text)),
+                )?
+            }
         };
         let since = found.since();
         let member = Member { weight, ..member };
@@ -162,6 +166,12 @@ impl Candidate {
         }
         self.passing |= new.passing;
     }
+}
+
+/// Formats the length of a text.
+fn bytes(text: &str) -> String {
+    let more = if text.len() < MAX_COUNTED_BYTES { "" } else { " or more" };
+    format!("{} bytes{more}", text.len().min(MAX_COUNTED_BYTES))
 }
 
 /// Keeps as many members as a ring can have: those that pass, of these those that were registered first. Returns the reason

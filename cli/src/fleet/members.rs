@@ -14,11 +14,11 @@
 //! | the same name at several addresses | one member: a passing one, of these the oldest, else the smallest address |
 //! | more members, or more weight, than a ring can have | the oldest passing ones; the largest weights are lowered |
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, ensure};
 use pushring_ring::MAX_POINTS_PER_WEIGHT;
-use pushring_router::{Config, Member, Mode, Router};
+use pushring_router::{Config, MAX_MEMBERS, Member, Mode, Router};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -94,7 +94,8 @@ pub struct Members {
     pub config: String,
     /// One cluster per member, passing or not.
     pub clusters: Vec<Cluster>,
-    /// Every registered IP address and port, including those that lost their name to another address.
+    /// Every registered IP address and port, including those that lost their name to another address; if these are more than
+    /// a ring can have members, only the members.
     pub endpoints: Vec<Endpoint>,
     /// How Envoy reaches them; `None`: without TLS and credentials.
     pub access: Option<Access>,
@@ -181,7 +182,7 @@ impl Members {
         for registration in &registrations.found {
             candidates.add(registration, mode, scheme);
         }
-        let endpoints = candidates.iter().map(Candidate::endpoint).filter(Endpoint::is_ip).collect();
+        let all: Vec<Candidate> = candidates.iter().cloned().collect();
         let schemes: BTreeMap<_, _> =
             candidates.iter().map(|c| (c.member.address.clone(), c.scheme)).collect();
         let tls = schemes.values().any(|scheme| *scheme == Scheme::Https);
@@ -191,6 +192,11 @@ impl Members {
         skipped.extend(registrations.unreadable.iter().cloned());
         skipped.sort_unstable();
         skipped.extend(candidates::limit_members(&mut members));
+        // Envoy must not hold more endpoints than a ring can have members.
+        let on_ring: BTreeSet<&str> = members.values().map(|one| one.member.address.as_str()).collect();
+        let is_kept =
+            |one: &&Candidate| all.len() <= MAX_MEMBERS || on_ring.contains(one.member.address.as_str());
+        let endpoints = all.iter().filter(is_kept).map(Candidate::endpoint).filter(Endpoint::is_ip).collect();
         match settings.points() {
             Some(points) => notes.extend(candidates::limit_weights(&mut members, points)),
             None => candidates::without_weights(&mut members),
