@@ -83,11 +83,23 @@ fn message(start: &str, path: &Path, reason: impl fmt::Display) -> String {
     let path = path.to_string();
     let path = path.trim_end_matches(['.', '?']);
     let dot = if start.is_empty() || path.is_empty() || path.starts_with('[') { "" } else { "." };
-    let reason = plain(&reason.to_string());
+    let reason = shortened(&plain(&reason.to_string()));
     match (start, path) {
         ("", "") => reason,
-        _ => format!("{start}{dot}{path}: {reason}"),
+        _ => format!("{}: {reason}", shortened(&format!("{start}{dot}{path}"))),
     }
+}
+
+/// Leaves out the middle of a long text: a value or a path can have megabytes, and the end has the accepted values.
+fn shortened(text: &str) -> String {
+    const PART: usize = 110;
+    let count = text.chars().count();
+    if count <= 2 * PART {
+        return text.to_owned();
+    }
+    let start: String = text.chars().take(PART).collect();
+    let end: String = text.chars().skip(count - PART).collect();
+    format!("{start}…{end}")
 }
 
 /// Replaces words that are for programmers.
@@ -112,7 +124,13 @@ fn plain(reason: &str) -> String {
     ] {
         text = text.replace(of_rust, name);
     }
-    text
+    match text.split_once("expected struct ") {
+        Some((before, after)) => {
+            let rest = after.trim_start_matches(|char: char| char.is_alphanumeric());
+            format!("{before}expected an object{rest}")
+        }
+        None => text,
+    }
 }
 
 #[cfg(test)]
@@ -142,6 +160,7 @@ mod tests {
             (" \n", "found nothing, expected JSON"),
             ("\u{feff}{}", "found a byte order mark"),
             ("[1", "[0]: invalid type: integer `1`"),
+            ("3", "invalid type: integer `3`, expected an object at line 1"),
             (
                 r#"{"list": [{"port": 1}, {"port": "1"}]}"#,
                 "list[1].port: invalid type: string \"1\", expected a whole",
@@ -178,6 +197,9 @@ mod tests {
             assert!(error.starts_with(start), "{text}: {error}");
             assert!(!error.contains('\n') && !error.contains("s3cret"), "{error}");
         }
+        let long = format!(r#"{{"list": [{{"port": "{}"}}]}}"#, "x".repeat(1_000_000));
+        let error = json::<Document>(&long).unwrap_err();
+        assert!(error.len() < 400 && error.contains("expected a whole number of 0 to 65535"), "{error}");
         assert_eq!(
             value::<Entry>("a[0]", serde_json::json!({"port": -1})).unwrap_err(),
             "a[0].port: invalid value: integer `-1`, expected a whole number of 0 to 65535"
