@@ -17,7 +17,7 @@ use std::rc::Rc;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType, LogLevel};
-use pushring_router::{Decision, ReplyKind, Request, Router};
+use pushring_router::{Decision, ReplyKind, Request, Router, passed_pushring};
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
@@ -119,9 +119,7 @@ impl Stream {
     /// Returns whether the request carries the mark of a routed push, as the health check of a registered Pushgateway does
     /// (`pushring register`): an Envoy that is registered by mistake must not pass it.
     fn wants_a_gateway(&self) -> bool {
-        const MARK: &[u8] = b"pushring";
-        let passed = self.get_http_request_header_bytes("cdn-loop").unwrap_or_default();
-        passed.windows(MARK.len()).any(|window| window == MARK)
+        self.get_http_request_header_bytes("cdn-loop").is_some_and(|value| passed_pushring(&value))
     }
 
     /// Answers the request. It stays paused, because it must not be forwarded as well.

@@ -7,6 +7,7 @@
 //! * `config`: the settings and members that a configuration may contain
 //! * `push`: the labels of a push path and the key of their group
 //! * `router`, `decide`, `reply`: the router, its decisions, and the replies that need no Pushgateway
+//! * `cdn_loop`: the mark of a push that was routed already
 //!
 //! ```
 //! use pushring_router::{Decision, Request, Router};
@@ -23,12 +24,14 @@
 // A panic in the filter ends the VM of an Envoy worker.
 #![deny(clippy::indexing_slicing)]
 
+mod cdn_loop;
 mod config;
 mod decide;
 mod push;
 mod reply;
 mod router;
 
+pub use cdn_loop::passed_pushring;
 pub use config::{
     Config, ConfigError, Lookup, MAX_MEMBERS, Member, Mode, Placement, RouteBy, canonical_address,
 };

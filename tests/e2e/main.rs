@@ -16,6 +16,7 @@ mod forged;
 mod golden;
 mod idle;
 mod load;
+mod loops;
 mod memory;
 mod named;
 mod reasons;
