@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::error::BadInput;
 use crate::parse;
@@ -92,12 +92,14 @@ impl Registrations {
         #[derive(Deserialize)]
         #[serde(expecting = "an object with the list registrations")]
         struct Document {
-            registrations: Vec<Value>,
+            registrations: Vec<Box<RawValue>>,
         }
         let mut all = Self::default();
         let document: Document = parse::json(json).map_err(BadInput)?;
         for (index, entry) in document.registrations.into_iter().enumerate() {
-            let parsed = parse::value(&format!("registrations[{index}]"), entry);
+            let at = format!("registrations[{index}]");
+            let parsed = parse::json(entry.get()).map_err(|error| format!("{at}: {error}"));
+            let parsed = parsed.and_then(|entry| parse::value(&at, entry));
             all.push(parsed.map_err(|error| shortened(&error, 5 * MAX_SHOWN)));
         }
         Ok(all)

@@ -8,6 +8,9 @@ use pushring_router::{Member, Mode, canonical_address};
 use crate::error::BadInput;
 use crate::http::without_credentials;
 
+/// Longest text that a message repeats: a host name, its port and its brackets.
+const MAX_BYTES: usize = 253 + 8;
+
 /// Host and port of a Pushgateway; [`canonical_address`] has the rules.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct GatewayAddress {
@@ -21,6 +24,9 @@ impl GatewayAddress {
     /// # Errors
     /// [`BadInput`] for anything else.
     pub(crate) fn parse(address: &str) -> anyhow::Result<Self> {
+        if address.len() > MAX_BYTES {
+            return Err(BadInput(too_long(address)).into());
+        }
         let found = without_credentials(address);
         let bad = || {
             let allowed = "host:port with a port of 1 to 65535 (an IPv6 host in brackets)";
@@ -41,6 +47,9 @@ impl GatewayAddress {
     /// # Errors
     /// The reason: no gateway can be reached there, or the filter would reject this address.
     pub(crate) fn new(host: &str, port: i64) -> Result<Self, String> {
+        if host.len() > MAX_BYTES {
+            return Err(too_long(host));
+        }
         let port = u16::try_from(port)
             .ok()
             .filter(|port| *port > 0)
@@ -74,6 +83,10 @@ impl GatewayAddress {
     pub(crate) fn ip(&self) -> Option<IpAddr> {
         self.host.parse().ok()
     }
+}
+
+fn too_long(text: &str) -> String {
+    format!("address: found {} bytes, allowed a host name or an IP address, and a port", text.len())
 }
 
 /// Returns whether a connection to this address can only reach one machine. A link-local IPv6 address is on every link, and

@@ -286,6 +286,20 @@ fn an_entry_that_cannot_be_read_is_skipped() {
     }
 }
 
+/// JSON that no value can have, in a list that is written by hand.
+#[test]
+fn an_entry_that_is_no_json_value_hides_no_other() {
+    let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
+    for bad in [r#"{"address": "10.0.0.2", "port": 1e999}"#, r#"{"address": "\ud800", "port": 9091}"#, &deep]
+    {
+        let text = format!(r#"{{"registrations": [{{"address": "10.0.0.1", "port": 9091}}, {bad}]}}"#);
+        let read = Registrations::parse(&text).unwrap();
+        assert_eq!((read.found.len(), read.unreadable.len()), (1, 1), "{text}");
+        let reason = &read.unreadable[0];
+        assert!(reason.starts_with("registrations[1]") && reason.len() < 400, "{reason}");
+    }
+}
+
 #[test]
 fn the_older_registration_keeps_name_and_place() {
     let aged = |host: &str, name: &str, created: &[u64]| Registration {

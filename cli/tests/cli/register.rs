@@ -112,8 +112,16 @@ fn bad_input_is_refused_before_anything_is_done() {
         (&["10.0.0.1:9091", "--interval", "5"], "time unit needed"),
         (&["10.0.0.1:9091", "--consul", "ftp://x"], "--consul: found \"ftp://x\""),
     ];
-    for (args, message) in cases {
+    let long = format!("{}:9091", "a".repeat(65536));
+    let long_host =
+        file("long.yml", &format!("pushgateway: {{port: 9091, servers: [{}]}}", "a".repeat(65536)));
+    let too_long: [(&[&str], &str); 2] = [
+        (&[&long], "address: found 65541 bytes"),
+        (&["--from-dynamic-sharding", &long_host], "pushgateway.servers: address: found 65536 bytes"),
+    ];
+    for (args, message) in cases.into_iter().chain(too_long) {
         let output = pushring(&[&["register"], args].concat());
+        assert!(output.stderr.len() < 1000, "{}", stderr(&output));
         assert_eq!(output.status.code(), Some(2), "{args:?}: {}", stderr(&output));
         assert!(stderr(&output).contains(message), "{args:?}: {}", stderr(&output));
     }
