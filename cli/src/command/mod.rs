@@ -109,6 +109,9 @@ fn parse(command: clap::Command, arguments: impl IntoIterator<Item = OsString>) 
     command.try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches))
 }
 
+/// Options whose values no message shows.
+const SECRETS: [&str; 4] = ["--consul-token", "--gateway-password", "--gateway-token", "--check-header"];
+
 /// Prints a help text or an error of usage. Errors repeat arguments, so these are escaped and parsed again, without
 /// passwords.
 fn usage(command: clap::Command) -> ExitCode {
@@ -121,11 +124,14 @@ fn usage(command: clap::Command) -> ExitCode {
         let before = arguments[..index].last().map(|option| option.to_string_lossy().into_owned());
         // The last one that was changed was the cause.
         if parse(command.clone(), arguments.clone()).is_ok() {
-            let option = before.filter(|option| option.starts_with("--")).unwrap_or_default();
-            let colon = if option.is_empty() { "" } else { ": " };
-            output::warn(format_args!(
-                "{option}{colon}found {shown}, expected UTF-8 text without special characters"
-            ));
+            let before = before.filter(|option| option.starts_with("--"));
+            let (option, value) = match shown.split_once('=').filter(|_| shown.starts_with("--")) {
+                Some((option, value)) => (option, value),
+                None => (before.as_deref().unwrap_or("argument"), &*shown),
+            };
+            let value = if SECRETS.contains(&option) { "***" } else { value };
+            let expected = "expected UTF-8 text without special characters";
+            output::warn(format_args!("{option}: found {value}, {expected}"));
             return ExitCode::from(2);
         }
     }

@@ -104,7 +104,17 @@ fn an_argument_that_is_not_utf8_is_named() {
             &[b"groups", b"--config", b"c", b"--consul", b"http://a:s3cret@h\xff"],
             "--consul: found http://***@h\\xff",
         ),
-        (&[b"drain", b"--config", b"c", b"\xff:1"], "found \\xff:1, expected UTF-8"),
+        (&[b"owner", b"--config", b"c", b"--job=a\xff"], "--job: found a\\xff, expected UTF-8"),
+        (
+            &[b"groups", b"--config", b"c", b"--gateway-token", b"s3cret\xff"],
+            "--gateway-token: found ***, expected",
+        ),
+        (
+            &[b"groups", b"--config", b"c", b"--gateway-password=s3cret\xff"],
+            "--gateway-password: found ***, expected",
+        ),
+        (&[b"register", b"a:1", b"--check-header", b"a: s3cret\xff"], "--check-header: found ***, expected"),
+        (&[b"drain", b"--config", b"c", b"\xff:1"], "argument: found \\xff:1, expected UTF-8"),
         (&[b"owner", b"--config", b"\xff", b"/metrics/job/a"], "--config: \\xff: "),
     ] {
         let message = error(dir.path(), args);
