@@ -125,6 +125,29 @@ const TABLE: &[&str] = &[
     "http://[]/metrics/job/x",
     "http://[1.2.3.4]/metrics/job/x",
     "http://[::ffff:1.2.3.4]/metrics/job/x",
+    "http://[fe80::1%lo]/metrics/job/x",
+    "http://[fe80::1%lo]:80/metrics/job/x",
+    "http://[fe80::1%25lo]/metrics/job/x",
+    "http://[fe80::1%nosuch]/metrics/job/x",
+    "http://[fe80::1%1]/metrics/job/x",
+    "http://[fe80::1%25]/metrics/job/x",
+    "http://[fe80::1%]/metrics/job/x",
+    "http://[fe80::1%4294967295]/metrics/job/x",
+    "http://[fe80::1%4294967296]/metrics/job/x",
+    "http://[fe80::1%-1]/metrics/job/x",
+    "http://[fe80::1%+1]/metrics/job/x",
+    "http://[fe80::1%0x1]/metrics/job/x",
+    "http://[fe80::1%%1]/metrics/job/x",
+    "http://[fe80::1%lo%lo]/metrics/job/x",
+    "http://[fe80::1%lo/metrics/job/x",
+    "http://[fe80%lo::1]/metrics/job/x",
+    "http://[%lo]/metrics/job/x",
+    "http://[::1%lo]/metrics/job/x",
+    "http://[::1%1]/metrics/job/x",
+    "http://[ff02::1%lo]/metrics/job/x",
+    "http://[2001:db8::1%lo]/metrics/job/x",
+    "http://[::ffff:1.2.3.4%1]/metrics/job/x",
+    "http://[1.2.3.4%1]/metrics/job/x",
     "http://1.2.3.4:1/metrics/job/x",
     "http://.../metrics/job/x",
     "http://-h/metrics/job/x",
@@ -149,6 +172,16 @@ const TABLE: &[&str] = &[
     "http:/metrics/job/x",
     "http:metrics/job/x",
     "https://h/metrics/job/x",
+    "HTTPS://u:p@h:443/metrics/job/x?q",
+    "https://[fe80::1%lo]/metrics/job/x",
+    "https://h",
+    "https://h_h/metrics/job/x",
+    "https:///metrics/job/x",
+    "https:/metrics/job/x",
+    "https://h/#",
+    "https://h#",
+    "https://h/\u{1}",
+    "httpss://h/metrics/job/x",
     "ftp://h/metrics/job/x",
     "ws://h/metrics/job/x",
     "://h/metrics/job/x",
@@ -248,6 +281,9 @@ fn owner_judges_request_targets_as_envoy_does() {
         };
         classes[usize::from(status / 100)] += 1;
         assert_eq!(status / 100, expected, "{text:?}: {verdict}, Envoy: {status}");
+        if verdict == "bad-request" {
+            assert_eq!(answer["status"], status, "{text:?}");
+        }
         assert_eq!(status == 404, verdict == "no-push", "{text:?}: {verdict}, Envoy: {status}");
         if ["push", "malformed", "poison"].contains(&verdict) {
             let (status, _, body) = send(&fleet, "GET", target);

@@ -16,34 +16,32 @@ type Difference = (String, String, Option<String>);
 #[test]
 fn the_table_of_differences_is_complete_and_true() {
     let all = requests::all();
-    let mut names = BTreeSet::new();
-    for raw in &all {
-        assert!(names.insert(&raw.name), "two requests have the name {}", raw.name);
-    }
     let prefixes: BTreeSet<_> = all.iter().map(|raw| raw.prefix).collect();
-    let found: BTreeMap<_, _> = prefixes.into_iter().flat_map(|prefix| differences(&all, prefix)).collect();
-    let documented: BTreeMap<_, _> = documented();
+    let mut results: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+    for (raw, result) in prefixes.into_iter().flat_map(|prefix| differences(&all, prefix)) {
+        results.entry(&raw.name).or_default().insert(result, raw);
+    }
+    let documented = documented();
     let mut wrong = Vec::new();
-    for (name, difference) in &found {
-        if documented.get(name) != Some(difference) {
-            let (gateway, routed, redirect) = difference;
-            wrong.push(format!(
-                "found: {name} | {gateway} | {routed} | {}",
-                redirect.as_deref().unwrap_or_default()
-            ));
+    for (name, found) in &results {
+        let expected = documented.get(*name).cloned();
+        for (result, example) in found.iter().filter(|(result, _)| **result != expected) {
+            wrong.push(match result {
+                None => format!("no difference: {}", example.text()),
+                Some((gateway, routed, redirect)) => {
+                    let redirect = redirect.as_deref().unwrap_or("same");
+                    format!("found: {name} | {gateway} | {routed} | {redirect} | {}", example.text())
+                }
+            });
         }
     }
-    wrong.extend(
-        documented
-            .keys()
-            .filter(|name| !found.contains_key(*name))
-            .map(|name| format!("no difference: {name}")),
-    );
+    let unknown = documented.keys().filter(|name| !results.contains_key(name));
+    wrong.extend(unknown.map(|name| format!("no request: {name}")));
     assert!(wrong.is_empty(), "docs/differences.md, of {} requests:\n{}", all.len(), wrong.join("\n"));
 }
 
-/// Sends the requests with this prefix to all sides and returns the differences by name.
-fn differences(all: &[Raw], prefix: &'static str) -> Vec<(String, Difference)> {
+/// Sends the requests with this prefix to all sides and returns each with its difference.
+fn differences<'a>(all: &'a [Raw], prefix: &'static str) -> Vec<(&'a Raw, Option<Difference>)> {
     let requests: Vec<&Raw> = all.iter().filter(|raw| raw.prefix == prefix).collect();
     let modes = [None, Some(Mode::Cluster), Some(Mode::Endpoint), Some(Mode::Redirect)];
     let [gateway, cluster, endpoint, redirect] = thread::scope(|scope| {
@@ -51,18 +49,15 @@ fn differences(all: &[Raw], prefix: &'static str) -> Vec<(String, Difference)> {
         let sides = modes.map(|mode| scope.spawn(move || outcomes(mode, prefix, requests)));
         sides.map(|side| side.join().unwrap())
     });
-    let mut found = Vec::new();
-    for (index, raw) in requests.iter().enumerate() {
+    let compare = |(index, raw): (usize, &&'a Raw)| {
         let [expected, routed, other] = [&gateway[index], &cluster[index], &endpoint[index]];
         assert!(routed == other, "{}: cluster {}, endpoint {}", raw.name, routed.text(), other.text());
         let redirected = Some(&redirect[index]).filter(|outcome| raw.redirect && *outcome != expected);
-        if routed != expected || redirected.is_some() {
-            let redirected = redirected.map(|outcome| outcome.text().to_owned());
-            found
-                .push((raw.name.clone(), (expected.text().to_owned(), routed.text().to_owned(), redirected)));
-        }
-    }
-    found
+        let redirected = redirected.map(|outcome| outcome.text().to_owned());
+        let differs = routed != expected || redirected.is_some();
+        (*raw, differs.then(|| (expected.text().to_owned(), routed.text().to_owned(), redirected)))
+    };
+    requests.iter().enumerate().map(compare).collect()
 }
 
 fn outcomes(mode: Option<Mode>, prefix: &'static str, requests: &[&Raw]) -> Vec<Outcome> {

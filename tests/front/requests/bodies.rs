@@ -9,6 +9,18 @@ const SNAPPY: &str = "BAx4IDEK";
 /// The gauge `x 1`, as client_golang sends it.
 const PROTOBUF: &str = "EgoBeBgBIgsSCQkAAAAAAADwPw==";
 
+/// The content type of protobuf, as client_golang sends it.
+pub(super) const DELIMITED: &str =
+    "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
+
+pub(super) fn gzip() -> Vec<u8> {
+    base64(GZIP)
+}
+
+pub(super) fn protobuf() -> Vec<u8> {
+    base64(PROTOBUF)
+}
+
 pub(super) fn list() -> Vec<Raw> {
     let push = |line: &str, body: &[u8]| put("/metrics/job/a", line, body);
     let types = [
@@ -41,10 +53,8 @@ pub(super) fn list() -> Vec<Raw> {
         let line = format!("content-type: {kind}");
         Raw::new(format!("`{}`", line.replace("\r\n", "`, `")), push(&line, b"x 1\n"))
     });
-    let delimited =
-        "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
     let protobuf = [
-        delimited.to_owned(),
+        DELIMITED.to_owned(),
         "application/vnd.google.protobuf; encoding=delimited; proto=io.prometheus.client.MetricFamily"
             .to_owned(),
         "application/vnd.google.protobuf;encoding=\"delimited\";proto=\"io.prometheus.client.MetricFamily\""
@@ -53,7 +63,7 @@ pub(super) fn list() -> Vec<Raw> {
             .to_owned(),
         "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=DELIMITED"
             .to_owned(),
-        format!("{delimited}; escaping=underscores"),
+        format!("{DELIMITED}; escaping=underscores"),
     ];
     let protobuf = protobuf.map(|kind| {
         let line = format!("content-type: {kind}");

@@ -1,16 +1,20 @@
 //! Raw requests, as bytes on the wire. Everything that a client might send to a Pushgateway, and some that none should.
 
 mod bodies;
+mod chunks;
 mod framing;
 mod headers;
+mod hops;
+mod hosts;
 mod lines;
 mod methods;
 mod paths;
+mod spaces;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-/// A request with the name that the table in docs/differences.md has for it.
+/// A request with the name that the table in docs/differences.md has for it. Requests with the same name have the same result.
 pub(crate) struct Raw {
     pub(crate) name: String,
     pub(crate) bytes: Vec<u8>,
@@ -25,14 +29,32 @@ impl Raw {
     fn new(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
         Self { name: name.into(), bytes: bytes.into(), prefix: "", redirect: false }
     }
+
+    /// Returns the start of the request, for messages.
+    pub(crate) fn text(&self) -> String {
+        self.bytes[..self.bytes.len().min(200)].escape_ascii().to_string()
+    }
 }
 
 /// Returns all requests.
 pub(crate) fn all() -> Vec<Raw> {
-    let wire = [lines::list(), headers::list(), framing::list(), bodies::list()];
-    let targets = [paths::list(), methods::list(), paths::under_a_prefix()];
+    let wire = [
+        lines::list(),
+        spaces::list(),
+        headers::list(),
+        hops::list(),
+        framing::list(),
+        chunks::list(),
+        bodies::list(),
+    ];
+    let targets = [paths::list(), hosts::list(), methods::list(), paths::under_a_prefix()];
     let targets = targets.into_iter().flatten().map(|raw| Raw { redirect: true, ..raw });
     wire.into_iter().flatten().chain(targets).collect()
+}
+
+/// Requests of one kind, which have the same result.
+fn kind(name: &str, requests: impl IntoIterator<Item = Vec<u8>>) -> Vec<Raw> {
+    requests.into_iter().map(|bytes| Raw::new(name, bytes)).collect()
 }
 
 /// A PUT with `line` as a further header; no line if it is empty.

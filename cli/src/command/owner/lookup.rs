@@ -8,7 +8,7 @@ use anyhow::Context;
 use pushring_router::{Member, ParsedGroup, PushOwner, Router, clean_path};
 use serde::Serialize;
 
-use super::request_target::path_of;
+use super::request_target::{Rejected, path_of};
 use crate::file;
 use crate::text;
 
@@ -82,6 +82,9 @@ pub(crate) struct Answer {
     /// The path, as given.
     pub(crate) path: String,
     pub(crate) verdict: PushStatus,
+    /// Status of Envoy's answer to a bad request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) status: Option<u16>,
     /// Labels of the group, including `job`; none if the path does not parse.
     pub(crate) labels: Option<BTreeMap<String, String>>,
     /// The hashed key. Bytes outside printable ASCII are escaped as `\xff`, a backslash as `\\`.
@@ -100,28 +103,35 @@ struct Lookup<'r, 'p> {
     /// Empty for a bad request.
     clean: Cow<'p, [u8]>,
     verdict: PushStatus,
+    /// Status of a bad request.
+    status: Option<u16>,
     owner: Option<&'r Member>,
 }
 
 fn look_up<'r, 'p>(router: &'r Router, target: &'p [u8]) -> Lookup<'r, 'p> {
-    let Some(path) = path_of(target) else {
-        return Lookup { clean: Cow::Borrowed(b""), verdict: PushStatus::BadRequest, owner: None };
+    let path = match path_of(target) {
+        Ok(path) => path,
+        Err(Rejected(status)) => {
+            let (verdict, status) = (PushStatus::BadRequest, Some(status));
+            return Lookup { clean: Cow::Borrowed(b""), verdict, status, owner: None };
+        }
     };
     let clean = clean_path(path);
     let found = router.owner_of(&clean);
     let verdict = PushStatus::of(found, *clean == *path);
-    Lookup { clean, verdict, owner: found.and_then(|found| found.owner) }
+    Lookup { clean, verdict, status: None, owner: found.and_then(|found| found.owner) }
 }
 
 /// Looks up one path, with or without a query.
 pub(crate) fn answer(router: &Router, path: &[u8]) -> Answer {
-    let Lookup { clean, verdict, owner } = look_up(router, path);
+    let Lookup { clean, verdict, status, owner } = look_up(router, path);
     let group = router.group(&clean);
     let config = router.config();
     let successors = group.iter().flat_map(|group| router.ring().clockwise(&group.key)).skip(1);
     Answer {
         path: String::from_utf8_lossy(path).into_owned(),
         verdict,
+        status,
         labels: group.as_ref().and_then(labels),
         key: group.as_ref().map(|group| group.key.escape_ascii().to_string()),
         hash: group.as_ref().map(|group| format!("{:016x}", router.ring().position(&group.key))),
@@ -151,6 +161,8 @@ fn lossy(bytes: &[u8]) -> String {
 struct Line<'a> {
     path: &'a str,
     verdict: PushStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
     owner: Option<&'a str>,
     address: Option<&'a str>,
 }
@@ -172,12 +184,12 @@ pub(crate) fn stream(
     while file::read_line(&mut input, &mut line).context("standard input")? > 0 {
         let path = line.strip_suffix(b"\n").unwrap_or(&line);
         let path = path.strip_suffix(b"\r").unwrap_or(path);
-        let Lookup { verdict, owner, .. } = look_up(router, path);
+        let Lookup { verdict, status, owner, .. } = look_up(router, path);
         all_good &= verdict.is_good();
         let (name, address) = (owner.map(|m| m.name.as_str()), owner.map(|m| m.address.as_str()));
         if json {
             let path = &String::from_utf8_lossy(path);
-            let line = serde_json::to_string(&Line { path, verdict, owner: name, address })?;
+            let line = serde_json::to_string(&Line { path, verdict, status, owner: name, address })?;
             output.write_all(text::json(&line).as_bytes())?;
         } else {
             for column in [name.unwrap_or("-"), address.unwrap_or("-"), verdict.word()] {

@@ -152,10 +152,12 @@ fn table(answers: &[Answer]) -> Table {
             true => owner.name.clone(),
             false => format!("{} ({})", owner.name, owner.address),
         });
+        let word = answer.verdict.word();
+        let verdict = answer.status.map_or_else(|| word.to_owned(), |status| format!("{word} ({status})"));
         let successors = Some(answer.successors.join(", ")).filter(|names| !names.is_empty());
         let rows = [
             ("path", Some(answer.path.clone())),
-            ("verdict", Some(answer.verdict.word().to_owned())),
+            ("verdict", Some(verdict)),
             ("group", answer.labels.as_ref().map(output::group)),
             ("key", answer.key.clone()),
             ("hash", answer.hash.clone()),

@@ -1,37 +1,44 @@
 //! Request targets (RFC 9112, section 3.2) as Envoy accepts them, so that the command judges a path as Envoy does.
 //!
 //! The rules are those of Envoy's HTTP/1 codec (Balsa, then http_parser's URL in its strict form); tests/command compares
-//! them with a real Envoy. A listener without TLS is assumed: it rejects `https://` with 403.
+//! them with a real Envoy. A listener without TLS is assumed.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr, ToSocketAddrs};
 
-/// `max_request_headers_kb`, whose default is 60; Envoy answers 431 to more.
+/// `max_request_headers_kb`, whose default is 60.
 const MAX_BYTES: usize = 60 * 1024;
 
-/// Returns the path and query that the filter sees. `None`: Envoy rejects the request itself (400, 403 or 431).
-pub(crate) fn path_of(target: &[u8]) -> Option<&[u8]> {
+/// The status of Envoy's own answer to a request that it rejects: 400; 403 for `https://`; 431 if the target is too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rejected(pub(crate) u16);
+
+/// Returns the path and query that the filter sees.
+pub(crate) fn path_of(target: &[u8]) -> Result<&[u8], Rejected> {
     // Spaces around it are not a part of the target.
-    let start = target.iter().position(|byte| !b" \t".contains(byte))?;
-    let end = target.iter().rposition(|byte| !b" \t".contains(byte))?;
-    let target = target.get(start..=end)?;
-    let valid =
-        target.len() <= MAX_BYTES && target.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'#');
-    match target {
-        _ if !valid => None,
-        [b'/', ..] => Some(target),
-        _ => path_of_url(target),
+    let target = target.trim_ascii();
+    if target.len() > MAX_BYTES {
+        return Err(Rejected(431));
     }
+    if !target.iter().all(u8::is_ascii_graphic) {
+        return Err(Rejected(400));
+    }
+    let path = if target.starts_with(b"/") { target } else { path_of_url(target)? };
+    if path.contains(&b'#') { Err(Rejected(400)) } else { Ok(path) }
 }
 
 /// Returns the path of an absolute form.
-fn path_of_url(target: &[u8]) -> Option<&[u8]> {
-    let (scheme, rest) = target.split_at_checked(7)?;
-    if !scheme.eq_ignore_ascii_case(b"http://") {
-        return None;
-    }
+fn path_of_url(target: &[u8]) -> Result<&[u8], Rejected> {
+    let colon = target.iter().position(|&byte| byte == b':').ok_or(Rejected(400))?;
+    let (scheme, rest) = target.split_at(colon);
+    let rest = rest.strip_prefix(b"://").ok_or(Rejected(400))?;
     let end = rest.iter().position(|byte| b"/?".contains(byte)).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
-    is_authority(authority).then_some(if path.is_empty() { b"/" } else { path })
+    match scheme {
+        _ if !is_authority(authority) => Err(Rejected(400)),
+        _ if scheme.eq_ignore_ascii_case(b"http") => Ok(if path.is_empty() { b"/" } else { path }),
+        _ if scheme.eq_ignore_ascii_case(b"https") => Err(Rejected(403)),
+        _ => Err(Rejected(400)),
+    }
 }
 
 fn is_authority(authority: &[u8]) -> bool {
@@ -41,7 +48,7 @@ fn is_authority(authority: &[u8]) -> bool {
         return false;
     }
     let (host, port) = match host.strip_prefix('[').map(|host| host.split_once(']')) {
-        Some(Some((host, port))) if host.parse::<IpAddr>().is_ok() => ("", port),
+        Some(Some((host, port))) if is_address(host) => ("", port),
         Some(_) => return false,
         None if host.is_empty() || host.starts_with(':') => return false,
         None => host.split_at(host.find(':').unwrap_or(host.len())),
@@ -51,6 +58,14 @@ fn is_authority(authority: &[u8]) -> bool {
         && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
 }
 
+/// Returns whether the text in brackets is an address. The zone of an IPv6 address is a number or an interface; Envoy and this
+/// function ask the same function of the C library for the interfaces of their machine.
+fn is_address(host: &str) -> bool {
+    let Some((address, zone)) = host.split_once('%') else { return host.parse::<IpAddr>().is_ok() };
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"%.-_~".contains(&byte);
+    address.parse::<Ipv6Addr>().is_ok() && zone.bytes().all(plain) && (host, 0).to_socket_addrs().is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,28 +73,46 @@ mod tests {
     #[test]
     fn finds_the_path_that_the_filter_sees() {
         for (target, path) in [
-            ("/metrics/job/a?x=1", Some("/metrics/job/a?x=1")),
-            (" /metrics/job/a\t", Some("/metrics/job/a")),
-            ("http://h/metrics/job/a", Some("/metrics/job/a")),
-            ("HTTP://u:p@[::1]:80//a", Some("//a")),
-            ("http://h", Some("/")),
-            ("http://h?x", Some("?x")),
-            ("", None),
-            (" ", None),
-            ("*", None),
-            ("metrics/job/a", None),
-            ("h:80", None),
-            ("/a b", None),
-            ("/é", None),
-            ("/a#b", None),
-            ("/\u{7f}", None),
-            ("http://h:/a", None),
-            ("http://h_h/a", None),
-            ("https://h/a", None),
+            ("/metrics/job/a?x=1", "/metrics/job/a?x=1"),
+            (" /metrics/job/a\t", "/metrics/job/a"),
+            ("http://h/metrics/job/a", "/metrics/job/a"),
+            ("HTTP://u:p@[::1]:80//a", "//a"),
+            ("http://[fe80::1%25]/a", "/a"),
+            ("http://[fe80::1%lo]/a", "/a"),
+            ("http://h", "/"),
+            ("http://h?x", "?x"),
         ] {
-            assert_eq!(path_of(target.as_bytes()), path.map(str::as_bytes), "{target:?}");
+            assert_eq!(path_of(target.as_bytes()), Ok(path.as_bytes()), "{target:?}");
         }
-        assert_eq!(path_of(&[b'/'; MAX_BYTES]).map(<[u8]>::len), Some(MAX_BYTES));
-        assert_eq!(path_of(&[b'/'; MAX_BYTES + 1]), None);
+        assert_eq!(path_of(&[b'/'; MAX_BYTES]).map(<[u8]>::len), Ok(MAX_BYTES));
+    }
+
+    #[test]
+    fn finds_the_status_of_a_rejected_target() {
+        for (target, status) in [
+            ("", 400),
+            (" ", 400),
+            ("*", 400),
+            ("metrics/job/a", 400),
+            ("h:80", 400),
+            ("/a b", 400),
+            ("/é", 400),
+            ("/a#b", 400),
+            ("/\u{7f}", 400),
+            ("http://h:/a", 400),
+            ("http://h_h/a", 400),
+            ("http://[fe80::1%]/a", 400),
+            ("http://[fe80::1%25lo]/a", 400),
+            ("http://[1.2.3.4%1]/a", 400),
+            ("ws://h/a", 400),
+            ("https://h_h/a", 400),
+            ("http://h#b", 400),
+            ("https://h/a", 403),
+            ("https://h#b", 400),
+            ("HTTPS://h", 403),
+        ] {
+            assert_eq!(path_of(target.as_bytes()), Err(Rejected(status)), "{target:?}");
+        }
+        assert_eq!(path_of(&[b'/'; MAX_BYTES + 1]), Err(Rejected(431)));
     }
 }

@@ -101,7 +101,7 @@ impl<'r> Counter<'r> {
     }
 
     fn owners(&self, path: &[u8]) -> Option<(&'r str, &'r str)> {
-        let path = clean_path(path_of(path)?);
+        let path = clean_path(path_of(path).ok()?);
         let before = owner(self.from, &path)?;
         let prefix = self.to.config().path_prefix.as_bytes();
         let rest = path.strip_prefix(self.from.config().path_prefix.as_bytes()).filter(|_| {
