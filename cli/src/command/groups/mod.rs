@@ -55,8 +55,8 @@ pub(crate) struct GroupsArgs {
     /// Order of the rows
     #[arg(long, value_enum, default_value_t)]
     sort: Sort,
-    /// Instead of groups, list families with different types on different gateways, and poisoned gateways (/metrics
-    /// answers 500, every push is rejected) with the culprit and the command that deletes it
+    /// Instead of groups, list families with different types on different gateways, and poisoned gateways (scrapes fail or
+    /// lose samples, pushes may be rejected) with the culprit and the command that deletes it
     #[arg(long, conflicts_with_all = ["job", "labels", "older_than", "younger_than", "states", "stale_after", "sort"])]
     conflicts: bool,
     /// Output format
