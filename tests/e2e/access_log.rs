@@ -59,6 +59,31 @@ fn a_line_names_the_gateway_that_did_not_answer() {
     }
 }
 
+#[test]
+fn operators_learn_which_gateway_did_not_answer() {
+    for mode in Mode::ROUTED {
+        let mut fleet = EnvoyFixture::start(mode, 1);
+        let operator = Client::new(fleet.envoy.operator.unwrap()).unwrap();
+        let address = fleet.gateways[0].address.to_string();
+        let ask = |path: &str, gateway: &str| {
+            let answer = operator.send("GET", path, &[("x-pushring-gateway", gateway)], "").unwrap();
+            assert_eq!(answer.status, 503, "{mode}: {}", answer.text());
+            let line = line(&fleet.envoy, path);
+            assert_eq!(line["port"], fleet.envoy.operator.unwrap().port(), "{mode}: {line}");
+            (answer.text(), line)
+        };
+        let (text, found) = ask("/unknown", "127.0.0.1:1");
+        assert!(text.contains("127.0.0.1:1"), "{mode}: {text}");
+        assert_eq!(found["gateway"], "127.0.0.1:1", "{mode}: {found}");
+        // A name of any length costs no status.
+        assert!(ask("/long", &"n".repeat(50_000)).0.len() < 1000, "{mode}");
+        fleet.gateways[0].process.kill();
+        let (text, found) = ask("/down", &fleet.destination(0));
+        assert!(text.contains(&address) && text.contains("no answer"), "{mode}: {text}");
+        assert_eq!(found["upstream"], address, "{mode}: {found}");
+    }
+}
+
 /// The last request is answered with 404 in every mode, so all lines before it are written by then.
 #[test]
 fn good_answers_are_not_logged() {
