@@ -95,7 +95,7 @@ fn killing() -> Vec<(String, bool, Vec<u8>)> {
         KILLER,
     );
     case(
-        false,
+        true,
         &format!("content-type: {DELIMITED}\r\ncontent-type: text/plain\r\ncontent-length: 6\r\n"),
         KILLER,
     );
@@ -113,7 +113,7 @@ fn killing() -> Vec<(String, bool, Vec<u8>)> {
     let length = bomb.len();
     for (kills, encoding) in [
         (true, "Content-Encoding: GZip\r\ncontent-type: text/plain\r\n"),
-        (false, "content-encoding: gzip\r\ncontent-encoding: identity\r\n"),
+        (true, "content-encoding: gzip\r\ncontent-encoding: identity\r\n"),
         (false, "content-encoding: identity\r\ncontent-encoding: gzip\r\n"),
     ] {
         case(kills, &format!("{encoding}content-length: {length}\r\n"), &bomb);
