@@ -1,6 +1,7 @@
 //! Families that have different types on different gateways.
 
 use pushring_harness::GatewayFixture;
+use pushring_harness::proto::{CONTENT_TYPE, GAUGE_HISTOGRAM, HISTOGRAM, histogram, one};
 use serde_json::json;
 
 #[test]
@@ -37,4 +38,21 @@ fn reports_all_gateways_that_answer() {
     let (code, report) = fixture.json("groups", &["--conflicts"]);
     assert_eq!((code, &report["poisoned"][0]["gateway"]), (1, &json!("g0")));
     assert_eq!(report["unreadable"][0]["gateway"], "g1");
+}
+
+#[test]
+fn accepts_both_types_of_histograms() {
+    let fixture = GatewayFixture::start(2);
+    for (index, path, kind) in [
+        (0, "/metrics/job/a", HISTOGRAM),
+        (0, "/metrics/job/b", GAUGE_HISTOGRAM),
+        (1, "/metrics/job/c", GAUGE_HISTOGRAM),
+    ] {
+        let body = one("m", kind, &[histogram(&[1.0], &[])]);
+        let answer =
+            fixture.client(index).send("PUT", path, &[("content-type", CONTENT_TYPE)], body).unwrap();
+        assert_eq!(answer.status, 200);
+    }
+    let (code, report) = fixture.json("groups", &["--conflicts"]);
+    assert_eq!((code, &report["conflicts"], &report["poisoned"]), (0, &json!([]), &json!([])));
 }

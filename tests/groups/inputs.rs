@@ -1,6 +1,6 @@
-//! One or more inputs for each kind in the table of docs/command/groups.md; `collisions` has those of names.
+//! One or more inputs for each kind in the table of docs/command/groups.md; `collisions` has those of names, `clashes` those of several groups.
 
-use crate::collisions;
+use crate::{clashes, collisions};
 use pushring_harness::proto::{
     COUNTER, GAUGE, GAUGE_HISTOGRAM, HISTOGRAM, SUMMARY, bytes, counter, double, family, gauge, histogram,
     int, label, metric, native, native_with, one, sint, summary,
@@ -54,6 +54,7 @@ pub(crate) fn all() -> Vec<Input> {
         .chain(exposed)
         .chain(series())
         .chain(collisions::all())
+        .chain(clashes::all())
         .chain(natives())
         .chain(harmless())
         .collect()
@@ -139,10 +140,6 @@ fn exposed() -> Vec<Input> {
     inputs.push(of(kind, &[], vec![text("/good", "# TYPE m gauge\nm 1\n"), proto(unknown(6))]));
     let kind = "metric that does not have the type of its family";
     inputs.extend(protos(kind, vec![one("m", GAUGE_HISTOGRAM, &[gauge(1.0)])]));
-    let kind = "family with different types in different groups";
-    let gauges = || ["/good", "/fine"].map(|path| text(path, "# TYPE m gauge\nm 1\n"));
-    let with_bad = gauges().into_iter().chain([text("/bad", "# TYPE m counter\nm 1\n")]).collect();
-    inputs.push(of(kind, UNCHECKED, with_bad));
     let kind = "`push_failure_time_seconds` without a value";
     let nothing = family("push_failure_time_seconds", GAUGE, &[]);
     inputs.push(of(kind, &[], vec![text("/bad", "m 1\n"), proto(nothing)]));
@@ -168,7 +165,6 @@ fn series() -> Vec<Input> {
         .map(|all| one("m", HISTOGRAM, &[histogram(&all, &[])]));
     inputs.extend(protos(kind, summaries.into_iter().chain(histograms).collect()));
     inputs.push(of(kind, &[], vec![text("/bad", "m{a=\"\"} 1\nm 2\n")]));
-    inputs.push(of(kind, &[], vec![text("/bad", "m 1\n"), text("/bad/a/", "n 1\n")]));
     let of_three = ["/bad", "/bad/a/1", "/bad/b/2"].map(|path| text(path, "m{a=\"1\",b=\"2\"} 1\n"));
     inputs.push(of(kind, UNCHECKED, of_three.into()));
     inputs

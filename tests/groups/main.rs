@@ -1,6 +1,8 @@
 //! `pushring groups`, `delete` and `expire` with real Pushgateways.
 
 mod access;
+mod blame;
+mod clashes;
 mod collisions;
 mod conflicts;
 mod delete;

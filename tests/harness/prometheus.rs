@@ -128,8 +128,12 @@ impl Prometheus {
             }
             (scraped.values().filter(|(_, second)| second.is_some()).count() >= count).then_some(())
         })?;
+        // Scrapes of some gateways fail by chance, so not all need to succeed at the same time.
+        let mut samples = HashMap::new();
         poll_until("the samples", || {
-            let samples = self.samples(honest).ok()?;
+            for (key, found) in self.samples(honest).ok()? {
+                samples.entry(key).or_insert(found);
+            }
             let scrape = |gateway: &SocketAddr, pool: &str| {
                 let key = (gateway.to_string(), pool.to_owned());
                 let error = scraped.get(&key)?.1.clone()?;

@@ -15,6 +15,7 @@ use crate::fleet::unreadable::Unreadable;
 use crate::gateway::api::Labels;
 use crate::gateway::pool::Gateways;
 
+use super::clashes::class;
 use super::curl::Curl;
 use super::diagnose::{Poisoned, poisoned};
 
@@ -90,10 +91,10 @@ fn conflicts(survey: &Survey) -> Vec<Conflict> {
             holders.entry((&family.kind, on)).or_insert((0, &group.labels)).0 += 1;
         }
     }
-    // Sorted by type: there are several types if the first and the last differ.
     families.retain(|_, holders| {
-        let (first, last) = (holders.keys().next(), holders.keys().next_back());
-        first.map(|key| key.0) != last.map(|key| key.0)
+        let mut classes = holders.keys().map(|(kind, _)| class(kind));
+        let first = classes.next();
+        classes.any(|class| Some(class) != first)
     });
     families.into_iter().map(|(family, holders)| conflict(survey, family, holders)).collect()
 }

@@ -7,7 +7,7 @@ use pushring_router::{is_legacy_name, labels_to_path};
 use serde::Deserialize;
 
 use super::scrape_error::{Bytes, ScrapeError};
-use super::{collision, unlisted};
+use super::{clashes, collision, unlisted};
 use crate::gateway::api::{Labels, PUSH_FAILED, PUSH_TIME, StoredGroup};
 use crate::reason::Reason;
 
@@ -73,10 +73,10 @@ fn culprits(error: &ScrapeError, groups: &[Detailed]) -> Vec<Blamed> {
         groups.iter().map(|group| blamed(bytes(&group.labels), &reason)).collect()
     };
     let Some(metric) = &error.labels else {
-        return blame_all(&colliding(error, groups));
+        return blame_all(&clashes::of_family(error, groups));
     };
     if let Some(kind) = error.reason.strip_prefix("is not a ") {
-        let unusual = unusual_types(&error.family, kind, groups);
+        let unusual = clashes::of_rarer_type(&error.family, Some(kind), groups);
         // The gateway's own metrics are gauges: this error names a victim, not the group that changed the type.
         if !unusual.is_empty() || is_own(&error.family) && kind != "GAUGE" {
             return blame_all(&unusual);
@@ -96,8 +96,12 @@ fn culprits(error: &ScrapeError, groups: &[Detailed]) -> Vec<Blamed> {
         return collision::blame(&error.family, suspects, partners);
     }
     if error.reason.contains("collected before") && suspects.len() > 1 {
-        // Keep the group that was pushed last; a stub, which holds no data, is never kept.
-        suspects.sort_by_key(|(group, _)| group.last_push());
+        // Keep the group that was pushed last, but no group with an empty label next to one without; a stub, which holds no
+        // data, is never kept.
+        suspects.sort_by_key(|(group, _)| {
+            let has_empty = group.labels.values().any(String::is_empty);
+            (group.last_push().is_some(), !has_empty, group.last_push())
+        });
         let kept = suspects.pop().map(|(group, _)| crate::output::group(&group.labels)).unwrap_or_default();
         let reason = reason.code.because(format!("{reason}, as in {kept}"));
         return suspects.into_iter().map(|(_, labels)| blamed(labels, &reason)).collect();
@@ -105,41 +109,11 @@ fn culprits(error: &ScrapeError, groups: &[Detailed]) -> Vec<Blamed> {
     suspects.into_iter().map(|(_, labels)| blamed(labels, &reason)).collect()
 }
 
-/// Returns the groups with known labels that have that family.
-fn groups_with<'g>(family: &str, groups: &'g [Detailed]) -> Vec<&'g Detailed> {
-    groups.iter().filter(|group| has_labels(group) && group.families.contains_key(family)).collect()
-}
-
 /// Returns whether the labels are known. The names of the families need not be.
 pub(super) fn has_labels(group: &Detailed) -> bool {
     let is_known = |text: &String| !text.contains('\u{fffd}');
     group.labels.contains_key("job")
         && group.labels.iter().flat_map(|(name, value)| [name, value]).all(is_known)
-}
-
-/// Returns the groups of the rarer of two colliding families, because the gateway names the one that it
-/// visited later. Families of the gateway itself are in no group.
-fn colliding<'g>(error: &ScrapeError, groups: &'g [Detailed]) -> Vec<&'g Detailed> {
-    let named = groups_with(&error.family, groups);
-    let other = error.reason.starts_with("collides").then(|| error.reason.rsplit('"').nth(1)).flatten();
-    let other = other.map(|family| groups_with(family, groups)).filter(|other| !other.is_empty());
-    other.filter(|other| other.len() < named.len() || named.is_empty()).unwrap_or(named)
-}
-
-/// Returns the groups in which a family has a different type than in most groups. The gateway reports every type
-/// except `first`, which it visited first.
-fn unusual_types<'g>(family: &str, first: &str, groups: &'g [Detailed]) -> Vec<&'g Detailed> {
-    let holders = groups_with(family, groups);
-    let kind = |group: &Detailed| group.families.get(family).map(|family| family.kind.clone());
-    let mut counts = BTreeMap::new();
-    for group in &holders {
-        *counts.entry(kind(group)).or_insert(0) += 1;
-    }
-    let usual = counts.into_iter().max_by_key(|(kind, count)| (*count, kind.as_deref() == Some(first)));
-    holders
-        .into_iter()
-        .filter(|group| usual.as_ref().is_none_or(|(usual, _)| kind(group) != *usual))
-        .collect()
 }
 
 /// Labels of a metric as the API writes them, with their bytes.

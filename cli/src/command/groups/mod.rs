@@ -1,6 +1,7 @@
 //! `pushring groups`.
 
 mod broken_api;
+mod clashes;
 mod collision;
 mod conflicts;
 pub(crate) mod culprits;

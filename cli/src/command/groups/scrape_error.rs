@@ -23,8 +23,8 @@ impl ScrapeError {
     pub(super) fn code(&self) -> Code {
         let reason = self.reason.as_str();
         match reason {
-            _ if reason.starts_with("collides") => Code::NameConflict,
-            _ if reason.starts_with("is not a ") => Code::TypeConflict,
+            _ if reason.starts_with("collides") || reason.starts_with("has help ") => Code::NameConflict,
+            _ if reason.starts_with("is not a ") || reason.starts_with("has type ") => Code::TypeConflict,
             _ if reason.contains("collected before") => Code::SeriesConflict,
             _ if reason.contains("is not utf8") => Code::NotUtf8,
             _ => Code::InvalidMetric,
@@ -97,7 +97,7 @@ fn skip_message(mut text: &str) -> Option<&str> {
 }
 
 /// Parses a quoted string; returns the text after it, too.
-fn string(text: &str) -> Option<(Vec<u8>, &str)> {
+pub(super) fn string(text: &str) -> Option<(Vec<u8>, &str)> {
     let mut rest = text.trim_start().strip_prefix('"')?;
     let mut bytes = Vec::new();
     loop {

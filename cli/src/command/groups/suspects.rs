@@ -1,8 +1,9 @@
 //! Finds the groups that cause the problems of an exposition. The gateway's API shows which of the labels of a metric are
 //! grouping labels; without it, the gateway's own gauge shows which groups exist.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use super::clashes::{SUFFIXES, class, of_collision, of_rarer_type};
 use super::culprits::{
     Blamed, Detailed, bytes, exact_labels, go_text, has_labels, text_of, without_empty_instance,
 };
@@ -36,7 +37,7 @@ pub(super) fn blame(exposed: &Exposed, groups: &[Detailed]) -> Vec<Blamed> {
     let finder = Finder { exposed, groups, jobs };
     let found = exposed.problems.iter().flat_map(|problem| finder.of_problem(problem));
     let mut known = HashSet::new();
-    let all = found.chain(finder.by_chance());
+    let all = found.chain(finder.by_chance()).chain(finder.of_rejections());
     all.filter(|blamed| known.insert(blamed.labels.clone())).collect()
 }
 
@@ -50,7 +51,8 @@ impl Finder<'_> {
         let sure: Vec<Blamed> = match &problem.cause {
             Cause::Help(_) => self.groups_where(&family, reason, |group| self.has_bad_help(group, &family)),
             Cause::Type(_) => self.groups_where(&family, reason, |group| has_unknown_type(group, &family)),
-            _ => Vec::new(),
+            Cause::Metrics(_) if reason.code == Code::InvalidMetric => self.of_type(&family, reason, metrics),
+            Cause::Metrics(_) | Cause::Duplicates(_) => Vec::new(),
         };
         if !sure.is_empty() {
             return sure;
@@ -59,22 +61,54 @@ impl Finder<'_> {
         suspects.map(|suspect| suspect.blamed(&family, reason.clone())).collect()
     }
 
-    /// Keeps the group that was pushed last.
+    /// Returns the groups that set the type of a histogram family in which these metrics are no histograms: perhaps without
+    /// a metric.
+    fn of_type(&self, family: &str, reason: &Reason, metrics: &[Bytes]) -> Vec<Blamed> {
+        let texts: Vec<_> = metrics.iter().map(text_of).collect();
+        let is_cause = |group: &Detailed| {
+            group.families.get(family).is_some_and(|found| {
+                let has_any = || texts.iter().any(|text| exact_labels(group, family, text).is_some());
+                class(&found.kind) == "HISTOGRAM" && (found.metrics.is_empty() || has_any())
+            })
+        };
+        let sure = self.groups_where(family, reason, is_cause);
+        if sure.is_empty() {
+            self.all(family, reason, of_rarer_type(family, None, self.groups))
+        } else {
+            sure
+        }
+    }
+
+    /// Keeps one group: the one that was pushed last, but no stub next to a group with data, and no group with an empty label
+    /// next to one without.
     fn duplicates(&self, reason: &Reason, metrics: &[(Vec<u8>, Bytes)]) -> Vec<Blamed> {
-        let mut unique: BTreeMap<Bytes, (String, Suspect)> = BTreeMap::new();
+        let mut unique: BTreeMap<Bytes, (String, Suspect, BTreeSet<String>)> = BTreeMap::new();
         for (family, metric) in metrics {
             let family = go_text(family);
             for suspect in self.suspects(&family, metric) {
-                unique.entry(suspect.labels.clone()).or_insert((family.clone(), suspect));
+                let known = unique.entry(suspect.labels.clone());
+                let known = known.or_insert((family.clone(), suspect, BTreeSet::new()));
+                known.2.extend(empty_labels(metric));
             }
         }
-        let mut suspects: Vec<(String, Suspect)> = unique.into_values().collect();
-        suspects.sort_by(|a, b| a.1.pushed.total_cmp(&b.1.pushed));
+        let mut suspects: Vec<_> = unique.into_values().collect();
+        suspects.sort_by(|(_, a, empty_a), (_, b, empty_b)| {
+            let rank = |suspect: &Suspect, empty: &BTreeSet<String>| (suspect.pushed > 0.0, empty.is_empty());
+            rank(a, empty_a).cmp(&rank(b, empty_b)).then(a.pushed.total_cmp(&b.pushed))
+        });
         let kept = if suspects.len() > 1 { suspects.pop() } else { None };
-        let also = kept.map(|(family, kept)| kept.blamed(&family, reason.clone()).labels());
+        let also = kept.map(|(family, kept, _)| kept.blamed(&family, reason.clone()).labels());
         let also = also.map(|labels| format!("; the other is in {}", output::group(&labels)));
-        let reason = reason.code.because(format!("{reason}{}", also.unwrap_or_default()));
-        suspects.into_iter().map(|(family, suspect)| suspect.blamed(&family, reason.clone())).collect()
+        let also = also.unwrap_or_default();
+        let blamed = |(family, suspect, empty): (String, Suspect, BTreeSet<String>)| {
+            let empty: Vec<_> = empty.into_iter().collect();
+            let empty = match empty.join(", ") {
+                empty if empty.is_empty() => empty,
+                empty => format!("; this group has an empty label: {empty}"),
+            };
+            suspect.blamed(&family, reason.code.because(format!("{reason}{empty}{also}")))
+        };
+        suspects.into_iter().map(blamed).collect()
     }
 
     /// Finds groups whose metadata the gateway exposes by chance: of several groups with a family, it exposes the type
@@ -105,7 +139,7 @@ impl Finder<'_> {
                 because(Code::UnknownType, "its type is unknown, and another group has another type");
             let sure = self.groups_where(name, &unknown, |group| has_unknown_type(group, name));
             let reason = because(Code::TypeConflict, "most groups of the gateway have another type");
-            let rarer = || self.of_rarer_type(name, &reason);
+            let rarer = || self.all(name, &reason, of_rarer_type(name, None, self.groups));
             blamed.extend(if sure.is_empty() { rarer() } else { sure });
         }
         // Only next to a histogram does the gateway reject families with the names of its series.
@@ -119,35 +153,52 @@ impl Finder<'_> {
     fn suffixed(&self, name: &str) -> Vec<Blamed> {
         let of_suffix = |suffix: &str| {
             let other = format!("{name}{suffix}");
+            if !self.groups.iter().any(|group| group.families.contains_key(&other)) {
+                return Vec::new();
+            }
             let text = "the gateway answers 500 by chance, if it exposes the type HISTOGRAM";
             let reason = Code::NameConflict.because(format!("{name} and {other}: {text}"));
-            let holders =
-                |name: &str| self.groups_where(name, &reason, |group| group.families.contains_key(name));
-            let (suffixed, groups) = (holders(&other), holders(name));
-            if suffixed.len() > groups.len() { groups } else { suffixed }
+            self.all(name, &reason, of_collision(name, &other, self.groups))
         };
-        ["_count", "_sum", "_bucket"].into_iter().flat_map(of_suffix).collect()
+        SUFFIXES.into_iter().flat_map(of_suffix).collect()
     }
 
-    fn of_rarer_type(&self, family: &str, reason: &Reason) -> Vec<Blamed> {
-        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        let kinds = self.groups.iter().filter_map(|group| Some(class(&group.families.get(family)?.kind)));
-        kinds.for_each(|kind| *counts.entry(kind).or_default() += 1);
-        let usual = counts.into_iter().max_by_key(|(_, count)| *count).map(|(kind, _)| kind);
-        self.groups_where(family, reason, |group| {
-            group.families.get(family).is_some_and(|family| Some(class(&family.kind)) != usual)
-        })
+    /// Finds groups with nothing but families without metrics, if another group's last push was rejected since. The gateway
+    /// shows neither these families nor why it rejected that push.
+    fn of_rejections(&self) -> Vec<Blamed> {
+        let rejection = |group: &Detailed| {
+            group.last_rejection().filter(|at| group.last_push().is_none_or(|pushed| pushed < *at))
+        };
+        let rejected: Vec<_> =
+            self.groups.iter().filter_map(|group| Some((group, rejection(group)?))).collect();
+        let blamed = |group: &Detailed| {
+            let families = &group.families;
+            let (name, _) = families.first_key_value().filter(|_| has_labels(group))?;
+            let stored = families.values().map(|family| family.time_stamp).max()?;
+            let mut later =
+                rejected.iter().filter(|(other, at)| other.labels != group.labels && *at > stored);
+            let (other, _) = later.next().filter(|_| families.values().all(|f| f.metrics.is_empty()))?;
+            let text = "it has no metrics, but the gateway compares its name and type with those of every push: perhaps \
+                        it therefore rejected the last push to";
+            let reason = format!("{name}: {text} {}", output::group(&other.labels));
+            self.all(name, &Code::TypeConflict.because(reason), vec![group]).pop()
+        };
+        self.groups.iter().filter_map(blamed).collect()
     }
 
     fn groups_where(&self, family: &str, reason: &Reason, is: impl Fn(&Detailed) -> bool) -> Vec<Blamed> {
         let found = self.groups.iter().filter(|group| has_labels(group) && is(group));
+        self.all(family, reason, found.collect())
+    }
+
+    fn all(&self, family: &str, reason: &Reason, groups: Vec<&Detailed>) -> Vec<Blamed> {
         let blamed = |group: &Detailed| Blamed {
             labels: bytes(&group.labels),
             family: family.to_owned(),
             reason: reason.clone(),
             is_exposed: false,
         };
-        found.map(blamed).collect()
+        groups.into_iter().map(blamed).collect()
     }
 
     /// The API replaces bytes that are not UTF-8 by U+FFFD. A text that has this character itself is exposed unchanged.
@@ -196,9 +247,10 @@ impl Suspect {
     }
 }
 
-/// The gateway exposes both types of histograms alike.
-fn class(kind: &str) -> &str {
-    if kind == "GAUGE_HISTOGRAM" { "HISTOGRAM" } else { kind }
+/// Returns the names of labels with an empty value, except `instance`, which the gateway adds to every metric.
+fn empty_labels(metric: &Bytes) -> impl Iterator<Item = String> {
+    let empty = metric.iter().filter(|(name, value)| value.is_empty() && **name != *b"instance");
+    empty.map(|(name, _)| go_text(name))
 }
 
 fn has_unknown_type(group: &Detailed, family: &str) -> bool {
