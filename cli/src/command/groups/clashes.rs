@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use super::culprits::{Detailed, has_labels};
 use super::scrape_error::{ScrapeError, string};
+use crate::reason::{Code, Reason};
 
 /// Names of the series of a histogram or summary.
 pub(super) const SUFFIXES: [&str; 3] = ["_count", "_sum", "_bucket"];
@@ -32,6 +33,13 @@ pub(super) fn of_rarer_type<'g>(
     let usual = counts.into_iter().max_by_key(|(kind, count)| (*count, rank(kind)));
     let Some((usual, _)) = usual else { return Vec::new() };
     groups_with(family, groups).into_iter().filter(|group| kind(group) != Some(usual)).collect()
+}
+
+/// Returns why a group of [`of_rarer_type`] is to blame.
+pub(super) fn type_reason(family: &str, group: &Detailed) -> Reason {
+    let text = "most groups with metrics of this family have another type";
+    let without = if has_metrics(group, family) { "" } else { "; this group has it without metrics" };
+    Code::TypeConflict.because(format!("{family}: {text}{without}"))
 }
 
 /// Returns the groups to blame for an error about a whole family.

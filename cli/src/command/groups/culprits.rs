@@ -79,7 +79,9 @@ fn culprits(error: &ScrapeError, groups: &[Detailed]) -> Vec<Blamed> {
         let unusual = clashes::of_rarer_type(&error.family, Some(kind), groups);
         // The gateway's own metrics are gauges: this error names a victim, not the group that changed the type.
         if !unusual.is_empty() || is_own(&error.family) && kind != "GAUGE" {
-            return blame_all(&unusual);
+            let with_reason =
+                |group: &&Detailed| blamed(bytes(&group.labels), &clashes::type_reason(&error.family, group));
+            return unusual.iter().map(with_reason).collect();
         }
     }
     let text = text_of(metric);

@@ -8,6 +8,7 @@ pub(crate) mod culprits;
 mod curl;
 pub(crate) mod diagnose;
 mod exposed;
+mod rejections;
 mod scrape_error;
 mod states;
 mod suspects;

@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::clashes::{SUFFIXES, class, of_collision, of_rarer_type};
+use super::clashes::{SUFFIXES, class, of_collision, of_rarer_type, type_reason};
 use super::culprits::{
     Blamed, Detailed, bytes, exact_labels, go_text, has_labels, text_of, without_empty_instance,
 };
 use super::exposed::{Cause, Exposed, Problem};
+use super::rejections;
 use super::scrape_error::Bytes;
 use crate::gateway::api::PUSH_FAILED;
 use crate::output;
@@ -37,7 +38,7 @@ pub(super) fn blame(exposed: &Exposed, groups: &[Detailed]) -> Vec<Blamed> {
     let finder = Finder { exposed, groups, jobs };
     let found = exposed.problems.iter().flat_map(|problem| finder.of_problem(problem));
     let mut known = HashSet::new();
-    let all = found.chain(finder.by_chance()).chain(finder.of_rejections());
+    let all = found.chain(finder.by_chance()).chain(rejections::blame(groups));
     all.filter(|blamed| known.insert(blamed.labels.clone())).collect()
 }
 
@@ -72,11 +73,12 @@ impl Finder<'_> {
             })
         };
         let sure = self.groups_where(family, reason, is_cause);
-        if sure.is_empty() {
-            self.all(family, reason, of_rarer_type(family, None, self.groups))
-        } else {
-            sure
-        }
+        if sure.is_empty() { self.of_rarer_type(family) } else { sure }
+    }
+
+    fn of_rarer_type(&self, family: &str) -> Vec<Blamed> {
+        let groups = of_rarer_type(family, None, self.groups).into_iter();
+        groups.flat_map(|group| self.all(family, &type_reason(family, group), vec![group])).collect()
     }
 
     /// Keeps one group: the one that was pushed last, but no stub next to a group with data, and no group with an empty label
@@ -134,12 +136,10 @@ impl Finder<'_> {
             families.any(|family| !family.metrics.is_empty())
         };
         for (name, _) in families.iter().filter(|(name, kinds)| differ(kinds) && has_metrics(name)) {
-            let because = |code: Code, text: &str| code.because(format!("{name}: {text}"));
-            let unknown =
-                because(Code::UnknownType, "its type is unknown, and another group has another type");
+            let text = "its type is unknown, and another group has another type";
+            let unknown = Code::UnknownType.because(format!("{name}: {text}"));
             let sure = self.groups_where(name, &unknown, |group| has_unknown_type(group, name));
-            let reason = because(Code::TypeConflict, "most groups of the gateway have another type");
-            let rarer = || self.all(name, &reason, of_rarer_type(name, None, self.groups));
+            let rarer = || self.of_rarer_type(name);
             blamed.extend(if sure.is_empty() { rarer() } else { sure });
         }
         // Only next to a histogram does the gateway reject families with the names of its series.
@@ -161,29 +161,6 @@ impl Finder<'_> {
             self.all(name, &reason, of_collision(name, &other, self.groups))
         };
         SUFFIXES.into_iter().flat_map(of_suffix).collect()
-    }
-
-    /// Finds groups with nothing but families without metrics, if another group's last push was rejected since. The gateway
-    /// shows neither these families nor why it rejected that push.
-    fn of_rejections(&self) -> Vec<Blamed> {
-        let rejection = |group: &Detailed| {
-            group.last_rejection().filter(|at| group.last_push().is_none_or(|pushed| pushed < *at))
-        };
-        let rejected: Vec<_> =
-            self.groups.iter().filter_map(|group| Some((group, rejection(group)?))).collect();
-        let blamed = |group: &Detailed| {
-            let families = &group.families;
-            let (name, _) = families.first_key_value().filter(|_| has_labels(group))?;
-            let stored = families.values().map(|family| family.time_stamp).max()?;
-            let mut later =
-                rejected.iter().filter(|(other, at)| other.labels != group.labels && *at > stored);
-            let (other, _) = later.next().filter(|_| families.values().all(|f| f.metrics.is_empty()))?;
-            let text = "it has no metrics, but the gateway compares its name and type with those of every push: perhaps \
-                        it therefore rejected the last push to";
-            let reason = format!("{name}: {text} {}", output::group(&other.labels));
-            self.all(name, &Code::TypeConflict.because(reason), vec![group]).pop()
-        };
-        self.groups.iter().filter_map(blamed).collect()
     }
 
     fn groups_where(&self, family: &str, reason: &Reason, is: impl Fn(&Detailed) -> bool) -> Vec<Blamed> {
