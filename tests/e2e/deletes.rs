@@ -57,6 +57,28 @@ fn only_deletes_are_copied() {
     }
 }
 
+/// A successor would answer 202, and the group would come back with its owner.
+#[test]
+fn a_delete_does_not_leave_for_a_successor() {
+    for mode in Mode::ROUTED {
+        let mut fleet = EnvoyFixture::start(mode, 3);
+        let client = fleet.envoy.client().unwrap();
+        let path = "/metrics/job/a";
+        let ring = fleet.clockwise(path);
+        fleet.gateways[ring[0]].process.kill();
+        for length in [&[][..], &[("content-length", "0")]] {
+            let answer = client.send("DELETE", path, length, "").unwrap();
+            assert_eq!(answer.status, 503, "{mode}: {}", answer.text());
+        }
+        // The copies go to the first successor only.
+        poll_until(&format!("{mode}: two copies"), || (fleet.requests()[ring[1]] == 2).then_some(()))
+            .unwrap();
+        assert_eq!(fleet.requests()[ring[2]], 0, "{mode}");
+        let pushed = client.put(path, "x 1\n").unwrap().status;
+        assert_eq!(pushed, if mode == Mode::Cluster { 503 } else { 200 });
+    }
+}
+
 #[test]
 fn a_single_member_needs_no_copy() {
     for mode in Mode::ROUTED {

@@ -1,5 +1,6 @@
 //! The side towards clients: a request has the same result at pushring as at a Pushgateway.
 
+mod chunked;
 mod closing;
 mod differences;
 mod http2;

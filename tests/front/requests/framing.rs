@@ -49,6 +49,27 @@ pub(super) fn list() -> Vec<Raw> {
         let head = format!("host: a\r\ntransfer-encoding: {coding}\r\nconnection: close\r\n\r\n{body}");
         Raw::new(format!("`Transfer-Encoding: {coding}`"), headed(head))
     });
+    // Envoy joins the headers to `chunked`, but reads no chunks.
+    let repeated = [
+        "transfer-encoding: chunked\r\ntransfer-encoding:",
+        "transfer-encoding: chunked\r\ntransfer-encoding:  ",
+        "transfer-encoding: chunked\r\ntransfer-encoding:\t",
+        "transfer-encoding: chunked\r\nx-a: b\r\nTransfer-Encoding:",
+        "transfer-encoding:\r\ntransfer-encoding: chunked",
+        "transfer-encoding:\r\ntransfer-encoding:",
+        "transfer-encoding: chunked\r\ntransfer-encoding: chunked",
+        "transfer-encoding: chunked\r\ntransfer-encoding:\r\ntransfer-encoding:",
+    ];
+    let repeated = repeated.map(|lines| {
+        let hidden = format!("host: a\r\n{lines}\r\n\r\n{:x}\r\n{HIDDEN}\r\n0\r\n\r\n", HIDDEN.len());
+        let smuggled = format!("host: a\r\n{lines}\r\n\r\n{HIDDEN}");
+        [hidden, smuggled]
+            .map(|head| Raw::new("a request hidden behind an empty `Transfer-Encoding`", headed(head)))
+    });
+    let delete =
+        format!("DELETE /metrics/job/seed HTTP/1.1\r\nhost: a\r\ntransfer-encoding:\r\n{CHUNKED}{HIDDEN}");
+    let get = format!("GET /a HTTP/1.1\r\nhost: a\r\ntransfer-encoding:\r\n{CHUNKED}{HIDDEN}");
+    let others = [delete, get].map(|head| Raw::new("another method with an empty `Transfer-Encoding`", head));
     let chunks = [
         ("chunk extension", "4;a=b\r\nx 1\n\r\n0\r\n\r\n"),
         ("chunk extension in quotes", "4;a=\"b;c\"\r\nx 1\n\r\n0;z\r\n\r\n"),
@@ -123,6 +144,10 @@ pub(super) fn list() -> Vec<Raw> {
                 HIDDEN.len()
             ),
         ),
+        (
+            "chunked, then a line of blanks",
+            "host: a\r\ntransfer-encoding: chunked\r\n \r\n\r\n4\r\nx 1\n\r\n0\r\n\r\n".to_owned(),
+        ),
         ("a body without a length", "host: a\r\nconnection: close\r\n\r\nx 1\n".to_owned()),
     ];
     let both = both.map(|(name, head)| Raw::new(name, headed(head)));
@@ -134,5 +159,13 @@ pub(super) fn list() -> Vec<Raw> {
         ),
     ];
     let old = old.map(|(name, bytes)| Raw::new(name, bytes));
-    lengths.into_iter().chain(codings).chain(chunks).chain(both).chain(old).collect()
+    lengths
+        .into_iter()
+        .chain(codings)
+        .chain(repeated.into_iter().flatten())
+        .chain(others)
+        .chain(chunks)
+        .chain(both)
+        .chain(old)
+        .collect()
 }
