@@ -20,6 +20,7 @@ mod file;
 pub mod fleet;
 mod gateway;
 mod http;
+mod memory;
 mod number;
 mod output;
 mod parse;

@@ -56,6 +56,12 @@ pub(crate) fn age(seconds: i64) -> String {
     duration::show(whole).split(' ').take(2).collect::<Vec<_>>().join(" ")
 }
 
+/// Text of others in one line of limited length, for people.
+pub(crate) fn short_line(text: &str) -> String {
+    // Escapes make it longer.
+    text::short(&text::line(&text::short(text))).into_owned()
+}
+
 /// A table without lines, as wide as the terminal.
 pub(crate) struct Table(comfy_table::Table);
 
@@ -70,9 +76,9 @@ pub(crate) fn table(header: &[&str]) -> Table {
 }
 
 impl Table {
-    /// Adds a row; its cells may contain text of others.
+    /// Adds a row; its cells may contain text of others, of any length: JSON has it whole.
     pub(crate) fn add_row(&mut self, cells: impl IntoIterator<Item = impl AsRef<str>>) {
-        self.0.add_row(cells.into_iter().map(|cell| text::line(cell.as_ref()).into_owned()));
+        self.0.add_row(cells.into_iter().map(|cell| short_line(cell.as_ref())));
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -1,13 +1,28 @@
 //! JSON and YAML of others. An error names the field, the reason, and the line if there is one.
 
 use std::fmt;
-use std::io::Read;
+use std::io::{self, Read};
 
 use anyhow::anyhow;
 use serde::Deserializer;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::Path;
+
+use crate::{memory, text};
+
+/// Longest text in an answer, in bytes, and most levels of nesting.
+const MAX_TEXT: usize = 16 << 20;
+const MAX_DEPTH: usize = 128;
+
+/// The part of an answer that a type keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keeps {
+    /// Every value, perhaps.
+    All,
+    /// Only what it charges itself ([`memory::charge`]).
+    Charged,
+}
 
 /// Parses JSON.
 ///
@@ -29,18 +44,80 @@ pub(crate) fn json<T: DeserializeOwned>(text: &str) -> Result<T, String> {
 /// As [`json`], for an answer of `whose`, which can be hundreds of megabytes.
 ///
 /// # Errors
-/// That of the stream, or "not the response of" and `whose` with the error of [`json`].
-pub(crate) fn json_stream<T: DeserializeOwned>(stream: impl Read, whose: &str) -> anyhow::Result<T> {
-    let mut deserializer = serde_json::Deserializer::from_reader(stream);
-    let not_theirs = |error: String| anyhow!("not the response of {whose}: {error}");
+/// "The response of" and `whose` with the error of the stream; that it needs too much memory, or "not the response of" and `whose` with the error of [`json`].
+pub(crate) fn json_stream<T: DeserializeOwned>(
+    stream: impl Read,
+    whose: &str,
+    keeps: Keeps,
+) -> anyhow::Result<T> {
+    let mut deserializer = serde_json::Deserializer::from_reader(Metered::new(stream, keeps));
+    let not_theirs = |error: String| match memory::exceeded() {
+        Some(full) => full.into(),
+        None => anyhow!("not the response of {whose}: {error}"),
+    };
+    // Without the line and the column.
+    let broken = |error: serde_json::Error| anyhow!("the response of {whose}: {}", io::Error::from(error));
     let parsed =
         serde_path_to_error::deserialize(&mut deserializer).map_err(|error| match error.inner().is_io() {
-            true => error.into_inner().into(),
+            true => broken(error.into_inner()),
             false => not_theirs(message("", error.path(), error.inner())),
         })?;
     let end = deserializer.end();
-    end.map_err(|error| if error.is_io() { error.into() } else { not_theirs(error.to_string()) })?;
+    end.map_err(|error| if error.is_io() { broken(error) } else { not_theirs(error.to_string()) })?;
     Ok(parsed)
+}
+
+/// JSON whose structure is checked before a parser allocates memory for it.
+struct Metered<R> {
+    stream: R,
+    keeps: Keeps,
+    depth: usize,
+    /// Bytes of the current text; `None` outside of one.
+    text: Option<usize>,
+    is_escaped: bool,
+}
+
+impl<R: Read> Metered<R> {
+    fn new(stream: R, keeps: Keeps) -> Self {
+        Self { stream, keeps, depth: 0, text: None, is_escaped: false }
+    }
+
+    fn check(&mut self, byte: u8) -> io::Result<()> {
+        match (self.text, byte) {
+            (Some(_), _) if self.is_escaped => self.is_escaped = false,
+            (Some(_), b'\\') => self.is_escaped = true,
+            (Some(_), b'"') => self.text = None,
+            (Some(length), _) if length >= MAX_TEXT => {
+                return Err(io::Error::other(format!("found a text of more than {MAX_TEXT} bytes")));
+            }
+            (Some(length), _) => self.text = Some(length + 1),
+            (None, b'"') => self.text = Some(0),
+            (None, b'[' | b'{') if self.depth >= MAX_DEPTH => {
+                return Err(io::Error::other(format!("found more than {MAX_DEPTH} levels of nesting")));
+            }
+            (None, b'[' | b'{') => self.depth += 1,
+            (None, b']' | b'}') => self.depth = self.depth.saturating_sub(1),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl<R: Read> Read for Metered<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.stream.read(buffer)?;
+        let mut kept = read;
+        for &byte in &buffer[..read] {
+            if self.text.is_none() {
+                kept += memory::of_json(byte);
+            }
+            self.check(byte)?;
+        }
+        if self.keeps == Keeps::All {
+            memory::charge(kept).map_err(io::Error::other)?;
+        }
+        Ok(read)
+    }
 }
 
 /// As [`json`], for a part of a document, which is at this path in it.
@@ -83,27 +160,19 @@ fn message(start: &str, path: &Path, reason: impl fmt::Display) -> String {
     let path = path.to_string();
     let path = path.trim_end_matches(['.', '?']);
     let dot = if start.is_empty() || path.is_empty() || path.starts_with('[') { "" } else { "." };
-    let reason = shortened(&plain(&reason.to_string()));
+    let reason = text::short(&plain(&reason.to_string())).into_owned();
     match (start, path) {
         ("", "") => reason,
-        _ => format!("{}: {reason}", shortened(&format!("{start}{dot}{path}"))),
+        _ => format!("{}: {reason}", text::short(&format!("{start}{dot}{path}"))),
     }
-}
-
-/// Leaves out the middle of a long text: a value or a path can have megabytes, and the end has the accepted values.
-fn shortened(text: &str) -> String {
-    const PART: usize = 110;
-    let count = text.chars().count();
-    if count <= 2 * PART {
-        return text.to_owned();
-    }
-    let start: String = text.chars().take(PART).collect();
-    let end: String = text.chars().skip(count - PART).collect();
-    format!("{start}…{end}")
 }
 
 /// Replaces words that are for programmers.
 fn plain(reason: &str) -> String {
+    if reason.starts_with("budget breached") {
+        return "found more values, aliases or levels than any real file has, expected a plain file"
+            .to_owned();
+    }
     let mut text = reason.to_owned();
     for (of_rust, name) in [
         // Texts of serde-saphyr.
@@ -177,9 +246,13 @@ mod tests {
         ] {
             let error = json::<Document>(text).unwrap_err();
             assert!(error.starts_with(start), "{text}: {error}");
-            let streamed = json_stream::<Document>(text.as_bytes(), "a server").unwrap_err().to_string();
+            let streamed =
+                json_stream::<Document>(text.as_bytes(), "a server", Keeps::All).unwrap_err().to_string();
             assert!(streamed.starts_with("not the response of a server: "), "{streamed}");
         }
+        let bomb = (0..9).fold("a0: &a0 [x,x,x,x,x,x,x,x,x]\n".to_owned(), |bomb, n| {
+            format!("{bomb}a{}: &a{} [{}]\n", n + 1, n + 1, vec![format!("*a{n}"); 9].join(","))
+        });
         for (text, start) in [
             (
                 "list: [port: 1, {port: x}]",
@@ -197,6 +270,8 @@ mod tests {
             assert!(error.starts_with(start), "{text}: {error}");
             assert!(!error.contains('\n') && !error.contains("s3cret"), "{error}");
         }
+        let error = yaml::<Value>(&bomb).unwrap_err();
+        assert!(error.contains("found more values") && !error.contains("budget"), "{error}");
         let long = format!(r#"{{"list": [{{"port": "{}"}}]}}"#, "x".repeat(1_000_000));
         let error = json::<Document>(&long).unwrap_err();
         assert!(error.len() < 400 && error.contains("expected a whole number of 0 to 65535"), "{error}");

@@ -24,6 +24,17 @@ pub(crate) fn lines(text: &str) -> Cow<'_, str> {
     escape(text, shows, visibly)
 }
 
+/// Leaves out the middle of a long text: a label of a client can have megabytes, which no terminal and no reader takes. The
+/// start and the end stay, for they have the name and the accepted values.
+pub(crate) fn short(text: &str) -> Cow<'_, str> {
+    const PART: usize = 110;
+    let parts = || Some((text.char_indices().nth(PART)?.0, text.char_indices().nth_back(PART - 1)?.0));
+    match parts() {
+        Some((start, end)) if start < end => Cow::Owned(format!("{}…{}", &text[..start], &text[end..])),
+        _ => Cow::Borrowed(text),
+    }
+}
+
 /// Quotes for a POSIX shell.
 pub(crate) fn shell(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
@@ -156,6 +167,15 @@ mod tests {
             assert!(matches!(line(plain), Cow::Borrowed(_)), "{plain} {}", line(plain));
         }
         assert_eq!(line("a\u{1b}[1m\n\u{202e}"), r"a\u{1b}[1m\n\u{202e}");
+    }
+
+    #[test]
+    fn a_long_text_loses_its_middle() {
+        for text in ["", "a", &"é".repeat(220)] {
+            assert_eq!(short(text), text);
+        }
+        let long = format!("{}{}", "é".repeat(1_000_000), "z".repeat(110));
+        assert_eq!(short(&long), format!("{}…{}", "é".repeat(110), "z".repeat(110)));
     }
 
     #[test]

@@ -33,19 +33,21 @@ impl CheckArgs {
     pub(crate) fn run(self) -> anyhow::Result<ExitStatus> {
         let text = source::read(&self.file)?;
         let result = Settings::check(&text).unwrap_or_else(|| source::parse(&text));
-        output::show(self.output, &self.json(&result), |_| match &result {
+        // An address may have a password in front.
+        let error = result.as_ref().err().map(|error| text::error(&format!("{error:#}")));
+        output::show(self.output, &self.json(&result, error.as_deref()), |_| match &result {
             Ok(router) => format!("{}: good: {}", text::path(&self.file), summary(router)),
-            Err(error) => format!("{}: bad: {error:#}", text::path(&self.file)),
+            Err(_) => format!("{}: bad: {}", text::path(&self.file), error.as_deref().unwrap_or_default()),
         })?;
         Ok(ExitStatus::found(result.is_err()))
     }
 
-    fn json(&self, result: &anyhow::Result<Router>) -> serde_json::Value {
+    fn json(&self, result: &anyhow::Result<Router>, error: Option<&str>) -> serde_json::Value {
         let router = result.as_ref().ok();
         let mut report = json!({
             "file": self.file.to_string_lossy(),
             "good": router.is_some(),
-            "error": result.as_ref().err().map(|error| format!("{error:#}")),
+            "error": error,
             "members": router.map(|router| router.config().members.len()),
             "points": router.map(|router| router.points()),
             "digest": router.map(Router::digest),

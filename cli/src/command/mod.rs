@@ -13,7 +13,7 @@ mod register;
 mod sweep;
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
@@ -65,6 +65,10 @@ pub fn run() -> ExitCode {
         command = command.term_width(80);
     }
     command = command.mut_subcommands(|subcommand| subcommand.mut_args(adjusted));
+    if let Some(error) = split_secret() {
+        output::warn(error);
+        return ExitCode::from(2);
+    }
     let Ok(cli) = parse(command.clone(), std::env::args_os()) else { return usage(command) };
     let result = match cli.command {
         Command::Check(args) => args.run(),
@@ -83,7 +87,7 @@ pub fn run() -> ExitCode {
         Ok(ExitStatus::Done) => ExitCode::SUCCESS,
         Ok(ExitStatus::Found) => ExitCode::FAILURE,
         Err(error) => {
-            output::warn(format_args!("{error:#}"));
+            output::warn(without(&format!("{error:#}"), &words_after_secrets()));
             if error.is::<BadInput>() || error.is::<NotSafe>() {
                 ExitCode::from(2)
             } else {
@@ -112,10 +116,69 @@ fn parse(command: clap::Command, arguments: impl IntoIterator<Item = OsString>) 
 /// Options whose values no message shows.
 const SECRETS: [&str; 4] = ["--consul-token", "--gateway-password", "--gateway-token", "--check-header"];
 
+/// Indices of the arguments right after the value of a secret, up to the next option: a secret with a space that was not
+/// quoted becomes several of them.
+fn after_secrets(arguments: &[String]) -> Vec<usize> {
+    let mut found = Vec::new();
+    for (index, argument) in arguments.iter().enumerate() {
+        let is_whole = argument.split_once('=').is_some_and(|(option, _)| SECRETS.contains(&option));
+        if is_whole || SECRETS.contains(&argument.as_str()) {
+            let next = index + if is_whole { 1 } else { 2 };
+            let rest = arguments.iter().enumerate().skip(next);
+            found.extend(rest.take_while(|(_, argument)| !argument.starts_with('-')).map(|(index, _)| index));
+        }
+    }
+    found
+}
+
+fn arguments() -> Vec<String> {
+    std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect()
+}
+
+fn words_after_secrets() -> Vec<String> {
+    let arguments = arguments();
+    after_secrets(&arguments).into_iter().map(|index| arguments[index].clone()).collect()
+}
+
+/// An address or a path is no secret, and the message is about it.
+fn may_be_secret(word: &str) -> bool {
+    !word.is_empty() && !word.contains([':', '/'])
+}
+
+/// Replaces words in a message that may be a part of a secret.
+fn without(message: &str, words: &[String]) -> String {
+    words.iter().filter(|word| may_be_secret(word)).fold(message.to_owned(), |message, word| {
+        let quoted = |quote: &str| format!("{quote}{word}{quote}");
+        let message = message.replace(&quoted("\""), "***").replace(&quoted("'"), "***");
+        if word.len() > 3 { message.replace(word, "***") } else { message }
+    })
+}
+
+/// Returns an error if a secret has a space but no quotes, such as `--consul-token Bearer abc`.
+fn split_secret() -> Option<String> {
+    const SCHEMES: [&str; 5] = ["basic", "bearer", "digest", "negotiate", "token"];
+    let arguments = arguments();
+    let index = after_secrets(&arguments).into_iter().find(|&index| {
+        let before = arguments[index - 1].rsplit_once('=').map_or(&*arguments[index - 1], |(_, value)| value);
+        before.ends_with(':') || SCHEMES.contains(&before.to_ascii_lowercase().as_str())
+    })?;
+    let option = arguments[..index].iter().rev().find(|argument| argument.starts_with("--"))?;
+    let option = option.split_once('=').map_or(&**option, |(option, _)| option);
+    let expected = match option {
+        "--check-header" => "one, 'Name: value' in quotes",
+        _ => "the secret alone, without a word such as Bearer",
+    };
+    Some(format!("{option}: found several words, expected {expected}"))
+}
+
 /// Prints a help text or an error of usage. Errors repeat arguments, so these are escaped and parsed again, without
 /// passwords.
 fn usage(command: clap::Command) -> ExitCode {
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    let given = self::arguments();
+    for index in after_secrets(&given).into_iter().filter(|&index| may_be_secret(&given[index])) {
+        arguments[index] = "***".into();
+    }
     for index in 0..arguments.len() {
         let given = text::bytes(arguments[index].as_bytes());
         // A push path may contain @.
@@ -140,7 +203,16 @@ fn usage(command: clap::Command) -> ExitCode {
             let name = not_utf8(&command).unwrap_or_default();
             output::warn(format_args!("{name}: found a variable that is not UTF-8, expected UTF-8 text"));
         }
-        Err(error) => error.exit(),
+        Err(error) => {
+            let printed = error.print().and_then(|()| io::stdout().flush());
+            return match printed {
+                Err(fault) if fault.kind() != io::ErrorKind::BrokenPipe => {
+                    output::warn(format_args!("standard output: {fault}"));
+                    ExitCode::FAILURE
+                }
+                _ => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)),
+            };
+        }
         Ok(_) => {}
     }
     ExitCode::from(2)

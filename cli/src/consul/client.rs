@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{anyhow, bail};
+use anyhow::{anyhow, bail, ensure};
 use reqwest::blocking::{Client, RequestBuilder};
 use reqwest::{StatusCode, Url};
 use serde::Deserialize;
@@ -15,12 +15,23 @@ use crate::error::BadInput;
 use crate::http::{
     Answer, AnswerLimits, Secret, SecretKind, ServerUrl, Tls, cause, send, without_credentials,
 };
+use crate::output;
 use crate::text;
 
 /// An agent without a response by then hangs, or the address is wrong.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// The variable of `--consul-token`.
 const TOKEN: &str = "CONSUL_HTTP_TOKEN";
+/// User and password for basic authentication.
+const AUTH: &str = "CONSUL_HTTP_AUTH";
+/// Variables that change what the `consul` command does, but not this one, and what to do instead.
+const IGNORED: [(&str, &str); 5] = [
+    ("CONSUL_NAMESPACE", "only the default namespace of the token is read"),
+    ("CONSUL_PARTITION", "only the partition of the agent is read"),
+    ("CONSUL_HTTP_SSL_VERIFY", "certificates are always verified; trust the CA with --consul-ca-file"),
+    ("CONSUL_TLS_SERVER_NAME", "the certificate must have the host of --consul"),
+    ("CONSUL_CAPATH", "pass one file with --consul-ca-file"),
+];
 /// Permissions that the token needs to change a registration.
 const WRITE: &str = "service:write on the service";
 
@@ -61,6 +72,8 @@ struct Token {
     /// Read for each request, because it may be replaced while a sweeper runs.
     file: Option<PathBuf>,
     given: Option<String>,
+    /// User and password, unless the address has them.
+    auth: Option<(String, String)>,
 }
 
 impl Token {
@@ -96,7 +109,7 @@ pub(crate) struct Service {
 }
 
 impl Consul {
-    /// Creates a client without sending a request. `address` is a URL or `host:port`; `CONSUL_HTTP_SSL` selects https for
+    /// Creates a client without sending a request, and warns of variables of the `consul` command that it does not read. `address` is a URL or `host:port`; `CONSUL_HTTP_SSL` selects https for
     /// the latter. An address or file that is unusable is a [`BadInput`].
     pub(crate) fn new(address: &str, args: &ConsulArgs) -> anyhow::Result<Self> {
         let mut client = crate::http::client(TIMEOUT);
@@ -126,8 +139,13 @@ impl Consul {
             key: args.consul_key.as_deref(),
         };
         let client = tls.add_to(client)?;
-        let token = Token { file: args.consul_token_file.clone(), given: args.consul_token.clone() };
+        let given = args.consul_token.clone();
+        let auth = if address.contains('@') { None } else { auth()? };
+        let token = Token { file: args.consul_token_file.clone(), given, auth };
         token.read()?;
+        for (name, advice) in IGNORED.into_iter().filter(|(name, _)| variable(name).is_some()) {
+            output::warn(format_args!("{name} is set, but pushring does not read it: {advice}"));
+        }
         let client = client.build().map_err(|error| BadInput(format!("Consul's address {base}: {error}")))?;
         Ok(Self { client, base, given: without_credentials(address), token })
     }
@@ -191,10 +209,17 @@ impl Consul {
         if let Some(token) = self.token.read()? {
             request = request.header("X-Consul-Token", token);
         }
+        if let Some((user, password)) = &self.token.auth {
+            request = request.basic_auth(user, Some(password));
+        }
         send(request, AnswerLimits::of_agent(TIMEOUT)).map_err(|error| {
             let agent = self.agent();
+            let fault = match error.is_connect() || error.is_timeout() {
+                true => "cannot be reached",
+                false => "does not answer as a web server does",
+            };
             let advice = "check --consul (for https also --consul-ca-file)";
-            anyhow!("{agent} cannot be reached; {advice}: {}", cause(error))
+            anyhow!("{agent} {fault}; {advice}: {}", cause(error))
         })
     }
 
@@ -217,6 +242,15 @@ pub(crate) fn address(flag: Option<&str>, from_file: Option<&str>) -> String {
     let given = [flag, from_file].into_iter().flatten().find(|address| !address.is_empty());
     let given = given.map(str::to_owned).or_else(|| variable("CONSUL_HTTP_ADDR"));
     given.unwrap_or_else(|| "127.0.0.1:8500".to_owned())
+}
+
+/// Reads [`AUTH`], without a part of it in an error.
+fn auth() -> anyhow::Result<Option<(String, String)>> {
+    let Some(text) = variable(AUTH) else { return Ok(None) };
+    let (user, password) = text.split_once(':').unwrap_or((&text, ""));
+    let is_bad = user.is_empty() || text.contains(char::is_control);
+    ensure!(!is_bad, BadInput(format!("{AUTH}: found another text, expected user:password")));
+    Ok(Some((user.to_owned(), password.to_owned())))
 }
 
 fn variable(name: &str) -> Option<String> {

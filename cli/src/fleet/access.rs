@@ -85,7 +85,10 @@ impl Access {
         for (field, path) in self.files() {
             ensure!(
                 path.is_absolute(),
-                BadInput(format!("gateways.{field}: found {path:?}, allowed an absolute path"))
+                // Not repeated: it may be the secret itself instead of its file.
+                BadInput(format!(
+                    "gateways.{field}: found no absolute path, expected one such as /etc/pushring/{field}"
+                ))
             );
         }
         let name = self.server_name.as_deref();

@@ -72,6 +72,9 @@ impl RingFile {
 pub fn filter_json(text: &str) -> anyhow::Result<String> {
     match parse::yaml::<Value>(text) {
         Ok(document) if document.get("resources").is_some() => json(&document).map(str::to_owned),
+        _ if text.starts_with('\u{feff}') => {
+            anyhow::bail!("found a byte order mark, expected JSON; save the file as UTF-8 without it")
+        }
         _ if text.trim_start().starts_with('{') => Ok(text.to_owned()),
         Ok(_) => anyhow::bail!(
             "found neither the filter's configuration (a JSON object) nor Envoy's ECDS file around it (resources: …)"

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::text::line;
+use crate::output::short_line;
 
 /// A gateway whose groups are unknown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -26,6 +26,6 @@ impl Unreadable {
 impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let off = if self.on_ring { "" } else { " (not on the ring)" };
-        write!(f, "{}{off} cannot be read: {}", line(&self.gateway), line(&self.reason))
+        write!(f, "{}{off} cannot be read: {}", short_line(&self.gateway), short_line(&self.reason))
     }
 }

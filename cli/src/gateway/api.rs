@@ -10,9 +10,10 @@ use std::marker::PhantomData;
 
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
-use serde_json::Value;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use crate::memory;
 use crate::reason::{Code, Reason};
 
 /// The gateway's own metric for the time of the last accepted push.
@@ -69,6 +70,14 @@ pub(crate) struct Push {
 }
 
 impl<M> StoredGroup<M> {
+    fn add(&mut self, name: String, family: Family<M>) -> Result<(), memory::Full> {
+        let node = if self.families.is_empty() { 10 } else { 0 };
+        let texts = name.len() + family.kind.len() + family.help.as_deref().map_or(0, str::len);
+        memory::charge((2 + node) * size_of::<(String, Family<M>)>() + texts)?;
+        self.families.insert(name, family);
+        Ok(())
+    }
+
     /// Returns whether no push to the group was ever accepted. A gateway keeps a group even for a rejected push.
     pub(crate) fn is_stub(&self) -> bool {
         self.families.is_empty() && self.pushed.is_some_and(|push| push.seconds == 0.0)
@@ -91,12 +100,56 @@ struct Gauge {
     value: Option<String>,
 }
 
-/// `last_push_successful`: the API's own field, or a family with this name.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Successful<M> {
-    Own(#[allow(dead_code)] bool),
-    Family(Family<M>),
+/// The first item of a list; the others are not kept.
+struct First<T>(Option<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for First<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(FirstVisitor(PhantomData))
+    }
+}
+
+struct FirstVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for FirstVisitor<T> {
+    type Value = First<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<First<T>, A::Error> {
+        let first = list.next_element()?;
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(First(first))
+    }
+}
+
+/// `last_push_successful`: a family with this name, or `None` for the API's own field.
+struct Successful<M>(Option<Family<M>>);
+
+impl<'de, M: Deserialize<'de>> Deserialize<'de> for Successful<M> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SuccessfulVisitor(PhantomData))
+    }
+}
+
+struct SuccessfulVisitor<M>(PhantomData<M>);
+
+impl<'de, M: Deserialize<'de>> Visitor<'de> for SuccessfulVisitor<M> {
+    type Value = Successful<M>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("true, false or a family")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Successful<M>, E> {
+        Ok(Successful(None))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Successful<M>, A::Error> {
+        Family::deserialize(MapAccessDeserializer::new(map)).map(|family| Successful(Some(family)))
+    }
 }
 
 impl<'de, M: Deserialize<'de>> Deserialize<'de> for StoredGroup<M> {
@@ -115,6 +168,7 @@ impl<'de, M: Deserialize<'de>> Visitor<'de> for GroupVisitor<M> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<StoredGroup<M>, A::Error> {
+        memory::charge(2 * size_of::<StoredGroup<M>>()).map_err(A::Error::custom)?;
         let mut labels = None;
         let mut group = StoredGroup {
             labels: Labels::new(),
@@ -126,16 +180,17 @@ impl<'de, M: Deserialize<'de>> Visitor<'de> for GroupVisitor<M> {
         };
         while let Some(name) = map.next_key::<String>()? {
             match name.as_str() {
-                "labels" => labels = plain(map.next_value()?),
+                "labels" => labels = map.next_value::<Plain>()?.labels(),
                 "last_push_successful" => {
-                    if let Successful::Family(family) = map.next_value()? {
-                        group.families.insert(name, family);
+                    if let Successful(Some(family)) = map.next_value()? {
+                        group.add(name, family).map_err(A::Error::custom)?;
                     }
                 }
                 PUSH_TIME => group.pushed = push(&map.next_value()?),
                 PUSH_FAILED => {
                     let family = map.next_value()?;
                     group.rejected = push(&family);
+                    memory::charge(family.help.as_deref().map_or(0, str::len)).map_err(A::Error::custom)?;
                     group.rejected_help = family.help;
                 }
                 _ => {
@@ -144,7 +199,7 @@ impl<'de, M: Deserialize<'de>> Visitor<'de> for GroupVisitor<M> {
                         group.ambiguity =
                             Some(Code::NotUtf8.because(format!("the family name {name:?} is not UTF-8")));
                     }
-                    group.families.insert(name, family);
+                    group.add(name, family).map_err(A::Error::custom)?;
                 }
             }
         }
@@ -165,14 +220,89 @@ impl<'de, M: Deserialize<'de>> Visitor<'de> for GroupVisitor<M> {
     }
 }
 
-/// Accepts a plain object of strings; anything else is a family named `labels`.
-fn plain(labels: Value) -> Option<Labels> {
-    let Value::Object(labels) = labels else { return None };
-    labels.into_iter().map(|(name, value)| Some((name, value.as_str()?.to_owned()))).collect()
+/// Any value of JSON, of which only text and a plain object of texts are kept.
+enum Plain {
+    Text(String),
+    Labels(Labels),
+    Other,
 }
 
-fn push(family: &Family<Vec<Gauge>>) -> Option<Push> {
-    let seconds = family.metrics.first()?.value.as_ref()?.parse().ok()?;
+impl Plain {
+    /// Returns a plain object; anything else is a family named `labels`.
+    fn labels(self) -> Option<Labels> {
+        if let Self::Labels(labels) = self { Some(labels) } else { None }
+    }
+}
+
+impl<'de> Deserialize<'de> for Plain {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(PlainVisitor)
+    }
+}
+
+struct PlainVisitor;
+
+impl<'de> Visitor<'de> for PlainVisitor {
+    type Value = Plain;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Plain, E> {
+        Ok(Plain::Other)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Plain, E> {
+        Ok(Plain::Other)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Plain, E> {
+        Ok(Plain::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Plain, E> {
+        Ok(Plain::Other)
+    }
+
+    fn visit_unit<E>(self) -> Result<Plain, E> {
+        Ok(Plain::Other)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Plain, E> {
+        Ok(Plain::Text(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Plain, A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Plain::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Plain, A::Error> {
+        memory::charge(memory::of_map()).map_err(A::Error::custom)?;
+        let mut labels = Labels::new();
+        while let Some(name) = map.next_key::<String>()? {
+            let Plain::Text(value) = map.next_value()? else {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                return Ok(Plain::Other);
+            };
+            memory::charge(memory::of_label(&name, &value)).map_err(A::Error::custom)?;
+            labels.insert(name, value);
+        }
+        Ok(Plain::Labels(labels))
+    }
+}
+
+/// Deserializes the labels of a metric, and charges them.
+///
+/// # Errors
+/// They are no object of texts, or need too much memory.
+pub(crate) fn labels<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Labels, D::Error> {
+    Plain::deserialize(deserializer)?.labels().ok_or_else(|| D::Error::custom("expected an object of texts"))
+}
+
+fn push(family: &Family<First<Gauge>>) -> Option<Push> {
+    let seconds = family.metrics.0.as_ref()?.value.as_ref()?.parse().ok()?;
     Some(Push { time_stamp: family.time_stamp, seconds })
 }
 

@@ -157,6 +157,7 @@ impl Gateway {
             form.starts_with("application/vnd.google.protobuf"),
             "/metrics: found content type {form:?}, expected delimited protobuf (Pushgateway 1.0 or later)"
         );
+        response.limit_memory();
         Ok(response)
     }
 

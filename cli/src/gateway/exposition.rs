@@ -9,10 +9,15 @@ use std::io::{BufRead, BufReader, Read};
 
 use anyhow::{Context, bail, ensure};
 use prost::bytes::Bytes;
+use prost::encoding::{DecodeContext, decode_key, skip_field};
 use prost::{Message, decode_length_delimiter};
 
 /// Largest accepted family, in bytes: a million series. A greater length is corrupt data.
 const MAX_FAMILY_BYTES: usize = 1 << 28;
+/// Most fields of a family, which are its metrics, and of a metric, which are its labels: an empty one takes two bytes, but
+/// much more memory.
+const MAX_METRICS: usize = 1 << 22;
+const MAX_LABELS: usize = 1 << 16;
 
 /// All metrics of one name.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,6 +103,7 @@ impl Family {
     /// Decodes the metrics one by one; an item is an error if its labels are not UTF-8 or its bytes are not a metric.
     pub(crate) fn metrics(&self) -> impl Iterator<Item = anyhow::Result<Metric>> {
         self.0.metrics.iter().map(|raw| {
+            check_fields(raw, MAX_LABELS).with_context(|| format!("a metric of {:?}", self.name()))?;
             let head = Head::decode(raw.clone()).with_context(|| format!("a metric of {:?}", self.name()))?;
             let labels = head.labels.into_iter().map(|label| (label.name, label.value)).collect();
             Ok(Metric { labels, gauge: head.gauge.map(|gauge| gauge.value), raw: raw.clone() })
@@ -137,7 +143,25 @@ fn read(reader: &mut impl BufRead) -> anyhow::Result<Option<Family>> {
     if read != length {
         bail!("truncated within a family, after {read} of {length} bytes");
     }
-    Ok(Some(Family(MetricFamily::decode(Bytes::from(bytes))?)))
+    let bytes = Bytes::from(bytes);
+    check_fields(&bytes, MAX_METRICS)?;
+    Ok(Some(Family(MetricFamily::decode(bytes)?)))
+}
+
+/// Counts the fields of a message before each becomes a value.
+///
+/// # Errors
+/// There are more than `most`, or the bytes are not a message.
+pub(crate) fn check_fields(message: &[u8], most: usize) -> anyhow::Result<()> {
+    let mut rest = message;
+    let mut count = 0;
+    while !rest.is_empty() {
+        let (tag, kind) = decode_key(&mut rest)?;
+        skip_field(kind, tag, &mut rest, DecodeContext::default())?;
+        count += 1;
+        ensure!(count <= most, "found more than {most} fields in a message, expected at most {most}");
+    }
+    Ok(())
 }
 
 /// Returns `None` at the end of the input.

@@ -146,7 +146,7 @@ impl Gateways {
                 ThreadPoolBuilder::new().num_threads(args.gateway_concurrency as usize).build()?,
             ),
             limits: args.limits,
-            answers: AnswerLimits::of_gateway(),
+            answers: AnswerLimits::of_gateway(config.members.len() + fleet.registered.len()),
         })
     }
 

@@ -10,6 +10,7 @@ use std::collections::hash_map::Entry;
 use super::api::{Labels, PUSH_FAILED, PUSH_TIME, StoredGroup};
 use super::clock::Clock;
 use super::exposition;
+use crate::memory;
 use crate::reason::Code;
 
 /// The times of the last accepted and the last rejected push, bit for bit.
@@ -86,6 +87,7 @@ pub(crate) fn own_gauges(
         };
         for metric in family.metrics() {
             let metric = metric?;
+            memory::charge(memory::of_labels(&metric.labels) + 2 * size_of::<(Labels, Option<f64>)>())?;
             match gauges[gauge].entry(metric.labels) {
                 Entry::Vacant(new) => drop(new.insert(metric.gauge)),
                 Entry::Occupied(mut known) => drop(known.insert(None)),

@@ -1,4 +1,4 @@
-//! Answers of other servers, which end with an error at a limit of bytes or of time.
+//! Answers of other servers, which end with an error at a limit of bytes, of memory or of time.
 //!
 //! reqwest limits the head of an answer and each pause in its body, but not the whole: a server that sends a byte a second
 //! could hold a command forever, and one that never ends could fill the memory.
@@ -13,15 +13,19 @@ use reqwest::header::{CONTENT_ENCODING, HeaderMap, LOCATION};
 use serde::de::DeserializeOwned;
 
 use super::without_credentials;
-use crate::parse;
+use crate::memory;
+use crate::parse::{self, Keeps};
 
 /// Longest part of the body of an error that is read.
 const MAX_ERROR_BYTES: u64 = 1 << 16;
 
-/// Largest size and longest time of the body of one answer.
+/// Largest size, most memory and longest time of the body of one answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AnswerLimits {
     pub(crate) bytes: u64,
+    /// Memory for what is decoded and kept, in bytes.
+    pub(crate) memory: usize,
+    pub(crate) keeps: Keeps,
     /// From the request to the last byte. A read in progress may exceed it by the client's timeout.
     pub(crate) time: Duration,
 }
@@ -30,23 +34,35 @@ pub(crate) struct AnswerLimits {
 /// machine.
 const TIME: &str = "PUSHRING_MAX_ANSWER_TIME";
 const BYTES: &str = "PUSHRING_MAX_ANSWER_BYTES";
+const MEMORY: &str = "PUSHRING_MAX_ANSWER_MEMORY";
+
+/// Most memory for one answer: about 150,000 groups with one family each.
+const MAX_MEMORY: usize = 384 << 20;
+/// The gateways of a fleet share this, because they are read at the same time and all their groups are kept…
+const FLEET_MEMORY: usize = 2 << 30;
+/// … but each gets this much.
+const MIN_MEMORY: usize = 128 << 20;
 
 impl AnswerLimits {
-    /// Returns the limits for gateways: a minute and 1 GiB, about ten million series.
-    pub(crate) fn of_gateway() -> Self {
-        Self::replaced(1 << 30, Duration::from_secs(60))
+    /// Returns the limits for each of `gateways` gateways: a minute and 1 GiB, about ten million series.
+    pub(crate) fn of_gateway(gateways: usize) -> Self {
+        let memory = (FLEET_MEMORY / gateways.max(1)).clamp(MIN_MEMORY, MAX_MEMORY);
+        let (keeps, time) = (Keeps::Charged, Duration::from_secs(60));
+        Self { bytes: 1 << 30, memory, keeps, time }.replaced()
     }
 
     /// Returns the limits for agents and admin interfaces: 64 MiB, a hundred times the clusters of the largest ring.
     pub(crate) fn of_agent(time: Duration) -> Self {
-        Self::replaced(1 << 26, time)
+        Self { bytes: 1 << 26, memory: MAX_MEMORY, keeps: Keeps::All, time }.replaced()
     }
 
-    fn replaced(bytes: u64, time: Duration) -> Self {
+    fn replaced(self) -> Self {
         let set = |name| std::env::var(name).ok();
         Self {
-            bytes: set(BYTES).and_then(|bytes| bytes.parse().ok()).unwrap_or(bytes),
-            time: set(TIME).and_then(|time| humantime::parse_duration(&time).ok()).unwrap_or(time),
+            bytes: set(BYTES).and_then(|bytes| bytes.parse().ok()).unwrap_or(self.bytes),
+            memory: set(MEMORY).and_then(|bytes| bytes.parse().ok()).unwrap_or(self.memory),
+            keeps: self.keeps,
+            time: set(TIME).and_then(|time| humantime::parse_duration(&time).ok()).unwrap_or(self.time),
         }
     }
 }
@@ -99,7 +115,14 @@ impl Answer {
     /// A limit was exceeded, the connection broke, or the body is not the JSON of a `T`; then with "not the response of"
     /// and `whose`.
     pub(crate) fn json<T: DeserializeOwned>(self, whose: &str) -> anyhow::Result<T> {
-        parse::json_stream(BufReader::with_capacity(1 << 16, self), whose)
+        let keeps = self.limits.keeps;
+        self.limit_memory();
+        parse::json_stream(BufReader::with_capacity(1 << 16, self), whose, keeps)
+    }
+
+    /// Lets this thread charge the limit of memory for what it decodes.
+    pub(crate) fn limit_memory(&self) {
+        memory::limit(self.limits.memory);
     }
 
     /// Reads the whole body; U+FFFD replaces bytes that are not UTF-8.
@@ -108,6 +131,8 @@ impl Answer {
     /// A limit was exceeded, or the connection broke.
     pub(crate) fn text(mut self) -> anyhow::Result<String> {
         let mut body = Vec::new();
+        // Texts are copied when they are decoded and split.
+        self.limits.bytes = self.limits.bytes.min(self.limits.memory as u64 / 4);
         self.read_to_end(&mut body).context("the body of the answer")?;
         Ok(String::from_utf8_lossy(&body).into_owned())
     }
@@ -133,9 +158,11 @@ impl Answer {
     fn check(&self) -> io::Result<()> {
         let encoding = self.headers().get(CONTENT_ENCODING).filter(|encoding| *encoding != "identity");
         if let Some(encoding) = encoding {
-            return Err(io::Error::other(format!("found content-encoding {encoding:?}, expected none")));
+            return Err(io::Error::other(format!(
+                "found content-encoding {encoding:?}, expected none; check for a proxy in between that compresses"
+            )));
         }
-        let AnswerLimits { bytes, time } = self.limits;
+        let AnswerLimits { bytes, time, .. } = self.limits;
         if self.read > bytes || self.response.content_length().is_some_and(|length| length > bytes) {
             return Err(io::Error::other(format!("the answer is larger than {bytes} bytes")));
         }

@@ -76,7 +76,7 @@ fn redirects_to_https_if_every_member_has_tls() {
 fn rejects_half_a_certificate_and_relative_paths() {
     for (gateways, message) in [
         (json!({"cert_file": "/a"}), "found one of cert_file and key_file"),
-        (json!({"ca_file": "ca.pem"}), "gateways.ca_file: found \"ca.pem\", allowed an absolute path"),
+        (json!({"ca_file": "ca.pem"}), "gateways.ca_file: found no absolute path, expected one"),
         (json!({"server_name": ""}), "gateways.server_name"),
         (json!({"scheme": "ftp"}), "ftp"),
         (json!({"password": "secret"}), "password"),

@@ -13,6 +13,7 @@ mod help;
 mod hostile_files;
 mod lookups;
 mod members;
+mod messages;
 mod publish;
 mod publish_killed;
 mod register;

@@ -12,11 +12,12 @@ use anyhow::{Context, anyhow};
 use prost::bytes::Bytes;
 use serde::Deserialize;
 
-use crate::gateway::api::{Family, Labels, StoredGroup};
+use crate::gateway::api::{self, Family, Labels, StoredGroup};
 use crate::gateway::client::{Gateway, Status};
 use crate::gateway::clock::Clock;
 use crate::gateway::exposition;
 use crate::gateway::push_times::{GatewayPushTimes, PushTimes, reject_future_timestamps};
+use crate::memory;
 
 const ADVICE: &str =
     "its exposition, which has the values (if its groups conflict, delete one of them first)";
@@ -29,17 +30,30 @@ pub(super) type Groups = BTreeMap<Labels, ListedGroup>;
 
 /// All labels of a metric in one string: a map key that needs less memory than a map.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
-#[serde(from = "Metric")]
+#[serde(try_from = "Metric")]
 pub(super) struct Series(Box<[u8]>);
 
 #[derive(Deserialize)]
 struct Metric {
+    #[serde(deserialize_with = "api::labels")]
     labels: Labels,
 }
 
-impl From<Metric> for Series {
-    fn from(metric: Metric) -> Self {
-        Self::from(&metric.labels)
+impl TryFrom<Metric> for Series {
+    type Error = memory::Full;
+
+    fn try_from(metric: Metric) -> Result<Self, memory::Full> {
+        let series = Self::from(&metric.labels);
+        memory::refund(memory::of_labels(&metric.labels));
+        series.charge()?;
+        Ok(series)
+    }
+}
+
+impl Series {
+    /// Charges the key, in a list that doubles its size when it is full.
+    fn charge(&self) -> Result<(), memory::Full> {
+        memory::charge(2 * size_of::<Self>() + 16 + self.0.len())
     }
 }
 
@@ -126,8 +140,13 @@ fn read_exposition(reader: impl Read) -> anyhow::Result<(HashMap<String, Exposed
     let mut all = HashMap::new();
     let families = exposition::families(reader).map(|family| {
         let family = family?;
-        let metrics =
-            family.metrics().map(|metric| metric.map(|metric| (Series::from(&metric.labels), metric.raw)));
+        let metrics = family.metrics().map(|metric| {
+            let metric = metric?;
+            let series = Series::from(&metric.labels);
+            series.charge()?;
+            memory::charge(2 * size_of::<Bytes>() + metric.raw.len())?;
+            Ok((series, metric.raw))
+        });
         let exposed = Exposed { kind: family.kind(), metrics: metrics.collect::<anyhow::Result<_>>()? };
         all.insert(family.name().to_owned(), exposed);
         Ok(family)

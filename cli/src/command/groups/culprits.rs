@@ -8,7 +8,8 @@ use serde::Deserialize;
 
 use super::scrape_error::{Bytes, ScrapeError};
 use super::{clashes, collision, unlisted};
-use crate::gateway::api::{Labels, PUSH_FAILED, PUSH_TIME, StoredGroup};
+use crate::gateway::api::{self, Labels, PUSH_FAILED, PUSH_TIME, StoredGroup};
+use crate::memory;
 use crate::reason::Reason;
 
 /// A group that causes an error, with the exact bytes of its labels.
@@ -46,9 +47,24 @@ fn path_of(prefix: &str, labels: &Bytes) -> Option<String> {
 
 /// A metric of the API, with its grouping labels.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[serde(try_from = "Metric")]
 pub(crate) struct Series {
-    #[serde(default)]
     pub(super) labels: Labels,
+}
+
+#[derive(Deserialize)]
+struct Metric {
+    #[serde(default, deserialize_with = "api::labels")]
+    labels: Labels,
+}
+
+impl TryFrom<Metric> for Series {
+    type Error = memory::Full;
+
+    fn try_from(metric: Metric) -> Result<Self, memory::Full> {
+        memory::charge(2 * size_of::<Self>())?;
+        Ok(Self { labels: metric.labels })
+    }
 }
 
 /// A group with the labels of its metrics.

@@ -154,10 +154,13 @@ fn conflicts_text(report: &conflicts::Report) -> String {
 }
 
 fn poisoned_text(poisoned: &Poisoned) -> String {
-    let mut text = format!("{} is poisoned: {}\n", line(&poisoned.gateway), line(&poisoned.error));
+    let mut text =
+        format!("{} is poisoned: {}\n", line(&poisoned.gateway), output::short_line(&poisoned.error));
     for culprit in &poisoned.culprits {
-        let group = output::group(&culprit.labels);
-        text += &format!("  {group}: {}\n    {}\n", line(&culprit.reason.text), line(&culprit.mend));
+        let [group, reason] =
+            [&output::group(&culprit.labels), &culprit.reason.text].map(|text| output::short_line(text));
+        // The command stays whole, so that it can be copied.
+        text += &format!("  {group}: {reason}\n    {}\n", line(&culprit.mend));
     }
     if poisoned.culprits.is_empty() {
         text += "  culprit unknown: search its web page, or delete all groups (PUT /api/v1/admin/wipe)\n";

@@ -20,10 +20,11 @@ const OURS: &str = "x-pushring-";
 /// [`BadInput`]: a file cannot be read, or a line is not a header.
 pub(crate) fn parse(given: &[String]) -> anyhow::Result<BTreeMap<String, Vec<String>>> {
     let mut headers: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for text in given {
+    for (index, text) in given.iter().enumerate() {
         let (source, lines) = match text.strip_prefix('@') {
-            Some(file) => (file, file_text(Path::new(file))?),
-            None => ("--check-header", text.clone()),
+            Some(file) => (file.to_owned(), file_text(Path::new(file))?),
+            None if given.len() == 1 => ("--check-header".to_owned(), text.clone()),
+            None => (format!("--check-header ({} of {})", index + 1, given.len()), text.clone()),
         };
         ensure!(
             !lines.trim().is_empty(),
@@ -87,6 +88,9 @@ mod tests {
             let error = parse(&[text.to_owned()]).unwrap_err();
             assert!(error.is::<BadInput>() && !error.to_string().contains("secret"), "{error}");
         }
+        let good = "X-Scope: a".to_owned();
+        let error = parse(&[good.clone(), "secret".to_owned(), good]).unwrap_err().to_string();
+        assert!(error.starts_with("--check-header (2 of 3): line 1 is no header"), "{error}");
         assert!(parse(&["@/nowhere".to_owned()]).unwrap_err().to_string().contains("/nowhere"));
     }
 }

@@ -17,11 +17,13 @@ use super::process::Process;
 use crate::error::BadInput;
 use crate::fleet::address::GatewayAddress;
 use crate::http::{self, Answer, AnswerLimits, Tls};
+use crate::parse::Keeps;
 
 /// A Pushgateway that is up answers its status at once, even when it is busy.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// A status has about 1 KB.
-const LIMITS: AnswerLimits = AnswerLimits { bytes: 1 << 16, time: TIMEOUT };
+const LIMITS: AnswerLimits =
+    AnswerLimits { bytes: 1 << 16, memory: 1 << 24, keeps: Keeps::All, time: TIMEOUT };
 const STATUS: &str = "/api/v1/status";
 /// Number of addresses of a name that a message lists.
 const LISTED: usize = 5;

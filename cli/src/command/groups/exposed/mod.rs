@@ -14,15 +14,18 @@ use std::collections::HashMap;
 use anyhow::Context;
 use prost::Message;
 
-use self::metric::Metric;
+use self::metric::{Label, Metric};
 use self::series::Shape;
 use super::scrape_error::Bytes;
 use crate::gateway::api::{PUSH_FAILED, PUSH_TIME};
-use crate::gateway::exposition::Family;
+use crate::gateway::exposition::{Family, check_fields};
+use crate::memory;
 use crate::reason::{Code, Reason};
 
 /// Maximum number of problems of one gateway: enough for a report, and each costs time.
 const MAX_PROBLEMS: usize = 1000;
+/// Most labels of a metric.
+const MAX_FIELDS: usize = 1 << 16;
 
 /// A problem that some groups cause.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,8 +69,7 @@ pub(super) fn check(families: impl Iterator<Item = anyhow::Result<Family>>) -> a
     let mut all = Vec::new();
     for family in families {
         let family = family?;
-        let metrics: Result<Vec<Metric>, _> =
-            family.raw_metrics().iter().map(|raw| Metric::decode(raw.clone())).collect();
+        let metrics: anyhow::Result<Vec<Metric>> = family.raw_metrics().iter().map(decode).collect();
         let metrics = metrics.with_context(|| format!("a metric of {:?}", family.name()))?;
         if family.name() == PUSH_TIME {
             let group = |metric: &Metric| (series::exact(metric), value(metric));
@@ -81,6 +83,13 @@ pub(super) fn check(families: impl Iterator<Item = anyhow::Result<Family>>) -> a
     }
     repeated::check(&all, |problem| exposed.add(problem));
     Ok(exposed)
+}
+
+fn decode(raw: &prost::bytes::Bytes) -> anyhow::Result<Metric> {
+    check_fields(raw, MAX_FIELDS)?;
+    let metric = Metric::decode(raw.clone())?;
+    memory::charge(2 * size_of::<Metric>() + metric.labels.len() * size_of::<Label>() + 4 * raw.len())?;
+    Ok(metric)
 }
 
 impl Exposed {
