@@ -2,7 +2,9 @@
 
 use std::process::Command;
 
-use pushring_harness::proto::{CONTENT_TYPE, COUNTER, GAUGE, HISTOGRAM, SUMMARY, bytes, family, gauge, one};
+use pushring_harness::proto::{
+    CONTENT_TYPE, COUNTER, GAUGE, HISTOGRAM, SUMMARY, bytes, family, gauge, metric, one, summary,
+};
 use pushring_harness::{GatewayFixture, poll_until};
 use serde_json::{Value, json};
 
@@ -131,4 +133,24 @@ fn first_push_can_clash_with_metrics_that_the_gateway_has_later() {
         fixture.put(0, "/metrics/job/honest", ROWS);
         assert_eq!(fixture.run("groups", &["--conflicts"]).code, 0);
     }
+}
+
+#[test]
+fn groups_with_metrics_like_those_of_the_gateway_stay() {
+    let fixture = GatewayFixture::with_flags(2, &["--push.disable-consistency-check"]);
+    fixture.put(0, "/metrics/job/other", "other 1\n");
+    let name = "pushgateway_http_push_duration_seconds";
+    let metrics = fixture.gateways[0].metrics().unwrap();
+    let help = metrics.lines().find_map(|line| line.strip_prefix(&format!("# HELP {name} "))).unwrap();
+    let of_help = |help: &str| family(name, SUMMARY, &[metric(&[summary(&[0.5])]), bytes(2, help)]);
+    assert_eq!(post(&fixture, "/metrics/job/fine", &of_help(help)), 202);
+    assert_eq!(fixture.run("groups", &["--conflicts"]).code, 0);
+    assert_eq!(post(&fixture, "/metrics/job/bad", &of_help("mine")), 202);
+    // Whether the gateway answers 500 or not.
+    for _ in 0..REPEATS {
+        assert_eq!(jobs(&culprits(&fixture)), ["bad"]);
+    }
+    mend(&culprits(&fixture));
+    wait_jobs(&fixture, [&["fine", "other"], &[]]);
+    assert_eq!(fixture.run("groups", &["--conflicts"]).code, 0);
 }

@@ -11,6 +11,9 @@ use crate::reason::{Code, Reason};
 /// Names of the series of a histogram or summary.
 pub(super) const SUFFIXES: [&str; 3] = ["_count", "_sum", "_bucket"];
 
+/// Begin of the names of the gateway's own metrics that it has only after the first request.
+const LATE: &str = "pushgateway_http_";
+
 /// The gateway exposes both types of histograms alike, and Prometheus takes the samples of both.
 pub(super) fn class(kind: &str) -> &str {
     if kind == "GAUGE_HISTOGRAM" { "HISTOGRAM" } else { kind }
@@ -81,6 +84,16 @@ fn differs_from_own(error: &ScrapeError, group: &Detailed) -> bool {
     }
     let own = string(expected).map(|(help, _)| help);
     own.is_some_and(|own| family.help.as_deref().unwrap_or_default().as_bytes() != own)
+}
+
+/// Returns whether a group has a family with another `# HELP` text or type than the gateway itself. The gateway rejects such
+/// a family, unless it visits another group with it before. It corrects the `# HELP` texts of all families that it has from
+/// its start, so only the others count.
+pub(super) fn is_unlike_own(name: &str, (help, kind): &(String, &str), group: &Detailed) -> bool {
+    group.families.get(name).is_some_and(|family| {
+        let has_help = family.help.as_deref().unwrap_or_default() == help;
+        family.kind != *kind || name.starts_with(LATE) && !has_help
+    })
 }
 
 /// Returns the groups with known labels that have that family.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::clashes::{SUFFIXES, class, of_collision, of_rarer_type, type_reason};
+use super::clashes::{SUFFIXES, class, is_unlike_own, of_collision, of_rarer_type, type_reason};
 use super::culprits::{
     Blamed, Detailed, bytes, exact_labels, go_text, has_labels, text_of, without_empty_instance,
 };
@@ -135,7 +135,10 @@ impl Finder<'_> {
             let mut families = self.groups.iter().filter_map(|group| group.families.get(name));
             families.any(|family| !family.metrics.is_empty())
         };
-        for (name, _) in families.iter().filter(|(name, kinds)| differ(kinds) && has_metrics(name)) {
+        blamed.extend(self.exposed.own.iter().flat_map(|(name, own)| self.unlike_own(name, own)));
+        let is_own = |name: &str| self.exposed.own.contains_key(name);
+        let differing = families.iter().filter(|(_, kinds)| differ(kinds)).map(|(name, _)| *name);
+        for name in differing.filter(|name| has_metrics(name) && !is_own(name)) {
             let text = "its type is unknown, and another group has another type";
             let unknown = Code::UnknownType.because(format!("{name}: {text}"));
             let sure = self.groups_where(name, &unknown, |group| has_unknown_type(group, name));
@@ -147,6 +150,13 @@ impl Finder<'_> {
         let both = families.iter().filter(|(_, kinds)| both.iter().all(|kind| kinds.contains(kind)));
         blamed.extend(both.flat_map(|(name, _)| self.suffixed(name)));
         blamed
+    }
+
+    fn unlike_own(&self, name: &str, own: &(String, &str)) -> Vec<Blamed> {
+        let text =
+            "the type or # HELP text is not that of the gateway's own metrics: it answers 500 by chance";
+        let reason = Code::NameConflict.because(format!("{name}: {text}"));
+        self.groups_where(name, &reason, |group| is_unlike_own(name, own, group))
     }
 
     /// Returns the groups of the families with the names of the series of this one, or its groups if they are fewer.

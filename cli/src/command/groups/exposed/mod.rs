@@ -58,6 +58,8 @@ pub(super) struct Exposed {
     pub(super) rejected: Vec<Bytes>,
     /// `# HELP` texts that are UTF-8, by family. Families of the gateway itself are omitted: their texts are fixed.
     pub(super) helps: HashMap<Vec<u8>, String>,
+    /// Families of the gateway itself, with their `# HELP` text and type.
+    pub(super) own: HashMap<String, (String, &'static str)>,
 }
 
 /// Checks all families.
@@ -111,7 +113,9 @@ impl Exposed {
             Ok(help) if metrics.iter().all(has_job) => {
                 self.helps.insert(family.name_bytes().to_vec(), help.to_owned());
             }
-            Ok(_) => {}
+            Ok(help) => {
+                self.own.insert(family.name().to_owned(), (help.to_owned(), family.kind()));
+            }
             Err(_) => {
                 let reason = Code::NotUtf8.because("the # HELP text is not UTF-8");
                 self.of_family(family, reason, Cause::Help(all(metrics)));
