@@ -66,7 +66,7 @@ pub(crate) struct Status {
 /// The response of `/metrics`.
 pub(crate) enum Scrape {
     /// The families as delimited protobuf.
-    Exposition(Answer),
+    Exposition(Box<Answer>),
     /// The body of a response with status 500, which lists the errors.
     Poisoned(String),
 }
@@ -168,7 +168,8 @@ impl Gateway {
         if response.status().as_u16() == 500 {
             return Ok(Scrape::Poisoned(response.text().context("/metrics: HTTP 500")?));
         }
-        Ok(Scrape::Exposition(self.as_protobuf(self.success(response).context("/metrics")?)?))
+        let response = self.success(response).context("/metrics")?;
+        Ok(Scrape::Exposition(Box::new(self.as_protobuf(response)?)))
     }
 
     /// Deletes the group of a push path (with the prefix, as `labels_to_path` writes it). The gateway queues the deletion
