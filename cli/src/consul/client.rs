@@ -214,12 +214,14 @@ impl Consul {
         }
         send(request, AnswerLimits::of_agent(TIMEOUT)).map_err(|error| {
             let agent = self.agent();
-            let fault = match error.is_connect() || error.is_timeout() {
-                true => "cannot be reached",
-                false => "does not answer as a web server does",
-            };
             let advice = "check --consul (for https also --consul-ca-file)";
-            anyhow!("{agent} {fault}; {advice}: {}", cause(error))
+            let cause = cause(error).to_string();
+            // A text of hyper. A rejected client certificate is an error after the connection, too.
+            let fault = match cause.contains("invalid HTTP") {
+                true => "does not answer as a web server does",
+                false => "cannot be reached",
+            };
+            anyhow!("{agent} {fault}; {advice}: {cause}")
         })
     }
 
