@@ -238,15 +238,38 @@ impl Router {
 /// Returns whether a client asks for JSON and nothing else. Many HTTP libraries list JSON among others in every request, also
 /// in a push that a redirect turned into a GET.
 fn accepts_only_json(accept: &[u8]) -> bool {
-    let mut parts = accept.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
+    let mut outside = outside_quotes();
+    if accept.iter().any(|&byte| outside(byte) && byte == b',') {
+        return false;
+    }
+    let mut outside = outside_quotes();
+    let mut parts = accept.split(|&byte| outside(byte) && byte == b';').map(<[u8]>::trim_ascii);
     let json = parts.next().is_some_and(|media_type| media_type.eq_ignore_ascii_case(b"application/json"));
-    json && !accept.contains(&b',') && !parts.any(is_weight_of_zero)
+    json && parts.all(is_acceptable)
 }
 
-/// Whether this parameter of a media type means "not acceptable" (RFC 9110, section 12.4.2): `q=0` to `q=0.000`.
-fn is_weight_of_zero(parameter: &[u8]) -> bool {
-    let value = parameter.strip_prefix(b"q=").or_else(|| parameter.strip_prefix(b"Q="));
-    value.is_some_and(|value| !value.is_empty() && value.iter().all(|byte| matches!(byte, b'0' | b'.')))
+/// Returns a function that takes the bytes of a header in their order and returns whether one is outside quotes.
+fn outside_quotes() -> impl FnMut(u8) -> bool {
+    let (mut quoted, mut escaped) = (false, false);
+    move |byte| {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ => return !quoted,
+        }
+        false
+    }
+}
+
+/// Whether this parameter of a media type is no weight, or one above zero (RFC 9110, section 12.4.2). A weight with an error is
+/// no consent.
+fn is_acceptable(parameter: &[u8]) -> bool {
+    let mut sides = parameter.splitn(2, |&byte| byte == b'=');
+    let name = sides.next().unwrap_or_default().trim_ascii();
+    let value = sides.next().unwrap_or_default();
+    let digits = value.iter().all(|&byte| byte == b'.' || byte.is_ascii_digit());
+    !name.eq_ignore_ascii_case(b"q") || digits && value.iter().any(|byte| (b'1'..=b'9').contains(byte))
 }
 
 /// Percent-encodes the bytes of a path that no URL may contain.

@@ -55,7 +55,6 @@ pub(super) fn list() -> Vec<Raw> {
         "transfer-encoding: chunked\r\ntransfer-encoding:  ",
         "transfer-encoding: chunked\r\ntransfer-encoding:\t",
         "transfer-encoding: chunked\r\nx-a: b\r\nTransfer-Encoding:",
-        "transfer-encoding:\r\ntransfer-encoding: chunked",
         "transfer-encoding:\r\ntransfer-encoding:",
         "transfer-encoding: chunked\r\ntransfer-encoding: chunked",
         "transfer-encoding: chunked\r\ntransfer-encoding:\r\ntransfer-encoding:",
@@ -66,9 +65,12 @@ pub(super) fn list() -> Vec<Raw> {
         [hidden, smuggled]
             .map(|head| Raw::new("a request hidden behind an empty `Transfer-Encoding`", headed(head)))
     });
-    let delete =
-        format!("DELETE /metrics/job/seed HTTP/1.1\r\nhost: a\r\ntransfer-encoding:\r\n{CHUNKED}{HIDDEN}");
-    let get = format!("GET /a HTTP/1.1\r\nhost: a\r\ntransfer-encoding:\r\n{CHUNKED}{HIDDEN}");
+    let delete = format!(
+        "DELETE /metrics/job/seed HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\ntransfer-encoding:\r\n\r\n{HIDDEN}"
+    );
+    let get = format!(
+        "GET /a HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\ntransfer-encoding:\r\n\r\n{HIDDEN}"
+    );
     let others = [delete, get].map(|head| Raw::new("another method with an empty `Transfer-Encoding`", head));
     let chunks = [
         ("chunk extension", "4;a=b\r\nx 1\n\r\n0\r\n\r\n"),
@@ -145,6 +147,10 @@ pub(super) fn list() -> Vec<Raw> {
             ),
         ),
         (
+            "an empty `Transfer-Encoding`, then chunked",
+            format!("host: a\r\ntransfer-encoding:\r\n{CHUNKED}4\r\nx 1\n\r\n0\r\n\r\n"),
+        ),
+        (
             "chunked, then a line of blanks",
             "host: a\r\ntransfer-encoding: chunked\r\n \r\n\r\n4\r\nx 1\n\r\n0\r\n\r\n".to_owned(),
         ),
@@ -158,6 +164,10 @@ pub(super) fn list() -> Vec<Raw> {
             format!("PUT /metrics/job/a HTTP/1.0\r\ncontent-length: 4\r\n{CHUNKED}4\r\nx 1\n\r\n0\r\n\r\n"),
         ),
     ];
+    let named = Raw::new(
+        "`host: http-1.0-without-host`, no body, no length",
+        headed("host: http-1.0-without-host\r\n\r\n"),
+    );
     let old = old.map(|(name, bytes)| Raw::new(name, bytes));
     lengths
         .into_iter()
@@ -167,5 +177,6 @@ pub(super) fn list() -> Vec<Raw> {
         .chain(chunks)
         .chain(both)
         .chain(old)
+        .chain([named])
         .collect()
 }

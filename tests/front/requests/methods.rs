@@ -78,6 +78,13 @@ pub(super) fn list() -> Vec<Raw> {
         "application/jsonlines",
         "application/vnd.api+json",
         "application/json\r\naccept: text/html",
+        "application/json; q = 0",
+        "application/json;q=\"0\"",
+        "application/json;q=-1",
+        "application/json;q=",
+        "application/json;q",
+        "application/json;profile=\"a,b\"",
+        "application/json;profile=\"a;q=0\"",
     ];
     let accepts = accepts.into_iter().flat_map(|accept| ["GET", "HEAD"].map(|method| (accept, method)));
     let accepts = accepts.map(|(accept, method)| {
