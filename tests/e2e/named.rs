@@ -1,8 +1,9 @@
 //! A push that failed because of a gateway names this gateway to the client. Answers of gateways pass unchanged.
 
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::slice;
+use std::{slice, thread};
 
 use pushring_harness::http::{Client, Response};
 use pushring_harness::server::serve;
@@ -64,6 +65,28 @@ fn a_gateway_that_closes_the_connection() {
     }
 }
 
+/// A DELETE, because it is not retried: a ring of one member has no other.
+#[test]
+fn a_member_that_is_another_server() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for connection in listener.incoming() {
+            let mut connection = connection.unwrap();
+            let _ = connection.read(&mut [0; 1024]);
+            let _ = connection.write_all(b"SSH-2.0-OpenSSH\r\n\r\n");
+        }
+    });
+    let dir = tempfile::tempdir().unwrap();
+    for mode in Mode::ROUTED {
+        let envoy = in_front_of(&member(address), dir.path(), mode);
+        let answer = envoy.client().unwrap().delete(PUSH).unwrap();
+        let text = answer.text();
+        assert_eq!(answer.status, 502, "{mode}: {text}");
+        assert!(text.contains("no HTTP") && text.contains(&address.to_string()), "{mode}: {text}");
+    }
+}
+
 #[test]
 fn a_gateway_that_hangs() {
     for mode in Mode::ROUTED {
@@ -94,13 +117,19 @@ fn a_member_that_envoy_does_not_know() {
 #[test]
 fn an_answer_of_a_gateway_passes_unchanged() {
     for status in [400, 404, 413, 500, 502, 503, 504] {
-        let answer = move |_: &_| Ok(Response { status, ..Response::ok(format!("my own {status}\n")) });
+        let answer = move |_: &_| {
+            let mut answer = Response { status, ..Response::ok(format!("my own {status}\n")) };
+            answer.headers.insert("x-pushring-reason", "pushring_poison".parse()?);
+            Ok(answer)
+        };
         let address = serve(answer).unwrap();
         let dir = tempfile::tempdir().unwrap();
         for mode in Mode::ROUTED {
             let envoy = in_front_of(&member(address), dir.path(), mode);
             let answer = envoy.client().unwrap().put(PUSH, "x 1\n").unwrap();
             assert_eq!((answer.status, answer.text()), (status, format!("my own {status}\n")), "{mode}");
+            // Only pushring gives its reasons.
+            assert_eq!(answer.header("x-pushring-reason"), None, "{mode}");
         }
     }
 }
