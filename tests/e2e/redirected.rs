@@ -62,3 +62,21 @@ fn a_redirected_push_fails_at_every_client() {
         assert_eq!(fleet.requests(), stored, "{mode}");
     }
 }
+
+/// Without its body the push is still valid: the group loses its metrics, as at a Pushgateway.
+#[test]
+fn a_client_that_keeps_the_method_empties_the_group() {
+    for mode in Mode::ROUTED {
+        let fleet = EnvoyFixture::start(mode, 1);
+        assert_eq!(fleet.envoy.client().unwrap().put("/metrics/job/a", "x 1\n").unwrap().status, 200);
+        let gateway = &fleet.gateways[0];
+        for to in [fleet.envoy.push, gateway.address] {
+            assert_eq!(gateway.client().unwrap().put("/metrics/job/a", "x 1\n").unwrap().status, 200);
+            let mut curl = Command::new("curl");
+            let url = format!("{}/metrics/job/a", balancer(301, to));
+            curl.args(["-sfL", "-X", "PUT", "--data-binary", "x 1\n", &url]);
+            assert!(succeeds(&mut curl), "{mode}");
+            assert!(!gateway.metrics().unwrap().contains("x{"), "{mode}");
+        }
+    }
+}
