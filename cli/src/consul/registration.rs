@@ -12,6 +12,9 @@ use crate::text;
 /// Longest part of an ID or the name of a node that a message repeats.
 const MAX_SHOWN: usize = 60;
 
+/// Statuses of Consul.
+const STATUSES: [&str; 4] = ["passing", "warning", "critical", "maintenance"];
+
 /// One registered Pushgateway, whatever its health. `fleet::members` decides which of them are on the ring.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object with address and port")]
@@ -76,6 +79,18 @@ fn shortened(text: &str, max: usize) -> String {
 }
 
 impl Registration {
+    /// Returns a note about a status that no registry has, such as `Passing`: it was meant to be another one.
+    pub(crate) fn odd_status(&self) -> Option<String> {
+        let found = &self.status;
+        (!STATUSES.contains(&found.as_str())).then(|| {
+            format!(
+                "{self}: status: found \"{}\", allowed {}; it counts as not passing",
+                shown(found),
+                STATUSES.join(", ")
+            )
+        })
+    }
+
     /// Returns a number that is lower for an older registration, and the highest if its age is unknown.
     pub(crate) fn since(&self) -> u64 {
         self.created.iter().copied().min().unwrap_or(u64::MAX)
@@ -99,7 +114,11 @@ impl Registrations {
         for (index, entry) in document.registrations.into_iter().enumerate() {
             let at = format!("registrations[{index}]");
             let parsed = parse::json(entry.get()).map_err(|error| format!("{at}: {error}"));
-            let parsed = parsed.and_then(|entry| parse::value(&at, entry));
+            let parsed: Result<Registration, String> = parsed.and_then(|value| parse::value(&at, value));
+            // A value has each field once; the text may have one twice.
+            let parsed = parsed.and_then(|_| {
+                parse::json(entry.get()).map_err(|error| format!("{at}: {error}, expected each field once"))
+            });
             all.push(parsed.map_err(|error| shortened(&error, 5 * MAX_SHOWN)));
         }
         Ok(all)

@@ -11,6 +11,7 @@
 //! | a scheme that is neither http nor https | skipped, with the reason |
 //! | a weight outside 1..=100 | the nearest value in the range; 1 if the placement has no weights |
 //! | a name that is the address of another | its own address is its name |
+//! | a status that no registry has | not passing, with a note |
 //! | the same name at several addresses | one member: a passing one, of these the oldest, else the smallest address |
 //! | more members, or more weight, than a ring can have | the oldest passing ones; the largest weights are lowered |
 
@@ -23,12 +24,15 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::candidates::{self, Candidate, Candidates};
-use crate::consul::registration::Registrations;
+use crate::consul::registration::{Registration, Registrations};
 use crate::consul::service_name;
 use crate::error::{BadInput, NotSafe};
 use crate::fleet::access::{Access, Scheme};
 use crate::fleet::render::{Cluster, Endpoint};
 use crate::parse;
+
+/// Number of odd statuses that are reported.
+const MAX_ODD: usize = 10;
 
 /// The file `settings.yaml`: everything about a ring but its members.
 #[derive(Clone, Debug, Deserialize)]
@@ -188,6 +192,7 @@ impl Members {
         let tls = schemes.values().any(|scheme| *scheme == Scheme::Https);
         let mut notes = candidates.return_taken_addresses();
         notes.extend(candidates.disputed());
+        notes.extend(registrations.found.iter().filter_map(Registration::odd_status).take(MAX_ODD));
         let (mut members, mut skipped) = candidates.one_per_name();
         skipped.extend(registrations.unreadable.iter().cloned());
         skipped.sort_unstable();

@@ -171,6 +171,29 @@ fn a_name_that_is_the_address_of_another() {
 }
 
 #[test]
+fn an_odd_status_and_a_field_twice_are_reported() {
+    let rows = r#"{"registrations": [
+        {"address": "10.0.0.1", "port": 9091, "status": "Passing"}, {"address": "10.0.0.2", "port": 9091, "status": "warning"},
+        {"address": "10.0.0.3", "port": 9091, "address": "10.6.6.6"}, {"address": "10.0.0.4", "port": 9091}]}"#;
+    let rows = Registrations::parse(rows).unwrap();
+    let mut settings = settings(&json!({"mode": "cluster"}));
+    settings.min_members_share = 0.0;
+    let found = Members::decide(&settings, &rows);
+    assert_eq!(names(&found), ["10.0.0.4:9091"]);
+    assert_eq!(
+        found.notes,
+        [
+            r#"10.0.0.1:9091: status: found "Passing", allowed passing, warning, critical, maintenance; it counts as not passing"#
+        ]
+    );
+    let [reason] = &found.skipped[..] else { panic!("{:?}", found.skipped) };
+    assert!(
+        reason.starts_with("registrations[2]: ") && reason.contains("duplicate field `address`"),
+        "{reason}"
+    );
+}
+
+#[test]
 fn skips_what_the_filter_rejects_with_its_message() {
     let mut rows = vec![passing("10.0.0.1"), passing("not a host"), passing("")];
     rows.push(json!(["10.0.0.2", 0, "passing", 1, "", "node", "no-port"]));

@@ -65,6 +65,10 @@ impl ChangeArgs {
         }
         let mut fields: Map<String, Value> =
             parse::json(&filter_json(&source::read(file)?)?).map_err(BadInput)?;
+        // A publication takes the share of those that are registered then, which all of them never miss.
+        if let Some(least) = fields.get("min_members").and_then(Value::as_u64) {
+            fields.insert("min_members".to_owned(), least.min(members.len().max(1) as u64).into());
+        }
         fields.insert("members".to_owned(), serde_json::to_value(&members)?);
         let changed = Router::parse(Value::Object(fields).to_string().as_bytes());
         Ok(changed.map_err(|error| BadInput(format!("the ring after the change: {error}")))?)
