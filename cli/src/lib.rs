@@ -13,13 +13,16 @@
 
 mod cleanup;
 pub mod command;
-pub mod consul;
+mod consul;
+mod discover;
 mod duration;
 pub mod error;
 mod file;
 pub mod fleet;
 mod gateway;
 mod http;
+mod log;
+mod metrics_server;
 mod number;
 mod output;
 mod parse;

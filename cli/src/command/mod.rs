@@ -3,6 +3,7 @@
 mod check;
 mod copies_table;
 mod delete;
+mod discover;
 mod drain;
 mod expire;
 mod groups;
@@ -56,6 +57,7 @@ enum Command {
     Register(register::RegisterArgs),
     Deregister(register::DeregisterArgs),
     Publish(publish::PublishArgs),
+    Discover(discover::DiscoverArgs),
 }
 
 /// Parses the arguments, runs the command and turns its result into an exit code.
@@ -78,6 +80,7 @@ pub fn run() -> ExitCode {
         Command::Register(args) => args.run().map(|()| ExitStatus::Done),
         Command::Deregister(args) => args.run(),
         Command::Publish(args) => args.run().map(|()| ExitStatus::Done),
+        Command::Discover(args) => args.run().map(|()| ExitStatus::Done),
     };
     match result {
         Ok(ExitStatus::Done) => ExitCode::SUCCESS,

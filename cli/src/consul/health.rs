@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::client::Consul;
-use super::registration::{Registration, Registrations};
 use crate::fleet::address::GatewayAddress;
+use crate::fleet::registration::{Registration, Registrations};
 use crate::parse;
 
 /// Permissions that the token needs to read all registrations.
@@ -181,6 +181,7 @@ impl From<Instance> for Registration {
             scheme: meta.remove("pushring-scheme").unwrap_or_default(),
             node: node.node,
             id: service.id,
+            leaving: meta.remove("pushring-leaving").is_some_and(|leaving| leaving == "true"),
             created,
         }
     }

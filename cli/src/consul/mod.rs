@@ -6,5 +6,4 @@ pub(crate) mod holders;
 mod keeper;
 pub(crate) mod lock;
 pub(crate) mod lock_state;
-pub mod registration;
 pub(crate) mod service_name;

@@ -15,11 +15,11 @@ use pushring_router::{Config, Member, RouteBy, Router};
 use serde_json::{Map, Value};
 
 use crate::consul::client::{Consul, ConsulArgs};
-use crate::consul::registration::Registrations;
 use crate::error::{BadInput, NotSafe};
 use crate::file;
 use crate::fleet::access::{Access, Scheme};
 use crate::fleet::members::{self, ConsulSettings, Members, Settings};
+use crate::fleet::registration::Registrations;
 use crate::fleet::ring_file::filter_json;
 use crate::parse;
 use crate::text;

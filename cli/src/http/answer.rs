@@ -3,7 +3,7 @@
 //! reqwest limits the head of an answer and each pause in its body, but not the whole: a server that sends a byte a second
 //! could hold a command forever, and one that never ends could fill the memory.
 
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -40,6 +40,12 @@ impl AnswerLimits {
     /// Returns the limits for agents and admin interfaces: 64 MiB, a hundred times the clusters of the largest ring.
     pub(crate) fn of_agent(time: Duration) -> Self {
         Self::replaced(1 << 26, time)
+    }
+
+    /// Returns no limits, for an answer that continues as long as the server runs: read it by [`Answer::lines`].
+    #[allow(dead_code)]
+    pub(crate) const fn endless() -> Self {
+        Self { bytes: u64::MAX, time: Duration::MAX }
     }
 
     fn replaced(bytes: u64, time: Duration) -> Self {
@@ -110,6 +116,25 @@ impl Answer {
         let mut body = Vec::new();
         self.read_to_end(&mut body).context("the body of the answer")?;
         Ok(String::from_utf8_lossy(&body).into_owned())
+    }
+
+    /// Reads the body line by line, for streams of JSON. A line of more than `max` bytes is an error.
+    #[allow(dead_code)]
+    pub(crate) fn lines(self, max: u64) -> impl Iterator<Item = io::Result<Vec<u8>>> {
+        let mut reader = BufReader::new(self);
+        std::iter::from_fn(move || {
+            let mut line = Vec::new();
+            #[allow(clippy::disallowed_methods)]
+            let read = reader.by_ref().take(max.saturating_add(1)).read_until(b'\n', &mut line);
+            match read {
+                Ok(0) => None,
+                Ok(read) if read as u64 > max => {
+                    Some(Err(io::Error::other(format!("a line is longer than {max} bytes"))))
+                }
+                Ok(_) => Some(Ok(line)),
+                Err(error) => Some(Err(error)),
+            }
+        })
     }
 
     /// Describes an answer without success: its status and its reason.

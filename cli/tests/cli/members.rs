@@ -1,7 +1,7 @@
 //! The rules that turn registrations into members. With a real consul-template: tests/membership/rendered.rs.
 
-use pushring::consul::registration::{Registration, Registrations};
 use pushring::fleet::members::{Members, Settings};
+use pushring::fleet::registration::{Registration, Registrations};
 use pushring_router::{Config, Router};
 use serde_json::{Value, json};
 
@@ -312,6 +312,7 @@ fn the_older_registration_keeps_name_and_place() {
         node: "node".to_owned(),
         id: host.to_owned(),
         created: created.to_vec(),
+        leaving: false,
     };
     let older = aged("10.0.0.9", "pg-0", &[7, 30]);
     for newer in [aged("10.0.0.1", "pg-0", &[8]), aged("10.0.0.1", "pg-0", &[])] {

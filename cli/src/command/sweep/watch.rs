@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{bail, ensure};
 use tracing::info;
 
-use super::log::{self, EventLog};
+use super::log::EventLog;
 use super::metrics::Metrics;
 use super::pass::{self, Options};
 use super::report::{PassResult, Report};
@@ -25,6 +25,7 @@ use crate::duration;
 use crate::error::BadInput;
 use crate::fleet::source::Source;
 use crate::gateway::pool::{GatewayArgs, Gateways};
+use crate::log;
 
 /// Minimum interval between passes, because each pass reads every gateway.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::error::BadInput;
@@ -12,8 +12,11 @@ use crate::text;
 /// Longest part of an ID or the name of a node that a message repeats.
 const MAX_SHOWN: usize = 60;
 
+/// The status of a member on the ring.
+const PASSING: &str = "passing";
+
 /// One registered Pushgateway, whatever its health. `fleet::members` decides which of them are on the ring.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, expecting = "an object with address and port")]
 pub struct Registration {
     /// Host name or IP address, without a port. Consul: the node's address if the service has none.
@@ -42,6 +45,9 @@ pub struct Registration {
     /// ones. Without checks, the age is unknown.
     #[serde(default)]
     pub created: Vec<u64>,
+    /// Whether it said that it leaves: then it is no member, whatever its status, and nothing remembers it.
+    #[serde(default)]
+    pub leaving: bool,
 }
 
 /// A list of registrations, and the reasons why entries of it could not be read; one line each.
@@ -76,6 +82,31 @@ fn shortened(text: &str, max: usize) -> String {
 }
 
 impl Registration {
+    /// Returns a passing registration of an address, without a name.
+    #[must_use]
+    pub fn new(address: &str, port: i64) -> Self {
+        Self {
+            address: address.to_owned(),
+            port,
+            status: passing(),
+            weight: one(),
+            name: String::new(),
+            scheme: String::new(),
+            node: String::new(),
+            id: String::new(),
+            created: Vec::new(),
+            leaving: false,
+        }
+    }
+
+    pub(crate) fn is_passing(&self) -> bool {
+        self.status == PASSING
+    }
+
+    pub(crate) fn pass(&mut self) {
+        self.status = passing();
+    }
+
     /// Returns a number that is lower for an older registration, and the highest if its age is unknown.
     pub(crate) fn since(&self) -> u64 {
         self.created.iter().copied().min().unwrap_or(u64::MAX)
@@ -125,7 +156,7 @@ impl From<Vec<Registration>> for Registrations {
 }
 
 fn passing() -> String {
-    "passing".to_owned()
+    PASSING.to_owned()
 }
 
 const fn one() -> i64 {

@@ -1,0 +1,43 @@
+//! The registry that `discover` follows, and its flags.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::ValueEnum;
+
+use crate::discover::file::File;
+use crate::discover::source::Source;
+use crate::error::BadInput;
+use crate::fleet::members::Settings;
+
+/// The flags of all sources.
+#[derive(clap::Args)]
+pub(super) struct SourceArgs {
+    /// The registry
+    #[arg(long, value_enum)]
+    from: From,
+    /// Gateways for --from file: a list in JSON or YAML, or Prometheus' file_sd format
+    #[arg(long, value_name = "FILE", required_if_eq("from", "file"))]
+    file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum From {
+    /// A file
+    File,
+}
+
+impl SourceArgs {
+    /// Makes the source, without a request to it.
+    ///
+    /// # Errors
+    /// [`BadInput`]: a flag or a setting of it is invalid.
+    pub(super) fn make(&self, _settings: &Settings) -> anyhow::Result<Box<dyn Source>> {
+        match self.from {
+            From::File => {
+                let path = self.file.clone().context(BadInput("--file: missing".to_owned()))?;
+                Ok(Box::new(File::new(path)))
+            }
+        }
+    }
+}
