@@ -77,7 +77,7 @@ impl FromConsul {
     pub(crate) fn follow(&mut self, admin: SocketAddr) -> Result<()> {
         self.templates.set_admin(admin)?;
         if let Some(consul) = &self.consul {
-            self.template = Some(self.templates.start(consul)?);
+            self.template = Some(self.templates.start(consul.address)?);
         }
         Ok(())
     }

@@ -166,9 +166,9 @@ impl ConsulTemplate {
     ///
     /// # Errors
     /// If consul-template is not installed.
-    pub fn start<S: AsRef<OsStr>>(dir: &Path, consul: &Consul, args: &[S]) -> Result<Self> {
+    pub fn start<S: AsRef<OsStr>>(dir: &Path, consul: SocketAddr, args: &[S]) -> Result<Self> {
         let mut command = process::command(&tools::find("consul-template")?);
-        command.arg(format!("-consul-addr={}", consul.address)).args(args);
+        command.arg(format!("-consul-addr={consul}")).args(args);
         command.env("PATH", tools::path()?);
         let process = Process::start("consul-template", command, dir)?;
         Ok(Self { process })
