@@ -121,7 +121,7 @@ abuse: wasm $(addprefix $(BIN)/,pushgateway envoy) ## attack Envoy and gateways 
 wasm: $(RUST) ## build the filter: target/wasm32-unknown-unknown/release/pushring_filter.wasm
 	cargo build --release -p pushring-filter --target $(WASM_TARGET)
 
-tools: $(addprefix $(BIN)/,pushgateway prometheus consul consul-template envoy push-go) $(TOOLS)/node $(TOOLS)/debian/.installed $(OLDER_ENVOYS) ## build or download the servers and clients that the tests need
+tools: $(addprefix $(BIN)/,pushgateway prometheus consul consul-template etcd envoy push-go) $(TOOLS)/node $(TOOLS)/debian/.installed $(OLDER_ENVOYS) ## build or download the servers and clients that the tests need
 
 clean: ## remove everything that was built or downloaded
 	rm -rf target
@@ -165,12 +165,12 @@ $(TOOLS)/node: tests/clients/node/package.json tests/clients/node/package-lock.j
 $(BIN)/push-go: $(addprefix tests/clients/go/,go.mod go.sum main.go)
 	cd tests/clients/go && go build -mod=readonly -o $(abspath $@) .
 
-# The proxies of the suite `front`, also the alternatives that `make bench` compares with. The packages are unpacked, not
+# The proxies of the suite `front`, also the alternatives that `make bench` compares with, and an older etcd. The packages are unpacked, not
 # installed, to leave the system alone.
 # A machine may have no package lists yet; then apt downloads its own into the folder.
 APT := apt-get -qq -o APT::Sandbox::User=root
 $(TOOLS)/debian/.installed: tools/versions.mk
-	@echo "Downloading nginx, HAProxy and wrk from Debian's packages (3 MB)"
+	@echo "Downloading nginx, HAProxy, wrk and etcd from Debian's packages (11 MB)"
 	mkdir -p $(TOOLS)/debian/packages
 	cd $(TOOLS)/debian/packages && { $(APT) download $(DEBIAN) || { mkdir -p lists/partial; \
 		$(APT) -o Dir::State::lists=$$PWD/lists update && $(APT) -o Dir::State::lists=$$PWD/lists download $(DEBIAN); }; }

@@ -17,6 +17,7 @@ mod consul;
 mod discover;
 mod duration;
 pub mod error;
+mod etcd;
 mod file;
 pub mod fleet;
 mod gateway;

@@ -1,5 +1,6 @@
 //! Follows the members of a registry: sources send whole snapshots, [`memory`] adds the members that vanished.
 
+pub(crate) mod etcd;
 pub(crate) mod file;
 pub(crate) mod memory;
 pub(crate) mod path_watch;

@@ -75,7 +75,7 @@ pub(crate) fn shown(text: &str) -> String {
     shortened(text, MAX_SHOWN)
 }
 
-fn shortened(text: &str, max: usize) -> String {
+pub(crate) fn shortened(text: &str, max: usize) -> String {
     let start: String = text.chars().take(max).collect();
     let more = if start.len() < text.len() { "…" } else { "" };
     format!("{}{more}", text::line(&start))

@@ -24,6 +24,7 @@ use crate::output::Output;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
+  pushring discover --from etcd --etcd https://etcd:2379 --admin http://127.0.0.1:9901
   pushring discover --from file --file gateways.yaml --admin http://127.0.0.1:9901
   pushring discover --from file --file gateways.yaml --live out/ --settings settings.yaml --once
 

@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::ValueEnum;
 
+use crate::discover::etcd::Keys;
 use crate::discover::file::File;
 use crate::discover::source::Source;
 use crate::error::BadInput;
+use crate::etcd::client::{Etcd, EtcdArgs};
 use crate::fleet::members::Settings;
 
 /// The flags of all sources.
@@ -19,10 +21,17 @@ pub(super) struct SourceArgs {
     /// Gateways for --from file: a list in JSON or YAML, or Prometheus' file_sd format
     #[arg(long, value_name = "FILE", required_if_eq("from", "file"))]
     file: Option<PathBuf>,
+    /// Name of the service
+    #[arg(long, value_name = "NAME", default_value = "pushgateway")]
+    service: String,
+    #[command(flatten)]
+    etcd: EtcdArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum From {
+    /// The keys /service/{name}/{id} in etcd
+    Etcd,
     /// A file
     File,
 }
@@ -34,6 +43,13 @@ impl SourceArgs {
     /// [`BadInput`]: a flag or a setting of it is invalid.
     pub(super) fn make(&self, _settings: &Settings) -> anyhow::Result<Box<dyn Source>> {
         match self.from {
+            From::Etcd => {
+                ensure!(
+                    !self.service.is_empty() && !self.service.contains('/'),
+                    BadInput(format!("--service: found {:?}, expected a name without a slash", self.service))
+                );
+                Ok(Box::new(Keys::new(Etcd::new(&self.etcd)?, &self.service)))
+            }
             From::File => {
                 let path = self.file.clone().context(BadInput("--file: missing".to_owned()))?;
                 Ok(Box::new(File::new(path)))
