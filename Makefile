@@ -25,7 +25,7 @@ OLDER_ENVOYS := $(ENVOYS:%=$(TOOLS)/envoy-%/envoy/_bin/envoy)
 # `make test` runs these one after another and prints how long each took.
 PHASES := lint unit doc wasm-tests fuzz e2e
 
-.PHONY: help run check test lint prose doc fmt snapshots e2e envoys bench bench-against bench-placement bench-sweep fuzz chaos abuse wasm tools clean unit wasm-tests
+.PHONY: help run check test lint prose doc fmt snapshots e2e envoys bench bench-against bench-placement bench-sweep fuzz chaos abuse wasm tools kubernetes-tools clean unit wasm-tests
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -123,6 +123,8 @@ wasm: $(RUST) ## build the filter: target/wasm32-unknown-unknown/release/pushrin
 
 tools: $(addprefix $(BIN)/,pushgateway prometheus consul consul-template etcd envoy push-go) $(TOOLS)/node $(TOOLS)/debian/.installed $(OLDER_ENVOYS) ## build or download the servers and clients that the tests need
 
+kubernetes-tools: $(BIN)/.kubernetes-built ## build kube-apiserver, kube-controller-manager and kubectl for `make e2e-kubernetes` (10 to 30 minutes of CPU time)
+
 clean: ## remove everything that was built or downloaded
 	rm -rf target
 
@@ -138,6 +140,15 @@ $(BIN)/prometheus: GO_TAGS := -tags remove_all_sd
 $(BIN)/%: tools/%/go.mod tools/%/go.sum
 	@echo "Building $* (a minute or less; Prometheus takes two, Consul five)"
 	cd tools/$* && go build -mod=readonly $(GO_TAGS) -o $(abspath $@) $$(sed -n 's/^tool //p' go.mod)
+	@touch $@
+
+# One module builds three programs. `kubectl` compares its version with the one of the API server, so both must know it.
+$(BIN)/.kubernetes-built: tools/kubernetes/go.mod tools/kubernetes/go.sum
+	@echo "Building kube-apiserver, kube-controller-manager and kubectl (10 to 30 minutes of CPU time)"
+	@mkdir -p $(BIN)
+	cd tools/kubernetes && version=$$(sed -n 's/^\tk8s.io\/kubernetes \(v[^ ]*\).*/\1/p' go.mod) && \
+		go build -mod=readonly -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$$version" \
+		-o $(abspath $(BIN))/ $$(sed -n 's/^\t\(k8s.io\/kubernetes\/cmd\/[^ ]*\)$$/\1/p' go.mod)
 	@touch $@
 
 $(TOOLS)/python/.installed: tools/envoy.txt tools/python.txt

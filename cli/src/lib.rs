@@ -22,6 +22,7 @@ mod file;
 pub mod fleet;
 mod gateway;
 mod http;
+mod kubernetes;
 mod log;
 mod metrics_server;
 mod number;

@@ -2,6 +2,7 @@
 
 pub(crate) mod etcd;
 pub(crate) mod file;
+pub(crate) mod kubernetes;
 pub(crate) mod memory;
 pub(crate) mod path_watch;
 pub(crate) mod source;

@@ -7,6 +7,7 @@ use clap::ValueEnum;
 
 use crate::discover::etcd::Keys;
 use crate::discover::file::File;
+use crate::discover::kubernetes::{KubernetesSource, KubernetesSourceArgs};
 use crate::discover::source::Source;
 use crate::error::BadInput;
 use crate::etcd::client::{Etcd, EtcdArgs};
@@ -26,12 +27,16 @@ pub(super) struct SourceArgs {
     service: String,
     #[command(flatten)]
     etcd: EtcdArgs,
+    #[command(flatten)]
+    kubernetes: KubernetesSourceArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum From {
     /// The keys /service/{name}/{id} in etcd
     Etcd,
+    /// The EndpointSlices of a service
+    Kubernetes,
     /// A file
     File,
 }
@@ -50,6 +55,7 @@ impl SourceArgs {
                 );
                 Ok(Box::new(Keys::new(Etcd::new(&self.etcd)?, &self.service)))
             }
+            From::Kubernetes => Ok(Box::new(KubernetesSource::new(&self.kubernetes, self.service.clone())?)),
             From::File => {
                 let path = self.file.clone().context(BadInput("--file: missing".to_owned()))?;
                 Ok(Box::new(File::new(path)))
