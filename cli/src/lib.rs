@@ -23,6 +23,7 @@ pub mod fleet;
 mod gateway;
 mod http;
 mod kubernetes;
+mod lock;
 mod log;
 mod metrics_server;
 mod number;

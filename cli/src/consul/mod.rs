@@ -3,7 +3,5 @@
 pub(crate) mod client;
 mod health;
 pub(crate) mod holders;
-mod keeper;
 pub(crate) mod lock;
-pub(crate) mod lock_state;
 pub(crate) mod service_name;

@@ -6,3 +6,4 @@
 pub(crate) mod access;
 pub(crate) mod client;
 mod kubeconfig;
+pub(crate) mod lease;
