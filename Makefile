@@ -25,7 +25,7 @@ OLDER_ENVOYS := $(ENVOYS:%=$(TOOLS)/envoy-%/envoy/_bin/envoy)
 # `make test` runs these one after another and prints how long each took.
 PHASES := lint unit doc wasm-tests fuzz e2e
 
-.PHONY: help run check test lint prose doc fmt snapshots e2e envoys bench bench-against bench-placement bench-sweep fuzz chaos abuse wasm tools kubernetes-tools clean unit wasm-tests
+.PHONY: help run check test lint prose doc fmt snapshots e2e e2e-kubernetes envoys bench bench-against bench-placement bench-sweep fuzz chaos abuse wasm tools kubernetes-tools clean unit wasm-tests
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -48,6 +48,7 @@ lint: prose $(RUST) $(BIN)/.cargo-deny-$(CARGO_DENY) ## check formatting, clippy
 	cargo fmt --all --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
+	cargo clippy --quiet -p pushring-harness --test kubernetes -- -D warnings
 	cargo clippy --quiet -p pushring-ring -p pushring-router -p pushring-filter --target $(WASM_TARGET) -- -D warnings
 	$(BIN)/cargo-deny --log-level error check bans licenses sources
 
@@ -76,6 +77,10 @@ wasm-tests: $(BIN)/.wasm-bindgen-$(WASM_BINDGEN) ## run the vector tests of ring
 e2e: wasm tools ## run the end-to-end suites: the compiled filter in a real Envoy in front of real Pushgateways
 	cargo build --quiet -p pushring
 	cargo test -p pushring-harness -p pushring-demo -p pushring-bench
+
+e2e-kubernetes: wasm kubernetes-tools $(addprefix $(BIN)/,pushgateway envoy etcd) ## run `discover` and the sweeper's lock in a real Kubernetes control plane
+	cargo build --quiet -p pushring
+	cargo test -p pushring-harness --test kubernetes -- --test-threads 1
 
 envoys: wasm tools ## run all tests of the shipped files and examples on every older Envoy that they support; ENVOYS=1.37.0
 	@set -e; for version in $(ENVOYS); do \

@@ -17,15 +17,17 @@ const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 /// Longest name of a namespace or a service: a DNS label.
 const MAX_LABEL: usize = 63;
 
+/// Heading of the flags in the help. A heading for a whole struct would be that of the flags after it, too.
+pub(crate) const HEADING: &str = "Kubernetes";
+
 /// Flags for access to Kubernetes.
 #[derive(Clone, Debug, Default, clap::Args)]
-#[command(next_help_heading = "Kubernetes")]
 pub(crate) struct KubernetesArgs {
     /// Kubeconfig whose current context names the API server; default: the service account of the pod
-    #[arg(long, env = "KUBECONFIG", hide_env_values = true, value_name = "FILE")]
+    #[arg(long, help_heading = HEADING, env = "KUBECONFIG", hide_env_values = true, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
     /// Namespace; default: that of the kubeconfig's context, or of the pod
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, help_heading = HEADING, value_name = "NAME")]
     pub(crate) namespace: Option<String>,
 }
 

@@ -25,6 +25,7 @@ use crate::output::Output;
 #[command(after_help = "\
 Examples:
   pushring discover --from etcd --etcd https://etcd:2379 --admin http://127.0.0.1:9901
+  pushring discover --from kubernetes --namespace monitoring --admin http://127.0.0.1:9901
   pushring discover --from file --file gateways.yaml --admin http://127.0.0.1:9901
   pushring discover --from file --file gateways.yaml --live out/ --settings settings.yaml --once
 

@@ -21,7 +21,7 @@ use self::merge::{NameBy, Rules, registrations};
 use self::slice::{Change, Slices};
 use super::source::{Out, Snapshot, Source};
 use crate::http::AnswerLimits;
-use crate::kubernetes::access::{KubernetesArgs, check_label};
+use crate::kubernetes::access::{HEADING, KubernetesArgs, check_label};
 use crate::kubernetes::client::{Failure, Kubernetes, TIMEOUT};
 
 /// Time after which the server ends a watch. A server that hangs is noticed at the latest [`TIMEOUT`] after it.
@@ -35,15 +35,14 @@ const SERVICE_LABEL: &str = "kubernetes.io/service-name";
 
 /// Flags of this source.
 #[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "Kubernetes")]
 pub(crate) struct KubernetesSourceArgs {
     #[command(flatten)]
     access: KubernetesArgs,
     /// Name of the service's port; required if it has several
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, help_heading = HEADING, value_name = "NAME")]
     port_name: Option<String>,
     /// Source of the names of members
-    #[arg(long, value_enum, value_name = "WHAT", default_value_t)]
+    #[arg(long, help_heading = HEADING, value_enum, value_name = "WHAT", default_value_t)]
     name_by: NameBy,
 }
 

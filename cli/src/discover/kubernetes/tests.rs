@@ -47,6 +47,28 @@ fn error(slices: &Slices, rules: &Rules) -> String {
     format!("{:#}", registrations(slices, rules).unwrap_err())
 }
 
+/// `captured/` has answers of a real API server 1.37 about a StatefulSet of three, the last one not ready. In the watch, a
+/// pod ends, and its slice is deleted and created again.
+#[test]
+fn reads_what_a_real_server_sends() {
+    let mut slices =
+        Slices::of_list(serde_json::from_str(include_str!("captured/list.json")).unwrap()).unwrap();
+    assert_eq!(slices.version, "332");
+    let mut states = vec![found(&slices, &RULES).0.join(", ")];
+    for line in include_str!("captured/watch.jsonl").lines() {
+        if slices.apply(line.as_bytes()).unwrap() == Change::Slices {
+            states.push(found(&slices, &RULES).0.join(", "));
+        }
+    }
+    let [first, last] = ["pushgateway-0 10.77.0.0:9091 passing", "pushgateway-2 10.77.0.2:9091 not-ready"];
+    let without = format!("{first}, {last}");
+    let with = |status: &str| format!("{first}, pushgateway-1 10.77.0.1:9091 {status}, {last}");
+    assert_eq!(states, [with("passing"), with("terminating"), without.clone(), String::new(), without]);
+    assert_eq!(slices.version, "358");
+    let error = slices.apply(include_bytes!("captured/expired.json")).unwrap_err();
+    assert!(Failure::is(&error, reqwest::StatusCode::GONE), "{error:#}");
+}
+
 #[test]
 fn statuses_follow_the_conditions() {
     let cases = [
