@@ -3,4 +3,5 @@
 mod etcd;
 mod etcd_faults;
 mod etcd_secure;
+mod kubernetes;
 mod running;

@@ -99,19 +99,14 @@ impl Token {
     pub(super) fn read(&self) -> anyhow::Result<Option<String>> {
         match self {
             Self::None => Ok(None),
-            Self::Given(token) => Ok(Some(token.clone())),
-            Self::File(path) => {
-                let secret = Secret {
-                    kind: SecretKind::Token,
-                    flag: "token",
-                    variable: "",
-                    file: Some(path),
-                    given: None,
-                };
-                secret.read()
-            }
+            Self::Given(token) => secret(None, Some(token)),
+            Self::File(path) => secret(Some(path), None),
         }
     }
+}
+
+fn secret(file: Option<&Path>, given: Option<&str>) -> anyhow::Result<Option<String>> {
+    Secret { kind: SecretKind::Token, flag: "token", variable: "kubeconfig", file, given }.read()
 }
 
 impl fmt::Debug for Token {
@@ -164,6 +159,6 @@ mod tests {
         fs::write(&file, "abc\n").unwrap();
         assert_eq!(Token::File(file.clone()).read().unwrap().as_deref(), Some("abc"));
         fs::write(&file, "\n").unwrap();
-        assert!(Token::File(file).read().unwrap_err().is::<BadInput>());
+        assert!(Token::File(file).read().unwrap_err().to_string().contains("found nothing"));
     }
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::merge::{NameBy, Rules, registrations};
 use super::slice::{Change, Slices};
 use crate::kubernetes::client::Failure;
+use crate::parse;
 
 const RULES: Rules = Rules { service: String::new(), port_name: None, name_by: NameBy::Hostname };
 
@@ -51,8 +52,7 @@ fn error(slices: &Slices, rules: &Rules) -> String {
 /// pod ends, and its slice is deleted and created again.
 #[test]
 fn reads_what_a_real_server_sends() {
-    let mut slices =
-        Slices::of_list(serde_json::from_str(include_str!("captured/list.json")).unwrap()).unwrap();
+    let mut slices = Slices::of_list(parse::json(include_str!("captured/list.json")).unwrap()).unwrap();
     assert_eq!(slices.version, "332");
     let mut states = vec![found(&slices, &RULES).0.join(", ")];
     for line in include_str!("captured/watch.jsonl").lines() {
