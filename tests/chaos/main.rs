@@ -21,6 +21,11 @@ fn consul_template() {
 }
 
 #[test]
+fn discover_from_etcd() {
+    check(Source::Etcd);
+}
+
+#[test]
 fn discover_from_a_file() {
     check(Source::File);
 }

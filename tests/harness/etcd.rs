@@ -163,6 +163,14 @@ impl Etcd {
         Ok(answer["ID"].as_str().unwrap_or_default().to_owned())
     }
 
+    /// Ends a lease, which deletes its keys.
+    ///
+    /// # Errors
+    /// If etcd refuses it.
+    pub fn revoke(&self, lease: &str) -> Result<()> {
+        self.call("lease/revoke", &json!({"ID": lease})).map(drop)
+    }
+
     /// Deletes a key.
     ///
     /// # Errors

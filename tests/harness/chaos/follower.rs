@@ -4,7 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
@@ -14,8 +14,6 @@ use crate::{Layout, Process, Templates, command, process, tools};
 
 /// A publication that is not found within this time ended before the search.
 const HUNT: Duration = Duration::from_secs(3);
-/// How long `discover` collects changes before it publishes.
-const DEBOUNCE: Duration = Duration::from_millis(20);
 /// So short that a gateway that left is really away before it comes back.
 const FORGET: &str = "--forget=1s";
 
@@ -91,38 +89,36 @@ impl Follower {
         self.supervise()
     }
 
-    /// Kills the next `pushring publish` that consul-template starts, `after` it was found. `None`: `discover` publishes
-    /// without a process of its own.
-    pub(super) fn hunt_publish(&self, after: Duration) -> Option<JoinHandle<bool>> {
-        if !self.flags.is_empty() {
-            return None;
-        }
+    /// Kills the next publication `after` it was found: the `pushring publish` that consul-template starts, or `discover`
+    /// itself. Returns whether something was killed.
+    pub(super) fn hunt_publish(&self, after: Duration) -> JoinHandle<bool> {
         let live = self.live.clone();
-        Some(thread::spawn(move || {
+        let discover = self.process.as_ref().filter(|_| !self.flags.is_empty()).map(Process::id);
+        let begun = changed(&live);
+        thread::spawn(move || {
             let started = Instant::now();
             while started.elapsed() < HUNT {
-                if let Some(pid) = publish_process(&live) {
+                let found = match discover {
+                    Some(id) => {
+                        i32::try_from(id).ok().and_then(Pid::from_raw).filter(|_| changed(&live) != begun)
+                    }
+                    None => publish_process(&live),
+                };
+                if let Some(pid) = found {
                     thread::sleep(after);
                     return kill_process(pid, Signal::KILL).is_ok();
                 }
                 thread::sleep(Duration::from_millis(1));
             }
             false
-        }))
+        })
     }
+}
 
-    /// Waits for the end of the hunt; without one, kills `discover` when it probably publishes. Returns whether something was
-    /// killed.
-    pub(super) fn end_hunt(&mut self, hunt: Option<JoinHandle<bool>>, after: Duration) -> Result<bool> {
-        match hunt {
-            Some(hunt) => Ok(hunt.join().unwrap_or(false)),
-            None => {
-                thread::sleep(DEBOUNCE + after);
-                self.kill()?;
-                Ok(true)
-            }
-        }
-    }
+/// Returns when a file was last created in the work folder of `discover`, which it does first in a publication: it writes
+/// down the members seen.
+fn changed(live: &Path) -> Option<SystemTime> {
+    fs::metadata(live.join(".publish")).ok()?.modified().ok()
 }
 
 /// Finds the process `pushring publish … --live <live> …`, not the shell that started it.

@@ -13,7 +13,7 @@ use clap::ValueEnum;
 use serde_json::json;
 
 use super::plan::State;
-use crate::Consul;
+use crate::{Consul, Etcd, etcd};
 
 /// Where the members come from, and how they reach Envoy's files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -23,6 +23,8 @@ pub enum Source {
     ConsulTemplate,
     /// Consul, by `pushring discover`.
     Consul,
+    /// etcd, by `pushring discover`.
+    Etcd,
     /// A file, by `pushring discover`.
     File,
 }
@@ -37,6 +39,7 @@ impl fmt::Display for Source {
 #[derive(Debug)]
 pub(super) enum Registry {
     Consul(Consul),
+    Etcd(Keys),
     File(List),
 }
 
@@ -47,10 +50,23 @@ pub(super) struct List {
     gateways: BTreeMap<SocketAddr, &'static str>,
 }
 
+/// The keys in etcd. A passing gateway has a key with a lease of its own. A critical one has none, because its lease ended.
+#[derive(Debug)]
+pub(super) struct Keys {
+    etcd: Etcd,
+    leases: BTreeMap<SocketAddr, String>,
+}
+
+/// So long that no lease ends in a run, in seconds.
+const LEASE: u64 = 3600;
+
 impl Registry {
     pub(super) fn start(source: Source, dir: &Path) -> Result<Self> {
         Ok(match source {
             Source::ConsulTemplate | Source::Consul => Self::Consul(Consul::start_persistent(dir)?),
+            Source::Etcd => {
+                Self::Etcd(Keys { etcd: Etcd::start(dir, etcd::Version::Newest)?, leases: BTreeMap::new() })
+            }
             Source::File => {
                 let list = List { path: dir.join("gateways.json"), gateways: BTreeMap::new() };
                 list.write()?;
@@ -63,6 +79,7 @@ impl Registry {
     pub(super) fn flags(&self) -> Vec<String> {
         match self {
             Self::Consul(consul) => vec!["--from=consul".to_owned(), format!("--consul={}", consul.address)],
+            Self::Etcd(keys) => vec!["--from=etcd".to_owned(), format!("--etcd={}", keys.etcd.url())],
             Self::File(list) => vec!["--from=file".to_owned(), format!("--file={}", list.path.display())],
         }
     }
@@ -76,6 +93,7 @@ impl Registry {
                 (State::Absent, _) => consul.register(address, status),
                 (_, _) => consul.set_status(address, status),
             },
+            Self::Etcd(keys) => keys.set_state(address, to),
             Self::File(list) => {
                 match to {
                     State::Absent => list.gateways.remove(&address),
@@ -94,10 +112,37 @@ impl Registry {
                 thread::sleep(away);
                 consul.restart()
             }
+            Self::Etcd(keys) => {
+                keys.etcd.process().kill();
+                thread::sleep(away);
+                keys.etcd.restart()
+            }
             Self::File(list) => {
                 fs::remove_file(&list.path)?;
                 thread::sleep(away);
                 list.write()
+            }
+        }
+    }
+}
+
+impl Keys {
+    fn set_state(&mut self, address: SocketAddr, to: State) -> Result<()> {
+        let key = format!("/service/pushgateway/{address}");
+        let value =
+            |leaving| json!({"host": address.ip(), "port": address.port(), "leaving": leaving}).to_string();
+        match to {
+            State::Passing => {
+                if !self.leases.contains_key(&address) {
+                    self.leases.insert(address, self.etcd.lease(LEASE)?);
+                }
+                self.etcd.put_leased(&key, &value(false), &self.leases[&address])
+            }
+            State::Critical => self.leases.remove(&address).map_or(Ok(()), |lease| self.etcd.revoke(&lease)),
+            State::Absent => {
+                self.leases.remove(&address);
+                self.etcd.put(&key, value(true))?;
+                self.etcd.delete(&key)
             }
         }
     }

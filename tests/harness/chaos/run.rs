@@ -97,11 +97,8 @@ impl Run {
     fn make(&mut self, change: &Change) -> Result<()> {
         self.ledger.note(change.to_string());
         *self.counts.entry(format!("{:?}", change.step)).or_default() += 1;
-        let hunt = if change.kill == Some(Kill::Publish) {
-            self.servers.follower.hunt_publish(change.pause / 16)
-        } else {
-            None
-        };
+        let hunt = (change.kill == Some(Kill::Publish))
+            .then(|| self.servers.follower.hunt_publish(change.pause / 16));
         let mut changed = None;
         for (index, state) in change.states.iter().enumerate() {
             if index > 0 {
@@ -118,7 +115,7 @@ impl Run {
                 self.servers.follower.kill()?;
             }
             Some(Kill::Registry) => self.kill_registry(change.pause)?,
-            Some(Kill::Publish) => killed = self.servers.follower.end_hunt(hunt, change.pause / 8)?,
+            Some(Kill::Publish) => killed = hunt.is_some_and(|hunt| hunt.join().unwrap_or(false)),
         }
         if let Some(kill) = change.kill.filter(|_| killed) {
             *self.counts.entry(format!("{kill:?} killed")).or_default() += 1;
