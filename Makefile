@@ -19,8 +19,9 @@ QUICK := --config 'profile.dev.package."*".opt-level=0'
 RUNS ?= 20000
 # Membership changes for each mode in `make chaos`.
 CHANGES ?= 1000
-# `make run CONSUL=1` registers the members in a real Consul.
-CONSUL_WANTED := $(filter-out 0 no,$(CONSUL))
+# `make run CONSUL=1` follows Consul by consul-template, the default a file by `pushring discover`.
+RUN_SOURCE := $(if $(filter-out 0 no,$(CONSUL)),consul-template,$(or $(SOURCE),file))
+RUN_SERVERS_consul-template := $(BIN)/consul $(BIN)/consul-template
 OLDER_ENVOYS := $(ENVOYS:%=$(TOOLS)/envoy-%/envoy/_bin/envoy)
 # `make test` runs these one after another and prints how long each took.
 PHASES := lint unit doc wasm-tests fuzz e2e
@@ -31,9 +32,9 @@ PHASES := lint unit doc wasm-tests fuzz e2e
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-22s %s\n", $$1, $$2}'
 
-run: wasm $(BIN)/pushgateway $(BIN)/envoy $(if $(CONSUL_WANTED),$(BIN)/consul $(BIN)/consul-template) ## try pushring: real Pushgateways behind a real Envoy; GATEWAYS=5 MODE=endpoint CONSUL=1 PORT=20091 DIR=folder
+run: wasm $(BIN)/pushgateway $(BIN)/envoy $(RUN_SERVERS_$(RUN_SOURCE)) ## try pushring: real Pushgateways behind a real Envoy; CONSUL=1 GATEWAYS=5 MODE=endpoint PORT=20091 DIR=folder
 	cargo build $(QUICK) -p pushring-demo -p pushring
-	@target/debug/pushring-demo --gateways $(GATEWAYS) --mode $(MODE) $(if $(CONSUL_WANTED),--consul) \
+	@target/debug/pushring-demo --gateways $(GATEWAYS) --mode $(MODE) --source $(RUN_SOURCE) \
 		$(if $(PORT),--port $(PORT)) $(if $(DIR),--dir "$(DIR)")
 
 check: lint unit doc ## run before each commit: lint, unit tests, API documentation (under two minutes once built)

@@ -17,7 +17,8 @@ const SUGGESTED: std::ops::Range<u16> = 20_091..32_000;
 pub(crate) struct Ports {
     first: u16,
     gateways: u16,
-    consul: bool,
+    /// The name of the registry's server.
+    registry: Option<&'static str>,
 }
 
 impl Ports {
@@ -25,8 +26,8 @@ impl Ports {
     ///
     /// # Errors
     /// If a port is in use, with the process that uses it and another block.
-    pub(crate) fn choose(first: u16, gateways: u16, consul: bool) -> Result<Self> {
-        let wanted = Self { first, gateways, consul };
+    pub(crate) fn choose(first: u16, gateways: u16, registry: Option<&'static str>) -> Result<Self> {
+        let wanted = Self { first, gateways, registry };
         if first == 0 {
             return wanted.another().context("no block of free ports between 20091 and 32000");
         }
@@ -56,8 +57,8 @@ impl Ports {
         self.first + 2
     }
 
-    /// Returns the ports of Consul: HTTP API, server, gossip.
-    pub(crate) fn consul(self) -> [u16; 3] {
+    /// Returns the ports of the registry; of Consul: HTTP API, server, gossip.
+    pub(crate) fn registry(self) -> [u16; 3] {
         [3, 4, 5].map(|offset| self.first + offset)
     }
 
@@ -66,8 +67,8 @@ impl Ports {
         (0..self.gateways).map(|index| self.gateway(index)).collect()
     }
 
-    /// Returns the address of a further Pushgateway that the user may add.
-    pub(crate) fn next_gateway(self) -> SocketAddr {
+    /// Returns the address of the Pushgateway that is no member at the start.
+    pub(crate) fn spare(self) -> SocketAddr {
         self.gateway(self.gateways)
     }
 
@@ -81,11 +82,11 @@ impl Ports {
             (self.operator(), "operators"),
             (self.admin(), "Envoy's admin page"),
         ];
-        if self.consul {
-            all.extend(self.consul().map(|port| (port, "Consul")));
+        if let Some(name) = self.registry {
+            all.extend(self.registry().map(|port| (port, name)));
         }
         all.extend(self.gateways().iter().map(|gateway| (gateway.port(), "a pushgateway")));
-        all.push((self.next_gateway().port(), "a pushgateway that you may add"));
+        all.push((self.spare().port(), "the spare pushgateway"));
         all
     }
 
@@ -138,22 +139,25 @@ mod tests {
 
     #[test]
     fn names_the_used_port_its_process_and_another_block() {
-        let free = Ports::choose(0, 3, true).unwrap();
+        let free = Ports::choose(0, 3, Some("Consul")).unwrap();
         let gateway = free.gateways()[1].port();
         let _taken = TcpListener::bind((Ipv4Addr::LOCALHOST, gateway)).unwrap();
-        let message = Ports::choose(free.push(), 3, true).unwrap_err().to_string();
+        let message = Ports::choose(free.push(), 3, Some("Consul")).unwrap_err().to_string();
         assert!(message.starts_with(&format!("port {gateway} (for a pushgateway) is in use")), "{message}");
         if cfg!(target_os = "linux") {
             assert!(message.contains(&format!("(process {})", std::process::id())), "{message}");
         }
         let (_, other) = message.rsplit_once("make run PORT=").unwrap();
-        assert!(Ports::choose(other.parse().unwrap(), 3, true).is_ok(), "{message}");
+        assert!(Ports::choose(other.parse().unwrap(), 3, Some("Consul")).is_ok(), "{message}");
     }
 
     #[test]
     fn no_port_serves_two_purposes() {
-        let mut ports: Vec<u16> =
-            Ports { first: 1, gateways: 50, consul: true }.all().into_iter().map(|(port, _)| port).collect();
+        let mut ports: Vec<u16> = Ports { first: 1, gateways: 50, registry: Some("Consul") }
+            .all()
+            .into_iter()
+            .map(|(port, _)| port)
+            .collect();
         let all = ports.len();
         ports.sort_unstable();
         ports.dedup();
