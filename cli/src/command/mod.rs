@@ -51,7 +51,8 @@ enum Command {
     Plan(plan::PlanArgs),
     Groups(groups::GroupsArgs),
     Delete(delete::DeleteArgs),
-    Sweep(sweep::SweepArgs),
+    // Boxed, because it has the flags of three stores.
+    Sweep(Box<sweep::SweepArgs>),
     Drain(drain::DrainArgs),
     Expire(expire::ExpireArgs),
     Register(register::RegisterArgs),

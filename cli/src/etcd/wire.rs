@@ -113,6 +113,6 @@ pub(crate) fn number<'de, D: Deserializer<'de>>(text: D) -> Result<u64, D::Error
     String::deserialize(text)?.parse().map_err(D::Error::custom)
 }
 
-fn bytes<'de, D: Deserializer<'de>>(text: D) -> Result<Vec<u8>, D::Error> {
+pub(crate) fn bytes<'de, D: Deserializer<'de>>(text: D) -> Result<Vec<u8>, D::Error> {
     BASE64_STANDARD.decode(String::deserialize(text)?).map_err(D::Error::custom)
 }

@@ -1,4 +1,4 @@
-//! Leader election by a lock in Consul or Kubernetes: one of several processes works at a time.
+//! Leader election by a lock in Consul, etcd or Kubernetes: one of several processes works at a time.
 //!
 //! The leader holds the lock and must renew it. The other processes stand by and acquire it when it is free: at once after
 //! [`Lock::release`]; after a crash, no sooner than [`TTL`] after the last renewal. The holder stops [`MARGIN`] earlier.

@@ -22,9 +22,11 @@ use crate::command::expire::rules::{self, JobRule, Rules};
 use crate::consul::lock::ConsulLock;
 use crate::duration;
 use crate::error::BadInput;
+use crate::etcd::client::EtcdArgs;
+use crate::etcd::lock::EtcdLock;
 use crate::fleet::source::Source;
 use crate::gateway::pool::{GatewayArgs, Gateways};
-use crate::kubernetes::access::KubernetesArgs;
+use crate::kubernetes::access::{KubernetesArgs, check_label};
 use crate::kubernetes::lease::LeaseLock;
 use crate::lock::Lock;
 use crate::lock::held::Held;
@@ -55,6 +57,8 @@ pub(crate) struct WatchArgs {
     #[arg(long, value_name = "NAME", requires = "lock", default_value = "pushring-sweep")]
     pub(crate) lock_name: String,
     #[command(flatten)]
+    pub(crate) etcd: EtcdArgs,
+    #[command(flatten)]
     pub(crate) kubernetes: KubernetesArgs,
     /// Address at which /metrics is served; port 0 selects a free port, which is logged
     #[arg(long, value_name = "ADDRESS", requires = "watch", default_value = "127.0.0.1:9089", value_parser = listen_address)]
@@ -72,6 +76,8 @@ pub(crate) struct WatchArgs {
 pub(crate) enum LockStore {
     /// A session that holds a key (the token needs session:write and key:write)
     Consul,
+    /// A key that belongs to a lease (the user needs readwrite on the key /pushring/NAME)
+    Etcd,
     /// A Lease (get, create and update on leases)
     Kubernetes,
 }
@@ -138,6 +144,10 @@ fn check_configuration(source: &Source) -> anyhow::Result<()> {
 fn election(args: &WatchArgs, source: &Source) -> anyhow::Result<Option<Box<dyn Store>>> {
     Ok(match (args.lock, source.consul()) {
         _ if args.single => None,
+        (Some(LockStore::Etcd), _) => {
+            check_label("--lock-name", &args.lock_name)?;
+            Some(Box::new(EtcdLock::new(&args.etcd, &args.lock_name)?))
+        }
         (Some(LockStore::Kubernetes), _) => {
             Some(Box::new(LeaseLock::new(&args.kubernetes, &args.lock_name)?))
         }
