@@ -117,7 +117,7 @@ fn spawn(dir: &TempDir, layout: &Layout, source: &[String], admin: Option<Socket
 }
 
 /// Returns the last address that it logged.
-fn listening(log: &str) -> Option<SocketAddr> {
+pub(crate) fn listening(log: &str) -> Option<SocketAddr> {
     let (_, rest) = log.rsplit_once("\"url\":\"http://")?;
     rest.split_once("/metrics")?.0.parse().ok()
 }

@@ -9,7 +9,7 @@ use anyhow::{anyhow, bail};
 use reqwest::blocking::{Client, RequestBuilder};
 use reqwest::{StatusCode, Url};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::error::BadInput;
 use crate::http::{
@@ -160,6 +160,16 @@ impl Consul {
         let mut url = self.path(&["v1", "agent", "service", "register"]);
         url.set_query(Some("replace-existing-checks=true"));
         self.send(self.client.put(url).json(definition), WRITE).map(drop)
+    }
+
+    /// Reports the status of a TTL check; returns `false` if the agent does not know the check.
+    pub(crate) fn update_check(&self, id: &str, status: &str, output: &str) -> anyhow::Result<bool> {
+        let url = self.path(&["v1", "agent", "check", "update", id]);
+        let answer = self.ask(self.client.put(url).json(&json!({"Status": status, "Output": output})))?;
+        if answer.status() == StatusCode::NOT_FOUND {
+            return Ok(false);
+        }
+        self.accept(answer, WRITE).map(|_| true)
     }
 
     /// Removes a service and its checks. An ID that the agent does not know is an error.

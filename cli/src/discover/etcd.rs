@@ -40,16 +40,18 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    pub(crate) fn new(etcd: Etcd, service: &str) -> Self {
-        Self {
+    /// # Errors
+    /// [`crate::error::BadInput`]: the name of the service has a slash.
+    pub(crate) fn new(etcd: Etcd, service: &str) -> anyhow::Result<Self> {
+        Ok(Self {
             etcd,
-            prefix: prefix(service),
+            prefix: prefix(service)?,
             entries: Entries::new(),
             departed: Vec::new(),
             revision: None,
             cluster: None,
             connected: false,
-        }
+        })
     }
 }
 

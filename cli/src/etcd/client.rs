@@ -8,10 +8,10 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail, ensure};
 use reqwest::blocking::Client;
 use reqwest::header::AUTHORIZATION;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Value, json};
 
-use super::wire::{self, Header, KeyValue, Line, Page, WatchMessage};
+use super::wire::{self, Header, KeyValue, Lease, Line, Page, WatchMessage};
 use crate::error::BadInput;
 use crate::http::{self, Answer, AnswerLimits, Secret, SecretKind, ServerUrl, Tls, cause};
 use crate::parse;
@@ -207,6 +207,87 @@ impl Etcd {
                 Some(last) => from = [last.as_slice(), &[0]].concat(),
                 None => return Ok(header),
             }
+        }
+    }
+
+    /// Does something at the first endpoint that can, beginning with the one in use.
+    ///
+    /// # Errors
+    /// No endpoint can; with the reason of each.
+    pub(crate) fn anywhere<T>(
+        &mut self,
+        mut act: impl FnMut(&mut Self) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let mut errors = Vec::new();
+        for _ in 0..self.endpoints() {
+            match act(self) {
+                Ok(done) => return Ok(done),
+                Err(error) => errors.push(format!("etcd at {}: {error:#}", self.endpoint())),
+            }
+            self.rotate();
+        }
+        bail!(errors.join("; "))
+    }
+
+    /// Returns a key; `None` if there is none.
+    ///
+    /// # Errors
+    /// As [`Etcd::call`].
+    pub(crate) fn get(&mut self, key: &str) -> anyhow::Result<Option<KeyValue>> {
+        Ok(self.call::<Page>(["kv", "range"], &json!({"key": wire::encode(key)}))?.kvs.pop())
+    }
+
+    /// Stores a value that ends with a lease; `None`: with the lease that the key has.
+    ///
+    /// # Errors
+    /// As [`Etcd::call`].
+    pub(crate) fn put(&mut self, key: &[u8], value: &[u8], lease: Option<u64>) -> anyhow::Result<()> {
+        let mut body = json!({"key": wire::encode(key), "value": wire::encode(value)});
+        match lease {
+            Some(lease) => body["lease"] = json!(lease.to_string()),
+            None => body["ignore_lease"] = json!(true),
+        }
+        self.call::<IgnoredAny>(["kv", "put"], &body).map(drop)
+    }
+
+    /// Deletes a key, if there is one.
+    ///
+    /// # Errors
+    /// As [`Etcd::call`].
+    pub(crate) fn delete(&mut self, key: &[u8]) -> anyhow::Result<()> {
+        self.call::<IgnoredAny>(["kv", "deleterange"], &json!({"key": wire::encode(key)})).map(drop)
+    }
+
+    /// Returns the ID of a new lease.
+    ///
+    /// # Errors
+    /// As [`Etcd::call`].
+    pub(crate) fn grant(&mut self, seconds: u64) -> anyhow::Result<u64> {
+        let lease: Lease = self.call(["lease", "grant"], &json!({"TTL": seconds.to_string()}))?;
+        ensure!(lease.id != 0, "a lease without an ID");
+        Ok(lease.id)
+    }
+
+    /// Renews a lease; returns `false` if etcd does not know it.
+    ///
+    /// # Errors
+    /// As [`Etcd::call`].
+    pub(crate) fn keep_alive(&mut self, lease: u64) -> anyhow::Result<bool> {
+        let line: Line<Lease> = self.call(["lease", "keepalive"], &json!({"ID": lease.to_string()}))?;
+        if let Some(error) = line.error {
+            bail!(Refused(error.message));
+        }
+        Ok(line.result.is_some_and(|lease| lease.ttl > 0))
+    }
+
+    /// Ends a lease, and deletes all keys with it. A lease that etcd does not know is no error.
+    ///
+    /// # Errors
+    /// As [`Etcd::call`].
+    pub(crate) fn revoke(&mut self, lease: u64) -> anyhow::Result<()> {
+        match self.call::<IgnoredAny>(["lease", "revoke"], &json!({"ID": lease.to_string()})) {
+            Err(error) if error.to_string().contains("lease not found") => Ok(()),
+            done => done.map(drop),
         }
     }
 

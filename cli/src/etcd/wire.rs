@@ -30,6 +30,9 @@ pub(crate) struct KeyValue {
     /// The revision of the last change.
     #[serde(deserialize_with = "number")]
     pub(crate) mod_revision: u64,
+    /// The lease that ends it; 0: none.
+    #[serde(deserialize_with = "number")]
+    pub(crate) lease: u64,
 }
 
 /// The answer of `kv/range`.
@@ -41,6 +44,17 @@ pub(crate) struct Page {
     /// Whether there are further keys.
     #[serde(default)]
     pub(crate) more: bool,
+}
+
+/// The answer of `lease/grant`, and in the stream of `lease/keepalive`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Lease {
+    #[serde(rename = "ID", deserialize_with = "number")]
+    pub(crate) id: u64,
+    /// Seconds; 0: etcd does not know the lease.
+    #[serde(rename = "TTL", deserialize_with = "number")]
+    pub(crate) ttl: u64,
 }
 
 /// A line of the stream of `watch`, and of `lease/keepalive`.

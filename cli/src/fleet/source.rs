@@ -84,6 +84,12 @@ pub struct Fleet {
 }
 
 impl FleetArgs {
+    /// Returns the flags of a command that has others for the same things.
+    pub(crate) fn of(config: PathBuf, consul: Option<String>, service: String, access: ConsulArgs) -> Self {
+        let (datacenters, tags) = (Vec::new(), Vec::new());
+        Self { config, consul, service, datacenters, tags, access, min_members_share: members::a_half() }
+    }
+
     /// Checks the flags; reads only the files of `--consul-token-file`, `--consul-ca-file` and the like.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use clap::ValueEnum;
 
 use crate::discover::etcd::Keys;
@@ -48,13 +48,7 @@ impl SourceArgs {
     /// [`BadInput`]: a flag or a setting of it is invalid.
     pub(super) fn make(&self, _settings: &Settings) -> anyhow::Result<Box<dyn Source>> {
         match self.from {
-            From::Etcd => {
-                ensure!(
-                    !self.service.is_empty() && !self.service.contains('/'),
-                    BadInput(format!("--service: found {:?}, expected a name without a slash", self.service))
-                );
-                Ok(Box::new(Keys::new(Etcd::new(&self.etcd)?, &self.service)))
-            }
+            From::Etcd => Ok(Box::new(Keys::new(Etcd::new(&self.etcd)?, &self.service)?)),
             From::Kubernetes => Ok(Box::new(KubernetesSource::new(&self.kubernetes, self.service.clone())?)),
             From::File => {
                 let path = self.file.clone().context(BadInput("--file: missing".to_owned()))?;
