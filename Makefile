@@ -19,8 +19,11 @@ QUICK := --config 'profile.dev.package."*".opt-level=0'
 RUNS ?= 20000
 # Membership changes for each mode in `make chaos`.
 CHANGES ?= 1000
-# `make run CONSUL=1` follows Consul by consul-template, the default a file by `pushring discover`.
+# `make run CONSUL=1` follows Consul by consul-template, every other source by `pushring discover`.
 RUN_SOURCE := $(if $(filter-out 0 no,$(CONSUL)),consul-template,$(or $(SOURCE),file))
+RUN_SERVERS_etcd := $(BIN)/etcd
+RUN_SERVERS_consul := $(BIN)/consul
+RUN_SERVERS_dns := $(TOOLS)/debian/.installed
 RUN_SERVERS_consul-template := $(BIN)/consul $(BIN)/consul-template
 OLDER_ENVOYS := $(ENVOYS:%=$(TOOLS)/envoy-%/envoy/_bin/envoy)
 # `make test` runs these one after another and prints how long each took.
@@ -32,7 +35,7 @@ PHASES := lint unit doc wasm-tests fuzz e2e
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-22s %s\n", $$1, $$2}'
 
-run: wasm $(BIN)/pushgateway $(BIN)/envoy $(RUN_SERVERS_$(RUN_SOURCE)) ## try pushring: real Pushgateways behind a real Envoy; CONSUL=1 GATEWAYS=5 MODE=endpoint PORT=20091 DIR=folder
+run: wasm $(BIN)/pushgateway $(BIN)/envoy $(RUN_SERVERS_$(RUN_SOURCE)) ## try pushring: real Pushgateways behind a real Envoy; SOURCE=etcd (consul, dns, file) CONSUL=1 GATEWAYS=5 MODE=endpoint PORT=20091 DIR=folder
 	cargo build $(QUICK) -p pushring-demo -p pushring
 	@target/debug/pushring-demo --gateways $(GATEWAYS) --mode $(MODE) --source $(RUN_SOURCE) \
 		$(if $(PORT),--port $(PORT)) $(if $(DIR),--dir "$(DIR)")

@@ -111,7 +111,7 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<()> {
     let stop = stop_signals()?;
     let state = State::open(&options.dir.clone().unwrap_or_else(|| tools::repository().join("target/run")))?;
-    let ports = Ports::choose(options.port, options.gateways, options.source.names().1)?;
+    let ports = Ports::choose(options.port, options.gateways, options.source)?;
     let Some((mut demo, mut follower)) = start(options, &state, ports, &stop)? else { return Ok(()) };
 
     groups::push(demo.envoy.push)?;

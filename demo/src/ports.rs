@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use anyhow::{Context, Result, bail};
 
+use crate::registry::Source;
+
 /// Offset of the first Pushgateway.
 const GATEWAYS: u16 = 10;
 /// Distance between suggested blocks.
@@ -17,8 +19,7 @@ const SUGGESTED: std::ops::Range<u16> = 20_091..32_000;
 pub(crate) struct Ports {
     first: u16,
     gateways: u16,
-    /// The name of the registry's server.
-    registry: Option<&'static str>,
+    source: Source,
 }
 
 impl Ports {
@@ -26,8 +27,8 @@ impl Ports {
     ///
     /// # Errors
     /// If a port is in use, with the process that uses it and another block.
-    pub(crate) fn choose(first: u16, gateways: u16, registry: Option<&'static str>) -> Result<Self> {
-        let wanted = Self { first, gateways, registry };
+    pub(crate) fn choose(first: u16, gateways: u16, source: Source) -> Result<Self> {
+        let wanted = Self { first, gateways, source };
         if first == 0 {
             return wanted.another().context("no block of free ports between 20091 and 32000");
         }
@@ -73,7 +74,12 @@ impl Ports {
     }
 
     fn gateway(self, index: u16) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.first + GATEWAYS + index).into()
+        let first = self.first + GATEWAYS;
+        // Addresses in DNS have no port: all gateways have the same, at addresses of their own.
+        if self.source == Source::Dns {
+            return ([127, 0, 1, index as u8 + 1], first).into();
+        }
+        (Ipv4Addr::LOCALHOST, first + index).into()
     }
 
     fn all(self) -> Vec<(u16, &'static str)> {
@@ -82,7 +88,7 @@ impl Ports {
             (self.operator(), "operators"),
             (self.admin(), "Envoy's admin page"),
         ];
-        if let Some(name) = self.registry {
+        if let (_, Some(name)) = self.source.names() {
             all.extend(self.registry().map(|port| (port, name)));
         }
         all.extend(self.gateways().iter().map(|gateway| (gateway.port(), "a pushgateway")));
@@ -139,21 +145,21 @@ mod tests {
 
     #[test]
     fn names_the_used_port_its_process_and_another_block() {
-        let free = Ports::choose(0, 3, Some("Consul")).unwrap();
+        let free = Ports::choose(0, 3, Source::Consul).unwrap();
         let gateway = free.gateways()[1].port();
         let _taken = TcpListener::bind((Ipv4Addr::LOCALHOST, gateway)).unwrap();
-        let message = Ports::choose(free.push(), 3, Some("Consul")).unwrap_err().to_string();
+        let message = Ports::choose(free.push(), 3, Source::Consul).unwrap_err().to_string();
         assert!(message.starts_with(&format!("port {gateway} (for a pushgateway) is in use")), "{message}");
         if cfg!(target_os = "linux") {
             assert!(message.contains(&format!("(process {})", std::process::id())), "{message}");
         }
         let (_, other) = message.rsplit_once("make run PORT=").unwrap();
-        assert!(Ports::choose(other.parse().unwrap(), 3, Some("Consul")).is_ok(), "{message}");
+        assert!(Ports::choose(other.parse().unwrap(), 3, Source::Consul).is_ok(), "{message}");
     }
 
     #[test]
     fn no_port_serves_two_purposes() {
-        let mut ports: Vec<u16> = Ports { first: 1, gateways: 50, registry: Some("Consul") }
+        let mut ports: Vec<u16> = Ports { first: 1, gateways: 50, source: Source::Consul }
             .all()
             .into_iter()
             .map(|(port, _)| port)

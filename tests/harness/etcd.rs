@@ -59,6 +59,14 @@ impl Etcd {
         last
     }
 
+    /// Starts the newest etcd on the given ports for clients and for other members; the third is free.
+    ///
+    /// # Errors
+    /// As [`Etcd::start`], for example because a port is in use.
+    pub fn start_at(dir: &Path, ports: [u16; 3]) -> Result<Self> {
+        Self::try_start(dir, Version::Newest, ports, &[])
+    }
+
     /// Starts it again with its data after its process was killed.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ pub mod command;
 pub mod consul;
 pub mod consul_fixture;
 pub mod delaying_proxy;
+pub mod dnsmasq;
 pub mod envoy;
 pub mod envoy_dir;
 pub mod envoy_files;

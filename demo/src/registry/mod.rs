@@ -1,6 +1,8 @@
 //! The registries from which the members come: what each starts, and what the user can do with it.
 
 mod consul;
+mod dns;
+mod etcd;
 mod file;
 
 use std::net::SocketAddr;
@@ -17,6 +19,12 @@ pub(crate) use consul::ConsulAgent;
 pub(crate) enum Source {
     /// A file with a list of gateways
     File,
+    /// Keys in etcd with a lease, kept by an agent next to each gateway
+    Etcd,
+    /// Consul with its health checks
+    Consul,
+    /// Addresses of a name in DNS
+    Dns,
     /// Consul, followed by consul-template instead of `pushring discover`
     ConsulTemplate,
 }
@@ -26,6 +34,9 @@ impl Source {
     pub(crate) fn names(self) -> (&'static str, Option<&'static str>) {
         match self {
             Self::File => ("a file", None),
+            Self::Etcd => ("etcd", Some("etcd")),
+            Self::Consul => ("Consul", Some("Consul")),
+            Self::Dns => ("DNS", Some("dnsmasq")),
             Self::ConsulTemplate => ("Consul, by consul-template", Some("Consul")),
         }
     }
@@ -83,6 +94,8 @@ impl Step {
 pub(crate) fn start(source: Source, place: &Place<'_>) -> Result<Box<dyn Registry>> {
     Ok(match source {
         Source::File => Box::new(file::GatewaysFile::create(place)?),
-        Source::ConsulTemplate => Box::new(ConsulAgent::start(place)?),
+        Source::Etcd => Box::new(etcd::EtcdServer::start(place)?),
+        Source::Dns => Box::new(dns::DnsServer::start(place)?),
+        Source::Consul | Source::ConsulTemplate => Box::new(ConsulAgent::start(place)?),
     })
 }

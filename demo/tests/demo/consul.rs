@@ -1,4 +1,4 @@
-//! `make run CONSUL=1`: members join and leave in Consul, and the demo prints it.
+//! `make run SOURCE=consul` and `make run CONSUL=1`: members join and leave in Consul, and the demo prints it.
 
 use rustix::process::Signal;
 
@@ -36,4 +36,28 @@ fn consul_template_follows_consul() {
     demo.wait(&format!("pushgateway {last} passing, ring now 3 members, "));
     drop(restarted);
     end_in_order(&mut demo, Signal::INT, 6);
+}
+
+#[test]
+fn discover_follows_consul() {
+    let mut demo = Running::start(&["--source", "consul"]);
+    check_table_and_curl_lines(&mut demo);
+    let [_, second, _] = demo.gateways()[..] else { panic!("{:?}", demo.gateways()) };
+    let next = demo.spare();
+    shell(&demo.commands("pushring register")[1]);
+    demo.wait(&format!("member {next} added"));
+    demo.wait("ring now 4 members, ");
+    for (off, on) in [("kill -STOP", "kill -CONT"), ("enable=true", "enable=false")] {
+        shell(&demo.command(off));
+        demo.wait(&format!("member {second} removed"));
+        demo.wait("ring now 3 members, ");
+        shell(&demo.command(on));
+        demo.wait(&format!("member {second} added"));
+        demo.wait("ring now 4 members, ");
+    }
+    shell(&demo.command("pushring deregister"));
+    demo.wait(&format!("member {next} removed"));
+    demo.wait("ring now 3 members, ");
+    shell(&demo.command("pushring drain"));
+    end_in_order(&mut demo, Signal::INT, 7);
 }

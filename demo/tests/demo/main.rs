@@ -3,6 +3,8 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // a panic is how a test fails
 
 mod consul;
+mod dns;
+mod etcd;
 mod file;
 mod running;
 

@@ -129,6 +129,14 @@ impl Drop for Running {
 /// Killed when dropped, also by a failing test.
 pub(crate) struct Started(Child);
 
+impl Started {
+    /// Sends a signal and waits for the end.
+    pub(crate) fn end(mut self, signal: Signal) {
+        kill_process(Pid::from_child(&self.0), signal).unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
 impl Drop for Started {
     fn drop(&mut self) {
         let _ = self.0.kill();
