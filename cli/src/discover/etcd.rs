@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind};
 
 use anyhow::{anyhow, bail};
 
-use super::source::{Out, Snapshot, Source};
+use super::source::{Out, Source};
 use crate::etcd::client::{Compacted, Etcd, Watch};
 use crate::etcd::wire::{Event, EventKind, Header, KeyValue, WatchMessage};
 use crate::etcd::{prefix, value};
@@ -217,7 +217,7 @@ impl Keys {
             registrations.unreadable.push(format!("{}: {more} more values cannot be read", self.prefix));
         }
         registrations.found.extend(self.departed.iter().map(|(_, registration)| registration.clone()));
-        out.send(Snapshot { registrations })
+        out.send(registrations.into())
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use super::path_watch::PathWatch;
-use super::source::{Out, Snapshot, Source};
+use super::source::{Out, Source};
 use crate::error::BadInput;
 use crate::fleet::address::GatewayAddress;
 use crate::fleet::registration::{Registration, Registrations};
@@ -36,7 +36,7 @@ impl Source for File {
         loop {
             let found = read(&self.path)?;
             if last.as_ref() != Some(&found) {
-                out.send(Snapshot { registrations: list(&self.path, &found)? })?;
+                out.send(list(&self.path, &found)?.into())?;
                 last = Some(found);
             }
             watch.wait()?;

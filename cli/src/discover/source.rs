@@ -1,11 +1,14 @@
 //! The parts that all sources share: a thread that follows one, and follows it again after an error.
 
 use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::anyhow;
+use anyhow::{anyhow, ensure};
+use serde::Deserialize;
 
 use crate::fleet::registration::Registrations;
 
@@ -17,6 +20,38 @@ const MAX_PAUSE: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Snapshot {
     pub(crate) registrations: Registrations,
+    /// Why a part of the registry cannot be read now, for example a datacenter; its registrations are as last read.
+    pub(crate) away: Option<String>,
+    /// Every service of the registry, for `--file-sd-all`; empty if the source does not list them.
+    pub(crate) services: Vec<ServiceInstance>,
+}
+
+/// One registered process of any service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ServiceInstance {
+    /// Name of the service.
+    pub(crate) service: String,
+    /// ID of the instance, unique in the service.
+    pub(crate) id: String,
+    /// Host name or IP address, without a port.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) routes: Vec<Route>,
+}
+
+/// A route that an instance says it serves.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct Route {
+    pub(crate) path: String,
+    /// HTTP method; empty: any.
+    #[serde(default)]
+    pub(crate) method: String,
+}
+
+impl From<Registrations> for Snapshot {
+    fn from(registrations: Registrations) -> Self {
+        Self { registrations, ..Self::default() }
+    }
 }
 
 /// An event for the loop that publishes.
@@ -47,28 +82,40 @@ pub(crate) trait Source: Send + 'static {
 pub(crate) struct Out {
     events: Sender<Event>,
     number: u64,
+    /// The number of the source that is followed.
+    current: Arc<AtomicU64>,
 }
 
 impl Out {
+    fn is_replaced(&self) -> bool {
+        self.current.load(Ordering::Relaxed) != self.number
+    }
+
     /// Sends a snapshot.
     ///
     /// # Errors
-    /// The command ends.
+    /// The command ends, or another source replaced this one.
     pub(crate) fn send(&self, snapshot: Snapshot) -> anyhow::Result<()> {
+        ensure!(!self.is_replaced(), "another source replaced this one");
         self.events.send(Event::Snapshot(self.number, snapshot)).map_err(|_| anyhow!("the command ends"))
     }
 }
 
-/// Follows a source in a thread of its own until the receiver of the events is gone. Events carry its number: a source that
-/// was replaced, because the settings changed, may still send some.
-pub(crate) fn start(mut source: Box<dyn Source>, events: Sender<Event>, number: u64) -> anyhow::Result<()> {
-    let out = Out { events, number };
+/// Follows a source in a thread of its own until the receiver of the events is gone, or `current` has another number, because
+/// the settings changed: then the source ends with its next event. Events carry its number, for some may be on their way.
+pub(crate) fn start(
+    mut source: Box<dyn Source>,
+    events: Sender<Event>,
+    current: Arc<AtomicU64>,
+) -> anyhow::Result<()> {
+    let number = current.load(Ordering::Relaxed);
+    let out = Out { events, number, current };
     thread::Builder::new().name("source".to_owned()).spawn(move || {
         let mut pause = MIN_PAUSE;
         loop {
             let began = Instant::now();
             let Err(error) = source.follow(&out);
-            if out.events.send(Event::Away(number, format!("{error:#}"))).is_err() {
+            if out.is_replaced() || out.events.send(Event::Away(number, format!("{error:#}"))).is_err() {
                 return;
             }
             // A source that was there for a while is not failing over and over.

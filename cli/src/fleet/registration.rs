@@ -38,6 +38,9 @@ pub struct Registration {
     /// Node that hosts the service; empty if unknown. For messages only.
     #[serde(default)]
     pub node: String,
+    /// Datacenter of the registry; empty if unknown. For Prometheus only.
+    #[serde(default)]
+    pub datacenter: String,
     /// ID of the service, unique on its node; empty if unknown. For messages only.
     #[serde(default)]
     pub id: String,
@@ -51,7 +54,7 @@ pub struct Registration {
 }
 
 /// A list of registrations, and the reasons why entries of it could not be read; one line each.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Registrations {
     /// The readable ones.
     pub found: Vec<Registration>,
@@ -93,6 +96,7 @@ impl Registration {
             name: String::new(),
             scheme: String::new(),
             node: String::new(),
+            datacenter: String::new(),
             id: String::new(),
             created: Vec::new(),
             leaving: false,

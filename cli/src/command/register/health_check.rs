@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::consul::client::Service;
+use crate::consul::leaving::LEAVING;
 use crate::fleet::address::GatewayAddress;
 
 /// Meta key with the settings of the health check. The agent does not report these, so a change could not be detected
@@ -139,6 +140,7 @@ impl HealthCheck {
             && known.service == service
             && known.address == target.host()
             && known.port == i64::from(target.port())
+            && !known.meta.contains_key(LEAVING)
             && known.meta.get(CHECK) == Some(&self.describe(target))
     }
 }
