@@ -190,7 +190,7 @@ $(BIN)/push-go: $(addprefix tests/clients/go/,go.mod go.sum main.go)
 # A machine may have no package lists yet; then apt downloads its own into the folder.
 APT := apt-get -qq -o APT::Sandbox::User=root
 $(TOOLS)/debian/.installed: tools/versions.mk
-	@echo "Downloading nginx, HAProxy, wrk and etcd from Debian's packages (11 MB)"
+	@echo "Downloading nginx, HAProxy, wrk, etcd and dnsmasq from Debian's packages (12 MB)"
 	mkdir -p $(TOOLS)/debian/packages
 	cd $(TOOLS)/debian/packages && { $(APT) download $(DEBIAN) || { mkdir -p lists/partial; \
 		$(APT) -o Dir::State::lists=$$PWD/lists update && $(APT) -o Dir::State::lists=$$PWD/lists download $(DEBIAN); }; }
