@@ -38,22 +38,33 @@ impl MetricsServer {
         buckets: &[f64],
         ready: impl Fn() -> bool + Send + 'static,
     ) -> anyhow::Result<PrometheusHandle> {
+        self.start_with(buckets, ready, String::new)
+    }
+
+    /// As [`MetricsServer::start`]; `/metrics` ends with the text of `more`: series that come and go, which the recorder would
+    /// keep.
+    pub(crate) fn start_with(
+        self,
+        buckets: &[f64],
+        ready: impl Fn() -> bool + Send + 'static,
+        more: impl Fn() -> String + Send + 'static,
+    ) -> anyhow::Result<PrometheusHandle> {
         let handle = PrometheusBuilder::new().set_buckets(buckets)?.install_recorder()?;
         let metrics = handle.clone();
         thread::Builder::new().name("metrics".to_owned()).spawn(move || {
             for request in self.server.incoming_requests() {
-                answer(request, &metrics, &ready);
+                answer(request, || metrics.render() + &more(), &ready);
             }
         })?;
         Ok(handle)
     }
 }
 
-fn answer(request: Request, metrics: &PrometheusHandle, ready: &impl Fn() -> bool) {
+fn answer(request: Request, metrics: impl Fn() -> String, ready: &impl Fn() -> bool) {
     let answer = match request.url().split('?').next() {
         Some("/metrics") => {
             let form = "Content-Type: text/plain; version=0.0.4; charset=utf-8".parse::<Header>().ok();
-            form.into_iter().fold(Response::from_string(metrics.render()), Response::with_header)
+            form.into_iter().fold(Response::from_string(metrics()), Response::with_header)
         }
         Some("/-/healthy") => Response::from_string("healthy\n"),
         Some("/-/ready") if ready() => Response::from_string("ready\n"),

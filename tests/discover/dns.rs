@@ -27,6 +27,12 @@ fn consul(dir: &Path) -> (Consul, String) {
     (consul, format!("127.0.0.1:{port}"))
 }
 
+/// Returns Consul's name of an IPv4 address, with its port.
+fn consuls_name(address: SocketAddr) -> String {
+    let SocketAddr::V4(address) = address else { panic!("{address} is no IPv4 address") };
+    format!("{:08x}.addr.dc1.consul:{}", u32::from(*address.ip()), address.port())
+}
+
 /// A dnsmasq that serves only what its arguments say, with a TTL of a second.
 struct Dnsmasq {
     process: Process,
@@ -96,8 +102,7 @@ fn the_ring_follows_consuls_dns_and_no_push_is_lost() {
     let (consul, server) = consul(dir.path());
     let gateways = [(); 3].map(|()| Pushgateway::start(dir.path(), &[]).unwrap());
     let addresses = gateways.each_ref().map(|gateway| gateway.address);
-    // Consul's name of the address 127.0.0.1.
-    let names = addresses.map(|address| format!("7f000001.addr.dc1.consul:{}", address.port()));
+    let names = addresses.map(consuls_name);
     let names = names.each_ref().map(String::as_str);
     addresses[..2].iter().for_each(|address| consul.register(*address, "passing").unwrap());
     let source = ["--from", "dns", "--dns", "pushgateway.service.consul", "--resolver", &server];
@@ -128,23 +133,16 @@ fn reads_all_of_many_records() {
     let (consul, server) = consul(dir.path());
     let all: Vec<SocketAddr> = (1..=100).map(|host| SocketAddr::from(([10, 0, 0, host], 9091))).collect();
     all.iter().for_each(|address| consul.register(*address, "passing").unwrap());
-    let mut srv =
-        Discover::start(&["--from", "dns", "--dns", "pushgateway.service.consul", "--resolver", &server]);
-    srv.wait_metric("pushring_discover_on_ring", 100.0);
-    let mut addresses: Vec<String> = ring(&srv).into_iter().map(|(_, address)| address).collect();
-    let mut wanted: Vec<String> = all.iter().map(ToString::to_string).collect();
-    addresses.sort_unstable();
-    wanted.sort_unstable();
-    assert_eq!(addresses, wanted);
-    let source =
-        ["--from", "dns", "--dns", "pushgateway.service.consul", "--resolver", &server, "--port", "9091"];
-    let mut a = Discover::start(&source);
-    a.wait_metric("pushring_discover_on_ring", 100.0);
-    for discover in [&mut srv, &mut a] {
+    let source = ["--from", "dns", "--dns", "pushgateway.service.consul", "--resolver", &server];
+    let srv: Vec<_> = all.iter().map(|address| (consuls_name(*address), address.to_string())).collect();
+    let addresses: Vec<_> = all.iter().map(|address| (address.to_string(), address.to_string())).collect();
+    for (more, expected) in [(&[][..], srv), (&["--port", "9091"], addresses)] {
+        let mut discover = Discover::start(&[&source[..], more].concat());
+        let pairs = expected.iter().map(|(name, address)| (name.as_str(), address.as_str()));
+        wait_ring(&discover, &pairs.collect::<Vec<_>>());
         assert!(!discover.process.log().contains("vanished"), "{}", discover.process.log());
         discover.stop();
     }
-    assert!(ring(&a).iter().all(|(name, address)| name == address));
 }
 
 #[test]

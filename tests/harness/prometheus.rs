@@ -93,6 +93,14 @@ impl Prometheus {
             "global": {"scrape_interval": "2s", "scrape_timeout": "2s"},
             "scrape_configs": pools.iter().map(|name| pool(name)).collect::<Vec<_>>(),
         });
+        Self::with_config(dir, &config)
+    }
+
+    /// Starts a Prometheus with this configuration. Its data and log are in `dir`.
+    ///
+    /// # Errors
+    /// As [`Prometheus::start`].
+    pub fn with_config(dir: &Path, config: &Value) -> Result<Self> {
         let file = dir.join("prometheus.yml");
         fs::write(&file, config.to_string())?;
         let mut command = process::command(&tools::find("prometheus")?);
@@ -165,6 +173,16 @@ impl Prometheus {
             (key, (dropped, is_complete))
         };
         Ok(up.into_keys().map(target).collect())
+    }
+
+    /// Returns the labels of each target that it scrapes.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub fn target_labels(&self) -> Result<Vec<Value>> {
+        let answer = Client::new(self.address)?.get("/api/v1/targets?state=active")?.json()?;
+        let targets = answer["data"]["activeTargets"].as_array().context("no targets")?;
+        Ok(targets.iter().map(|target| target["labels"].clone()).collect())
     }
 
     /// Runs an instant query; returns the labels and the value of each series.

@@ -12,6 +12,7 @@ pub(super) struct EventLog {
     away: Option<String>,
     held: Option<String>,
     error: Option<String>,
+    targets: Option<String>,
     warnings: Vec<String>,
 }
 
@@ -49,6 +50,19 @@ impl EventLog {
             None => info!("no longer held"),
         }
         self.held = held;
+    }
+
+    /// Logs why the files for Prometheus cannot be written; `None`: they can.
+    pub(super) fn targets(&mut self, error: Option<anyhow::Error>) {
+        let error = error.map(|error| text::error(&format!("{error:#}")));
+        if error == self.targets {
+            return;
+        }
+        match &error {
+            Some(error) => warn!(error, "targets not written"),
+            None => info!("targets written"),
+        }
+        self.targets = error;
     }
 
     pub(super) fn published(&mut self, report: &Report) {

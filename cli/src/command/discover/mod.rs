@@ -1,6 +1,8 @@
 //! `pushring discover`.
 
 mod events;
+mod file_sd;
+mod member_series;
 mod metrics;
 mod run;
 mod sources;
@@ -9,6 +11,7 @@ mod state;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use file_sd::FileSdArgs;
 use sources::SourceArgs;
 
 use crate::command::publish::PublicationArgs;
@@ -28,11 +31,11 @@ Examples:
   pushring discover --from kubernetes --namespace monitoring --admin http://127.0.0.1:9901
   pushring discover --from file --file gateways.yaml --admin http://127.0.0.1:9901
   pushring discover --from file --file gateways.yaml --live out/ --settings settings.yaml --once
+  pushring discover --from consul --consul http://127.0.0.1:8500 --admin http://127.0.0.1:9901
+  pushring discover --from dns --dns _pushgateway._tcp.example.com --file-sd /etc/prometheus/pushgateways.json
 
 SIGTERM ends it after the publication in progress; SIGHUP reads the settings again, as does a change of their file.")]
 pub(crate) struct DiscoverArgs {
-    #[command(flatten)]
-    source: SourceArgs,
     #[command(flatten)]
     publication: PublicationArgs,
     /// How long a gateway that vanished counts as registered
@@ -50,6 +53,11 @@ pub(crate) struct DiscoverArgs {
     /// Output format of --once
     #[arg(long, value_enum, default_value_t, requires = "once")]
     output: Output,
+    #[command(flatten)]
+    file_sd: FileSdArgs,
+    // Last, because the heading of a source's flags would be that of all after them.
+    #[command(flatten)]
+    source: SourceArgs,
 }
 
 impl DiscoverArgs {
@@ -58,8 +66,9 @@ impl DiscoverArgs {
         let settings = self.publication.settings.clone();
         let options = self.publication.options()?;
         let source = self.source;
-        let discovery =
-            run::Discovery::new(Box::new(move |settings| source.make(settings)), settings, options, limits)?;
+        let file_sd = self.file_sd.files(source.has_services())?;
+        let make_source = Box::new(move |settings: &_| source.make(settings));
+        let discovery = run::Discovery::new(make_source, settings, options, limits, file_sd)?;
         if self.once { discovery.once(self.output) } else { discovery.run(self.listen) }
     }
 }

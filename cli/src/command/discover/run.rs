@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -14,6 +14,8 @@ use signal_hook::iterator::Signals;
 use tracing::{info, warn};
 
 use super::events::EventLog;
+use super::file_sd::FileSd;
+use super::member_series::MemberSeries;
 use super::metrics::{self, Outcome};
 use super::state::State;
 use crate::command::publish::{Options, RING_FILE, Report, publish};
@@ -22,6 +24,7 @@ use crate::discover::path_watch::PathWatch;
 use crate::discover::source::{self, Event, Snapshot, Source};
 use crate::error::{BadInput, NotSafe};
 use crate::fleet::members::{Members, Settings};
+use crate::fleet::registration::Registrations;
 use crate::fleet::source::read;
 use crate::log;
 use crate::metrics_server::MetricsServer;
@@ -42,7 +45,7 @@ pub(super) type MakeSource = dyn Fn(&Settings) -> anyhow::Result<Box<dyn Source>
 pub(super) struct Discovery {
     make_source: Box<MakeSource>,
     /// The number of the present source.
-    source: u64,
+    source: Arc<AtomicU64>,
     settings_path: PathBuf,
     settings: Settings,
     options: Options,
@@ -58,6 +61,8 @@ pub(super) struct Discovery {
     due: Option<Instant>,
     ready: Arc<AtomicBool>,
     log: EventLog,
+    file_sd: FileSd,
+    series: MemberSeries,
 }
 
 impl Discovery {
@@ -70,12 +75,13 @@ impl Discovery {
         settings_path: PathBuf,
         options: Options,
         limits: Limits,
+        file_sd: FileSd,
     ) -> anyhow::Result<Self> {
         let settings = read_settings(&settings_path)?;
         let (state, memory) = State::open(&options.live)?;
         Ok(Self {
             make_source,
-            source: 0,
+            source: Arc::default(),
             settings_path,
             settings,
             options,
@@ -88,6 +94,8 @@ impl Discovery {
             due: None,
             ready: Arc::default(),
             log: EventLog::default(),
+            file_sd,
+            series: MemberSeries::default(),
         })
     }
 
@@ -97,14 +105,16 @@ impl Discovery {
     /// The source cannot be read, or as [`publish`]. [`NotSafe`]: so few members are passing that the last ring stays.
     pub(super) fn once(mut self, output: Output) -> anyhow::Result<()> {
         let (sender, events) = channel();
-        source::start((self.make_source)(&self.settings)?, sender, self.source)?;
+        source::start((self.make_source)(&self.settings)?, sender, self.source.clone())?;
         match events.recv().context("the source ended")? {
             Event::Snapshot(_, snapshot) => self.snapshot = snapshot,
             Event::Away(_, reason) => return Err(anyhow!("{reason}")),
             Event::Reload | Event::Terminate => {}
         }
-        let members = self.members()?;
-        ensure!(!self.is_held(&members), NotSafe(held(&members)));
+        let (found, members) = self.members()?;
+        let is_held = self.is_held(&members);
+        self.write_targets(&found, &members, is_held)?;
+        ensure!(!is_held, NotSafe(held(&members)));
         let report = publish(&members, &self.options)?;
         report.warnings.iter().for_each(|warning| output::warn(text::line(warning)));
         output::show(output, &report, ToString::to_string)
@@ -120,12 +130,14 @@ impl Discovery {
         log::start();
         info!(url = format!("http://{}/metrics", server.address()), "started");
         let ready = self.ready.clone();
-        let handle = server.start(&metrics::BUCKETS, move || ready.load(Ordering::Relaxed))?;
+        let series = self.series.page();
+        let ready = move || ready.load(Ordering::Relaxed);
+        let handle = server.start_with(&metrics::BUCKETS, ready, move || series.text())?;
         metrics::describe();
         let (sender, events) = channel();
         signals(sender.clone())?;
         watch_settings(self.settings_path.clone(), sender.clone())?;
-        source::start(source, sender.clone(), self.source)?;
+        source::start(source, sender.clone(), self.source.clone())?;
         while self.next(&events, &sender) {
             self.publish();
             handle.run_upkeep();
@@ -164,9 +176,9 @@ impl Discovery {
         }
     }
 
-    /// Returns whether the source has been read and is not away.
+    /// Returns whether the whole source has been read and is not away.
     fn is_up(&self) -> bool {
-        self.synced && self.away_since.is_none()
+        self.synced && self.away_since.is_none() && self.snapshot.away.is_none()
     }
 
     fn pause(&self) -> Duration {
@@ -189,15 +201,16 @@ impl Discovery {
     fn handle(&mut self, event: Event, sender: &Sender<Event>) -> bool {
         match event {
             // From a source that the settings replaced.
-            Event::Snapshot(number, _) | Event::Away(number, _) if number != self.source => {}
+            Event::Snapshot(number, _) | Event::Away(number, _)
+                if number != self.source.load(Ordering::Relaxed) => {}
             Event::Snapshot(_, snapshot) => {
                 if let Some(since) = self.away_since.take() {
                     self.memory.skip(since.elapsed());
                 }
-                self.log.source(None);
-                metrics::source(true);
+                self.log.source(snapshot.away.as_deref());
                 self.snapshot = snapshot;
                 self.synced = true;
+                metrics::source(self.is_up());
             }
             Event::Away(_, reason) => {
                 self.away_since.get_or_insert_with(Instant::now);
@@ -222,8 +235,9 @@ impl Discovery {
     fn reload(&mut self, sender: &Sender<Event>) -> anyhow::Result<()> {
         let settings = read_settings(&self.settings_path)?;
         if settings.consul != self.settings.consul {
-            source::start((self.make_source)(&settings)?, sender.clone(), self.source + 1)?;
-            self.source += 1;
+            let source = (self.make_source)(&settings)?;
+            self.source.fetch_add(1, Ordering::Relaxed);
+            source::start(source, sender.clone(), self.source.clone())?;
         }
         self.settings = settings;
         Ok(())
@@ -233,24 +247,44 @@ impl Discovery {
     fn publish(&mut self) {
         let began = Instant::now();
         self.due = None;
-        let members = match self.members() {
+        let (found, members) = match self.members() {
             Ok(members) => members,
             Err(error) => return self.failed(&error, began),
         };
         let held = self.is_held(&members);
         metrics::members(&members, held);
+        self.series.members(&members, &self.settings);
         self.log.held(held.then(|| self::held(&members)));
+        // Before the publication, which may have to wait for Envoy.
+        let targets = self.write_targets(&found, &members, held);
+        if targets.is_err() {
+            self.publish_in(RETRY);
+        }
+        self.log.targets(targets.err());
         if held {
-            return metrics::published(Outcome::Held, began.elapsed());
+            metrics::published(Outcome::Held, began.elapsed());
+        } else {
+            match publish(&members, &self.options) {
+                Ok(report) => self.published(&report, began),
+                Err(error) => self.failed(&error, began),
+            }
         }
-        match publish(&members, &self.options) {
-            Ok(report) => self.published(&report, began),
-            Err(error) => self.failed(&error, began),
-        }
+        self.series.ring(&self.options.live.join(RING_FILE));
+    }
+
+    /// Writes the target files for Prometheus.
+    fn write_targets(&mut self, found: &Registrations, members: &Members, held: bool) -> anyhow::Result<()> {
+        let leaving = self.snapshot.registrations.found.iter().filter(|one| one.leaving);
+        let all: Vec<_> = found.found.iter().chain(leaving).cloned().collect();
+        let live = held.then_some(self.options.live.as_path());
+        self.file_sd.write(&all.into(), members, live, &self.snapshot.services)
     }
 
     fn published(&mut self, report: &Report, began: Instant) {
         self.log.published(report);
+        if report.moved.iter().any(|file| *file == RING_FILE) {
+            self.series.ring_changed();
+        }
         metrics::published(
             if report.moved.is_empty() { Outcome::Unchanged } else { Outcome::Published },
             began.elapsed(),
@@ -270,8 +304,8 @@ impl Discovery {
         }
     }
 
-    /// Decides the members: those of the snapshot and the remembered ones.
-    fn members(&mut self) -> anyhow::Result<Members> {
+    /// Returns the registrations that count now, those of the snapshot and the remembered ones, and decides the members.
+    fn members(&mut self) -> anyhow::Result<(Registrations, Members)> {
         let now = self.now();
         let (found, changes) = self.memory.update(&self.snapshot.registrations, self.limits, now);
         self.log.changes(&changes);
@@ -280,7 +314,8 @@ impl Discovery {
         }
         // Before the publication: whatever was seen counts, even if this process is killed now.
         self.state.write(&self.memory)?;
-        Ok(Members::decide(&self.settings, &found))
+        let members = Members::decide(&self.settings, &found);
+        Ok((found, members))
     }
 
     /// Returns whether the last ring stays, because too few members are passing.

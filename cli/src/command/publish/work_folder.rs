@@ -16,8 +16,8 @@ use rustix::process::geteuid;
 use crate::file;
 use crate::text;
 
-/// For everyone: Envoy runs as another user.
-pub(super) const LIVE_FILE: u32 = 0o644;
+/// For everyone: Envoy and Prometheus run as other users.
+pub(crate) const LIVE_FILE: u32 = 0o644;
 /// For the user that publishes.
 pub(crate) const PRIVATE_FILE: u32 = 0o600;
 const PRIVATE_FOLDER: u32 = 0o700;

@@ -19,7 +19,7 @@ use reqwest::StatusCode;
 
 use self::merge::{NameBy, Rules, registrations};
 use self::slice::{Change, Slices};
-use super::source::{Out, Snapshot, Source};
+use super::source::{Out, Source};
 use crate::http::AnswerLimits;
 use crate::kubernetes::access::{HEADING, KubernetesArgs, check_label};
 use crate::kubernetes::client::{Failure, Kubernetes, TIMEOUT};
@@ -107,7 +107,7 @@ impl KubernetesSource {
     }
 
     fn publish(&self, slices: &Slices, out: &Out) -> anyhow::Result<()> {
-        out.send(Snapshot { registrations: registrations(slices, &self.rules)? })
+        out.send(registrations(slices, &self.rules)?.into())
     }
 
     fn url(&self, api: &Kubernetes, query: &[(&str, &str)]) -> reqwest::Url {
