@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn a_bad_entry_does_not_hide_the_others() {
         let (found, unreadable) = addresses(
-            r#"[1, {"address": 5}, {"targets": 1}, {"adress": "a:1"}, {"targets": ["b"]}, "gw:9091"]"#,
+            r#"[1, {"address": 5}, {"targets": 1}, {"addr": "a:1"}, {"targets": ["b"]}, "gw:9091"]"#,
         );
         assert_eq!(found, [" gw:9091 1"]);
         assert_eq!(unreadable.len(), 5, "{unreadable:?}");
