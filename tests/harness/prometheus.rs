@@ -93,7 +93,7 @@ impl Prometheus {
             "global": {"scrape_interval": "2s", "scrape_timeout": "2s"},
             "scrape_configs": pools.iter().map(|name| pool(name)).collect::<Vec<_>>(),
         });
-        Self::with_config(dir, &config)
+        Ok(Self { pools, ..Self::with_config(dir, &config)? })
     }
 
     /// Starts a Prometheus with this configuration. Its data and log are in `dir`.
@@ -109,7 +109,7 @@ impl Prometheus {
         command.arg(format!("--storage.tsdb.path={}", dir.join("prometheus-data").display()));
         let mut process = Process::start("prometheus", command, dir)?;
         let address = process.wait_until("listening", |process| listening(&process.log()))?;
-        let started = Self { address, process, pools };
+        let started = Self { address, process, pools: &[] };
         let client = Client::new(address)?;
         poll_until("Prometheus to be ready", || (client.get("/-/ready").ok()?.status == 200).then_some(()))?;
         Ok(started)

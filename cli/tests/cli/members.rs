@@ -310,6 +310,7 @@ fn the_older_registration_keeps_name_and_place() {
         name: name.to_owned(),
         scheme: String::new(),
         node: "node".to_owned(),
+        datacenter: String::new(),
         id: host.to_owned(),
         created: created.to_vec(),
         leaving: false,

@@ -90,7 +90,7 @@ mod tests {
     }
 
     fn srv(priority: u16, weight: u16, port: u16, target: &str) -> Record {
-        let data = SRV { priority, weight, port, target: name(target) };
+        let data = SRV::new(priority, weight, port, name(target));
         Record::from_rdata(name("_pg._tcp.example.com."), 5, RData::SRV(data))
     }
 
