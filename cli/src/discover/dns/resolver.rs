@@ -36,8 +36,10 @@ pub(super) struct Found {
 /// The servers of the system, or one server.
 #[derive(Clone)]
 pub(super) struct Resolver {
-    tcp: NameServerPool<TokioRuntimeProvider>,
+    /// The servers by TCP only.
+    tcp: Vec<NameServerConfig>,
     udp: NameServerPool<TokioRuntimeProvider>,
+    context: Arc<PoolContext>,
     options: DnsRequestOptions,
 }
 
@@ -64,9 +66,9 @@ impl Resolver {
             server.connections.retain(|connection| connection.protocol == ProtocolConfig::Tcp);
             server
         });
-        let pool =
-            |servers| NameServerPool::from_config(servers, context.clone(), TokioRuntimeProvider::default());
-        Ok(Self { tcp: pool(only_tcp.collect::<Vec<_>>()), udp: pool(servers), options: request })
+        let tcp = only_tcp.collect();
+        let udp = NameServerPool::from_config(servers, context.clone(), TokioRuntimeProvider::default());
+        Ok(Self { tcp, udp, context, options: request })
     }
 
     /// Returns all records of a name, by TCP. Some servers, Consul's among them, leave records out of large answers over UDP
@@ -75,7 +77,10 @@ impl Resolver {
     /// # Errors
     /// No server answers, or the answer is neither a list of records nor that there are none.
     pub(super) async fn list(&self, name: &Name, kind: RecordType) -> anyhow::Result<Found> {
-        match self.find(&self.tcp, name, kind).await {
+        // A new connection each time: on an open one, dnsmasq answers with the records of the time when it was opened.
+        let context = self.context.clone();
+        let tcp = NameServerPool::from_config(self.tcp.clone(), context, TokioRuntimeProvider::default());
+        match self.find(&tcp, name, kind).await {
             Err(error) if error.is::<NetError>() => self.find(&self.udp, name, kind).await,
             other => other,
         }
