@@ -1,9 +1,10 @@
 //! Faults between `discover` and the API server. The ring stays each time.
 
 use std::fs;
+use std::path::Path;
 
 use pushring_harness::machine::isolated;
-use pushring_harness::{Mode, command};
+use pushring_harness::{Mode, command, poll_until};
 
 use super::cluster::{Cluster, document};
 use super::discover::Discover;
@@ -49,6 +50,39 @@ fn an_account_needs_exactly_the_documented_rights() {
         cluster.kubectl_with(&["apply", "-f", "-"], &document("docs/command/discover.md", "rbac.yaml"));
         discover.wait_metric("pushring_discover_source_up", "1");
         assert_eq!(discover.ring(), ring);
+    });
+}
+
+/// A pod finds the API server by its environment, and its credentials in files.
+#[test]
+fn a_pod_needs_no_kubeconfig() {
+    isolated("faults::a_pod_needs_no_kubeconfig", || {
+        let cluster = Cluster::start();
+        let _fleet = Fleet::start(&cluster, 2);
+        let (_, token) = cluster.account("pushring");
+        cluster.kubectl_with(&["apply", "-f", "-"], &document("docs/command/discover.md", "rbac.yaml"));
+        let layout = Discover::layout(&cluster, Mode::Cluster);
+        let once = || {
+            let mut command = command::command().unwrap();
+            let args = Discover::args(&layout, Path::new("")).into_iter();
+            command.args(args.filter(|arg| !arg.starts_with("--kubeconfig"))).arg("--once");
+            command.env_remove("KUBECONFIG");
+            command.env("KUBERNETES_SERVICE_HOST", "127.0.0.1").env("KUBERNETES_SERVICE_PORT", "6443");
+            let output = command.output().unwrap();
+            (output.status.code(), String::from_utf8(output.stderr).unwrap())
+        };
+        // /run belongs to the test.
+        let folder = Path::new("/run/secrets/kubernetes.io/serviceaccount");
+        let (code, error) = once();
+        assert_eq!(code, Some(2), "{error}");
+        assert!(error.contains("serviceaccount/namespace"), "{error}");
+        fs::create_dir_all(folder).unwrap();
+        fs::write(folder.join("namespace"), "monitoring").unwrap();
+        fs::copy(token, folder.join("token")).unwrap();
+        fs::copy(cluster.dir.path().join("certs/apiserver.crt"), folder.join("ca.crt")).unwrap();
+        let published =
+            || (once().0 == Some(0) && super::discover::ring(&layout.live()).len() == 2).then_some(());
+        poll_until("the ring", published).unwrap();
     });
 }
 
