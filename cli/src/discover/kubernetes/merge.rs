@@ -69,8 +69,8 @@ pub(super) fn registrations(slices: &Slices, rules: &Rules) -> anyhow::Result<Re
 /// Returns what a slice says about each of its pods.
 fn of_slice(slice: &Slice, rules: &Rules) -> impl Iterator<Item = Result<(String, Found), String>> {
     let port = slice.port(rules.port_name.as_deref());
-    slice.endpoints().map(move |endpoint| {
-        let endpoint = endpoint?;
+    slice.endpoints.iter().map(move |endpoint| {
+        let endpoint = endpoint.clone()?;
         let (pod, registration) = registration(endpoint, port.clone()?, rules)?;
         Ok((pod, Found { kind: slice.address_type, registration }))
     })

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, anyhow, bail, ensure};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::kubernetes::client::Failure;
@@ -25,8 +25,9 @@ pub(super) struct Slice {
     pub(super) address_type: AddressType,
     #[serde(default)]
     ports: Option<Vec<Port>>,
-    #[serde(default)]
-    endpoints: Option<Vec<Value>>,
+    /// For one that cannot be read, the reason.
+    #[serde(default, deserialize_with = "endpoints")]
+    pub(super) endpoints: Vec<Result<Endpoint, String>>,
 }
 
 /// In the order in which they are preferred for a pod that has several.
@@ -51,7 +52,7 @@ pub(super) struct Port {
     protocol: Option<String>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Endpoint {
     /// Several of one endpoint are interchangeable; Kubernetes itself uses the first.
@@ -66,7 +67,7 @@ pub(super) struct Endpoint {
     pub(super) target_ref: Option<TargetRef>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(super) struct TargetRef {
     #[serde(default)]
     pub(super) name: Option<String>,
@@ -75,7 +76,7 @@ pub(super) struct TargetRef {
 }
 
 /// Null conditions mean what the API says: ready and serving unless false, not terminating unless true.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 struct Conditions {
     ready: Option<bool>,
     serving: Option<bool>,
@@ -96,14 +97,6 @@ impl Endpoint {
 }
 
 impl Slice {
-    /// Returns the endpoints, or for one of them why it cannot be read.
-    pub(super) fn endpoints(&self) -> impl Iterator<Item = Result<Endpoint, String>> {
-        let read = |endpoint: &Value| {
-            Endpoint::deserialize(endpoint).map_err(|error| text::line(&error.to_string()).into_owned())
-        };
-        self.endpoints.iter().flatten().map(read)
-    }
-
     /// Returns the port with a name, or the only one.
     pub(super) fn port(&self, name: Option<&str>) -> Result<i64, String> {
         let tcp = |port: &&Port| port.protocol.as_deref().is_none_or(|protocol| protocol == "TCP");
@@ -218,6 +211,14 @@ impl Slices {
         self.version = item.metadata.resource_version;
         Ok(change)
     }
+}
+
+/// Reads each endpoint alone: a bad one must not hide the others.
+fn endpoints<'de, D: Deserializer<'de>>(list: D) -> Result<Vec<Result<Endpoint, String>>, D::Error> {
+    let read = |endpoint: Value| {
+        Endpoint::deserialize(endpoint).map_err(|error| text::line(&error.to_string()).into_owned())
+    };
+    Ok(Option::<Vec<Value>>::deserialize(list)?.into_iter().flatten().map(read).collect())
 }
 
 fn slice(value: Value) -> anyhow::Result<Slice> {
