@@ -1,9 +1,9 @@
 //! The parts that all sources share: a thread that follows one, and follows it again after an error.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{SendError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -57,14 +57,31 @@ impl From<Registrations> for Snapshot {
 /// An event for the loop that publishes.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// The list of the source with this number.
-    Snapshot(u64, Snapshot),
+    /// The source with this number has a new list.
+    Snapshot(u64, Latest),
     /// The source with this number cannot be read; the text is the reason.
     Away(u64, String),
     /// Read the settings again.
     Reload,
     /// End.
     Terminate,
+}
+
+/// The last snapshot that was not taken yet. A registry can change a thousand times during one publication; a queue of all
+/// snapshots would fill the memory.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Latest(Arc<Mutex<Option<Snapshot>>>);
+
+impl Latest {
+    /// Returns `None` if an earlier event had the snapshot.
+    pub(crate) fn take(&self) -> Option<Snapshot> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Returns whether there was none to take.
+    fn replace(&self, snapshot: Snapshot) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).replace(snapshot).is_none()
+    }
 }
 
 /// A registry of gateways.
@@ -84,6 +101,7 @@ pub(crate) struct Out {
     number: u64,
     /// The number of the source that is followed.
     current: Arc<AtomicU64>,
+    latest: Latest,
 }
 
 impl Out {
@@ -97,7 +115,17 @@ impl Out {
     /// The command ends, or another source replaced this one.
     pub(crate) fn send(&self, snapshot: Snapshot) -> anyhow::Result<()> {
         ensure!(!self.is_replaced(), "another source replaced this one");
-        self.events.send(Event::Snapshot(self.number, snapshot)).map_err(|_| anyhow!("the command ends"))
+        if self.latest.replace(snapshot) {
+            let event = Event::Snapshot(self.number, self.latest.clone());
+            self.events.send(event).map_err(|_| anyhow!("the command ends"))?;
+        }
+        Ok(())
+    }
+
+    /// Reports that the source cannot be read. A later snapshot gets an event of its own: it ends the absence.
+    fn away(&mut self, reason: String) -> Result<(), SendError<Event>> {
+        self.latest = Latest::default();
+        self.events.send(Event::Away(self.number, reason))
     }
 }
 
@@ -109,13 +137,13 @@ pub(crate) fn start(
     current: Arc<AtomicU64>,
 ) -> anyhow::Result<()> {
     let number = current.load(Ordering::Relaxed);
-    let out = Out { events, number, current };
+    let mut out = Out { events, number, current, latest: Latest::default() };
     thread::Builder::new().name("source".to_owned()).spawn(move || {
         let mut pause = MIN_PAUSE;
         loop {
             let began = Instant::now();
             let Err(error) = source.follow(&out);
-            if out.is_replaced() || out.events.send(Event::Away(number, format!("{error:#}"))).is_err() {
+            if out.is_replaced() || out.away(format!("{error:#}")).is_err() {
                 return;
             }
             // A source that was there for a while is not failing over and over.
@@ -124,4 +152,36 @@ pub(crate) fn start(
         }
     })?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::fleet::registration::Registration;
+
+    fn snapshot(port: i64) -> Snapshot {
+        Registrations::from(vec![Registration::new("a", port)]).into()
+    }
+
+    #[test]
+    fn keeps_the_last_snapshot_and_the_order_of_absences() {
+        let (events, received) = channel();
+        let mut out =
+            Out { events, number: 7, current: Arc::new(AtomicU64::new(7)), latest: Latest::default() };
+        (1..=1000).for_each(|port| out.send(snapshot(port)).unwrap());
+        out.away("gone".to_owned()).unwrap();
+        out.send(snapshot(1001)).unwrap();
+        drop(out);
+        let seen: Vec<_> = received
+            .iter()
+            .map(|event| match event {
+                Event::Snapshot(7, latest) => latest.take().map(|one| one.registrations.found[0].port),
+                Event::Away(7, _) => None,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(seen, [Some(1000), None, Some(1001)]);
+    }
 }

@@ -33,10 +33,12 @@ pub(crate) fn registration(id: &[u8], value: &[u8], create_revision: u64) -> Res
     if value.len() > MAX_BYTES {
         return Err(format!("found {} bytes, expected at most {MAX_BYTES}", value.len()));
     }
-    let found: Value = std::str::from_utf8(value)
-        .map_err(|error| error.to_string())
-        .and_then(parse::json)
-        .map_err(|error| shortened(&error, MAX_SHOWN))?;
+    let text = str::from_utf8(value).map_err(|error| format!("{error}, expected JSON"))?;
+    // serde would take a list of the fields, too.
+    if text.trim_start().starts_with('[') {
+        return Err("found a list, expected an object".to_owned());
+    }
+    let found: Value = parse::json(text).map_err(|error| shortened(&error, MAX_SHOWN))?;
     let mut registration = Registration {
         name: found.pushring_name.unwrap_or_default(),
         scheme: found.scheme.unwrap_or_default(),
@@ -90,6 +92,7 @@ mod tests {
             "x",
             "null",
             "[]",
+            r#"["10.0.0.9", 9091, null, null, null, null, null]"#,
             "{}",
             r#"{"host": "a"}"#,
             r#"{"host": 1, "port": 1}"#,

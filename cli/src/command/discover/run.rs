@@ -107,7 +107,7 @@ impl Discovery {
         let (sender, events) = channel();
         source::start((self.make_source)(&self.settings)?, sender, self.source.clone())?;
         match events.recv().context("the source ended")? {
-            Event::Snapshot(_, snapshot) => self.snapshot = snapshot,
+            Event::Snapshot(_, latest) => self.snapshot = latest.take().context("the source ended")?,
             Event::Away(_, reason) => return Err(anyhow!("{reason}")),
             Event::Reload | Event::Terminate => {}
         }
@@ -203,7 +203,8 @@ impl Discovery {
             // From a source that the settings replaced.
             Event::Snapshot(number, _) | Event::Away(number, _)
                 if number != self.source.load(Ordering::Relaxed) => {}
-            Event::Snapshot(_, snapshot) => {
+            Event::Snapshot(_, latest) => {
+                let Some(snapshot) = latest.take() else { return true };
                 if let Some(since) = self.away_since.take() {
                     self.memory.skip(since.elapsed());
                 }
