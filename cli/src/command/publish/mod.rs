@@ -2,6 +2,7 @@
 
 mod args;
 mod departed;
+mod document;
 mod envoy_admin;
 mod live;
 mod options;
