@@ -210,6 +210,9 @@ fn elapsed(since: SystemTime, now: SystemTime) -> Duration {
 }
 
 #[cfg(test)]
+mod model;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
