@@ -124,6 +124,8 @@ impl HealthCheck {
     /// Without TLS there is no entry for the scheme, so that registrations of earlier versions stay unchanged.
     fn meta(&self, target: &GatewayAddress, replaced: Option<&Service>) -> BTreeMap<String, String> {
         let mut meta = replaced.map(|replaced| replaced.meta.clone()).unwrap_or_default();
+        // A removal that was announced and did not happen.
+        meta.remove(LEAVING);
         meta.insert(CHECK.to_owned(), self.describe(target));
         if self.scheme == "http" {
             meta.remove(SCHEME);
