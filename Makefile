@@ -19,21 +19,25 @@ QUICK := --config 'profile.dev.package."*".opt-level=0'
 RUNS ?= 20000
 # Membership changes for each mode in `make chaos`.
 CHANGES ?= 1000
-# `make run CONSUL=1` registers the members in a real Consul.
-CONSUL_WANTED := $(filter-out 0 no,$(CONSUL))
+# `make run CONSUL=1` follows Consul by consul-template, every other source by `pushring discover`.
+RUN_SOURCE := $(if $(filter-out 0 no,$(CONSUL)),consul-template,$(or $(SOURCE),file))
+RUN_SERVERS_etcd := $(BIN)/etcd
+RUN_SERVERS_consul := $(BIN)/consul
+RUN_SERVERS_dns := $(TOOLS)/debian/.installed
+RUN_SERVERS_consul-template := $(BIN)/consul $(BIN)/consul-template
 OLDER_ENVOYS := $(ENVOYS:%=$(TOOLS)/envoy-%/envoy/_bin/envoy)
 # `make test` runs these one after another and prints how long each took.
 PHASES := lint unit doc wasm-tests fuzz e2e
 
-.PHONY: help run check test lint prose doc fmt snapshots e2e envoys bench bench-against bench-placement bench-sweep fuzz chaos abuse wasm tools clean unit wasm-tests
+.PHONY: help run check test lint prose doc fmt snapshots e2e e2e-kubernetes envoys bench bench-against bench-placement bench-sweep fuzz chaos abuse wasm tools kubernetes-tools clean unit wasm-tests
 .DEFAULT_GOAL := help
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-22s %s\n", $$1, $$2}'
 
-run: wasm $(BIN)/pushgateway $(BIN)/envoy $(if $(CONSUL_WANTED),$(BIN)/consul $(BIN)/consul-template) ## try pushring: real Pushgateways behind a real Envoy; GATEWAYS=5 MODE=endpoint CONSUL=1 PORT=20091 DIR=folder
+run: wasm $(BIN)/pushgateway $(BIN)/envoy $(RUN_SERVERS_$(RUN_SOURCE)) ## try pushring: real Pushgateways behind a real Envoy; SOURCE=etcd (consul, dns, file) CONSUL=1 GATEWAYS=5 MODE=endpoint PORT=20091 DIR=folder
 	cargo build $(QUICK) -p pushring-demo -p pushring
-	@target/debug/pushring-demo --gateways $(GATEWAYS) --mode $(MODE) $(if $(CONSUL_WANTED),--consul) \
+	@target/debug/pushring-demo --gateways $(GATEWAYS) --mode $(MODE) --source $(RUN_SOURCE) \
 		$(if $(PORT),--port $(PORT)) $(if $(DIR),--dir "$(DIR)")
 
 check: lint unit doc ## run before each commit: lint, unit tests, API documentation (under two minutes once built)
@@ -48,6 +52,7 @@ lint: prose $(RUST) $(BIN)/.cargo-deny-$(CARGO_DENY) ## check formatting, clippy
 	cargo fmt --all --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
+	cargo clippy --quiet -p pushring-harness --test kubernetes -- -D warnings
 	cargo clippy --quiet -p pushring-ring -p pushring-router -p pushring-filter --target $(WASM_TARGET) -- -D warnings
 	$(BIN)/cargo-deny --log-level error check bans licenses sources
 
@@ -76,6 +81,10 @@ wasm-tests: $(BIN)/.wasm-bindgen-$(WASM_BINDGEN) ## run the vector tests of ring
 e2e: wasm tools ## run the end-to-end suites: the compiled filter in a real Envoy in front of real Pushgateways
 	cargo build --quiet -p pushring
 	cargo test -p pushring-harness -p pushring-demo -p pushring-bench
+
+e2e-kubernetes: wasm kubernetes-tools $(addprefix $(BIN)/,pushgateway envoy etcd) ## run `discover` and the sweeper's lock in a real Kubernetes control plane
+	cargo build --quiet -p pushring
+	cargo test -p pushring-harness --test kubernetes -- --test-threads 1
 
 envoys: wasm tools ## run all tests of the shipped files and examples on every older Envoy that they support; ENVOYS=1.37.0
 	@set -e; for version in $(ENVOYS); do \
@@ -108,9 +117,9 @@ bench-placement: wasm $(BIN)/envoy ## measure needless moves and spread of pushr
 	cargo run --quiet --profile bench -p pushring-bench --bin placement
 	bench/pictures.py
 
-chaos: wasm $(addprefix $(BIN)/,pushgateway consul consul-template envoy) ## change members under load and check that no push is lost; CHANGES=60 MODE=endpoint SEED=1
+chaos: wasm $(addprefix $(BIN)/,pushgateway consul consul-template etcd envoy) ## change members under load and check that no push is lost; SOURCE=etcd CHANGES=60 MODE=endpoint SEED=1
 	cargo build -q -p pushring -p pushring-harness --bin pushring --bin pushring-chaos
-	@target/debug/pushring-chaos --changes $(CHANGES) $(if $(SEED),--seed $(SEED)) \
+	@target/debug/pushring-chaos --changes $(CHANGES) $(if $(SOURCE),--source $(SOURCE)) $(if $(SEED),--seed $(SEED)) \
 		$(if $(filter-out file,$(origin MODE)),--mode $(MODE))
 
 abuse: wasm $(addprefix $(BIN)/,pushgateway envoy) ## attack Envoy and gateways for an hour and check that no honest push is lost; MINUTES=10 ROUNDS=60 MODE=endpoint SEED=1
@@ -121,7 +130,9 @@ abuse: wasm $(addprefix $(BIN)/,pushgateway envoy) ## attack Envoy and gateways 
 wasm: $(RUST) ## build the filter: target/wasm32-unknown-unknown/release/pushring_filter.wasm
 	cargo build --release -p pushring-filter --target $(WASM_TARGET)
 
-tools: $(addprefix $(BIN)/,pushgateway prometheus consul consul-template envoy push-go) $(TOOLS)/node $(TOOLS)/debian/.installed $(OLDER_ENVOYS) ## build or download the servers and clients that the tests need
+tools: $(addprefix $(BIN)/,pushgateway prometheus consul consul-template etcd envoy push-go) $(TOOLS)/node $(TOOLS)/debian/.installed $(OLDER_ENVOYS) ## build or download the servers and clients that the tests need
+
+kubernetes-tools: $(BIN)/.kubernetes-built ## build kube-apiserver, kube-controller-manager and kubectl for `make e2e-kubernetes` (10 to 30 minutes of CPU time)
 
 clean: ## remove everything that was built or downloaded
 	rm -rf target
@@ -138,6 +149,15 @@ $(BIN)/prometheus: GO_TAGS := -tags remove_all_sd
 $(BIN)/%: tools/%/go.mod tools/%/go.sum
 	@echo "Building $* (a minute or less; Prometheus takes two, Consul five)"
 	cd tools/$* && go build -mod=readonly $(GO_TAGS) -o $(abspath $@) $$(sed -n 's/^tool //p' go.mod)
+	@touch $@
+
+# One module builds three programs. `kubectl` compares its version with the one of the API server, so both must know it.
+$(BIN)/.kubernetes-built: tools/kubernetes/go.mod tools/kubernetes/go.sum
+	@echo "Building kube-apiserver, kube-controller-manager and kubectl (10 to 30 minutes of CPU time)"
+	@mkdir -p $(BIN)
+	cd tools/kubernetes && version=$$(sed -n 's/^\tk8s.io\/kubernetes \(v[^ ]*\).*/\1/p' go.mod) && \
+		go build -mod=readonly -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$$version" \
+		-o $(abspath $(BIN))/ $$(sed -n 's/^\t\(k8s.io\/kubernetes\/cmd\/[^ ]*\)$$/\1/p' go.mod)
 	@touch $@
 
 $(TOOLS)/python/.installed: tools/envoy.txt tools/python.txt
@@ -165,12 +185,12 @@ $(TOOLS)/node: tests/clients/node/package.json tests/clients/node/package-lock.j
 $(BIN)/push-go: $(addprefix tests/clients/go/,go.mod go.sum main.go)
 	cd tests/clients/go && go build -mod=readonly -o $(abspath $@) .
 
-# The proxies of the suite `front`, also the alternatives that `make bench` compares with. The packages are unpacked, not
+# The proxies of the suite `front`, also the alternatives that `make bench` compares with, and an older etcd. The packages are unpacked, not
 # installed, to leave the system alone.
 # A machine may have no package lists yet; then apt downloads its own into the folder.
 APT := apt-get -qq -o APT::Sandbox::User=root
 $(TOOLS)/debian/.installed: tools/versions.mk
-	@echo "Downloading nginx, HAProxy and wrk from Debian's packages (3 MB)"
+	@echo "Downloading nginx, HAProxy, wrk, etcd and dnsmasq from Debian's packages (12 MB)"
 	mkdir -p $(TOOLS)/debian/packages
 	cd $(TOOLS)/debian/packages && { $(APT) download $(DEBIAN) || { mkdir -p lists/partial; \
 		$(APT) -o Dir::State::lists=$$PWD/lists update && $(APT) -o Dir::State::lists=$$PWD/lists download $(DEBIAN); }; }

@@ -8,5 +8,8 @@ CARGO_DENY := 0.20.2
 CARGO_FUZZ := 0.13.2
 # The test runner must have the version of the library in Cargo.lock.
 WASM_BINDGEN := $(shell sed -n '/^name = "wasm-bindgen"$$/{n;s/version = "\(.*\)"/\1/p;}' Cargo.lock)
-# The proxies that `make bench` compares with, and its second load generator; their versions are those of the Debian release.
-DEBIAN := nginx haproxy wrk libluajit-5.1-2 liblua5.3-0 libopentracing-c-wrapper0 libopentracing1
+# The proxies that `make bench` compares with, its second load generator, and the oldest etcd that is supported; their versions
+# are those of the Debian release.
+DEBIAN := etcd-server nginx haproxy wrk libluajit-5.1-2 liblua5.3-0 libopentracing-c-wrapper0 libopentracing1
+# The DNS server of the suite `discover`, with the libraries that it links.
+DEBIAN += dnsmasq-base libnetfilter-conntrack3 libnfnetlink0 libnftables1 libnftnl11 libmnl0 libjansson4 libxtables12 libedit2

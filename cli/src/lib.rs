@@ -13,14 +13,20 @@
 
 mod cleanup;
 pub mod command;
-pub mod consul;
+mod consul;
+mod discover;
 mod duration;
 pub mod error;
+mod etcd;
 mod file;
 pub mod fleet;
 mod gateway;
 mod http;
+mod kubernetes;
+mod lock;
+mod log;
 mod memory;
+mod metrics_server;
 mod number;
 mod output;
 mod parse;

@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::io::{self, Read};
+use std::marker::PhantomData;
 
 use anyhow::anyhow;
 use serde::Deserializer;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, DeserializeSeed};
 use serde_json::Value;
-use serde_path_to_error::Path;
+use serde_path_to_error::{Path, Track};
 
 use crate::{memory, text};
 
@@ -130,14 +131,18 @@ pub(crate) fn value<T: DeserializeOwned>(path: &str, value: Value) -> Result<T, 
 /// # Errors
 /// As [`json`].
 pub(crate) fn yaml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    yaml_seed(text, PhantomData)
+}
+
+/// As [`yaml`], for a value that is not built from its type alone.
+pub(crate) fn yaml_seed<'de, S: DeserializeSeed<'de>>(text: &'de str, seed: S) -> Result<S::Value, String> {
     let mut field = None;
     // A snippet could show a password on the line before.
     let options = serde_saphyr::options! { with_snippet: false };
     let parsed = serde_saphyr::with_deserializer_from_str_with_options(text, options, |deserializer| {
-        serde_path_to_error::deserialize(deserializer).map_err(|error| {
-            field = Some(error.path().clone());
-            error.into_inner()
-        })
+        let mut track = Track::new();
+        let parsed = seed.deserialize(serde_path_to_error::Deserializer::new(deserializer, &mut track));
+        parsed.inspect_err(|_| field = Some(track.path()))
     });
     parsed.map_err(|error| match field {
         Some(field) => message("", &field, error),

@@ -3,17 +3,16 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use anyhow::{Result, anyhow, bail};
-use pushring_harness::{Envoy, Layout, poll_until};
+use anyhow::{Result, bail};
+use pushring::command::publish::RING_FILE;
+use pushring::fleet::ring_file::RingFile;
+use pushring_harness::{Envoy, Layout, Mode};
 use pushring_router::Router;
 
 use crate::fleet::Fleet;
 
 /// Number of Envoy's workers: two, so that a new ring must reach both.
 const WORKERS: u32 = 2;
-/// Envoy's counters of accepted and rejected rings.
-const ACCEPTED: &str = "extension_config_discovery.http_filter.pushring.config_reload";
-const REJECTED: &str = "extension_config_discovery.http_filter.pushring.update_rejected";
 
 /// A running demo.
 #[derive(Debug)]
@@ -22,19 +21,14 @@ pub(crate) struct Demo {
     pub(crate) envoy: Envoy,
     /// The Pushgateways that the demo started.
     pub(crate) fleet: Fleet,
+    /// The one of them that is no member, for the user to add.
+    pub(crate) spare: SocketAddr,
     /// Envoy's files.
     pub(crate) layout: Layout,
     /// The folder of everything that the demo writes.
     pub(crate) dir: PathBuf,
     /// The active ring.
     pub(crate) router: Router,
-}
-
-/// Numbers of rings that Envoy accepted and rejected.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Rings {
-    accepted: u64,
-    rejected: u64,
 }
 
 /// Starts Envoy with the files of `layout`.
@@ -46,33 +40,6 @@ pub(crate) fn start_envoy(layout: &Layout) -> Result<Envoy> {
 }
 
 impl Demo {
-    /// Returns the current numbers, for [`Demo::wait_live`].
-    ///
-    /// # Errors
-    /// If Envoy's admin interface does not answer.
-    pub(crate) fn rings(&self) -> Result<Rings> {
-        let stat = |name| Ok::<_, anyhow::Error>(self.envoy.stat(name)?.unwrap_or(0));
-        Ok(Rings { accepted: stat(ACCEPTED)?, rejected: stat(REJECTED)? })
-    }
-
-    /// Waits until a ring that was published after `before` is active and equals that of `router`.
-    ///
-    /// # Errors
-    /// If Envoy rejects it or ends.
-    pub(crate) fn wait_live(&mut self, before: Rings, router: &Router) -> Result<()> {
-        let digest = router.digest();
-        poll_until("the new ring to be active", || {
-            if self.envoy.process.ended().is_some() {
-                return Some(Err(anyhow!("Envoy ended")));
-            }
-            let rings = self.rings().ok()?;
-            if rings.rejected > before.rejected {
-                return Some(Err(anyhow!("Envoy rejected the ring; {}", self.envoy.process.tail())));
-            }
-            (rings.accepted > before.accepted && self.digest().as_ref() == Some(&digest)).then_some(Ok(()))
-        })?
-    }
-
     /// Returns the digest of the active ring.
     pub(crate) fn digest(&self) -> Option<String> {
         Some(self.envoy.status().ok()?["digest"].as_str()?.to_owned())
@@ -90,8 +57,27 @@ impl Demo {
         Ok(())
     }
 
-    /// Returns the addresses of the running Pushgateways.
-    pub(crate) fn gateways(&self) -> Vec<SocketAddr> {
-        self.fleet.running().map(|(address, _)| address).collect()
+    /// Returns the active ring if it changed.
+    pub(crate) fn new_ring(&self) -> Option<Router> {
+        let digest = self.digest().filter(|digest| *digest != self.router.digest())?;
+        live_ring(&self.layout).ok().filter(|router| router.digest() == digest)
     }
+
+    /// Returns address and process ID of the running Pushgateways except the spare one.
+    pub(crate) fn gateways(&self) -> Vec<(SocketAddr, u32)> {
+        self.fleet.running().filter(|(address, _)| *address != self.spare).collect()
+    }
+}
+
+/// Reads the published ring.
+///
+/// # Errors
+/// If its file is missing or invalid.
+pub(crate) fn live_ring(layout: &Layout) -> Result<Router> {
+    Ok(Router::new(RingFile::read(&layout.live().join(RING_FILE))?.config)?)
+}
+
+/// Returns the edits of the shipped settings that a mode needs.
+pub(crate) fn settings_edits(mode: Mode) -> &'static [(&'static str, &'static str)] {
+    if mode == Mode::Redirect { &[("mirror_deletes: true", "mirror_deletes: false")] } else { &[] }
 }

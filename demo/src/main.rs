@@ -5,17 +5,17 @@
 
 mod change;
 mod consul_changes;
+mod consul_template;
 mod demo;
 mod fleet;
-mod from_consul;
-mod from_file;
+mod from_discover;
 mod groups;
 mod guide;
 mod ports;
+mod registry;
 mod screen;
 mod state;
 mod table;
-mod watch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -30,11 +30,12 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use change::count;
+use consul_template::FromTemplate;
 use demo::Demo;
 use fleet::Fleet;
-use from_consul::FromConsul;
-use from_file::FromFile;
+use from_discover::FromDiscover;
 use ports::Ports;
+use registry::{Place, Registry, Source};
 use state::State;
 
 /// Pause between two checks of files and processes.
@@ -49,9 +50,9 @@ struct Options {
     /// How Envoy routes a push to its owner
     #[arg(long, value_enum, default_value_t = Mode::Cluster)]
     mode: Mode,
-    /// Take the members from a real Consul instead of a file
-    #[arg(long)]
-    consul: bool,
+    /// Where the members come from
+    #[arg(long, value_enum, default_value_t = Source::File)]
+    source: Source,
     /// First port, for pushes; the others follow it. 0: any free ports
     #[arg(long, default_value_t = 19_091, value_parser = clap::value_parser!(u16).range(..=65_000))]
     port: u16,
@@ -60,10 +61,40 @@ struct Options {
     dir: Option<PathBuf>,
 }
 
-/// The source of the members.
-enum Members {
-    File(Box<FromFile>),
-    Consul(Box<FromConsul>),
+/// The process that follows the members.
+enum Follower {
+    Discover(Box<FromDiscover>),
+    Template(Box<FromTemplate>),
+}
+
+impl Follower {
+    fn follow(&mut self, demo: &Demo) -> Result<()> {
+        match self {
+            Self::Discover(discover) => discover.follow(demo),
+            Self::Template(template) => template.follow(demo),
+        }
+    }
+
+    fn command(&self) -> String {
+        match self {
+            Self::Discover(discover) => discover.command(),
+            Self::Template(template) => template.command(),
+        }
+    }
+
+    fn registry(&self) -> &dyn Registry {
+        match self {
+            Self::Discover(discover) => discover.registry.as_ref(),
+            Self::Template(template) => &template.consul,
+        }
+    }
+
+    fn tick(&mut self, demo: &mut Demo) {
+        match self {
+            Self::Discover(discover) => discover.tick(demo),
+            Self::Template(template) => template.tick(demo),
+        }
+    }
 }
 
 fn main() -> ExitCode {
@@ -80,11 +111,11 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<()> {
     let stop = stop_signals()?;
     let state = State::open(&options.dir.clone().unwrap_or_else(|| tools::repository().join("target/run")))?;
-    let ports = Ports::choose(options.port, options.gateways, options.consul)?;
-    let Some((mut demo, mut members)) = start(options, &state, ports, &stop)? else { return Ok(()) };
+    let ports = Ports::choose(options.port, options.gateways, options.source)?;
+    let Some((mut demo, mut follower)) = start(options, &state, ports, &stop)? else { return Ok(()) };
 
     groups::push(demo.envoy.push)?;
-    let found = table::ask(&demo.gateways())?;
+    let found = table::ask(&demo.gateways().into_iter().map(|(address, _)| address).collect::<Vec<_>>())?;
     screen::heading(format_args!(
         "Pushed {}, each in several spellings. Groups on each Pushgateway, from its /api/v1/metrics:",
         count(groups::GROUPS.len(), "group")
@@ -93,23 +124,17 @@ fn run(options: &Options) -> Result<()> {
     screen::line(format_args!("  {}", table::verdict(&found)?));
 
     guide::pushes(&demo);
-    guide::pages(&demo);
-    match &members {
-        Members::File(file) => guide::members_file(&demo, &file.path, ports.next_gateway()),
-        Members::Consul(consul) => guide::consul(&demo, consul.address, ports.next_gateway()),
-    }
+    guide::pages(&demo, &follower.command());
+    guide::members(&demo, follower.registry());
     guide::clean_up(&demo);
     screen::heading("Running. Press Ctrl-C to stop. Events:");
     while !stop.load(Ordering::Relaxed) {
         demo.report_ended()?;
-        match &mut members {
-            Members::File(file) => file.tick(&mut demo),
-            Members::Consul(consul) => consul.tick(&mut demo),
-        }
+        follower.tick(&mut demo);
         std::thread::sleep(TICK);
     }
-    // consul-template and Envoy stop first, so that neither reacts to missing Pushgateways.
-    drop(members);
+    // The process that follows the members and Envoy stop first, so that neither reacts to missing Pushgateways.
+    drop(follower);
     drop(demo);
     screen::line(format_args!("\nStopped: all processes have ended. Logs: {}", screen::short(&state.dir)));
     Ok(())
@@ -121,41 +146,41 @@ fn start(
     state: &State,
     ports: Ports,
     stop: &AtomicBool,
-) -> Result<Option<(Demo, Members)>> {
-    let Options { mode, consul, .. } = options;
+) -> Result<Option<(Demo, Follower)>> {
+    let Options { mode, source, .. } = options;
     screen::heading(format_args!(
         "pushring: {} behind Envoy, mode {mode}, members from {}",
         count(options.gateways.into(), "pushgateway"),
-        if *consul { "Consul" } else { "a file" }
+        source.names().0
     ));
     let gateways = ports.gateways();
     let mut fleet = Fleet::new(&state.dir);
     let names =
         format!("pushgateways from {}", gateways.first().map(ToString::to_string).unwrap_or_default());
-    screen::step(names, || gateways.iter().try_for_each(|address| fleet.start(*address)))?;
+    let spare = ports.spare();
+    screen::step(names, || gateways.iter().chain([&spare]).try_for_each(|address| fleet.start(*address)))?;
     let envoy_ports =
         envoy_dir::Ports { push: ports.push(), operator: ports.operator(), admin: ports.admin() };
     let layout = Layout::create(&state.dir, *mode, envoy_ports)?;
-    let (mut members, router) = if *consul {
-        let (consul, router) = FromConsul::create(&layout, &state.dir, ports.consul(), &gateways)?;
-        (Members::Consul(Box::new(consul)), router)
+    let place = Place { dir: &state.dir, ports: ports.registry(), gateways: &gateways };
+    let (mut follower, router) = if *source == Source::ConsulTemplate {
+        let (template, router) = FromTemplate::create(&layout, &place)?;
+        (Follower::Template(Box::new(template)), router)
     } else {
-        let (file, router) = FromFile::create(&layout, &state.dir, &gateways)?;
-        (Members::File(Box::new(file)), router)
+        let (discover, router) = FromDiscover::create(&layout, *source, &place)?;
+        (Follower::Discover(Box::new(discover)), router)
     };
     if stop.load(Ordering::Relaxed) {
         return Ok(None);
     }
     let envoy =
         screen::step(format_args!("Envoy at 127.0.0.1:{}", ports.push()), || demo::start_envoy(&layout))?;
-    if let Members::Consul(consul) = &mut members {
-        consul.follow(envoy.admin)?;
-    }
-    let demo = Demo { envoy, fleet, layout, dir: state.dir.clone(), router };
+    let demo = Demo { envoy, fleet, spare, layout, dir: state.dir.clone(), router };
+    follower.follow(&demo)?;
     if demo.digest() != Some(demo.router.digest()) {
         bail!("the ring in Envoy is not the written one; {}", demo.envoy.process.tail());
     }
-    Ok(Some((demo, members)))
+    Ok(Some((demo, follower)))
 }
 
 /// Returns a flag that Ctrl-C, SIGTERM or a closed terminal sets. A second signal ends the demo at once, and the

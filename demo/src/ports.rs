@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use anyhow::{Context, Result, bail};
 
+use crate::registry::Source;
+
 /// Offset of the first Pushgateway.
 const GATEWAYS: u16 = 10;
 /// Distance between suggested blocks.
@@ -17,7 +19,7 @@ const SUGGESTED: std::ops::Range<u16> = 20_091..32_000;
 pub(crate) struct Ports {
     first: u16,
     gateways: u16,
-    consul: bool,
+    source: Source,
 }
 
 impl Ports {
@@ -25,8 +27,8 @@ impl Ports {
     ///
     /// # Errors
     /// If a port is in use, with the process that uses it and another block.
-    pub(crate) fn choose(first: u16, gateways: u16, consul: bool) -> Result<Self> {
-        let wanted = Self { first, gateways, consul };
+    pub(crate) fn choose(first: u16, gateways: u16, source: Source) -> Result<Self> {
+        let wanted = Self { first, gateways, source };
         if first == 0 {
             return wanted.another().context("no block of free ports between 20091 and 32000");
         }
@@ -56,8 +58,8 @@ impl Ports {
         self.first + 2
     }
 
-    /// Returns the ports of Consul: HTTP API, server, gossip.
-    pub(crate) fn consul(self) -> [u16; 3] {
+    /// Returns the ports of the registry; of Consul: HTTP API, server, gossip.
+    pub(crate) fn registry(self) -> [u16; 3] {
         [3, 4, 5].map(|offset| self.first + offset)
     }
 
@@ -66,13 +68,18 @@ impl Ports {
         (0..self.gateways).map(|index| self.gateway(index)).collect()
     }
 
-    /// Returns the address of a further Pushgateway that the user may add.
-    pub(crate) fn next_gateway(self) -> SocketAddr {
+    /// Returns the address of the Pushgateway that is no member at the start.
+    pub(crate) fn spare(self) -> SocketAddr {
         self.gateway(self.gateways)
     }
 
     fn gateway(self, index: u16) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.first + GATEWAYS + index).into()
+        let first = self.first + GATEWAYS;
+        // Addresses in DNS have no port: all gateways have the same, at addresses of their own.
+        if self.source == Source::Dns {
+            return ([127, 0, 1, index as u8 + 1], first).into();
+        }
+        (Ipv4Addr::LOCALHOST, first + index).into()
     }
 
     fn all(self) -> Vec<(u16, &'static str)> {
@@ -81,11 +88,11 @@ impl Ports {
             (self.operator(), "operators"),
             (self.admin(), "Envoy's admin page"),
         ];
-        if self.consul {
-            all.extend(self.consul().map(|port| (port, "Consul")));
+        if let (_, Some(name)) = self.source.names() {
+            all.extend(self.registry().map(|port| (port, name)));
         }
         all.extend(self.gateways().iter().map(|gateway| (gateway.port(), "a pushgateway")));
-        all.push((self.next_gateway().port(), "a pushgateway that you may add"));
+        all.push((self.spare().port(), "the spare pushgateway"));
         all
     }
 
@@ -138,22 +145,25 @@ mod tests {
 
     #[test]
     fn names_the_used_port_its_process_and_another_block() {
-        let free = Ports::choose(0, 3, true).unwrap();
+        let free = Ports::choose(0, 3, Source::Consul).unwrap();
         let gateway = free.gateways()[1].port();
         let _taken = TcpListener::bind((Ipv4Addr::LOCALHOST, gateway)).unwrap();
-        let message = Ports::choose(free.push(), 3, true).unwrap_err().to_string();
+        let message = Ports::choose(free.push(), 3, Source::Consul).unwrap_err().to_string();
         assert!(message.starts_with(&format!("port {gateway} (for a pushgateway) is in use")), "{message}");
         if cfg!(target_os = "linux") {
             assert!(message.contains(&format!("(process {})", std::process::id())), "{message}");
         }
         let (_, other) = message.rsplit_once("make run PORT=").unwrap();
-        assert!(Ports::choose(other.parse().unwrap(), 3, true).is_ok(), "{message}");
+        assert!(Ports::choose(other.parse().unwrap(), 3, Source::Consul).is_ok(), "{message}");
     }
 
     #[test]
     fn no_port_serves_two_purposes() {
-        let mut ports: Vec<u16> =
-            Ports { first: 1, gateways: 50, consul: true }.all().into_iter().map(|(port, _)| port).collect();
+        let mut ports: Vec<u16> = Ports { first: 1, gateways: 50, source: Source::Consul }
+            .all()
+            .into_iter()
+            .map(|(port, _)| port)
+            .collect();
         let all = ports.len();
         ports.sort_unstable();
         ports.dedup();

@@ -38,6 +38,24 @@ pub(crate) fn problem(text: impl Display) {
     print(format_args!("{RED}->{RED:#} {text}\n"));
 }
 
+/// Breaks the text of an event into lines of at most 80 columns.
+pub(crate) fn wrap(text: &str) -> String {
+    let mut lines = String::new();
+    let mut column = 3;
+    for (index, word) in text.split(' ').enumerate() {
+        let width = word.chars().count();
+        if index > 0 && column + 1 + width > 80 {
+            lines += "\n   ";
+            column = 3 + width;
+        } else {
+            lines += if index > 0 { " " } else { "" };
+            column += width + usize::from(index > 0);
+        }
+        lines += word;
+    }
+    lines
+}
+
 /// Prints what `work` does and how long it took.
 pub(crate) fn step<T>(what: impl Display, act: impl FnOnce() -> Result<T>) -> Result<T> {
     print(format_args!("  {what} ... "));

@@ -1,16 +1,31 @@
-//! The short form of `make chaos`: no push is lost over 100 changes, 50 in each mode.
+//! The short forms of `make chaos`: no push is lost over 50 changes in each mode.
 
 use pushring_harness::Mode;
-use pushring_harness::chaos::{Settings, run};
+use pushring_harness::chaos::{Settings, Source, run};
 
 /// The same changes in every run; `make chaos` draws others.
 const SEED: u64 = 12;
 
-#[test]
-fn no_push_is_lost_over_50_changes_in_each_mode() {
+fn check(source: Source) {
     for mode in Mode::ROUTED {
-        let summary = run(Settings { mode, changes: 50, seed: SEED }, |line| println!("{line}")).unwrap();
+        let settings = Settings { source, mode, changes: 50, seed: SEED };
+        let summary = run(settings, |line| println!("{line}")).unwrap();
         println!("{}\n{summary}", summary.details());
         assert!(summary.lost.is_empty(), "{:#?}\n{}", summary.lost, summary.envoy_log.display());
     }
+}
+
+#[test]
+fn consul_template() {
+    check(Source::ConsulTemplate);
+}
+
+#[test]
+fn discover_from_etcd() {
+    check(Source::Etcd);
+}
+
+#[test]
+fn discover_from_a_file() {
+    check(Source::File);
 }

@@ -3,7 +3,7 @@
 use crate::blocks::{self, Kind};
 
 /// The documents that a test walks through. The other ones have no block to execute.
-const WALKED: [&str; 19] = [
+const WALKED: [&str; 21] = [
     "docs/command/check.md",
     "docs/command/delete.md",
     "docs/command/deregister.md",
@@ -13,11 +13,13 @@ const WALKED: [&str; 19] = [
     "docs/command/owner.md",
     "docs/command/plan.md",
     "docs/command/publish.md",
+    "docs/command/discover.md",
     "docs/command/register.md",
     "docs/command/sweep.md",
     "docs/configuration.md",
     "docs/migration.md",
     "docs/operations.md",
+    "docs/sources.md",
     "examples/cluster/README.md",
     "examples/endpoint/README.md",
     "examples/redirect/README.md",

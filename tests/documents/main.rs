@@ -11,5 +11,6 @@ mod installation;
 mod migration;
 mod operations;
 mod output;
+mod sources;
 mod traffic;
 mod walk;

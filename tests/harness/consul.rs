@@ -16,7 +16,7 @@ use crate::tools;
 
 /// Consul has no option to choose free ports, so another program may take a port between our choice and Consul's
 /// start.
-const TRIES: usize = 5;
+pub(crate) const TRIES: usize = 5;
 
 /// A running Consul agent. Dropping it kills the process.
 #[derive(Debug)]
@@ -166,9 +166,9 @@ impl ConsulTemplate {
     ///
     /// # Errors
     /// If consul-template is not installed.
-    pub fn start<S: AsRef<OsStr>>(dir: &Path, consul: &Consul, args: &[S]) -> Result<Self> {
+    pub fn start<S: AsRef<OsStr>>(dir: &Path, consul: SocketAddr, args: &[S]) -> Result<Self> {
         let mut command = process::command(&tools::find("consul-template")?);
-        command.arg(format!("-consul-addr={}", consul.address)).args(args);
+        command.arg(format!("-consul-addr={consul}")).args(args);
         command.env("PATH", tools::path()?);
         let process = Process::start("consul-template", command, dir)?;
         Ok(Self { process })
@@ -184,7 +184,7 @@ impl ConsulTemplate {
 }
 
 /// Returns three free ports below the range that the system uses for outgoing connections.
-fn free_ports() -> Result<[u16; 3]> {
+pub(crate) fn free_ports() -> Result<[u16; 3]> {
     let first_outgoing = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range")
         .ok()
         .and_then(|range| range.split_whitespace().next()?.parse().ok())

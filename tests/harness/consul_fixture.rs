@@ -51,7 +51,7 @@ impl ConsulFixture {
         templates.once(consul.address).unwrap();
         let envoy = Envoy::start(&layout, 2).unwrap();
         templates.set_admin(envoy.admin).unwrap();
-        let consul_template = templates.start(&consul).unwrap();
+        let consul_template = templates.start(consul.address).unwrap();
         let fixture = Self { consul_template, envoy, consul, layout, templates, gateways, dir };
         if !fixture.gateways.is_empty() {
             fixture.register(&fixture.addresses());

@@ -93,6 +93,14 @@ impl Prometheus {
             "global": {"scrape_interval": "2s", "scrape_timeout": "2s"},
             "scrape_configs": pools.iter().map(|name| pool(name)).collect::<Vec<_>>(),
         });
+        Ok(Self { pools, ..Self::with_config(dir, &config)? })
+    }
+
+    /// Starts a Prometheus with this configuration. Its data and log are in `dir`.
+    ///
+    /// # Errors
+    /// As [`Prometheus::start`].
+    pub fn with_config(dir: &Path, config: &Value) -> Result<Self> {
         let file = dir.join("prometheus.yml");
         fs::write(&file, config.to_string())?;
         let mut command = process::command(&tools::find("prometheus")?);
@@ -101,7 +109,7 @@ impl Prometheus {
         command.arg(format!("--storage.tsdb.path={}", dir.join("prometheus-data").display()));
         let mut process = Process::start("prometheus", command, dir)?;
         let address = process.wait_until("listening", |process| listening(&process.log()))?;
-        let started = Self { address, process, pools };
+        let started = Self { address, process, pools: &[] };
         let client = Client::new(address)?;
         poll_until("Prometheus to be ready", || (client.get("/-/ready").ok()?.status == 200).then_some(()))?;
         Ok(started)
@@ -169,6 +177,16 @@ impl Prometheus {
             (key, (dropped, is_complete))
         };
         Ok(up.into_keys().map(target).collect())
+    }
+
+    /// Returns the labels of each target that it scrapes.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub fn target_labels(&self) -> Result<Vec<Value>> {
+        let answer = Client::new(self.address)?.get("/api/v1/targets?state=active")?.json()?;
+        let targets = answer["data"]["activeTargets"].as_array().context("no targets")?;
+        Ok(targets.iter().map(|target| target["labels"].clone()).collect())
     }
 
     /// Runs an instant query; returns the labels and the value of each series.

@@ -7,7 +7,7 @@ use std::process::Output;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::consul::{Consul, ConsulTemplate};
+use crate::consul::ConsulTemplate;
 use crate::envoy_dir::Layout;
 use crate::{process, tools};
 
@@ -87,11 +87,17 @@ impl Templates {
         Ok(output)
     }
 
+    /// Returns the path of the installed settings.yaml.
+    #[must_use]
+    pub fn settings(&self) -> PathBuf {
+        self.dir.join("settings.yaml")
+    }
+
     /// Starts consul-template as a daemon.
     ///
     /// # Errors
     /// As [`ConsulTemplate::start`].
-    pub fn start(&self, consul: &Consul) -> Result<ConsulTemplate> {
+    pub fn start(&self, consul: SocketAddr) -> Result<ConsulTemplate> {
         ConsulTemplate::start(&self.dir, consul, &["-config".as_ref(), self.hcl().as_os_str()])
     }
 }

@@ -95,7 +95,7 @@ fn a_publication_killed_with_consul_template_is_finished_after_a_restart() {
         fixture.consul.register(all[number], "passing").unwrap();
         let paused = format!("PUSHRING_PAUSE_AT={point} pushring publish");
         fixture.templates.edit("pushring.hcl", &[("pushring publish", &paused)]).unwrap();
-        fixture.consul_template = fixture.templates.start(&fixture.consul).unwrap();
+        fixture.consul_template = fixture.templates.start(fixture.consul.address).unwrap();
         let marker = fixture.layout.live().join(".publish/paused");
         let publish = poll_until("publish to pause", || {
             Pid::from_raw(std::fs::read_to_string(&marker).ok()?.parse().ok()?)
@@ -108,7 +108,7 @@ fn a_publication_killed_with_consul_template_is_finished_after_a_restart() {
         fixture.wait_ring(&all[..number]);
 
         fixture.templates.edit("pushring.hcl", &[(&paused, "pushring publish")]).unwrap();
-        fixture.consul_template = fixture.templates.start(&fixture.consul).unwrap();
+        fixture.consul_template = fixture.templates.start(fixture.consul.address).unwrap();
         fixture.wait_ring(&all[..=number]);
     }
     // The next change is published as usual.

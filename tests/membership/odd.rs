@@ -2,8 +2,8 @@
 
 use fastrand::Rng;
 use pushring::command::publish::publish;
-use pushring::consul::registration::Registrations;
 use pushring::fleet::members::{Members, Settings};
+use pushring::fleet::registration::Registrations;
 use pushring::fleet::ring_file::RingFile;
 use pushring_harness::consul_fixture::paths;
 use pushring_harness::http::Client;

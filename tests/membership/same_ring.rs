@@ -2,8 +2,8 @@
 
 use clap::Parser;
 use fastrand::Rng;
-use pushring::consul::registration::Registrations;
 use pushring::fleet::members::{Members, Settings};
+use pushring::fleet::registration::Registrations;
 use pushring::fleet::ring_file::RingFile;
 use pushring::fleet::source::FleetArgs;
 use pushring_harness::{Layout, Mode, Ports, Templates};

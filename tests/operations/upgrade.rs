@@ -40,7 +40,7 @@ fn a_new_filter_is_loaded_by_the_next_ring_file() {
         .unwrap();
 
     let load = Load::start(fixture.envoy.push, 2);
-    let template = fixture.templates.start(&fixture.consul).unwrap();
+    let template = fixture.templates.start(fixture.consul.address).unwrap();
     std::mem::replace(&mut fixture.consul_template, template).stop().unwrap();
     let ring = folder.join("live/ring.yaml");
     poll_until("the ring to name the new filter", || {

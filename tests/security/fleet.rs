@@ -66,7 +66,7 @@ impl SecureFleet {
         templates.once(consul.address).unwrap();
         let envoy = Envoy::start(&layout, 1).unwrap();
         templates.set_admin(envoy.admin).unwrap();
-        let consul_template = templates.start(&consul).unwrap();
+        let consul_template = templates.start(consul.address).unwrap();
         let fleet = Self { _consul_template: consul_template, envoy, consul, gateways, layout, dir };
         fleet.register();
         let names: Vec<String> = fleet.gateways.iter().map(|gateway| gateway.address.to_string()).collect();

@@ -3,6 +3,7 @@
 mod check;
 mod copies_table;
 mod delete;
+mod discover;
 mod drain;
 mod expire;
 mod groups;
@@ -50,12 +51,14 @@ enum Command {
     Plan(plan::PlanArgs),
     Groups(groups::GroupsArgs),
     Delete(delete::DeleteArgs),
-    Sweep(sweep::SweepArgs),
+    // Boxed, because it has the flags of three stores.
+    Sweep(Box<sweep::SweepArgs>),
     Drain(drain::DrainArgs),
     Expire(expire::ExpireArgs),
-    Register(register::RegisterArgs),
+    Register(Box<register::RegisterArgs>),
     Deregister(register::DeregisterArgs),
     Publish(publish::PublishArgs),
+    Discover(discover::DiscoverArgs),
 }
 
 /// Parses the arguments, runs the command and turns its result into an exit code.
@@ -79,9 +82,10 @@ pub fn run() -> ExitCode {
         Command::Sweep(args) => args.run(),
         Command::Drain(args) => args.run(),
         Command::Expire(args) => args.run(),
-        Command::Register(args) => args.run().map(|()| ExitStatus::Done),
+        Command::Register(args) => args.run(),
         Command::Deregister(args) => args.run(),
         Command::Publish(args) => args.run().map(|()| ExitStatus::Done),
+        Command::Discover(args) => args.run().map(|()| ExitStatus::Done),
     };
     match result {
         Ok(ExitStatus::Done) => ExitCode::SUCCESS,

@@ -9,7 +9,7 @@ use anyhow::{anyhow, bail, ensure};
 use reqwest::blocking::{Client, RequestBuilder};
 use reqwest::{StatusCode, Url};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use crate::error::BadInput;
 use crate::http::{
@@ -173,11 +173,33 @@ impl Consul {
         response.json(&self.agent())
     }
 
+    /// Returns a service at this agent, as the agent describes it.
+    pub(super) fn service(&self, id: &str) -> anyhow::Result<Map<String, Value>> {
+        let response = self.send(self.client.get(self.path(&["v1", "agent", "service", id])), WRITE)?;
+        response.json(&self.agent())
+    }
+
+    /// Replaces the definition of a service, and keeps its checks.
+    pub(super) fn update(&self, definition: &Value) -> anyhow::Result<()> {
+        let url = self.path(&["v1", "agent", "service", "register"]);
+        self.send(self.client.put(url).json(definition), WRITE).map(drop)
+    }
+
     /// Registers a service, or replaces the one with this ID and all its checks.
     pub(crate) fn register(&self, definition: &Value) -> anyhow::Result<()> {
         let mut url = self.path(&["v1", "agent", "service", "register"]);
         url.set_query(Some("replace-existing-checks=true"));
         self.send(self.client.put(url).json(definition), WRITE).map(drop)
+    }
+
+    /// Reports the status of a TTL check; returns `false` if the agent does not know the check.
+    pub(crate) fn update_check(&self, id: &str, status: &str, output: &str) -> anyhow::Result<bool> {
+        let url = self.path(&["v1", "agent", "check", "update", id]);
+        let answer = self.ask(self.client.put(url).json(&json!({"Status": status, "Output": output})))?;
+        if answer.status() == StatusCode::NOT_FOUND {
+            return Ok(false);
+        }
+        self.accept(answer, WRITE).map(|_| true)
     }
 
     /// Removes a service and its checks. An ID that the agent does not know is an error.
@@ -205,14 +227,20 @@ impl Consul {
     }
 
     /// Sends a request and accepts any status.
-    pub(super) fn ask(&self, mut request: RequestBuilder) -> anyhow::Result<Answer> {
+    pub(super) fn ask(&self, request: RequestBuilder) -> anyhow::Result<Answer> {
+        self.ask_within(request, TIMEOUT)
+    }
+
+    /// As [`Consul::ask`], for a request that the agent answers later.
+    pub(super) fn ask_within(&self, request: RequestBuilder, time: Duration) -> anyhow::Result<Answer> {
+        let mut request = request.timeout(time);
         if let Some(token) = self.token.read()? {
             request = request.header("X-Consul-Token", token);
         }
         if let Some((user, password)) = &self.token.auth {
             request = request.basic_auth(user, Some(password));
         }
-        send(request, AnswerLimits::of_agent(TIMEOUT)).map_err(|error| {
+        send(request, AnswerLimits::of_agent(time)).map_err(|error| {
             let agent = self.agent();
             let advice = "check --consul (for https also --consul-ca-file)";
             let cause = cause(error).to_string();

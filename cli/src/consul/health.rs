@@ -1,18 +1,27 @@
 //! The registrations of a service with their health: Consul's health endpoint, read as consul-template reads it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::ensure;
+use reqwest::Url;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::client::Consul;
-use super::registration::{Registration, Registrations};
+use super::leaving::LEAVING;
 use crate::fleet::address::GatewayAddress;
+use crate::fleet::registration::{Registration, Registrations};
+use crate::http::Answer;
 use crate::parse;
 
 /// Permissions that the token needs to read all registrations.
 const READ: &str = "service:read on the service and node:read on its nodes";
+
+/// How long the agent may hold a request until something changes. An agent that hangs is noticed after it.
+const WAIT: Duration = Duration::from_secs(20);
+/// Time beyond [`WAIT`]: Consul adds up to a sixteenth, so that not all clients return at once.
+const BEYOND: Duration = Duration::from_secs(9);
 
 impl Consul {
     /// Returns all registrations of a service that have all of `tags`, whatever their health, in one datacenter (default:
@@ -26,15 +35,56 @@ impl Consul {
         datacenter: Option<&str>,
         tags: &[String],
     ) -> anyhow::Result<Registrations> {
+        Ok(self.with_tags(self.entries(service, datacenter)?, tags))
+    }
+
+    /// As [`Consul::registrations`], with the index of the list for [`Consul::wait`].
+    ///
+    /// # Errors
+    /// As [`Consul::registrations`], or the agent knows no leader: its list may be old.
+    pub(crate) fn indexed_registrations(
+        &self,
+        service: &str,
+        datacenter: Option<&str>,
+        tags: &[String],
+    ) -> anyhow::Result<(Registrations, u64)> {
+        let answer = self.send(self.client.get(self.list(service, datacenter)), READ)?;
+        let header = |name| answer.headers().get(name).and_then(|value| value.to_str().ok());
+        ensure!(
+            header("X-Consul-KnownLeader") != Some("false"),
+            "{} knows no leader, so its list may be old",
+            self.agent()
+        );
+        // Consul does not wait for the index 0.
+        let index = header("X-Consul-Index").and_then(|index| index.parse().ok()).unwrap_or(0).max(1);
+        Ok((self.with_tags(self.read_entries(service, answer)?, tags), index))
+    }
+
+    /// Waits until the list of a service may have another index, at most half a minute.
+    ///
+    /// The answer itself has a list, too, which is not used: agents that stream changes leave out whether they know a leader
+    /// and whether the token sees everything.
+    ///
+    /// # Errors
+    /// The agent cannot be reached or rejects the request.
+    pub(crate) fn wait(&self, service: &str, datacenter: Option<&str>, index: u64) -> anyhow::Result<()> {
+        let mut url = self.list(service, datacenter);
+        let wait = format!("{}s", WAIT.as_secs());
+        url.query_pairs_mut().append_pair("index", &index.to_string()).append_pair("wait", &wait);
+        let answer = self.ask_within(self.client.get(url), WAIT + BEYOND)?;
+        self.accept(answer, READ).map(drop)
+    }
+
+    fn with_tags(&self, entries: Vec<Result<Instance, String>>, tags: &[String]) -> Registrations {
         let mut all = Registrations::default();
-        for entry in self.entries(service, datacenter)? {
+        for entry in entries {
             match entry {
                 Ok(instance) if instance.service.has_all(tags) => all.push(Ok(instance.into())),
                 Ok(_) => {}
                 Err(error) => all.push(Err(format!("an entry of {}: {error}", self.agent()))),
             }
         }
-        Ok(all)
+        all
     }
 
     /// Returns the entries of a service. An entry that this version cannot read does not hide the others.
@@ -43,19 +93,27 @@ impl Consul {
         service: &str,
         datacenter: Option<&str>,
     ) -> anyhow::Result<Vec<Result<Instance, String>>> {
+        let answer = self.send(self.client.get(self.list(service, datacenter)), READ)?;
+        self.read_entries(service, answer)
+    }
+
+    fn list(&self, service: &str, datacenter: Option<&str>) -> Url {
         let mut url = self.path(&["v1", "health", "service", service]);
         if let Some(datacenter) = datacenter {
             url.query_pairs_mut().append_pair("dc", datacenter);
         }
-        let response = self.send(self.client.get(url), READ)?;
-        let filtered = response.headers().get("X-Consul-Results-Filtered-By-ACLs");
+        url
+    }
+
+    fn read_entries(&self, service: &str, answer: Answer) -> anyhow::Result<Vec<Result<Instance, String>>> {
+        let filtered = answer.headers().get("X-Consul-Results-Filtered-By-ACLs");
         ensure!(
             filtered.is_none_or(|value| value != "true"),
             "{} hides registrations of {service:?} from this token, so the members are not known; \
              it needs {READ}",
             self.agent()
         );
-        let found: Vec<Value> = response.json(&self.agent())?;
+        let found: Vec<Value> = answer.json(&self.agent())?;
         Ok(found.into_iter().map(|entry| parse::value("", entry)).collect())
     }
 }
@@ -105,6 +163,10 @@ pub(super) struct InstanceService {
 }
 
 impl InstanceService {
+    fn is_leaving(&self) -> bool {
+        self.meta.as_ref().and_then(|meta| meta.get(LEAVING)).is_some_and(|leaving| leaving == "true")
+    }
+
     fn has_all(&self, tags: &[String]) -> bool {
         tags.iter().all(|tag| self.tags.as_ref().is_some_and(|found| found.contains(tag)))
     }
@@ -148,6 +210,11 @@ impl Instance {
         GatewayAddress::new(if own.is_empty() { &self.node.address } else { own }, self.service.port)
     }
 
+    /// Returns its ID if it says that it leaves.
+    pub(super) fn leaving_id(self) -> Option<String> {
+        self.service.is_leaving().then_some(self.service.id)
+    }
+
     /// Returns whether the node has an agent that the others reach.
     pub(super) fn agent_is_alive(&self) -> bool {
         self.checks().iter().any(|check| check.check_id == AGENT_CHECK && check.status == "passing")
@@ -171,6 +238,7 @@ impl From<Instance> for Registration {
         let own = found.checks().iter().filter(|check| check.service_id == found.service.id);
         let created = own.map(|check| check.create_index).collect();
         let Instance { node, service, .. } = found;
+        let leaving = service.is_leaving();
         let mut meta = service.meta.unwrap_or_default();
         Self {
             address: if service.address.is_empty() { node.address } else { service.address },
@@ -180,7 +248,9 @@ impl From<Instance> for Registration {
             name: meta.remove("pushring-name").unwrap_or_default(),
             scheme: meta.remove("pushring-scheme").unwrap_or_default(),
             node: node.node,
+            datacenter: node.datacenter,
             id: service.id,
+            leaving,
             created,
         }
     }

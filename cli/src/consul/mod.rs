@@ -3,8 +3,6 @@
 pub(crate) mod client;
 mod health;
 pub(crate) mod holders;
-mod keeper;
+pub(crate) mod leaving;
 pub(crate) mod lock;
-pub(crate) mod lock_state;
-pub mod registration;
 pub(crate) mod service_name;

@@ -13,7 +13,7 @@ use pushring_router::{MAX_MEMBERS, Member, Mode};
 use super::access::Scheme;
 use super::address::GatewayAddress;
 use super::render::Endpoint;
-use crate::consul::registration::{Registration, shown};
+use crate::fleet::registration::{Registration, shown};
 
 /// Longest name, as the filter accepts it.
 const MAX_NAME_BYTES: usize = 253;
@@ -132,7 +132,7 @@ impl Candidate {
         let name = if found.name.is_empty() { address.to_string() } else { found.name.clone() };
         let member = Member::new(name, address.to_string(), mode).map_err(|error| error.to_string())?;
         let weight = found.weight.clamp(1, i64::from(MAX_WEIGHT)) as u32;
-        let passing = found.status == "passing";
+        let passing = found.is_passing();
         let scheme = match found.scheme.as_str() {
             "" => scheme,
             text => {

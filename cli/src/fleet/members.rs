@@ -24,10 +24,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::candidates::{self, Candidate, Candidates};
-use crate::consul::registration::{Registration, Registrations};
 use crate::consul::service_name;
 use crate::error::{BadInput, NotSafe};
 use crate::fleet::access::{Access, Scheme};
+use crate::fleet::registration::{Registration, Registrations};
 use crate::fleet::render::{Cluster, Endpoint};
 use crate::parse;
 
@@ -53,7 +53,7 @@ pub struct Settings {
 }
 
 /// The section `consul` of `settings.yaml`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object with service")]
 pub struct ConsulSettings {
     /// Name of the service.
@@ -105,6 +105,8 @@ pub struct Members {
     pub access: Option<Access>,
     /// Protocol of every registered address.
     pub schemes: BTreeMap<String, Scheme>,
+    /// Number of passing members that the ring must have; with fewer of them, the filter rejects it.
+    pub min_members: usize,
     /// Registered members that are not passing: not on the ring, but they may hold groups.
     pub off_ring: Vec<Member>,
     /// Registrations that cannot be members, and the reason; one line each.
@@ -176,6 +178,11 @@ impl Settings {
 }
 
 impl Members {
+    /// Returns the number of members that are passing.
+    pub(crate) fn passing(&self) -> usize {
+        self.clusters.len() - self.off_ring.len()
+    }
+
     /// Decides who is a member. The order of the registrations does not matter.
     #[must_use]
     pub fn decide(settings: &Settings, registrations: &Registrations) -> Self {
@@ -183,7 +190,7 @@ impl Members {
         let mode = if endpoint_mode { Mode::Endpoint } else { Mode::Cluster };
         let scheme = settings.gateways.as_ref().map(|access| access.scheme).unwrap_or_default();
         let mut candidates = Candidates::default();
-        for registration in &registrations.found {
+        for registration in registrations.found.iter().filter(|found| !found.leaving) {
             candidates.add(registration, mode, scheme);
         }
         let all: Vec<Candidate> = candidates.iter().cloned().collect();
@@ -213,6 +220,7 @@ impl Members {
         };
         Self {
             config: config(settings, &members),
+            min_members: min_members(settings, &members),
             clusters: members.values().map(cluster).collect(),
             off_ring: members.into_values().filter(|c| !c.passing).map(|c| c.member).collect(),
             endpoints,
@@ -257,6 +265,7 @@ impl Members {
         };
         Ok(Self {
             config: json.to_owned(),
+            min_members: 1,
             clusters: members().map(cluster).collect(),
             endpoints: members().map(|(_, endpoint)| endpoint).filter(Endpoint::is_ip).collect(),
             access: None,
@@ -268,10 +277,14 @@ impl Members {
     }
 }
 
+fn min_members(settings: &Settings, members: &BTreeMap<String, Candidate>) -> usize {
+    let share = settings.min_members_share * members.len() as f64;
+    (share.ceil() as usize).max(1)
+}
+
 /// Writes the configuration with one member per line, because people read it in the ring file.
 fn config(settings: &Settings, members: &BTreeMap<String, Candidate>) -> String {
-    let share = settings.min_members_share * members.len() as f64;
-    let min_members = (share.ceil() as usize).max(1);
+    let min_members = min_members(settings, members);
     let mut text = String::from("{\n");
     for (field, value) in &settings.filter {
         text += &format!("  {}: {value},\n", json!(field));

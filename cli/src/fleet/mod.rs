@@ -6,6 +6,7 @@ mod candidates;
 pub(crate) mod group_filter;
 pub mod members;
 mod read;
+pub mod registration;
 pub mod render;
 mod render_access;
 pub mod ring_file;

@@ -33,6 +33,12 @@ impl Endpoint {
         Self { host: address.host().to_owned(), port: address.port(), scheme }
     }
 
+    /// Returns `host:port`, with an IPv6 host in brackets.
+    pub(crate) fn address(&self) -> String {
+        let Self { host, port, .. } = self;
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    }
+
     /// Reports whether the host is an IP address and not a name that Envoy has to resolve.
     #[must_use]
     pub fn is_ip(&self) -> bool {

@@ -15,11 +15,11 @@ use pushring_router::{Config, Member, RouteBy, Router};
 use serde_json::{Map, Value};
 
 use crate::consul::client::{Consul, ConsulArgs};
-use crate::consul::registration::Registrations;
 use crate::error::{BadInput, NotSafe};
 use crate::file;
 use crate::fleet::access::{Access, Scheme};
 use crate::fleet::members::{self, ConsulSettings, Members, Settings};
+use crate::fleet::registration::Registrations;
 use crate::fleet::ring_file::filter_json;
 use crate::parse;
 use crate::text;
@@ -84,6 +84,12 @@ pub struct Fleet {
 }
 
 impl FleetArgs {
+    /// Returns the flags of a command that has others for the same things.
+    pub(crate) fn of(config: PathBuf, consul: Option<String>, service: String, access: ConsulArgs) -> Self {
+        let (datacenters, tags) = (Vec::new(), Vec::new());
+        Self { config, consul, service, datacenters, tags, access, min_members_share: members::a_half() }
+    }
+
     /// Checks the flags; reads only the files of `--consul-token-file`, `--consul-ca-file` and the like.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 //! reqwest limits the head of an answer and each pause in its body, but not the whole: a server that sends a byte a second
 //! could hold a command forever, and one that never ends could fill the memory.
 
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -54,6 +54,11 @@ impl AnswerLimits {
     /// Returns the limits for agents and admin interfaces: 64 MiB, a hundred times the clusters of the largest ring.
     pub(crate) fn of_agent(time: Duration) -> Self {
         Self { bytes: 1 << 26, memory: MAX_MEMORY, keeps: Keeps::All, time }.replaced()
+    }
+
+    /// Returns no limits, for an answer that continues as long as the server runs: read it by [`Answer::lines`].
+    pub(crate) const fn endless() -> Self {
+        Self { bytes: u64::MAX, memory: MAX_MEMORY, keeps: Keeps::Charged, time: Duration::MAX }
     }
 
     fn replaced(self) -> Self {
@@ -137,6 +142,27 @@ impl Answer {
         Ok(String::from_utf8_lossy(&body).into_owned())
     }
 
+    /// Reads the body line by line, for streams of JSON. A line of more than `max` bytes is an error. An error of the kind
+    /// [`ErrorKind::TimedOut`] only says that nothing came in the client's timeout; the next line may still come.
+    pub(crate) fn lines(self, max: u64) -> impl Iterator<Item = io::Result<Vec<u8>>> {
+        let mut reader = BufReader::new(self);
+        std::iter::from_fn(move || {
+            let mut line = Vec::new();
+            #[allow(clippy::disallowed_methods)]
+            let read = reader.by_ref().take(max.saturating_add(1)).read_until(b'\n', &mut line);
+            match read {
+                Ok(0) => None,
+                Ok(read) if read as u64 > max => {
+                    let error = format!("a line is longer than {max} bytes");
+                    Some(Err(io::Error::new(ErrorKind::FileTooLarge, error)))
+                }
+                Ok(_) => Some(Ok(line)),
+                Err(error) if line.is_empty() => Some(Err(error)),
+                Err(error) => Some(Err(io::Error::other(format!("a line broke off: {error}")))),
+            }
+        })
+    }
+
     /// Describes an answer without success: its status and its reason.
     pub(crate) fn failure(self) -> String {
         format!("HTTP {}: {}", self.status().as_u16(), self.reason())
@@ -164,7 +190,8 @@ impl Answer {
         }
         let AnswerLimits { bytes, time, .. } = self.limits;
         if self.read > bytes || self.response.content_length().is_some_and(|length| length > bytes) {
-            return Err(io::Error::other(format!("the answer is larger than {bytes} bytes")));
+            let error = format!("the answer is larger than {bytes} bytes");
+            return Err(io::Error::new(ErrorKind::FileTooLarge, error));
         }
         if self.began.elapsed() >= time {
             return Err(io::Error::other(format!("the answer took longer than {time:?}")));
@@ -187,7 +214,11 @@ impl Read for Answer {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.check()?;
         let read = self.response.read(buffer).map_err(|error| match error.get_ref() {
-            Some(inner) => io::Error::other(format!("the answer broke off: {}", root(inner))),
+            Some(inner) => {
+                let timed_out = inner.downcast_ref().is_some_and(reqwest::Error::is_timeout);
+                let kind = if timed_out { ErrorKind::TimedOut } else { ErrorKind::Other };
+                io::Error::new(kind, format!("the answer broke off: {}", root(inner)))
+            }
             None => error,
         })?;
         self.read += read as u64;

@@ -3,9 +3,9 @@
 use std::fs;
 
 use pushring::command::publish::{CLUSTERS_FILE, ENDPOINTS_FILE};
-use pushring::consul::registration::Registrations;
 use pushring::fleet::access::Scheme;
 use pushring::fleet::members::{Members, Settings};
+use pushring::fleet::registration::Registrations;
 use serde_json::{Value, json};
 
 use crate::folders::Folders;

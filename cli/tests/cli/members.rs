@@ -1,7 +1,7 @@
 //! The rules that turn registrations into members. With a real consul-template: tests/membership/rendered.rs.
 
-use pushring::consul::registration::{Registration, Registrations};
 use pushring::fleet::members::{Members, Settings};
+use pushring::fleet::registration::{Registration, Registrations};
 use pushring_router::{Config, Router};
 use serde_json::{Value, json};
 
@@ -183,7 +183,7 @@ fn an_odd_status_and_a_field_twice_are_reported() {
     assert_eq!(
         found.notes,
         [
-            r#"10.0.0.1:9091: status: found "Passing", allowed passing, warning, critical, maintenance; it counts as not passing"#
+            r#"10.0.0.1:9091: status: found "Passing", allowed passing, warning, critical, maintenance, not-ready, terminating, vanished; it counts as not passing"#
         ]
     );
     let [reason] = &found.skipped[..] else { panic!("{:?}", found.skipped) };
@@ -333,8 +333,10 @@ fn the_older_registration_keeps_name_and_place() {
         name: name.to_owned(),
         scheme: String::new(),
         node: "node".to_owned(),
+        datacenter: String::new(),
         id: host.to_owned(),
         created: created.to_vec(),
+        leaving: false,
     };
     let older = aged("10.0.0.9", "pg-0", &[7, 30]);
     for newer in [aged("10.0.0.1", "pg-0", &[8]), aged("10.0.0.1", "pg-0", &[])] {

@@ -1,33 +1,13 @@
-//! `make run CONSUL=1`: members join and leave in Consul, and the demo prints it.
+//! `make run SOURCE=consul` and `make run CONSUL=1`: members join and leave in Consul, and the demo prints it.
 
-use std::process::{Child, Command, Stdio};
-
-use pushring_harness::tools;
 use rustix::process::Signal;
 
-use crate::running::{Running, shell};
+use crate::running::{Running, shell, start};
 use crate::{check_table_and_curl_lines, end_in_order};
 
-/// Killed when dropped, also by a failing test.
-struct Started(Child);
-
-impl Drop for Started {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Starts in the background what the demo prints for another terminal.
-fn start(command: &str) -> Started {
-    let mut shell = Command::new("sh");
-    shell.args(["-c", &format!("exec {command}")]).current_dir(tools::repository());
-    Started(shell.stderr(Stdio::null()).spawn().unwrap())
-}
-
 #[test]
-fn members_come_and_go_in_consul() {
-    let mut demo = Running::start(&["--consul"]);
+fn consul_template_follows_consul() {
+    let mut demo = Running::start(&["--source", "consul-template"]);
     check_table_and_curl_lines(&mut demo);
     let [_, second, last] = demo.gateways()[..] else { panic!("{:?}", demo.gateways()) };
 
@@ -41,8 +21,7 @@ fn members_come_and_go_in_consul() {
     shell(&demo.command("enable=false"));
     demo.wait(&format!("pushgateway {second} passing, ring now 3 members, "));
 
-    let next = demo.command("pushring deregister").rsplit(' ').next().unwrap().to_owned();
-    let _started = start(&demo.command(&format!("listen-address={next}")));
+    let next = demo.spare();
     shell(&demo.commands("pushring register")[1]);
     demo.wait(&format!("pushgateway {next} registered, critical, ring stays at 3 members"));
     demo.wait(&format!("pushgateway {next} passing, ring now 4 members, "));
@@ -56,5 +35,29 @@ fn members_come_and_go_in_consul() {
     let restarted = start(&restart);
     demo.wait(&format!("pushgateway {last} passing, ring now 3 members, "));
     drop(restarted);
-    end_in_order(&mut demo, Signal::INT, 5);
+    end_in_order(&mut demo, Signal::INT, 6);
+}
+
+#[test]
+fn discover_follows_consul() {
+    let mut demo = Running::start(&["--source", "consul"]);
+    check_table_and_curl_lines(&mut demo);
+    let [_, second, _] = demo.gateways()[..] else { panic!("{:?}", demo.gateways()) };
+    let next = demo.spare();
+    shell(&demo.commands("pushring register")[1]);
+    demo.wait(&format!("member {next} added"));
+    demo.wait("ring now 4 members, ");
+    for (off, on) in [("kill -STOP", "kill -CONT"), ("enable=true", "enable=false")] {
+        shell(&demo.command(off));
+        demo.wait(&format!("member {second} removed"));
+        demo.wait("ring now 3 members, ");
+        shell(&demo.command(on));
+        demo.wait(&format!("member {second} added"));
+        demo.wait("ring now 4 members, ");
+    }
+    shell(&demo.command("pushring deregister"));
+    demo.wait(&format!("member {next} removed"));
+    demo.wait("ring now 3 members, ");
+    shell(&demo.command("pushring drain"));
+    end_in_order(&mut demo, Signal::INT, 7);
 }

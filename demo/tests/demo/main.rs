@@ -3,12 +3,12 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // a panic is how a test fails
 
 mod consul;
+mod dns;
+mod etcd;
+mod file;
 mod running;
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use pushring_harness::http::Client;
 use running::{Running, assert_gone, shell};
@@ -45,15 +45,11 @@ fn check_table_and_curl_lines(demo: &mut Running) {
     }
 }
 
-/// Returns the path of the file with the members.
-fn members_file(demo: &Running) -> PathBuf {
-    demo.command("sed -i.bak 's/, ").rsplit(' ').next().unwrap().into()
-}
-
 fn end_in_order(demo: &mut Running, signal: Signal, least: usize) {
     let children = demo.children();
     assert!(children.len() >= least, "{children:?}");
     let mut addresses = demo.gateways();
+    addresses.push(demo.spare());
     let envoy =
         demo.commands("-X DELETE")[0].split("http://").nth(1).unwrap().split('/').next().unwrap().to_owned();
     addresses.push(envoy.parse().unwrap());
@@ -63,63 +59,15 @@ fn end_in_order(demo: &mut Running, signal: Signal, least: usize) {
 }
 
 #[test]
-fn follows_changes_of_members() {
-    let mut demo = Running::start(&[]);
-    check_table_and_curl_lines(&mut demo);
-    let file = members_file(&demo);
-
-    shell(&demo.command("sed -i.bak 's/\""));
-    let started = demo.wait("pushgateway started there");
-    let next: SocketAddr =
-        started.split(' ').find_map(|word| word.trim_end_matches(':').parse().ok()).unwrap();
-    demo.wait(&format!("member {next} added: ring now 4 members, "));
-    let line = demo.wait("% of groups moved (4096 points, live in ");
-    assert!(line.ends_with(" ms)"), "{line}");
-    let status: serde_json::Value =
-        serde_json::from_str(&shell(demo.commands("/-/pushring").last().unwrap())).unwrap();
-    assert_eq!(status["members"].as_array().unwrap().len(), 4, "printed before it was true");
-    assert_eq!(Client::new(next).unwrap().get("/-/healthy").unwrap().status, 200);
-    // The demo's groups are on their owners, or left behind by the new ring (exit code 1).
-    let groups = shell(&format!("{}; true", demo.command("pushring groups")));
-    assert_eq!(groups.lines().filter(|line| line.starts_with(" {job=")).count(), 10, "{groups}");
-    let sweep = shell(&format!("{}; true", demo.command("pushring sweep")));
-    assert!(sweep.contains(" in place, 0 deleted, "), "{sweep}");
-
-    // Writes half of the file, then a value that the filter would reject.
-    let good = fs::read_to_string(&file).unwrap();
-    fs::write(&file, &good[..good.len() / 2]).unwrap();
-    demo.wait("pushring.json: ");
-    demo.wait("the ring stays unchanged: 4 members");
-    fs::write(&file, good.replace("\"health\": true", "\"health\": 7")).unwrap();
-    demo.wait("health: found 7, allowed true or false");
-    demo.wait("the ring stays unchanged: 4 members");
-    fs::write(&file, good.replace("\"cluster\"", "\"redirect\"")).unwrap();
-    demo.wait("mode: found \"redirect\", allowed \"cluster\"");
-
-    // Replaces the file, as editors do.
-    let other = file.with_extension("other");
-    fs::write(&other, good.replace(&format!(", \"{next}\""), "")).unwrap();
-    fs::rename(&other, &file).unwrap();
-    demo.wait(&format!("member {next} removed: ring now 3 members, "));
-    demo.wait(&format!("pushgateway {next} stopped"));
-    assert!(Client::new(next).unwrap().get("/-/healthy").is_err());
-
-    let [.., last] = demo.gateways()[..] else { panic!("no gateways") };
-    shell(&demo.commands("kill ")[0]);
-    demo.wait(&format!("pushgateway {last} ended"));
-    end_in_order(&mut demo, Signal::INT, 3);
-}
-
-#[test]
 fn works_in_other_modes_with_more_gateways() {
     for mode in ["endpoint", "redirect"] {
         let mut demo = Running::start(&["--mode", mode, "--gateways", "5"]);
         check_table_and_curl_lines(&mut demo);
-        shell(&demo.command("sed -i.bak 's/\""));
+        shell(&demo.command("echo '- "));
         demo.wait("ring now 6 members, ");
-        shell(&demo.command("sed -i.bak 's/, "));
+        shell(&demo.command("leaving: true"));
         demo.wait("ring now 5 members, ");
-        end_in_order(&mut demo, Signal::TERM, 6);
+        end_in_order(&mut demo, Signal::TERM, 8);
     }
 }
 
@@ -149,7 +97,7 @@ fn rejects_a_used_port_and_a_used_folder() {
     let mut third = Running::start_in(dir.path(), &["--port", "0"]);
     third.wait("another demo uses it (process ");
     assert_eq!(third.exit_code(), Some(1));
-    end_in_order(&mut demo, Signal::HUP, 2);
+    end_in_order(&mut demo, Signal::HUP, 4);
 }
 
 /// Linux only: other systems do not kill the children of a killed process.
@@ -159,7 +107,7 @@ fn leaves_no_process_when_killed() {
     let mut demo = Running::start(&[]);
     demo.wait("Running. Press Ctrl-C to stop.");
     let children = demo.children();
-    assert_eq!(children.len(), 4);
+    assert_eq!(children.len(), 6, "gateways, Envoy and discover");
     assert_eq!(demo.end(Signal::KILL), None);
     assert_gone(&children, &demo.gateways());
 }

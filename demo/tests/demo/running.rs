@@ -89,6 +89,13 @@ impl Running {
         pages.filter_map(|line| line.split_once('/')?.0.parse().ok()).collect()
     }
 
+    /// The pushgateway that is no member at the start.
+    pub(crate) fn spare(&self) -> SocketAddr {
+        let said = self.said();
+        let mut pages = said.lines().filter_map(|line| line.trim().strip_prefix("spare        http://"));
+        pages.next().unwrap().split_once('/').unwrap().0.parse().unwrap()
+    }
+
     /// The processes that it started and that run.
     pub(crate) fn children(&self) -> BTreeSet<u32> {
         let parent = |process: u32| -> Option<u32> {
@@ -117,6 +124,31 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Killed when dropped, also by a failing test.
+pub(crate) struct Started(Child);
+
+impl Started {
+    /// Sends a signal and waits for the end.
+    pub(crate) fn end(mut self, signal: Signal) {
+        kill_process(Pid::from_child(&self.0), signal).unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts in the background what the demo prints for another terminal.
+pub(crate) fn start(command: &str) -> Started {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("exec {command}")]).current_dir(tools::repository());
+    Started(shell.stderr(Stdio::null()).spawn().unwrap())
 }
 
 /// Runs a printed command in a shell in the folder of the repository; gives its output.

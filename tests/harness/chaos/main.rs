@@ -6,12 +6,12 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 use pushring_harness::Mode;
-use pushring_harness::chaos::{Settings, run};
+use pushring_harness::chaos::{Settings, Source, run};
 
 /// Number of lost pushes that are printed.
 const SHOWN: usize = 20;
 
-/// Changes members in every way, under load, through Consul, consul-template, Envoy and Pushgateways
+/// Changes members in every way, under load, through a registry, Envoy and Pushgateways
 #[derive(Parser)]
 #[command(name = "pushring-chaos")]
 struct Arguments {
@@ -21,6 +21,9 @@ struct Arguments {
     /// `cluster` or `endpoint` [default: both]
     #[arg(long, value_parser = Mode::routed)]
     mode: Option<Mode>,
+    /// Where the members come from
+    #[arg(long, value_enum, default_value_t)]
+    source: Source,
     /// Seed of the changes, to repeat a run [default: random]
     #[arg(long)]
     seed: Option<u64>,
@@ -34,7 +37,7 @@ fn main() -> Result<ExitCode> {
     let mut lines = Vec::new();
     let mut lost = false;
     for mode in modes {
-        let settings = Settings { mode, changes: arguments.changes, seed };
+        let settings = Settings { source: arguments.source, mode, changes: arguments.changes, seed };
         let summary = run(settings, |line| println!("{line}"))?;
         println!("{}", summary.details());
         for loss in summary.lost.iter().take(SHOWN) {

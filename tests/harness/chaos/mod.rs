@@ -1,5 +1,6 @@
 //! Checks that no push is lost when members change: changes of every kind, under load, through the whole chain of
-//! shipped files (Consul, consul-template with the templates, `pushring publish`, Envoy, Pushgateways).
+//! shipped files: Consul and consul-template with the templates and `pushring publish`, or a registry and `pushring
+//! discover`; Envoy, Pushgateways.
 //!
 //! A push counts as lost unless it was answered 2xx and is *found*:
 //!
@@ -12,18 +13,21 @@
 //!
 //! The run cannot show that a gateway kept a value that a later push replaced.
 //!
-//! "Live" is the time from the end of the call that changed Consul until the ring is active in Envoy, which the digest
+//! "Live" is the time from the end of the call that changed the registry until the ring is active in Envoy, which the digest
 //! at the filter's status path shows. Changes during which a process was killed are counted separately.
 
+mod follower;
 pub(crate) mod gateways;
 mod ledger;
 pub(crate) mod load;
 mod plan;
+mod registry;
 mod ring;
 mod run;
 mod servers;
 mod summary;
 
 pub use ledger::Loss;
+pub use registry::Source;
 pub use run::run;
 pub use summary::{Settings, Summary};

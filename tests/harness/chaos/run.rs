@@ -42,7 +42,7 @@ pub fn run(settings: Settings, print: impl FnMut(&str)) -> Result<Summary> {
 fn run_in(dir: &Path, settings: Settings, mut print: impl FnMut(&str)) -> Result<Summary> {
     let mut plan = Plan::new(settings.seed);
     let states = plan.states().to_vec();
-    let servers = Servers::start(dir, settings.mode, &states)?;
+    let servers = Servers::start(dir, settings, &states)?;
     let ring = Ring::of(settings.mode, &servers, &states)?;
     poll_until("the first ring", || (servers.digest()? == ring.digest).then_some(()))?;
     let ledger = Ledger::new(GATEWAYS, ring.owners);
@@ -83,7 +83,7 @@ fn run_in(dir: &Path, settings: Settings, mut print: impl FnMut(&str)) -> Result
 struct Run {
     settings: Settings,
     servers: Servers,
-    /// The state of each gateway in Consul.
+    /// The state of each gateway in the registry.
     states: Vec<State>,
     ledger: Ledger,
     load: Load,
@@ -97,7 +97,8 @@ impl Run {
     fn make(&mut self, change: &Change) -> Result<()> {
         self.ledger.note(change.to_string());
         *self.counts.entry(format!("{:?}", change.step)).or_default() += 1;
-        let hunt = (change.kill == Some(Kill::Publish)).then(|| self.servers.hunt_publish(change.pause / 16));
+        let hunt = (change.kill == Some(Kill::Publish))
+            .then(|| self.servers.follower.hunt_publish(change.pause / 16));
         let mut changed = None;
         for (index, state) in change.states.iter().enumerate() {
             if index > 0 {
@@ -109,11 +110,11 @@ impl Run {
         let mut killed = change.kill.is_some();
         match change.kill {
             None => (),
-            Some(Kill::ConsulTemplate) => {
+            Some(Kill::Follower) => {
                 thread::sleep(change.pause);
-                self.servers.kill_consul_template()?;
+                self.servers.follower.kill()?;
             }
-            Some(Kill::Consul) => self.kill_consul(change.pause)?,
+            Some(Kill::Registry) => self.kill_registry(change.pause)?,
             Some(Kill::Publish) => killed = hunt.is_some_and(|hunt| hunt.join().unwrap_or(false)),
         }
         if let Some(kill) = change.kill.filter(|_| killed) {
@@ -141,7 +142,7 @@ impl Run {
         undisturbed.push(live);
     }
 
-    /// Sets a new state in Consul. Returns the time after the call if the change affects the ring.
+    /// Sets a new state in the registry. Returns the time after the call if the change affects the ring.
     fn set_state(&mut self, gateway: usize, state: State) -> Result<Option<Instant>> {
         let from = std::mem::replace(&mut self.states[gateway], state);
         let changes = (from == State::Passing) != (state == State::Passing);
@@ -153,19 +154,19 @@ impl Run {
         Ok(changes.then(Instant::now))
     }
 
-    fn kill_consul(&mut self, away: Duration) -> Result<()> {
-        // At its start the agent marks checks as critical that were not renewed; real services renew them all the
+    fn kill_registry(&mut self, away: Duration) -> Result<()> {
+        // At its start Consul's agent marks checks as critical that were not renewed; real services renew them all the
         // time.
         for gateway in (0..GATEWAYS).filter(|gateway| self.states[*gateway] == State::Passing) {
             self.servers.set_state(gateway, State::Passing, State::Passing)?;
         }
-        self.servers.restart_consul(away)
+        self.servers.registry.restart(away)
     }
 
     /// Waits until Envoy has the latest ring.
     fn wait(&mut self) -> Result<()> {
         let ring = Ring::of(self.settings.mode, &self.servers, &self.states)?;
-        poll_until("the ring in Envoy", || match self.servers.supervise() {
+        poll_until("the ring in Envoy", || match self.servers.follower.supervise() {
             Ok(()) => (self.servers.digest()? == ring.digest).then_some(Ok(())),
             Err(error) => Some(Err(error)),
         })??;

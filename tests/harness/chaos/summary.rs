@@ -6,11 +6,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::ledger::Loss;
+use super::registry::Source;
 use crate::Mode;
 
 /// The settings of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
+    /// Where the members come from.
+    pub source: Source,
     /// `Cluster` or `Endpoint`.
     pub mode: Mode,
     /// Number of changes.
@@ -40,10 +43,10 @@ pub struct Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Settings { mode, changes, .. } = self.settings;
+        let Settings { source, mode, changes, .. } = self.settings;
         let (p50, p99) = (percentile(&self.live, 50), percentile(&self.live, 99));
         let (pushes, lost) = (self.pushes, self.lost.len());
-        write!(f, "chaos mode={mode} changes={changes} pushes={pushes} lost={lost} ")?;
+        write!(f, "chaos source={source} mode={mode} changes={changes} pushes={pushes} lost={lost} ")?;
         write!(f, "live_ms_p50={p50} live_ms_p99={p99}")
     }
 }

@@ -1,5 +1,8 @@
 //! `pushring drain`.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 mod gateway_state;
 mod next_step;
 mod report;
@@ -7,13 +10,19 @@ mod run;
 mod transfer;
 
 use crate::cleanup::safety_check::{SafetyArgs, SafetyCheck};
+use crate::duration;
 use crate::error::{BadInput, ExitStatus};
 use crate::fleet::address::GatewayAddress;
 use crate::fleet::source::{FleetArgs, Source};
 use crate::gateway::pool::{GatewayArgs, Gateways};
 use crate::output::{self, Output};
 use report::Report;
+use tracing::{info, warn};
 use transfer::Options;
+
+/// How long a gateway may stay on the ring after it has left its registry: consul-template and publish have their pauses.
+const OFF_RING: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Move the groups of a gateway that has left the ring to their owners
 ///
@@ -69,6 +78,39 @@ fn named(error: anyhow::Error, source: &Source, address: &GatewayAddress) -> any
         }
     }
     BadInput(text).into()
+}
+
+/// Drains a gateway that has just left its registry, once it is off the ring. Returns whether it still has groups; the log
+/// says why.
+///
+/// # Errors
+/// As `pushring drain`; also if the gateway is still on the ring after a while.
+pub(crate) fn after_leaving(
+    address: &GatewayAddress,
+    source: Source,
+    safety: &SafetyArgs,
+    gateways: &GatewayArgs,
+) -> anyhow::Result<bool> {
+    let mut safety = SafetyCheck::new(safety, source)?;
+    let address = address.to_string();
+    let began = Instant::now();
+    let fleet = loop {
+        let fleet = safety.source().read();
+        match fleet.and_then(|fleet| run::has_left(&address, &fleet).map(|()| fleet)) {
+            Err(_) if began.elapsed() < OFF_RING && !safety.interrupted() => thread::sleep(PAUSE),
+            fleet => break fleet?,
+        }
+    };
+    let gateways = Gateways::new(gateways, &fleet)?;
+    let fleet =
+        safety.wait_until_settled(|left| info!(left = duration::show(left), "settling before the drain"))?;
+    let options = Options { keep: false, dry_run: false };
+    let report = run::drain(&address, &fleet, &gateways, &safety, options, &|_, _| ())?;
+    for kept in &report.kept {
+        warn!(group = format!("{:?}", kept.labels), reason = kept.reason.to_string(), "group kept");
+    }
+    info!(left = report.left, interrupted = report.interrupted, "drained");
+    Ok(report.is_unfinished(false))
 }
 
 impl DrainArgs {

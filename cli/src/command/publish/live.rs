@@ -14,7 +14,7 @@ use crate::text;
 
 /// Holds temporary files, the lock and notes. It is inside the live folder, so a rename from it never crosses a
 /// filesystem, and a folder of its own, because Envoy watches for renames into the live folder itself.
-const WORK: &str = ".publish";
+pub(crate) const WORK: &str = ".publish";
 
 /// Names a point at which a publication stops until the file `.publish/paused`, which has its process ID, is removed. The
 /// tests kill it there, so that they do not depend on how fast a machine is. Not for users.
@@ -37,8 +37,8 @@ impl Live {
         let (work, path) = (folder.join(WORK), folder.join(WORK).join("lock"));
         work_folder::make_live(folder).with_context(|| format!("cannot write to {}", text::path(folder)))?;
         work_folder::make_private(&work).with_context(|| format!("cannot write to {}", text::path(&work)))?;
-        let lock =
-            work_folder::lock(&path, limit).with_context(|| format!("cannot lock {}", text::path(&path)))?;
+        let lock = work_folder::lock(&path, limit, "another publication")
+            .with_context(|| format!("cannot lock {}", text::path(&path)))?;
         let live = Self { folder: folder.to_owned(), _lock: lock };
         live.pause_at("locked");
         Ok(live)

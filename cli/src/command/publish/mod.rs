@@ -1,6 +1,8 @@
 //! `pushring publish`.
 
+mod args;
 mod departed;
+mod document;
 mod envoy_admin;
 mod live;
 mod options;
@@ -8,21 +10,18 @@ mod run;
 mod steps;
 mod upstream_kind;
 mod upstreams;
-mod work_folder;
+pub(crate) mod work_folder;
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use anyhow::ensure;
+use std::path::PathBuf;
 
 pub use crate::fleet::ring_file::RING_FILE;
+pub(crate) use args::PublicationArgs;
 pub use envoy_admin::Admin;
+pub(crate) use live::WORK;
 pub use options::{Options, Report};
 pub use run::{publish, publish_file};
 pub use upstream_kind::{CLUSTERS_FILE, ENDPOINTS_FILE};
 
-use crate::duration;
-use crate::error::BadInput;
 use crate::output::{self, Output};
 use crate::text;
 
@@ -44,27 +43,8 @@ pub(crate) struct PublishArgs {
     /// Registered gateways (JSON), as consul-template renders them
     #[arg(long, value_name = "FILE", default_value = "/etc/pushring/registrations.json")]
     registrations: PathBuf,
-    /// Settings of the ring (YAML)
-    #[arg(long, value_name = "FILE", default_value = "/etc/pushring/consul-template/settings.yaml")]
-    settings: PathBuf,
-    /// Folder that Envoy watches
-    #[arg(long, value_name = "DIR", default_value = "/etc/pushring/live")]
-    live: PathBuf,
-    /// The filter's module as Envoy finds it [default: pushring_filter.wasm next to the live folder]
-    #[arg(long, value_name = "FILE")]
-    wasm: Option<PathBuf>,
-    /// Admin interface of an Envoy: http://host:port or unix:/path, repeatable; without it, a fixed delay applies
-    #[arg(long, value_name = "URL")]
-    admin: Vec<String>,
-    /// How long a cluster or endpoint stays after the ring no longer names it
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration::within(duration::MILLISECOND, duration::DAY))]
-    grace: Duration,
-    /// Wait between the clusters or endpoints and the ring if Envoy cannot be asked
-    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = duration::within(Duration::ZERO, duration::HOUR))]
-    delay: Duration,
-    /// How long to wait for Envoy to add a cluster or endpoint; longer than its resolver needs to give up on a name
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration::within(duration::MILLISECOND, duration::HOUR))]
-    timeout: Duration,
+    #[command(flatten)]
+    publication: PublicationArgs,
     /// Output format
     #[arg(long, value_enum, default_value_t)]
     output: Output,
@@ -72,31 +52,11 @@ pub(crate) struct PublishArgs {
 
 impl PublishArgs {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        ensure!(
-            !self.live.exists() || self.live.is_dir(),
-            BadInput(format!(
-                "--live: found {}, which is no directory, expected one",
-                text::path(&self.live)
-            ))
-        );
-        let options = Options {
-            wasm: self.wasm.map_or_else(|| default_wasm(&self.live), Ok)?,
-            live: self.live,
-            // Not parsed by clap, whose errors repeat the value, which may contain a password.
-            admin: self.admin.iter().map(|url| url.parse()).collect::<anyhow::Result<_>>()?,
-            grace: self.grace,
-            delay: self.delay,
-            timeout: self.timeout,
-        };
-        let report = publish_file(&self.registrations, &self.settings, &options)?;
+        let settings = self.publication.settings.clone();
+        let report = publish_file(&self.registrations, &settings, &self.publication.options()?)?;
         for warning in &report.warnings {
             output::warn(text::line(warning));
         }
         output::show(self.output, &report, ToString::to_string)
     }
-}
-
-/// Returns the path next to the live folder, absolute, because Envoy runs in another folder.
-fn default_wasm(live: &Path) -> std::io::Result<PathBuf> {
-    Ok(std::path::absolute(live)?.with_file_name("pushring_filter.wasm"))
 }

@@ -40,11 +40,11 @@ impl UpstreamKind {
         }
     }
 
-    /// Returns where the list is in the file (RFC 6901).
-    pub(super) fn list_at(self) -> &'static str {
+    /// Returns where the list is in the file: fields and indexes.
+    pub(super) fn list_at(self) -> &'static [&'static str] {
         match self {
-            Self::Cluster => "/resources",
-            Self::Endpoint => "/resources/0/endpoints/0/lb_endpoints",
+            Self::Cluster => &["resources"],
+            Self::Endpoint => &["resources", "0", "endpoints", "0", "lb_endpoints"],
         }
     }
 

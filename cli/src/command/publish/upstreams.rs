@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use serde_json::Value;
 
+use super::document::Document;
 use super::upstream_kind::UpstreamKind;
 use crate::fleet::members::Members;
 use crate::fleet::render;
@@ -27,28 +28,29 @@ impl UpstreamKind {
 /// A cluster file (CDS), or an endpoint file (EDS) with one list. The fields of an item are passed on as they are.
 #[derive(Clone, Debug)]
 pub(super) struct Upstreams {
-    kind: UpstreamKind,
-    document: Value,
+    document: Document,
+    /// The name of each item.
     names: Vec<String>,
 }
 
 impl Upstreams {
     /// Parses a file; one without any resource has an empty list.
     pub(super) fn parse(kind: UpstreamKind, text: &str) -> anyhow::Result<Self> {
-        let document: Value = parse::yaml(text).map_err(anyhow::Error::msg)?;
-        let empty = document["resources"].as_array().is_some_and(Vec::is_empty);
-        let at = kind.list_at();
-        ensure!(empty || document.pointer(at).is_some_and(Value::is_array), "found no list at {at}");
+        let document = Document::parse(text, kind.list_at()).map_err(anyhow::Error::msg)?;
+        let empty = document.around()["resources"].as_array().is_some_and(Vec::is_empty);
+        let at = format!("/{}", kind.list_at().join("/"));
+        let list = document.around().pointer(&at);
+        ensure!(empty || list.is_some_and(Value::is_array), "found no list at {at}");
         let mut names = Vec::new();
-        for (index, item) in list(&document, kind).iter().enumerate() {
-            let name = kind.name_of(item);
+        for (index, item) in document.items.iter().enumerate() {
+            let name = kind.name_of(&parse::json(item).map_err(anyhow::Error::msg)?);
             names.push(name.with_context(|| format!("{at}/{index}: found no name or address"))?);
         }
-        Ok(Self { kind, document, names })
+        Ok(Self { document, names })
     }
 
     pub(super) fn empty(kind: UpstreamKind) -> Self {
-        Self { kind, document: Value::Null, names: Vec::new() }
+        Self { document: Document::empty(kind.list_at()), names: Vec::new() }
     }
 
     pub(super) fn contains(&self, name: &str) -> bool {
@@ -61,9 +63,8 @@ impl Upstreams {
 
     /// Appends the items of `other` that `kept` names.
     pub(super) fn with(mut self, other: &Self, kept: &[String]) -> Self {
-        let Some(Value::Array(own)) = self.document.pointer_mut(self.kind.list_at()) else { return self };
         for (name, item) in other.by_name().into_iter().filter(|(name, _)| kept.iter().any(|k| k == name)) {
-            own.push(item.clone());
+            self.document.items.push(item.to_owned());
             self.names.push(name.to_owned());
         }
         self
@@ -75,14 +76,14 @@ impl Upstreams {
     }
 
     pub(super) fn to_text(&self) -> anyhow::Result<String> {
-        Ok(serde_saphyr::to_string(&self.document)?)
+        self.document.to_text()
     }
 
-    fn by_name(&self) -> BTreeMap<&str, &Value> {
-        self.names.iter().map(String::as_str).zip(list(&self.document, self.kind)).collect()
+    fn by_name(&self) -> BTreeMap<&str, &str> {
+        self.names
+            .iter()
+            .zip(&self.document.items)
+            .map(|(name, item)| (name.as_str(), item.as_str()))
+            .collect()
     }
-}
-
-fn list(document: &Value, kind: UpstreamKind) -> &[Value] {
-    document.pointer(kind.list_at()).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }

@@ -16,10 +16,10 @@ use rustix::process::geteuid;
 use crate::file;
 use crate::text;
 
-/// For everyone: Envoy runs as another user.
-pub(super) const LIVE_FILE: u32 = 0o644;
+/// For everyone: Envoy and Prometheus run as other users.
+pub(crate) const LIVE_FILE: u32 = 0o644;
 /// For the user that publishes.
-pub(super) const PRIVATE_FILE: u32 = 0o600;
+pub(crate) const PRIVATE_FILE: u32 = 0o600;
 const PRIVATE_FOLDER: u32 = 0o700;
 /// Any user may write.
 const BY_OTHERS: u32 = 0o002;
@@ -28,7 +28,7 @@ const BY_OTHERS: u32 = 0o002;
 const POLL: Duration = Duration::from_millis(10);
 
 /// Makes the live folder if there is none, and refuses one in which root would write what others prepared.
-pub(super) fn make_live(folder: &Path) -> anyhow::Result<()> {
+pub(crate) fn make_live(folder: &Path) -> anyhow::Result<()> {
     if !folder.exists() {
         fs::create_dir_all(folder)?;
         // Whatever the umask: Envoy runs as another user.
@@ -48,7 +48,7 @@ pub(super) fn make_live(folder: &Path) -> anyhow::Result<()> {
 }
 
 /// Makes the work folder, or checks the one that is there.
-pub(super) fn make_private(work: &Path) -> anyhow::Result<()> {
+pub(crate) fn make_private(work: &Path) -> anyhow::Result<()> {
     match DirBuilder::new().mode(PRIVATE_FOLDER).create(work) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
         made => return Ok(made?),
@@ -67,8 +67,9 @@ pub(super) fn make_private(work: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Locks a file; waits at most `limit` while another publication has it. The file names the process that has it.
-pub(super) fn lock(path: &Path, limit: Duration) -> anyhow::Result<File> {
+/// Locks a file; waits at most `limit` while another process has it. The file names the process that has it; `other` says
+/// what that is.
+pub(crate) fn lock(path: &Path, limit: Duration, other: &str) -> anyhow::Result<File> {
     let options = &mut OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(PRIVATE_FILE);
     let mut file = file::open_to_write(options, path)?;
@@ -82,8 +83,7 @@ pub(super) fn lock(path: &Path, limit: Duration) -> anyhow::Result<File> {
                 let mut holder = String::new();
                 file.take(20).read_to_string(&mut holder)?;
                 bail!(
-                    "another publication (process {}) has held the lock for {limit:?}; wait for it or end it, then \
-                     publish again",
+                    "{other} (process {}) has held the lock for {limit:?}; wait for it or end it, then run this again",
                     text::line(holder.trim())
                 );
             }
@@ -97,7 +97,7 @@ pub(super) fn lock(path: &Path, limit: Duration) -> anyhow::Result<File> {
 }
 
 /// Writes a new file with exactly this mode. An old file of a killed publication is removed first.
-pub(super) fn write_new(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
+pub(crate) fn write_new(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             return Err(error).context("an old temporary file");

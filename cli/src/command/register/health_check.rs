@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::consul::client::Service;
+use crate::consul::leaving::LEAVING;
 use crate::fleet::address::GatewayAddress;
 
 /// Meta key with the settings of the health check. The agent does not report these, so a change could not be detected
@@ -123,6 +124,8 @@ impl HealthCheck {
     /// Without TLS there is no entry for the scheme, so that registrations of earlier versions stay unchanged.
     fn meta(&self, target: &GatewayAddress, replaced: Option<&Service>) -> BTreeMap<String, String> {
         let mut meta = replaced.map(|replaced| replaced.meta.clone()).unwrap_or_default();
+        // A removal that was announced and did not happen.
+        meta.remove(LEAVING);
         meta.insert(CHECK.to_owned(), self.describe(target));
         if self.scheme == "http" {
             meta.remove(SCHEME);
@@ -139,6 +142,7 @@ impl HealthCheck {
             && known.service == service
             && known.address == target.host()
             && known.port == i64::from(target.port())
+            && !known.meta.contains_key(LEAVING)
             && known.meta.get(CHECK) == Some(&self.describe(target))
     }
 }

@@ -2,6 +2,7 @@
 
 mod check_headers;
 mod dynamic_sharding_yml;
+mod etcd_removal;
 mod health_check;
 mod known_gateways;
 mod probe;
@@ -9,6 +10,7 @@ mod process;
 mod removal;
 mod ring_forecast;
 mod services;
+mod stay;
 mod twins;
 
 use std::collections::BTreeSet;
@@ -19,7 +21,9 @@ use crate::consul::client::{self, Consul, ConsulArgs};
 use crate::consul::service_name;
 use crate::duration;
 use crate::error::{BadInput, ExitStatus};
+use crate::etcd::client::{Etcd, EtcdArgs};
 use crate::fleet::address::GatewayAddress;
+use crate::gateway::pool::GatewayArgs;
 use crate::http::Tls;
 use crate::number;
 use crate::output::{self, Output, Table};
@@ -30,6 +34,11 @@ use pushring_router::Config;
 use ring_forecast::RingArgs;
 use serde_json::json;
 use services::{Options, RegistrationResult};
+use stay::StayArgs;
+
+/// How long the farewell of a gateway stays before its registration is removed: longer than a watcher needs to come back to
+/// its registry.
+const FAREWELL: Duration = Duration::from_secs(3);
 
 /// Register Pushgateways in Consul, with a health check that does not flap
 ///
@@ -41,6 +50,7 @@ use services::{Options, RegistrationResult};
 Examples:
   pushring register 10.0.0.1:9091 10.0.0.2:9091
   pushring register --from-dynamic-sharding dynamic-sharding.yml --dry-run
+  pushring register 10.0.0.1:9091 --stay --etcd http://10.0.2.1:2379
   pushring register 10.0.0.1:9091 --scheme https --gateway-ca-file ca.pem --check-header @check-header
   CONSUL_HTTP_ADDR=https://consul:8501 CONSUL_HTTP_TOKEN=... pushring register --from-dynamic-sharding dynamic-sharding.yml")]
 pub(crate) struct RegisterArgs {
@@ -52,20 +62,16 @@ pub(crate) struct RegisterArgs {
     /// Replace a registration that has the ID of a gateway and another address; the member at that address leaves the ring
     #[arg(long)]
     replace: bool,
-    /// CA certificates (PEM file) with which the gateways are asked first, in addition to the system's
-    #[arg(long, value_name = "FILE")]
-    gateway_ca_file: Option<PathBuf>,
-    /// Client certificate (PEM file) with which they are asked
-    #[arg(long, value_name = "FILE", requires = "gateway_key")]
-    gateway_cert: Option<PathBuf>,
-    /// Key of that client certificate (PEM file)
-    #[arg(long, value_name = "FILE", requires = "gateway_cert")]
-    gateway_key: Option<PathBuf>,
     #[command(flatten)]
     check: HealthCheckArgs,
+    #[command(flatten)]
+    agent: StayArgs,
+    /// CA, certificate and key are for the first question to the gateways and the agent's check; all are for --drain.
+    #[command(flatten)]
+    gateways: GatewayArgs,
 }
 
-/// Remove Pushgateways from Consul
+/// Remove Pushgateways from Consul or etcd
 ///
 /// New pushes go to the remaining members. The removed gateways keep their groups; see `pushring drain`. A gateway that
 /// another agent has registered, too, stays on the ring: the output names each such registration and how to remove it, and the
@@ -74,12 +80,15 @@ pub(crate) struct RegisterArgs {
 #[command(after_help = "\
 Examples:
   pushring deregister 10.0.0.2:9091
+  pushring deregister 10.0.0.2:9091 --etcd http://10.0.2.1:2379
   pushring deregister --from-dynamic-sharding dynamic-sharding.yml 10.0.0.2:9091   # Consul's address from the file")]
 pub(crate) struct DeregisterArgs {
     #[command(flatten)]
     targets: TargetArgs,
     #[command(flatten)]
     ring: RingArgs,
+    #[command(flatten)]
+    etcd: EtcdArgs,
 }
 
 #[derive(clap::Args)]
@@ -168,13 +177,13 @@ struct ResolvedTargets {
 }
 
 impl RegisterArgs {
-    pub(crate) fn run(self) -> anyhow::Result<()> {
-        let targets = self.targets.resolve()?;
+    pub(crate) fn run(self) -> anyhow::Result<ExitStatus> {
+        self.agent.check()?;
         let tls = Tls {
             flags: "--gateway",
-            ca_file: self.gateway_ca_file.as_deref(),
-            cert: self.gateway_cert.as_deref(),
-            key: self.gateway_key.as_deref(),
+            ca_file: self.gateways.gateway_ca_file.as_deref(),
+            cert: self.gateways.gateway_cert.as_deref(),
+            key: self.gateways.gateway_key.as_deref(),
         };
         let check = HealthCheck {
             interval: self.check.interval,
@@ -188,6 +197,10 @@ impl RegisterArgs {
             tls_server_name: self.check.check_tls_server_name,
             tls_skip_verify: self.check.check_tls_skip_verify,
         };
+        if self.agent.stay {
+            return self.agent.run(&self.targets, check, &self.gateways, !self.no_probe);
+        }
+        let targets = self.targets.resolve()?;
         let options = Options {
             check,
             dry_run: self.targets.dry_run,
@@ -197,29 +210,37 @@ impl RegisterArgs {
         let (mut done, mut warnings) = (Vec::new(), Vec::new());
         let ResolvedTargets { service, addresses, consul } = &targets;
         let result = services::register(consul, service, addresses, &options, (&mut done, &mut warnings));
-        self.targets.report(&targets, &done, &warnings, result)
+        self.targets.report(&targets, ("consul", consul.address()), &done, &warnings, result)?;
+        Ok(ExitStatus::Done)
     }
 }
 
 impl DeregisterArgs {
     pub(crate) fn run(self) -> anyhow::Result<ExitStatus> {
         let targets = self.targets.resolve()?;
-        let forecast = self.ring.forecast(&targets.service)?;
-        let mut done = Vec::new();
-        let result = removal::deregister(
-            &targets.consul,
-            &targets.service,
-            &targets.addresses,
-            self.targets.dry_run,
-            &mut done,
-        );
-        let held = result.is_ok().then(|| forecast.held(&targets.consul, &done)).flatten();
-        self.targets.report(&targets, &done, held.as_slice(), result)?;
+        let (mut done, dry_run) = (Vec::new(), self.targets.dry_run);
+        let ResolvedTargets { service, addresses, consul } = &targets;
+        if !self.etcd.etcd.is_empty() {
+            ensure!(self.targets.consul.is_none(), BadInput("--consul: not with --etcd".to_owned()));
+            let mut etcd = Etcd::new(&self.etcd)?;
+            let result = etcd_removal::deregister(&mut etcd, service, addresses, dry_run, &mut done);
+            self.targets.report(&targets, ("etcd", etcd.endpoint()), &done, &[], result)?;
+            return Ok(ExitStatus::Done);
+        }
+        let forecast = self.ring.forecast(service)?;
+        let result = removal::deregister(consul, service, addresses, dry_run, &mut done);
+        let held = result.is_ok().then(|| forecast.held(consul, &done)).flatten();
+        self.targets.report(&targets, ("consul", consul.address()), &done, held.as_slice(), result)?;
         Ok(ExitStatus::found(done.iter().any(|result| !result.still_registered.is_empty())))
     }
 }
 
 impl TargetArgs {
+    /// Returns the name of the service without a file.
+    fn service(&self) -> &str {
+        self.service.as_deref().unwrap_or("pushgateway")
+    }
+
     /// Reads the file and validates all input before any change.
     fn resolve(&self) -> anyhow::Result<ResolvedTargets> {
         let file = self.from_dynamic_sharding.as_deref().map(DynamicSharding::read).transpose()?;
@@ -262,14 +283,15 @@ impl TargetArgs {
     fn report(
         &self,
         targets: &ResolvedTargets,
+        registry: (&str, String),
         done: &[RegistrationResult],
         warnings: &[String],
         result: anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         warnings.iter().for_each(output::warn);
+        let (name, url) = registry;
         let report = json!({
-            "service": targets.service, "consul": targets.consul.address(), "dry_run": self.dry_run, "results": done,
-            "warnings": warnings,
+            "service": targets.service, (name): url, "dry_run": self.dry_run, "results": done, "warnings": warnings,
         });
         if self.output == Output::Json || !done.is_empty() {
             output::show(self.output, &report, |_| self.text(done))?;

@@ -15,7 +15,7 @@ use crate::fleet::address::GatewayAddress;
 const SYNC: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(50);
 
-/// Deregisters each target at this agent: all IDs with its address. With `dry_run`, changes
+/// Deregisters each target at this agent: all IDs with its address, after it announced that they leave. With `dry_run`, changes
 /// nothing. Results are appended to `done` one by one, so that the caller can report them if a later target fails.
 ///
 /// # Errors
@@ -28,8 +28,13 @@ pub(super) fn deregister(
     done: &mut Vec<RegistrationResult>,
 ) -> anyhow::Result<()> {
     let known = consul.services()?;
-    for target in targets {
-        let ids = ids(consul, &known, service, target)?;
+    let found = targets.iter().map(|target| Ok((target, ids(consul, &known, service, target)?)));
+    let found: Vec<(_, Vec<&str>)> = found.collect::<anyhow::Result<_>>()?;
+    if !dry_run {
+        let all: Vec<&str> = found.iter().flat_map(|(_, ids)| ids).copied().collect();
+        consul.announce_leaving(service, &all).context("announcing that the gateways leave")?;
+    }
+    for (target, ids) in found {
         if !dry_run {
             ids.iter().try_for_each(|id| consul.deregister(id))?;
         }

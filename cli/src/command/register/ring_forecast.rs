@@ -6,10 +6,10 @@ use anyhow::{Context, ensure};
 
 use super::services::RegistrationResult;
 use crate::consul::client::Consul;
-use crate::consul::registration::{Registration, Registrations};
 use crate::error::BadInput;
 use crate::fleet::address::GatewayAddress;
 use crate::fleet::members::{ConsulSettings, Members, Settings};
+use crate::fleet::registration::{Registration, Registrations};
 use crate::fleet::source::{read, share};
 use crate::{output, text};
 

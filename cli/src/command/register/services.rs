@@ -167,6 +167,26 @@ pub(super) fn register(
     Ok(())
 }
 
+/// Returns the registration that one of this target would replace, which must be of the same service and gateway.
+///
+/// # Errors
+/// [`BadInput`]: it is another one. Any other error: the request to Consul failed.
+pub(super) fn replaced(
+    consul: &Consul,
+    service: &str,
+    target: &GatewayAddress,
+) -> anyhow::Result<Option<Service>> {
+    let id = id(target);
+    let Some(known) = consul.services()?.remove(&id) else { return Ok(None) };
+    if !known.service.eq_ignore_ascii_case(service) {
+        bail!(BadInput(taken(&id, &known.service)));
+    }
+    match other_address(consul, service, (&id, &known), target)? {
+        Some(other) => bail!(BadInput(moved(&id, &other, target))),
+        None => Ok(Some(known)),
+    }
+}
+
 /// Returns the address of a registration if it is not that of the target. A registration without an address has that of the
 /// agent's node, which only the catalog has.
 fn other_address(

@@ -1,17 +1,15 @@
 //! The metrics of watch mode.
 
 use std::net::SocketAddr;
-use std::thread;
 use std::time::{Duration, SystemTime};
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tiny_http::{Header, Response, Server};
+use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::report::{PassResult, Report};
 use crate::cleanup::copy::{DeletionResult, deleted};
 use crate::command::expire::report::Report as ExpireReport;
-use crate::error::BadInput;
+use crate::metrics_server::MetricsServer;
 
 const ACTIVE: &str = "pushring_sweep_active";
 const LAST: &str = "pushring_sweep_last_pass_timestamp_seconds";
@@ -37,14 +35,11 @@ pub(super) struct Metrics {
 impl Metrics {
     /// Serves `/metrics` in its own thread. Also returns the address, because port 0 selects a free port.
     pub(super) fn serve(address: SocketAddr) -> anyhow::Result<(Self, SocketAddr)> {
-        let bad = |error: &dyn std::fmt::Display| BadInput(format!("--listen {address}: {error}"));
-        let server = Server::http(address).map_err(|error| bad(&error))?;
-        let address = server.server_addr().to_ip().unwrap_or(address);
-        let handle = PrometheusBuilder::new().set_buckets(&BUCKETS)?.install_recorder()?;
-        let metrics = Self { handle: handle.clone() };
-        thread::Builder::new().name("metrics".to_owned()).spawn(move || answer(&server, &handle))?;
+        let server = MetricsServer::bind(address)?;
+        let address = server.address();
+        let handle = server.start(&BUCKETS, || true)?;
         describe();
-        Ok((metrics, address))
+        Ok((Self { handle }, address))
     }
 
     /// Resets the metrics of the fleet on standby, so that they do not show former passes.
@@ -113,20 +108,6 @@ fn describe() {
     }
     for name in [DELETED, EXPIRED, HEALED] {
         counter!(name).absolute(0);
-    }
-}
-
-fn answer(server: &Server, handle: &PrometheusHandle) {
-    for request in server.incoming_requests() {
-        let answer = if request.url().split('?').next() == Some("/metrics") {
-            let form = "Content-Type: text/plain; version=0.0.4; charset=utf-8".parse::<Header>().ok();
-            let answer = Response::from_string(handle.render());
-            form.into_iter().fold(answer, Response::with_header)
-        } else {
-            Response::from_string("see /metrics\n").with_status_code(404)
-        };
-        // The client may have closed the connection.
-        let _ = request.respond(answer);
     }
 }
 

@@ -9,22 +9,29 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure};
+use clap::ValueEnum;
 use tracing::info;
 
-use super::log::{self, EventLog};
+use super::log::EventLog;
 use super::metrics::Metrics;
 use super::pass::{self, Options};
 use super::report::{PassResult, Report};
 use crate::cleanup::safety_check::SafetyCheck;
 use crate::command::expire::report::Report as ExpireReport;
 use crate::command::expire::rules::{self, JobRule, Rules};
-use crate::consul::client::Consul;
-use crate::consul::lock::Lock;
-use crate::consul::lock_state::Held;
+use crate::consul::lock::ConsulLock;
 use crate::duration;
 use crate::error::BadInput;
+use crate::etcd::client::EtcdArgs;
+use crate::etcd::lock::EtcdLock;
 use crate::fleet::source::Source;
 use crate::gateway::pool::{GatewayArgs, Gateways};
+use crate::kubernetes::access::{KubernetesArgs, check_label};
+use crate::kubernetes::lease::LeaseLock;
+use crate::lock::Lock;
+use crate::lock::held::Held;
+use crate::lock::store::Store;
+use crate::log;
 
 /// Minimum interval between passes, because each pass reads every gateway.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
@@ -36,13 +43,23 @@ const READ_INTERVAL: Duration = Duration::from_millis(500);
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Watch mode")]
 pub(crate) struct WatchArgs {
-    /// Repeat the sweep at this interval, from start to start, until stopped. With --consul, a session lock elects one
-    /// active sweeper and the others stand by (the token needs session:write and key:write)
+    /// Repeat the sweep at this interval, from start to start, until stopped. A lock elects one active sweeper and the others
+    /// stand by
     #[arg(long, value_name = "TIME", value_parser = duration::within(Duration::ZERO, duration::DAY))]
     pub(crate) watch: Option<Duration>,
     /// Take no lock, because this is the only sweeper of the fleet
-    #[arg(long, requires = "watch")]
+    #[arg(long, requires = "watch", conflicts_with = "lock")]
     pub(crate) single: bool,
+    /// Where the lock is; default: consul with --consul
+    #[arg(long, value_enum, value_name = "STORE", requires = "watch")]
+    pub(crate) lock: Option<LockStore>,
+    /// Name of the lock, one for each fleet; that of Consul comes from --service, --datacenter and --tag
+    #[arg(long, value_name = "NAME", requires = "lock", default_value = "pushring-sweep")]
+    pub(crate) lock_name: String,
+    #[command(flatten)]
+    pub(crate) etcd: EtcdArgs,
+    #[command(flatten)]
+    pub(crate) kubernetes: KubernetesArgs,
     /// Address at which /metrics is served; port 0 selects a free port, which is logged
     #[arg(long, value_name = "ADDRESS", requires = "watch", default_value = "127.0.0.1:9089", value_parser = listen_address)]
     pub(crate) listen: SocketAddr,
@@ -52,6 +69,17 @@ pub(crate) struct WatchArgs {
     /// Override the expiry time for jobs whose full name matches REGEX, as `pushring expire --job`. Repeatable
     #[arg(long = "expire-job", value_name = "REGEX=TIME", requires = "watch", value_parser = JobRule::parse)]
     pub(crate) expire_jobs: Vec<JobRule>,
+}
+
+/// Where the lock is that elects the active sweeper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LockStore {
+    /// A session that holds a key (the token needs session:write and key:write)
+    Consul,
+    /// A key that belongs to a lease (the user needs readwrite on the key /pushring/NAME)
+    Etcd,
+    /// A Lease (get, create and update on leases)
+    Kubernetes,
 }
 
 /// Sweeps every `interval` until Ctrl-C or SIGTERM.
@@ -79,7 +107,7 @@ pub(crate) fn run(
     log::start();
     let (metrics, address) = Metrics::serve(args.listen)?;
     info!(url = format!("http://{address}/metrics"), "started");
-    let lock = election.map(|(consul, name)| Lock::join(consul, &name)).transpose()?;
+    let lock = election.map(Lock::join).transpose()?;
     let held = lock.as_ref().map(Lock::held);
     if let Some(held) = held.clone() {
         safety.require_lock(move || held.check());
@@ -112,22 +140,32 @@ fn check_configuration(source: &Source) -> anyhow::Result<()> {
     }
 }
 
-/// Returns the Consul agent and the parts of the lock's name; `None` with `--single`.
-fn election(args: &WatchArgs, source: &Source) -> anyhow::Result<Option<(Consul, Vec<String>)>> {
-    if args.single {
-        return Ok(None);
-    }
-    let Some(consul) = source.consul() else {
-        bail!(BadInput(
-            "--watch requires --consul (a Consul lock elects the active sweeper) or --single (this is the only sweeper)"
+/// Returns the lock that elects the active sweeper; `None` with `--single`.
+fn election(args: &WatchArgs, source: &Source) -> anyhow::Result<Option<Box<dyn Store>>> {
+    Ok(match (args.lock, source.consul()) {
+        _ if args.single => None,
+        (Some(LockStore::Etcd), _) => {
+            check_label("--lock-name", &args.lock_name)?;
+            Some(Box::new(EtcdLock::new(&args.etcd, &args.lock_name)?))
+        }
+        (Some(LockStore::Kubernetes), _) => {
+            Some(Box::new(LeaseLock::new(&args.kubernetes, &args.lock_name)?))
+        }
+        (None | Some(LockStore::Consul), Some(consul)) => {
+            // Other datacenters or tags make another fleet of the same service, with its own sweeper.
+            let service = source.service();
+            let parts = [list("dc", &service.datacenters), list("tag", &service.tags)];
+            let name: Vec<_> =
+                [service.service.clone()].into_iter().chain(parts.into_iter().flatten()).collect();
+            Some(Box::new(ConsulLock::new(consul.clone(), &name)))
+        }
+        (Some(LockStore::Consul), None) => bail!(BadInput("--lock consul: requires --consul".to_owned())),
+        (None, None) => bail!(BadInput(
+            "--watch requires a lock that elects the active sweeper (--consul, or --lock) or --single (this is the only \
+             sweeper)"
                 .to_owned()
-        ));
-    };
-    // Other datacenters or tags make another fleet of the same service, with its own sweeper.
-    let service = source.service();
-    let parts = [list("dc", &service.datacenters), list("tag", &service.tags)];
-    let name = [service.service.clone()].into_iter().chain(parts.into_iter().flatten()).collect();
-    Ok(Some((consul.clone(), name)))
+        )),
+    })
 }
 
 fn list(name: &str, values: &[String]) -> Option<String> {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::error::BadInput;
@@ -12,11 +12,14 @@ use crate::text;
 /// Longest part of an ID or the name of a node that a message repeats.
 const MAX_SHOWN: usize = 60;
 
-/// Statuses of Consul.
-const STATUSES: [&str; 4] = ["passing", "warning", "critical", "maintenance"];
+/// The status of a member on the ring.
+const PASSING: &str = "passing";
+/// The statuses that registries have: those of Consul, and the words of the sources of `pushring discover`.
+const STATUSES: [&str; 7] =
+    [PASSING, "warning", "critical", "maintenance", "not-ready", "terminating", "vanished"];
 
 /// One registered Pushgateway, whatever its health. `fleet::members` decides which of them are on the ring.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, expecting = "an object with address and port")]
 pub struct Registration {
     /// Host name or IP address, without a port. Consul: the node's address if the service has none.
@@ -38,6 +41,9 @@ pub struct Registration {
     /// Node that hosts the service; empty if unknown. For messages only.
     #[serde(default)]
     pub node: String,
+    /// Datacenter of the registry; empty if unknown. For Prometheus only.
+    #[serde(default)]
+    pub datacenter: String,
     /// ID of the service, unique on its node; empty if unknown. For messages only.
     #[serde(default)]
     pub id: String,
@@ -45,10 +51,13 @@ pub struct Registration {
     /// ones. Without checks, the age is unknown.
     #[serde(default)]
     pub created: Vec<u64>,
+    /// Whether it said that it leaves: then it is no member, whatever its status, and nothing remembers it.
+    #[serde(default)]
+    pub leaving: bool,
 }
 
 /// A list of registrations, and the reasons why entries of it could not be read; one line each.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Registrations {
     /// The readable ones.
     pub found: Vec<Registration>,
@@ -72,13 +81,39 @@ pub(crate) fn shown(text: &str) -> String {
     shortened(text, MAX_SHOWN)
 }
 
-fn shortened(text: &str, max: usize) -> String {
+pub(crate) fn shortened(text: &str, max: usize) -> String {
     let start: String = text.chars().take(max).collect();
     let more = if start.len() < text.len() { "…" } else { "" };
     format!("{}{more}", text::line(&start))
 }
 
 impl Registration {
+    /// Returns a passing registration of an address, without a name.
+    #[must_use]
+    pub fn new(address: &str, port: i64) -> Self {
+        Self {
+            address: address.to_owned(),
+            port,
+            status: passing(),
+            weight: one(),
+            name: String::new(),
+            scheme: String::new(),
+            node: String::new(),
+            datacenter: String::new(),
+            id: String::new(),
+            created: Vec::new(),
+            leaving: false,
+        }
+    }
+
+    pub(crate) fn is_passing(&self) -> bool {
+        self.status == PASSING
+    }
+
+    pub(crate) fn pass(&mut self) {
+        self.status = passing();
+    }
+
     /// Returns a note about a status that no registry has, such as `Passing`: it was meant to be another one.
     pub(crate) fn odd_status(&self) -> Option<String> {
         let found = &self.status;
@@ -144,7 +179,7 @@ impl From<Vec<Registration>> for Registrations {
 }
 
 fn passing() -> String {
-    "passing".to_owned()
+    PASSING.to_owned()
 }
 
 const fn one() -> i64 {

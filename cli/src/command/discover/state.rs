@@ -1,0 +1,74 @@
+//! The file in which `discover` remembers members, so that a restart forgets nothing.
+
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+
+use crate::command::publish::{WORK, work_folder};
+use crate::discover::memory::Memory;
+use crate::file;
+use crate::fleet::ring_file::{RING_FILE, RingFile};
+use crate::parse;
+use crate::text;
+
+/// The members seen, in the work folder of the live folder.
+const KNOWN: &str = "known.json";
+const LOCK: &str = "discover.lock";
+/// How long a start waits for the end of the process before it.
+const LOCK_LIMIT: Duration = Duration::from_secs(5);
+
+/// The state of the one `discover` of a live folder.
+pub(super) struct State {
+    path: PathBuf,
+    written: Option<Memory>,
+    _lock: File,
+}
+
+impl State {
+    /// Locks the live folder for this process and reads what the last one knew: its file, else the ring.
+    ///
+    /// # Errors
+    /// Another `discover` follows a registry for this folder, or the folder cannot be written.
+    pub(super) fn open(live: &Path) -> anyhow::Result<(Self, Memory)> {
+        let work = live.join(WORK);
+        work_folder::make_live(live).with_context(|| format!("cannot write to {}", text::path(live)))?;
+        work_folder::make_private(&work).with_context(|| format!("cannot write to {}", text::path(&work)))?;
+        let lock = work.join(LOCK);
+        let lock = work_folder::lock(&lock, LOCK_LIMIT, "another discover for this folder")
+            .with_context(|| format!("cannot lock {}", text::path(&lock)))?;
+        let path = work.join(KNOWN);
+        let (memory, written) = match file::read_text(&path) {
+            Ok(text) => match parse::json::<Memory>(&text) {
+                Ok(memory) => (memory.clone(), Some(memory)),
+                // A file of another version, or a broken one: the ring is the next best knowledge.
+                Err(_) => (of_ring(live), None),
+            },
+            Err(error) if error.kind() == ErrorKind::NotFound => (of_ring(live), None),
+            Err(error) => return Err(error).with_context(|| text::path(&path)),
+        };
+        Ok((Self { path, written, _lock: lock }, memory))
+    }
+
+    /// Writes the memory if it changed.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub(super) fn write(&mut self, memory: &Memory) -> anyhow::Result<()> {
+        if self.written.as_ref() == Some(memory) {
+            return Ok(());
+        }
+        let new = self.path.with_extension("json.new");
+        work_folder::write_new(&new, &serde_json::to_string(memory)?, work_folder::PRIVATE_FILE)
+            .and_then(|()| Ok(fs::rename(&new, &self.path)?))
+            .with_context(|| format!("cannot write {}", text::path(&self.path)))?;
+        self.written = Some(memory.clone());
+        Ok(())
+    }
+}
+
+fn of_ring(live: &Path) -> Memory {
+    RingFile::read(&live.join(RING_FILE)).map(|ring| Memory::of_ring(&ring.config)).unwrap_or_default()
+}

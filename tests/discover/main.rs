@@ -1,0 +1,16 @@
+//! `pushring discover` with the real registries.
+
+mod agent;
+mod consul;
+mod consul_faults;
+mod dns;
+mod dns_faults;
+mod dns_server;
+mod etcd;
+mod etcd_faults;
+mod etcd_secure;
+mod file;
+mod file_sd;
+mod fixtures;
+mod kubernetes;
+mod running;
