@@ -1,4 +1,4 @@
-//! etcd by its JSON gateway (`/v3/`), which every etcd since 3.4 serves: https://etcd.io/docs/latest/dev-guide/api_grpc_gateway/
+//! etcd by its JSON gateway (`/v3/`), which every etcd since 3.4 serves: <https://etcd.io/docs/latest/dev-guide/api_grpc_gateway/>
 
 pub(crate) mod client;
 pub(crate) mod lock;

@@ -1,5 +1,5 @@
 //! Metrics of the machine, with the names of OpenTelemetry's semantic conventions for system metrics
-//! (https://opentelemetry.io/docs/specs/semconv/system/system-metrics/; `system.processes.count` as in the Collector's
+//! (<https://opentelemetry.io/docs/specs/semconv/system/system-metrics/>; `system.processes.count` as in the Collector's
 //! hostmetrics receiver) in the form that its Prometheus exporters give them: `_` for `.`, and the unit at the end.
 
 use std::thread;
