@@ -9,10 +9,10 @@ use std::io::{self, ErrorKind};
 
 use anyhow::{anyhow, bail};
 
-use super::source::{Out, Source};
+use super::source::{Out, ServiceInstance, Snapshot, Source};
 use crate::etcd::client::{Compacted, Etcd, Watch};
 use crate::etcd::wire::{Event, EventKind, Header, KeyValue, WatchMessage};
-use crate::etcd::{prefix, value};
+use crate::etcd::{ROOT, prefix, value};
 use crate::fleet::registration::{Registration, Registrations};
 
 /// Number of unreadable values that are reported.
@@ -26,6 +26,8 @@ type Entries = BTreeMap<Vec<u8>, Result<Registration, String>>;
 pub(crate) struct Keys {
     etcd: Etcd,
     prefix: String,
+    /// Every service below [`ROOT`], by key; `None`: only the gateways are read.
+    services: Option<BTreeMap<Vec<u8>, ServiceInstance>>,
     /// As of `revision`, by key.
     entries: Entries,
     /// The last of the members that said that they leave, and then did. A snapshot lists them as leaving: if the farewell
@@ -42,10 +44,11 @@ pub(crate) struct Keys {
 impl Keys {
     /// # Errors
     /// [`crate::error::BadInput`]: the name of the service has a slash.
-    pub(crate) fn new(etcd: Etcd, service: &str) -> anyhow::Result<Self> {
+    pub(crate) fn new(etcd: Etcd, service: &str, all_services: bool) -> anyhow::Result<Self> {
         Ok(Self {
             etcd,
             prefix: prefix(service)?,
+            services: all_services.then(BTreeMap::new),
             entries: Entries::new(),
             departed: Vec::new(),
             revision: None,
@@ -97,9 +100,15 @@ impl Keys {
 
     fn list(&mut self) -> anyhow::Result<()> {
         let mut entries = Entries::new();
-        let prefix = self.prefix.clone();
-        let header = self.etcd.list(&prefix, |found| {
-            entries.insert(found.key.clone(), parse(&prefix, &found));
+        let mut services = self.services.is_some().then(BTreeMap::new);
+        let (root, prefix) = (self.root().to_owned(), self.prefix.clone());
+        let header = self.etcd.list(&root, |found| {
+            if let Some(services) = &mut services {
+                services.extend(instance(&found).map(|instance| (found.key.clone(), instance)));
+            }
+            if found.key.starts_with(prefix.as_bytes()) {
+                entries.insert(found.key.clone(), parse(&prefix, &found));
+            }
         })?;
         self.check_cluster(header)?;
         for (key, entry) in std::mem::replace(&mut self.entries, entries) {
@@ -108,13 +117,15 @@ impl Keys {
             }
         }
         self.departed.retain(|(key, _)| !self.entries.contains_key(key));
+        self.services = services;
         self.revision = Some(header.revision);
         Ok(())
     }
 
     fn watch(&mut self, out: &Out) -> anyhow::Result<Infallible> {
         let seen = self.revision.unwrap_or_default();
-        let (first, mut watch) = self.etcd.watch(&self.prefix, seen + 1)?;
+        let root = self.root().to_owned();
+        let (first, mut watch) = self.etcd.watch(&root, seen + 1)?;
         self.check_cluster(first.header)?;
         if first.header.revision < seen {
             // The store lost changes, or this member of the cluster lags behind: a list waits for it.
@@ -137,7 +148,8 @@ impl Keys {
         let mut changed = false;
         loop {
             let Some(message) = watch.next()? else {
-                self.etcd.check(&self.prefix)?;
+                let root = self.root().to_owned();
+                self.etcd.check(&root)?;
                 continue;
             };
             let WatchMessage { header, fragment, events, .. } = message;
@@ -158,7 +170,17 @@ impl Keys {
 
     /// Applies a change, and returns whether the members may have changed.
     fn apply(&mut self, Event { kind, kv }: Event) -> bool {
-        match kind {
+        let services_changed = self.services.as_mut().is_some_and(|services| {
+            let new = instance(&kv).filter(|_| kind == EventKind::Put);
+            match new {
+                Some(new) => services.insert(kv.key.clone(), new.clone()).as_ref() != Some(&new),
+                None => services.remove(&kv.key).is_some(),
+            }
+        });
+        if !kv.key.starts_with(self.prefix.as_bytes()) {
+            return services_changed;
+        }
+        let members_changed = match kind {
             EventKind::Put => {
                 self.departed.retain(|(key, _)| *key != kv.key);
                 let entry = parse(&self.prefix, &kv);
@@ -174,7 +196,13 @@ impl Keys {
                 }
                 None => false,
             },
-        }
+        };
+        members_changed || services_changed
+    }
+
+    /// Returns the prefix of the keys that are followed.
+    fn root(&self) -> &str {
+        if self.services.is_some() { ROOT } else { &self.prefix }
     }
 
     fn depart(&mut self, key: Vec<u8>, entry: Result<Registration, String>) {
@@ -217,8 +245,16 @@ impl Keys {
             registrations.unreadable.push(format!("{}: {more} more values cannot be read", self.prefix));
         }
         registrations.found.extend(self.departed.iter().map(|(_, registration)| registration.clone()));
-        out.send(registrations.into())
+        let services = self.services.iter().flat_map(BTreeMap::values).cloned().collect();
+        out.send(Snapshot { services, ..registrations.into() })
     }
+}
+
+/// Reads a key `/service/{name}/{id}` of any service; `None`: it is no address.
+fn instance(found: &KeyValue) -> Option<ServiceInstance> {
+    let path = str::from_utf8(found.key.strip_prefix(ROOT.as_bytes())?).ok()?;
+    let (service, id) = path.split_once('/').filter(|(service, _)| !service.is_empty())?;
+    value::instance(service, id, &found.value)
 }
 
 fn parse(prefix: &str, found: &KeyValue) -> Result<Registration, String> {

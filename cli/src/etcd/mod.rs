@@ -9,6 +9,9 @@ use anyhow::ensure;
 
 use crate::error::BadInput;
 
+/// The prefix of the keys of all services.
+pub(crate) const ROOT: &str = "/service/";
+
 /// Returns the prefix of all keys of a service; the rest of a key is the ID of a gateway.
 ///
 /// # Errors
@@ -18,5 +21,5 @@ pub(crate) fn prefix(service: &str) -> anyhow::Result<String> {
         !service.is_empty() && !service.contains('/'),
         BadInput(format!("--service: found {service:?}, expected a name without a slash"))
     );
-    Ok(format!("/service/{service}/"))
+    Ok(format!("{ROOT}{service}/"))
 }

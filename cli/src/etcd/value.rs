@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 
+use crate::discover::source::ServiceInstance;
 use crate::fleet::registration::{Registration, shortened};
 use crate::parse;
 use crate::text;
@@ -56,6 +57,30 @@ pub(crate) fn registration(id: &[u8], value: &[u8], create_revision: u64) -> Res
     Ok(registration)
 }
 
+/// Reads the value of any service for `--file-sd-all`; `None`: it has no address. Routes that cannot be read are left out.
+pub(crate) fn instance(service: &str, id: &str, value: &[u8]) -> Option<ServiceInstance> {
+    #[derive(Deserialize)]
+    struct Service {
+        host: String,
+        port: u16,
+        #[serde(default)]
+        routes: serde_json::Value,
+    }
+    let text = str::from_utf8(value).ok().filter(|text| text.len() <= MAX_BYTES)?;
+    let Service { host, port, routes } = parse::json(text).ok()?;
+    let routes = match routes {
+        serde_json::Value::Array(routes) => routes,
+        _ => Vec::new(),
+    };
+    Some(ServiceInstance {
+        service: service.to_owned(),
+        id: id.to_owned(),
+        host,
+        port,
+        routes: routes.into_iter().filter_map(|route| parse::value("routes", route).ok()).collect(),
+    })
+}
+
 /// Shows a key in a message: escaped, and not all of a long one.
 pub(crate) fn shown_key(key: &[u8]) -> String {
     let start = key.get(..MAX_SHOWN).unwrap_or(key);
@@ -65,6 +90,19 @@ pub(crate) fn shown_key(key: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reads_any_service() {
+        let value = br#"{"host": "10.0.0.1", "port": 80, "routes": [{"path": "/app/metrics", "method": "GET"}, 7], "x": 1}"#;
+        let found = instance("app", "1", value).unwrap();
+        assert_eq!((found.host.as_str(), found.port, found.routes.len()), ("10.0.0.1", 80, 1));
+        assert!(
+            instance("app", "1", br#"{"host": "a", "port": 80, "routes": "x"}"#).unwrap().routes.is_empty()
+        );
+        for bad in [&b"{}"[..], b"[]", b"\xff", br#"{"host": "a", "port": 65536}"#] {
+            assert_eq!(instance("app", "1", bad), None);
+        }
+    }
 
     #[test]
     fn reads_what_services_register() {

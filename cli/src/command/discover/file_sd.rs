@@ -64,6 +64,11 @@ impl FileSdArgs {
 }
 
 impl FileSd {
+    /// Returns whether every service is written.
+    pub(super) fn has_services(&self) -> bool {
+        self.services.is_some()
+    }
+
     /// Writes the files that changed. `live` is the live folder if its ring stays.
     ///
     /// # Errors

@@ -67,7 +67,8 @@ impl DiscoverArgs {
         let options = self.publication.options()?;
         let source = self.source;
         let file_sd = self.file_sd.files(source.has_services())?;
-        let make_source = Box::new(move |settings: &_| source.make(settings));
+        let all_services = file_sd.has_services();
+        let make_source = Box::new(move |settings: &_| source.make(settings, all_services));
         let discovery = run::Discovery::new(make_source, settings, options, limits, file_sd)?;
         if self.once { discovery.once(self.output) } else { discovery.run(self.listen) }
     }

@@ -61,15 +61,15 @@ impl SourceArgs {
         self.from == From::Etcd
     }
 
-    /// Makes the source, without a request to it.
+    /// Makes the source, without a request to it; `all_services`: with the other services of the registry.
     ///
     /// # Errors
     /// [`BadInput`]: a flag or a setting of it is invalid.
-    pub(super) fn make(&self, settings: &Settings) -> anyhow::Result<Box<dyn Source>> {
+    pub(super) fn make(&self, settings: &Settings, all_services: bool) -> anyhow::Result<Box<dyn Source>> {
         Ok(match self.from {
             From::Consul => self.consul(settings)?,
             From::Dns => Box::new(self.dns.source()?),
-            From::Etcd => Box::new(Keys::new(Etcd::new(&self.etcd)?, &self.service)?),
+            From::Etcd => Box::new(Keys::new(Etcd::new(&self.etcd)?, &self.service, all_services)?),
             From::Kubernetes => Box::new(KubernetesSource::new(&self.kubernetes, self.service.clone())?),
             From::File => {
                 let path = self.file.clone().context(BadInput("--file: missing".to_owned()))?;
