@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 
-use pushring_harness::{Prometheus, Pushgateway, poll_until};
+use pushring_harness::etcd::Version;
+use pushring_harness::{Etcd, Prometheus, Pushgateway, poll_until};
 use serde_json::json;
 
 use crate::running::Discover;
@@ -72,4 +73,41 @@ fn prometheus_has_all_gateways_and_each_change() {
     wait(&prometheus, &[(&address, "on-ring"), ("10.0.0.3:9091", "on-ring")]);
     discover.wait_log("targets written", 1);
     discover.stop();
+}
+
+/// Every service below `/service/` in etcd, with its path of metrics; only the gateways' own is members.
+#[test]
+fn every_service_of_etcd() {
+    let dir = tempfile::tempdir().unwrap();
+    let all = dir.path().join("all.json");
+    let etcd = Etcd::start(dir.path(), Version::Newest).unwrap();
+    let app = |port: u16| {
+        json!({"host": "10.0.0.9", "port": port, "routes": [{"path": "/app/metrics", "method": "GET"}]})
+            .to_string()
+    };
+    etcd.put("/service/pushgateway/a", r#"{"host": "10.0.0.1", "port": 9091}"#).unwrap();
+    etcd.put("/service/pushgateway2/a", r#"{"host": "10.0.0.2", "port": 9091}"#).unwrap();
+    etcd.put("/service/app/1", app(80)).unwrap();
+    etcd.put("/service/app/2", "no JSON").unwrap();
+    let _discover =
+        Discover::start(&["--from", "etcd", "--etcd", &etcd.url(), "--file-sd-all", all.to_str().unwrap()]);
+    let wait = |apps: &[&str]| {
+        let app = json!({"targets": apps, "labels": {"service": "app", "__metrics_path__": "/app/metrics"}});
+        let other =
+            |service: &str, target: &str| json!({"targets": [target], "labels": {"service": service}});
+        let mut expected =
+            vec![other("pushgateway", "10.0.0.1:9091"), other("pushgateway2", "10.0.0.2:9091")];
+        if !apps.is_empty() {
+            expected.insert(0, app);
+        }
+        let found = || serde_json::from_str(&std::fs::read_to_string(&all).ok()?).ok();
+        poll_until("the targets", || (found() == Some(json!(expected))).then_some(()))
+            .unwrap_or_else(|error| panic!("{error:#}\n{:?}", found()));
+    };
+    wait(&["10.0.0.9:80"]);
+    etcd.put("/service/app/2", app(81)).unwrap();
+    wait(&["10.0.0.9:80", "10.0.0.9:81"]);
+    etcd.delete("/service/app/1").unwrap();
+    etcd.put("/service/app/2", "no JSON").unwrap();
+    wait(&[]);
 }
