@@ -56,8 +56,10 @@ pub(crate) fn json_stream<T: DeserializeOwned>(
         Some(full) => full.into(),
         None => anyhow!("not the response of {whose}: {error}"),
     };
-    // Without the line and the column.
-    let broken = |error: serde_json::Error| anyhow!("the response of {whose}: {}", io::Error::from(error));
+    // Without the line and the column. The cause stays, because callers ask for its kind.
+    let broken = |error: serde_json::Error| {
+        anyhow::Error::from(io::Error::from(error)).context(format!("the response of {whose}"))
+    };
     let parsed =
         serde_path_to_error::deserialize(&mut deserializer).map_err(|error| match error.inner().is_io() {
             true => broken(error.into_inner()),
