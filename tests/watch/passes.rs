@@ -176,7 +176,7 @@ fn rejects_wrong_flags_and_configurations_at_once() {
     };
     let (code, error) = run(&["--watch", "15s"]);
     assert_eq!(code, 2);
-    assert!(error.contains("--watch requires --consul"), "{error}");
+    assert!(error.contains("--watch requires a lock"), "{error}");
     let (code, error) = run(&["--watch", "10ms", "--single"]);
     assert_eq!(code, 2);
     assert!(error.contains("--watch: found 10ms, allowed at least 1s"), "{error}");

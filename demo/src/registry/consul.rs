@@ -49,7 +49,7 @@ impl ConsulAgent {
         self.consul.address
     }
 
-    /// Returns the worst status of the checks of each registered Pushgateway, as Consul does.
+    /// Returns the worst status of the checks of each registered Pushgateway, as Consul does, or that it leaves.
     ///
     /// # Errors
     /// If Consul does not answer.
@@ -62,7 +62,8 @@ impl ConsulAgent {
             let checks = entry["Checks"].as_array()?.iter().filter_map(|check| check["Status"].as_str());
             let worst = checks
                 .max_by_key(|status| ["passing", "warning", "critical"].iter().position(|s| s == status));
-            Some((address, worst.unwrap_or("passing").to_owned()))
+            let leaves = service["Meta"]["pushring-leaving"] == "true";
+            Some((address, if leaves { "leaving" } else { worst.unwrap_or("passing") }.to_owned()))
         };
         Ok(answer.as_array().context("no list")?.iter().filter_map(entry).collect())
     }

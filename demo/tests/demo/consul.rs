@@ -26,7 +26,8 @@ fn consul_template_follows_consul() {
     demo.wait(&format!("pushgateway {next} registered, critical, ring stays at 3 members"));
     demo.wait(&format!("pushgateway {next} passing, ring now 4 members, "));
     shell(&demo.command("pushring deregister"));
-    demo.wait(&format!("pushgateway {next} deregistered, ring now 3 members, "));
+    demo.wait(&format!("pushgateway {next} leaving, ring now 3 members, "));
+    demo.wait(&format!("pushgateway {next} deregistered, ring stays at 3 members"));
 
     let restart = demo.command(&format!("listen-address={last}"));
     shell(demo.commands("kill ").last().unwrap());
