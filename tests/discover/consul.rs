@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use pushring_harness::command::pushring;
 use pushring_harness::http::Client;
 use pushring_harness::load::Load;
-use pushring_harness::{Consul, Mode, Pushgateway, poll_until};
+use pushring_harness::{Consul, Mode, Pushgateway};
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::running::Discover;
+use crate::running::{Discover, wait_pushes};
 
 /// Addresses without a listener.
 fn four() -> [SocketAddr; 4] {
@@ -56,9 +56,7 @@ fn follows(mode: Mode) {
     discover.wait_metric("pushring_discover_registered", 3.0);
     discover.wait_metric("pushring_discover_on_ring", 2.0);
     discover.wait_log("vanished; counts as registered (--forget)", 1);
-    let groups = |gateway: &Pushgateway| gateway.groups().unwrap().len();
-    poll_until("pushes on every gateway", || gateways.iter().all(|one| groups(one) > 0).then_some(()))
-        .unwrap();
+    wait_pushes(&gateways);
     discover.stop();
 }
 

@@ -1,16 +1,13 @@
 //! Members from DNS, with the servers of Consul and dnsmasq.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
 
 use pushring::fleet::ring_file::RingFile;
 use pushring_harness::load::Load;
-use pushring_harness::{Consul, Mode, Process, Pushgateway, poll_until, process, tools};
+use pushring_harness::{Consul, Mode, Process, Pushgateway, dnsmasq, poll_until};
 
-use crate::running::Discover;
-
-/// The libraries of Debian's packages are in a folder with the name of the architecture.
-const ARCH: &str = std::env::consts::ARCH;
+use crate::running::{Discover, wait_pushes};
 
 /// Returns a port that is free for UDP and TCP.
 fn free_port() -> u16 {
@@ -43,7 +40,7 @@ struct Dnsmasq {
 impl Dnsmasq {
     fn start(records: &[&str]) -> Self {
         let (dir, port) = (tempfile::tempdir().unwrap(), free_port());
-        Self { process: spawn(dir.path(), port, records), dir, port }
+        Self { process: dnsmasq::start(dir.path(), port, records).unwrap(), dir, port }
     }
 
     fn address(&self) -> String {
@@ -53,26 +50,8 @@ impl Dnsmasq {
     /// Starts it again with other records.
     fn restart(&mut self, records: &[&str]) {
         self.process.kill();
-        self.process = spawn(self.dir.path(), self.port, records);
+        self.process = dnsmasq::start(self.dir.path(), self.port, records).unwrap();
     }
-}
-
-fn spawn(dir: &Path, port: u16, records: &[&str]) -> Process {
-    let mut command = process::command(&tools::debian("sbin/dnsmasq").unwrap());
-    command.env("LD_LIBRARY_PATH", tools::debian(&format!("lib/{ARCH}-linux-gnu")).unwrap());
-    command.args([
-        "--keep-in-foreground",
-        "--conf-file=/dev/null",
-        "--no-resolv",
-        "--no-hosts",
-        "--pid-file=",
-    ]);
-    command.args(["--listen-address=127.0.0.1", "--bind-interfaces", "--local-ttl=1", "--log-facility=-"]);
-    command.args([&format!("--port={port}"), "--local=/example.com/", "--user="]).args(records);
-    let mut process = Process::start("dnsmasq", command, dir).unwrap();
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    process.wait_until("listening", |_| TcpStream::connect(address).ok()).unwrap();
-    process
 }
 
 /// Returns names and addresses on the ring.
@@ -120,9 +99,7 @@ fn the_ring_follows_consuls_dns_and_no_push_is_lost() {
     load.stop().assert_none_failed();
     discover.wait_log("vanished; counts as registered (--forget)", 1);
     discover.wait_metric("pushring_discover_source_up", 1.0);
-    let groups = |gateway: &Pushgateway| gateway.groups().unwrap().len();
-    poll_until("pushes on every gateway", || gateways.iter().all(|one| groups(one) > 0).then_some(()))
-        .unwrap();
+    wait_pushes(&gateways);
     discover.stop();
 }
 

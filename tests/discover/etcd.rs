@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 
 use pushring_harness::etcd::Version;
 use pushring_harness::load::Load;
-use pushring_harness::{Etcd, Mode, Pushgateway, poll_until};
+use pushring_harness::{Etcd, Mode, Pushgateway};
 use serde_json::json;
 
-use crate::running::Discover;
+use crate::running::{Discover, wait_pushes};
 
 /// Returns the value of a gateway as services of this kind register it.
 pub(crate) fn value(address: &str) -> String {
@@ -63,9 +63,7 @@ fn follows(version: Version, mode: Mode) {
     discover.wait_metric("pushring_discover_on_ring", 2.0);
     discover.wait_log("left", 1);
     discover.wait_log("vanished; counts as registered (--forget)", 1);
-    let groups = |gateway: &Pushgateway| gateway.groups().unwrap().len();
-    poll_until("pushes on every gateway", || gateways.iter().all(|one| groups(one) > 0).then_some(()))
-        .unwrap();
+    wait_pushes(&gateways);
     discover.stop();
 }
 

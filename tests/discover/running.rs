@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 
 use pushring::fleet::ring_file::RingFile;
 use pushring_harness::http::Client;
-use pushring_harness::{Envoy, Layout, Mode, Ports, Process, Templates, command, poll_until, process, tools};
+use pushring_harness::{
+    Envoy, Layout, Mode, Ports, Process, Pushgateway, Templates, command, poll_until, process, tools,
+};
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -15,6 +17,13 @@ pub(crate) struct Discover {
     pub(crate) envoy: Option<Envoy>,
     source: Vec<String>,
     pub(crate) dir: TempDir,
+}
+
+/// Waits until every gateway stores a push.
+pub(crate) fn wait_pushes(gateways: &[Pushgateway]) {
+    let groups = |gateway: &Pushgateway| gateway.groups().unwrap().len();
+    poll_until("pushes on every gateway", || gateways.iter().all(|one| groups(one) > 0).then_some(()))
+        .unwrap();
 }
 
 impl Discover {

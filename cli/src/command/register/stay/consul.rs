@@ -7,10 +7,8 @@ use super::store::{Done, Store};
 use crate::command::register::health_check::HealthCheck;
 use crate::command::register::services;
 use crate::consul::client::{Consul, Service};
+use crate::consul::leaving::LEAVING;
 use crate::fleet::address::GatewayAddress;
-
-/// Meta key of a service that leaves.
-const LEAVING: &str = "pushring-leaving";
 
 /// The gateway of the registration.
 pub(super) struct Gateway {
