@@ -1,6 +1,6 @@
 # `make help` lists the targets. What they build and the servers that they download go to target/, the build folder of
 # cargo; the caches and toolchains of rustup, cargo, Go, pip and npm are where these programs keep them.
-# Prerequisites: rustup, Go, Python 3 with venv, a C compiler; `make test` also needs Node.js with npm, unshare and ip.
+# Prerequisites: rustup, Go, Python 3.11 with venv, a C compiler; `make test` also needs Node.js with npm, unshare and ip.
 
 GATEWAYS ?= 3
 MODE ?= cluster
@@ -29,7 +29,7 @@ OLDER_ENVOYS := $(ENVOYS:%=$(TOOLS)/envoy-%/envoy/_bin/envoy)
 # `make test` runs these one after another and prints how long each took.
 PHASES := lint unit doc wasm-tests fuzz e2e
 
-.PHONY: help run check test lint prose doc fmt snapshots e2e e2e-kubernetes envoys bench bench-against bench-placement bench-sweep fuzz chaos abuse wasm tools kubernetes-tools clean unit wasm-tests
+.PHONY: help run check test lint prose dashboard doc fmt snapshots e2e e2e-kubernetes envoys bench bench-against bench-placement bench-sweep fuzz chaos abuse wasm tools kubernetes-tools clean unit wasm-tests
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -48,17 +48,21 @@ test: ## run everything that CI checks, and print the time of each phase
 		echo "==> make $$phase passed in $$(($$(date +%s) - began)) s"; done; \
 	echo "==> all phases passed in $$(($$(date +%s) - start)) s"
 
-lint: prose $(RUST) $(BIN)/.cargo-deny-$(CARGO_DENY) ## check formatting, clippy for native code and Wasm, prose, licenses and sources of dependencies
+lint: prose $(RUST) $(BIN)/.cargo-deny-$(CARGO_DENY) ## check formatting, clippy for native code and Wasm, prose, licenses and sources of dependencies, and the dashboard
 	cargo fmt --all --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
 	cargo clippy --quiet -p pushring-harness --test kubernetes -- -D warnings
 	cargo clippy --quiet -p pushring-ring -p pushring-router -p pushring-filter --target $(WASM_TARGET) -- -D warnings
 	$(BIN)/cargo-deny --log-level error check bans licenses sources
+	$(TOOLS)/python/bin/python monitoring/dashboard/generate.py --check
 
 prose: $(BIN)/vale $(TOOLS)/python/.installed ## check spelling and the rules of docs/style.md
 	$(TOOLS)/python/bin/typos
 	$(BIN)/vale --glob='!target/**' .
+
+dashboard: $(TOOLS)/python/.installed ## write the Grafana dashboard, monitoring/grafana/pushring.json
+	$(TOOLS)/python/bin/python monitoring/dashboard/generate.py
 
 doc: $(RUST) ## build the API documentation; a warning is an error
 	RUSTDOCFLAGS='--deny warnings' cargo doc --quiet --workspace --no-deps
