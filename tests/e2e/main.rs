@@ -9,6 +9,7 @@ mod clients;
 mod configmap;
 mod content_types;
 mod deletes;
+mod digests;
 mod early_answers;
 mod edge;
 mod failover;

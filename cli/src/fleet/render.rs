@@ -5,17 +5,22 @@
 use std::net::IpAddr;
 use std::path::Path;
 
-use serde_json::json;
+use pushring_ring::hash::key_hash;
+use pushring_router::Router;
+use serde_json::{Value, json};
 
 use super::access::{Access, Scheme};
 use super::address::GatewayAddress;
 use super::render_access::cluster_fields;
 pub use super::render_access::secrets;
+use crate::parse;
 
 /// `ring.yaml` up to the filter's configuration.
 const RING: &str = include_str!("ring.yaml");
 /// The filter's module in [`RING`].
 const WASM: &str = "/etc/pushring/pushring_filter.wasm";
+/// The digest of the configuration in [`RING`].
+const DIGEST: &str = "DIGEST";
 
 /// Host and port of a gateway, as Envoy's `socket_address` has them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +94,7 @@ impl Cluster {
   alt_stat_name: {stat_name}
   type: {discovery}
   connect_timeout: 1s
+  track_cluster_stats: {{ per_endpoint_stats: true }}
   circuit_breakers:
     thresholds: [{{ max_connections: 10000, max_pending_requests: 10000, max_requests: 10000, max_retries: 10000 }}]
 {fields}  load_assignment:
@@ -103,37 +109,57 @@ impl Cluster {
 /// Renders `clusters.yaml` (CDS), for cluster mode. `live` is the live folder as Envoy finds it.
 #[must_use]
 pub fn clusters(clusters: &[Cluster], access: &Access, live: &Path) -> String {
-    let mut text = String::from(
+    let items: Vec<String> = clusters.iter().map(|cluster| cluster.render(access, live)).collect();
+    let version = version_of_yaml(&items);
+    let list = if items.is_empty() { " []\n" } else { "\n" };
+    format!(
         "# One cluster per registered Pushgateway, passing or not; ring.yaml names those that get pushes. Rendered by \
-         pushring.\nresources:",
-    );
-    text += if clusters.is_empty() { " []\n" } else { "\n" };
-    text.extend(clusters.iter().map(|cluster| cluster.render(access, live)));
-    text
+         pushring.\nversion_info: \"{version}\"\nresources:{list}{}",
+        items.concat()
+    )
 }
 
 /// Renders `endpoints.yaml` (EDS), for endpoint mode.
 #[must_use]
 pub fn endpoints(endpoints: &[Endpoint]) -> String {
-    let mut text = String::from(
+    let item = |endpoint: &Endpoint| format!("    {}{}", endpoint.render(), endpoint.metadata());
+    let items: Vec<String> = endpoints.iter().map(item).collect();
+    let version = version_of_yaml(&items);
+    let list = if items.is_empty() { " []\n" } else { "\n" };
+    format!(
         r#"# The address of every registered Pushgateway, passing or not; ring.yaml names those that get pushes. Rendered by
 # pushring.
+version_info: "{version}"
 resources:
 - "@type": type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment
   cluster_name: pushgateway
   endpoints:
-  - lb_endpoints:"#,
-    );
-    text += if endpoints.is_empty() { " []\n" } else { "\n" };
-    text.extend(endpoints.iter().map(|endpoint| format!("    {}{}", endpoint.render(), endpoint.metadata())));
-    text
+  - lb_endpoints:{list}{}"#,
+        items.concat()
+    )
+}
+
+/// Returns 16 hex digits over the clusters or endpoints of a file, each as JSON, in any order.
+pub(crate) fn version<'i>(items: impl Iterator<Item = &'i str>) -> String {
+    let mut items: Vec<&str> = items.collect();
+    items.sort_unstable();
+    format!("{:016x}", key_hash(items.join("\n").as_bytes()))
+}
+
+/// Returns the [`version`] of items that are YAML lists of one item each, as rendered here.
+fn version_of_yaml(items: &[String]) -> String {
+    let json =
+        |item: &String| parse::yaml::<[Value; 1]>(item).map(|[item]| item.to_string()).unwrap_or_default();
+    let items: Vec<String> = items.iter().map(json).collect();
+    version(items.iter().map(String::as_str))
 }
 
 /// Renders `ring.yaml` (ECDS), for every mode: `config` is the filter's configuration (JSON), `wasm` the filter's module
-/// as Envoy finds it. Checks neither of them.
+/// as Envoy finds it. Checks neither of them; a configuration that the filter would reject has no digest.
 #[must_use]
 pub fn ring(config: &str, wasm: &Path) -> String {
-    let mut text = RING.replace(WASM, &scalar(&wasm.to_string_lossy()));
+    let digest = Router::parse(config.as_bytes()).map(|router| router.digest()).unwrap_or_default();
+    let mut text = RING.replace(DIGEST, &digest).replace(WASM, &scalar(&wasm.to_string_lossy()));
     text.extend(config.lines().map(|line| format!("          {line}\n")));
     text
 }

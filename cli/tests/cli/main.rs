@@ -8,6 +8,7 @@
 
 mod access;
 mod bad_values;
+mod digests;
 mod folders;
 mod help;
 mod hostile_files;

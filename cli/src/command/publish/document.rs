@@ -37,6 +37,13 @@ impl Document {
         &self.around
     }
 
+    /// Sets a field outside the list, if the document has fields.
+    pub(super) fn set(&mut self, field: &str, value: Value) {
+        if let Some(fields) = self.around.as_object_mut() {
+            fields.insert(field.to_owned(), value);
+        }
+    }
+
     pub(super) fn to_text(&self) -> anyhow::Result<String> {
         Ok(serde_saphyr::to_string(&Writer { node: &self.around, path: self.path, items: &self.items })?)
     }

@@ -67,12 +67,14 @@ impl Upstreams {
             self.document.items.push(item.to_owned());
             self.names.push(name.to_owned());
         }
+        let version = render::version(self.document.items.iter().map(String::as_str));
+        self.document.set("version_info", version.into());
         self
     }
 
     /// Reports whether Envoy would see no difference.
     pub(super) fn is_same_as(&self, other: &Self) -> bool {
-        self.by_name() == other.by_name()
+        self.document.around() == other.document.around() && self.by_name() == other.by_name()
     }
 
     pub(super) fn to_text(&self) -> anyhow::Result<String> {
