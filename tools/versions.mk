@@ -13,3 +13,5 @@ WASM_BINDGEN := $(shell sed -n '/^name = "wasm-bindgen"$$/{n;s/version = "\(.*\)
 DEBIAN := etcd-server nginx haproxy wrk libluajit-5.1-2 liblua5.3-0 libopentracing-c-wrapper0 libopentracing1
 # The DNS server of the suite `discover`, with the libraries that it links.
 DEBIAN += dnsmasq-base libnetfilter-conntrack3 libnfnetlink0 libnftables1 libnftnl11 libmnl0 libjansson4 libxtables12 libedit2
+# The oldest Prometheus that the rules in monitoring/ support, with promtool.
+DEBIAN += prometheus
