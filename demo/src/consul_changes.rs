@@ -8,8 +8,8 @@ use crate::change::{Change, count};
 /// After this time a ring that did not follow Consul was kept on purpose.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// With the shipped settings a third of the registered members, at least one, must pass.
-const MIN_MEMBERS_SHARE: usize = 3;
+/// With the shipped settings a ring needs one passing member for each of this number of registered ones, rounded up.
+const REGISTERED_PER_PASSING: usize = 2;
 
 /// Status (`passing`, `warning`, `critical`) by address.
 pub(crate) type Health = BTreeMap<String, String>;
@@ -68,7 +68,7 @@ impl ConsulChanges {
         line += &format!(", ring stays at {}", count(on_ring.len(), "member"));
         if !as_it_should_be {
             let (passing, registered) = (passing.len(), self.health.len());
-            line += &if passing * MIN_MEMBERS_SHARE < registered.max(MIN_MEMBERS_SHARE) {
+            line += &if passing < registered.max(1).div_ceil(REGISTERED_PER_PASSING) {
                 format!(": {passing} of {registered} passing is too few for another (min_members_share)")
             } else {
                 " so far; see the log of consul-template".to_owned()
@@ -136,6 +136,20 @@ mod tests {
         assert!(line.ends_with(
             "b:1 registered, passing, ring stays at 1 member so far; see the log of consul-template"
         ));
+    }
+
+    #[test]
+    fn too_few_are_fewer_than_half() {
+        let now = Instant::now();
+        let three = |second| [("a:1", "passing"), ("b:1", second), ("c:1", "critical")];
+        let ring = BTreeSet::from(["c:1".to_owned()]);
+        let line = |second| {
+            let mut changes = ConsulChanges::new(Health::new());
+            changes.health(now, health(&three(second)));
+            changes.without_ring(now + PATIENCE, &ring).unwrap()
+        };
+        assert!(line("critical").ends_with("1 of 3 passing is too few for another (min_members_share)"));
+        assert!(line("passing").ends_with("so far; see the log of consul-template"));
     }
 
     #[test]

@@ -1,22 +1,17 @@
 //! Starts real Consul agents and consul-template.
 
 use std::ffi::OsStr;
-use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Result, ensure};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::http::{Client, Response};
+use crate::ports::on_free_ports;
 use crate::process::{self, Process};
 use crate::tools;
-
-/// Consul has no option to choose free ports, so another program may take a port between our choice and Consul's
-/// start.
-pub(crate) const TRIES: usize = 5;
 
 /// A running Consul agent. Dropping it kills the process.
 #[derive(Debug)]
@@ -43,7 +38,7 @@ impl Consul {
     /// # Errors
     /// As [`Consul::start`].
     pub fn start_with(dir: &Path, args: &[&str]) -> Result<Self> {
-        Self::start_on_free_ports(dir, &[&["-dev"], args].concat())
+        on_free_ports(|ports| Self::try_start(dir, ports, &[&["-dev"], args].concat()))
     }
 
     /// Starts an agent that keeps its data in `dir`, for [`Consul::restart`].
@@ -54,7 +49,8 @@ impl Consul {
         let data = format!("-data-dir={}", dir.join("consul-data").display());
         // A single server does not need the long election timeout of a cluster.
         let election = "-hcl=performance { raft_multiplier = 1 }";
-        Self::start_on_free_ports(dir, &["-server", "-bootstrap-expect=1", &data, election])
+        let args = ["-server", "-bootstrap-expect=1", &data, election];
+        on_free_ports(|ports| Self::try_start(dir, ports, &args))
     }
 
     /// Starts the agent again on the same ports after its process was killed.
@@ -66,18 +62,6 @@ impl Consul {
         let started = Self::try_start(&self.dir, self.ports, &args)?;
         *self = started;
         Ok(())
-    }
-
-    fn start_on_free_ports(dir: &Path, args: &[&str]) -> Result<Self> {
-        let try_start = || Self::try_start(dir, free_ports()?, args);
-        let mut last = try_start();
-        for _ in 1..TRIES {
-            if last.is_ok() {
-                break;
-            }
-            last = try_start();
-        }
-        last
     }
 
     /// Starts an agent on the given ports for HTTP, for the server and for gossip.
@@ -181,27 +165,4 @@ impl ConsulTemplate {
     pub fn stop(mut self) -> Result<()> {
         self.process.stop(Signal::INT).map(drop)
     }
-}
-
-/// Returns three free ports below the range that the system uses for outgoing connections.
-pub(crate) fn free_ports() -> Result<[u16; 3]> {
-    let first_outgoing = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range")
-        .ok()
-        .and_then(|range| range.split_whitespace().next()?.parse().ok())
-        .unwrap_or(32768_u16);
-    // Each call continues after the last port, and each program starts elsewhere, so that two tests that start at once
-    // do not get the same port.
-    static SEED: AtomicUsize = AtomicUsize::new(0);
-    let lowest = 10_000_u16;
-    let span = usize::from(first_outgoing.saturating_sub(lowest)).max(1);
-    let mut ports = Vec::new();
-    while ports.len() < 3 {
-        let step = SEED.fetch_add(1, Ordering::Relaxed);
-        let port = lowest + ((std::process::id() as usize * 7919 + step) % span) as u16;
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            ports.push(port);
-        }
-    }
-    let ports: [u16; 3] = ports.try_into().map_err(|_| anyhow::anyhow!("no free ports"))?;
-    Ok(ports)
 }

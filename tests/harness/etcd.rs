@@ -8,8 +8,8 @@ use anyhow::{Result, ensure};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::{Value, json};
 
-use crate::consul::{TRIES, free_ports};
 use crate::http::Client;
+use crate::ports::on_free_ports;
 use crate::process::{self, Process};
 use crate::tools;
 
@@ -48,15 +48,7 @@ impl Etcd {
     /// # Errors
     /// As [`Etcd::start`].
     pub fn start_with(dir: &Path, version: Version, tls: &[String]) -> Result<Self> {
-        let try_start = || Self::try_start(dir, version, free_ports()?, tls);
-        let mut last = try_start();
-        for _ in 1..TRIES {
-            if last.is_ok() {
-                break;
-            }
-            last = try_start();
-        }
-        last
+        on_free_ports(|ports| Self::try_start(dir, version, ports, tls))
     }
 
     /// Starts the newest etcd on the given ports for clients and for other members; the third is free.

@@ -20,6 +20,7 @@ pub mod http;
 pub mod load;
 pub mod machine;
 pub mod poll;
+mod ports;
 pub mod process;
 pub mod prometheus;
 pub mod proto;

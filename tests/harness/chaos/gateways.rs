@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use super::load;
 use crate::Pushgateway;
 
-/// The gateways that join and leave. They always run; only their registration in Consul changes.
+/// The gateways that join and leave. They always run; only their registration changes.
 ///
 /// Their consistency check is off. It takes 2 ms of each push, and then too few pushes would fall into the few
 /// milliseconds in which a wrong order of the files loses pushes.
@@ -50,6 +50,10 @@ impl Gateways {
 
     pub(super) fn address(&self, index: usize) -> SocketAddr {
         self.all[index].address
+    }
+
+    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
+        self.all.iter().map(|gateway| gateway.address).collect()
     }
 
     pub(super) fn held(&self) -> Result<Vec<Held>> {

@@ -14,7 +14,9 @@
 //! The run cannot show that a gateway kept a value that a later push replaced.
 //!
 //! "Live" is the time from the end of the call that changed the registry until the ring is active in Envoy, which the digest
-//! at the filter's status path shows. Changes during which a process was killed are counted separately.
+//! at the filter's status path shows. With DNS it counts from the moment at which the server answers with the change; the
+//! next question comes up to a TTL later, which is part of it. Changes during which a process was killed are counted
+//! separately.
 
 mod follower;
 pub(crate) mod gateways;

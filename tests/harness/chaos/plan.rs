@@ -17,7 +17,9 @@ const LEAST_PASSING: usize = GATEWAYS.div_ceil(2);
 const LONGEST_BURST: usize = 3;
 /// A process is killed during every n-th change; the kinds of kills take turns.
 const KILL_EVERY: usize = 6;
-const KILLS: [Kill; 5] = [Kill::Publish, Kill::Follower, Kill::Publish, Kill::Follower, Kill::Registry];
+const KILLS: [Kill; 5] = [Kill::Publish, Kill::Follower, Kill::Registry, Kill::Publish, Kill::Follower];
+/// Number of changes that contain each kind of change and of kill, whatever the seed: a test below.
+pub(super) const SHORT: usize = KILL_EVERY * 3;
 /// The longest pause between two calls and the latest moment of a kill, in milliseconds.
 const LONGEST_PAUSE: u64 = 300;
 
@@ -181,6 +183,28 @@ impl fmt::Display for Change {
         match self.kill {
             Some(kill) => write!(f, ", {kill:?} killed)"),
             None => write!(f, ")"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_short_form_has_every_kind_of_change_and_kill() {
+        for seed in 0..1000 {
+            let mut plan = Plan::new(seed);
+            let changes: Vec<Change> = (0..SHORT).map(|_| plan.next()).collect();
+            for step in STEPS {
+                assert!(changes.iter().any(|change| change.step == step), "seed {seed} without {step:?}");
+            }
+            for kill in KILLS {
+                assert!(
+                    changes.iter().any(|change| change.kill == Some(kill)),
+                    "seed {seed} without {kill:?}"
+                );
+            }
         }
     }
 }

@@ -20,18 +20,19 @@ pub(super) struct Ring {
 impl Ring {
     pub(super) fn of(mode: Mode, servers: &Servers, states: &[State]) -> Result<Self> {
         let passing = (0..states.len()).filter(|gateway| states[*gateway] == State::Passing);
-        let addresses: BTreeMap<String, usize> =
-            passing.map(|gateway| (servers.gateways.address(gateway).to_string(), gateway)).collect();
-        let members: Vec<Member> = addresses
-            .keys()
-            .map(|address| Member { name: address.clone(), address: address.clone(), weight: 1 })
+        let names: BTreeMap<String, usize> =
+            passing.map(|gateway| (servers.member(gateway), gateway)).collect();
+        let address = |gateway: usize| servers.gateways.address(gateway).to_string();
+        let members: Vec<Member> = names
+            .iter()
+            .map(|(name, gateway)| Member { name: name.clone(), address: address(*gateway), weight: 1 })
             .collect();
         let router =
             Router::new(Config::parse(envoy_files::config(mode, &members)?.to_string().as_bytes())?)?;
         let owner = |group| {
             let key = router.group(load::path(group).as_bytes()).context("not a push path")?.key;
             let owner = router.owner(&key).context("no members")?;
-            addresses.get(&owner.name).copied().context("an unknown owner")
+            names.get(&owner.name).copied().context("an unknown owner")
         };
         Ok(Self { digest: router.digest(), owners: (0..GROUPS).map(owner).collect::<Result<_>>()? })
     }

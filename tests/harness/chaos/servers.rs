@@ -29,7 +29,7 @@ impl Servers {
     /// Starts all servers in the order of the operations guide and registers the gateways that should pass.
     pub(super) fn start(dir: &Path, settings: Settings, states: &[State]) -> Result<Self> {
         let gateways = Gateways::start(dir, GATEWAYS)?;
-        let mut registry = Registry::start(settings.source, dir)?;
+        let mut registry = Registry::start(settings.source, dir, &gateways.addresses())?;
         for index in (0..GATEWAYS).filter(|index| states[*index] == State::Passing) {
             registry.set_state(gateways.address(index), State::Absent, State::Passing)?;
         }
@@ -39,6 +39,11 @@ impl Servers {
         follower.start(envoy.admin)?;
         let status = envoy.client()?;
         Ok(Self { envoy, status, follower, registry, gateways })
+    }
+
+    /// Returns the name of a gateway on the ring.
+    pub(super) fn member(&self, gateway: usize) -> String {
+        self.registry.member(self.gateways.address(gateway))
     }
 
     /// Moves a gateway from one state to another in the registry.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::ledger::Loss;
+use super::plan::SHORT;
 use super::registry::Source;
 use crate::Mode;
 
@@ -20,6 +21,15 @@ pub struct Settings {
     pub changes: usize,
     /// The same seed gives the same changes, although not at the same times.
     pub seed: u64,
+}
+
+impl Settings {
+    /// Returns those of the short form: the fewest changes with each kind of change and kill among them, and the same ones in
+    /// every run.
+    #[must_use]
+    pub fn short(source: Source, mode: Mode) -> Self {
+        Self { source, mode, changes: SHORT, seed: 12 }
+    }
 }
 
 /// The results. `Display` prints them as one line.
@@ -58,7 +68,10 @@ impl Summary {
         let counts: Vec<String> = self.counts.iter().map(|(what, count)| format!("{what} {count}")).collect();
         let (p50, p99) = (percentile(&self.live_after_kill, 50), percentile(&self.live_after_kill, 99));
         let (counts, slowest) = (counts.join(", "), &self.slowest);
-        format!("{counts}; live after a kill: p50 {p50} ms, p99 {p99} ms; slowest without: {slowest}")
+        let from = self.settings.source.live_from();
+        format!(
+            "{counts}; live from {from}; after a kill: p50 {p50} ms, p99 {p99} ms; slowest without: {slowest}"
+        )
     }
 }
 
