@@ -24,6 +24,7 @@ RUN_SOURCE := $(if $(filter-out 0 no,$(CONSUL)),consul-template,$(or $(SOURCE),f
 RUN_SERVERS_etcd := $(BIN)/etcd
 RUN_SERVERS_consul := $(BIN)/consul
 RUN_SERVERS_dns := $(TOOLS)/debian/.installed
+RUN_SERVERS_kubernetes := $(BIN)/.kubernetes-built $(BIN)/etcd
 RUN_SERVERS_consul-template := $(BIN)/consul $(BIN)/consul-template
 OLDER_ENVOYS := $(ENVOYS:%=$(TOOLS)/envoy-%/envoy/_bin/envoy)
 # `make test` runs these one after another and prints how long each took.
@@ -35,7 +36,7 @@ PHASES := lint unit doc wasm-tests fuzz e2e
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-22s %s\n", $$1, $$2}'
 
-run: wasm $(BIN)/pushgateway $(BIN)/envoy $(RUN_SERVERS_$(RUN_SOURCE)) ## try pushring: real Pushgateways behind a real Envoy; SOURCE=etcd (consul, dns, file) CONSUL=1 GATEWAYS=5 MODE=endpoint PORT=20091 DIR=folder
+run: wasm $(BIN)/pushgateway $(BIN)/envoy $(RUN_SERVERS_$(RUN_SOURCE)) ## try pushring: real Pushgateways behind a real Envoy; SOURCE=etcd (consul, dns, kubernetes, file) CONSUL=1 GATEWAYS=5 MODE=endpoint PORT=20091 DIR=folder
 	cargo build $(QUICK) -p pushring-demo -p pushring
 	@target/debug/pushring-demo --gateways $(GATEWAYS) --mode $(MODE) --source $(RUN_SOURCE) \
 		$(if $(PORT),--port $(PORT)) $(if $(DIR),--dir "$(DIR)")
@@ -52,7 +53,7 @@ lint: prose $(RUST) $(BIN)/.cargo-deny-$(CARGO_DENY) ## check formatting, clippy
 	cargo fmt --all --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
-	cargo clippy --quiet -p pushring-harness --test kubernetes -- -D warnings
+	cargo clippy --quiet -p pushring-harness -p pushring-demo --test kubernetes -- -D warnings
 	cargo clippy --quiet -p pushring-ring -p pushring-router -p pushring-filter --target $(WASM_TARGET) -- -D warnings
 	$(BIN)/cargo-deny --log-level error check bans licenses sources
 	$(TOOLS)/python/bin/python monitoring/dashboard/generate.py --check
@@ -86,9 +87,9 @@ e2e: wasm tools ## run the end-to-end suites: the compiled filter in a real Envo
 	cargo build --quiet -p pushring
 	cargo test -p pushring-harness -p pushring-demo -p pushring-bench
 
-e2e-kubernetes: wasm kubernetes-tools $(addprefix $(BIN)/,pushgateway envoy etcd) ## run `discover` and the sweeper's lock in a real Kubernetes control plane
+e2e-kubernetes: wasm kubernetes-tools $(addprefix $(BIN)/,pushgateway envoy etcd) ## run `discover`, the demo and the sweeper's lock in a real Kubernetes control plane
 	cargo build --quiet -p pushring
-	cargo test -p pushring-harness --test kubernetes -- --test-threads 1
+	cargo test -p pushring-harness -p pushring-demo --test kubernetes -- --test-threads 1
 
 envoys: wasm tools ## run all tests of the shipped files and examples on every older Envoy that they support; ENVOYS=1.37.0
 	@set -e; for version in $(ENVOYS); do \

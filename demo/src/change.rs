@@ -51,7 +51,7 @@ impl Change {
     pub(crate) fn ring(&self) -> String {
         let ring = format!("ring now {}", count(self.members, "member"));
         match self.moved {
-            Some(share) => format!("{ring}, {:.1}% of groups moved", share * 100.0),
+            Some(share) => format!("{ring}, {:.1}% of groups moved", (share * 100.0).abs()),
             None => format!("{ring}, placement changed: any group may have moved"),
         }
     }

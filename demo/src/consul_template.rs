@@ -60,6 +60,7 @@ impl FromTemplate {
     /// Prints what happened.
     pub(crate) fn tick(&mut self, demo: &mut Demo) {
         self.report_ended(&demo.dir);
+        demo.fleet.report_ended();
         // Reads the ring before its causes, so that the causes are known.
         let ring = demo.new_ring();
         if !self.consul_ended

@@ -21,7 +21,7 @@ pub(crate) struct Demo {
     pub(crate) envoy: Envoy,
     /// The Pushgateways that the demo started.
     pub(crate) fleet: Fleet,
-    /// The one of them that is no member, for the user to add.
+    /// The one that is no member, for the user to add. It does not run if the registry starts the gateways.
     pub(crate) spare: SocketAddr,
     /// Envoy's files.
     pub(crate) layout: Layout,
@@ -45,12 +45,11 @@ impl Demo {
         Some(self.envoy.status().ok()?["digest"].as_str()?.to_owned())
     }
 
-    /// Prints which processes have ended.
+    /// Requires that Envoy runs.
     ///
     /// # Errors
-    /// If Envoy has ended, with the end of its log.
-    pub(crate) fn report_ended(&mut self) -> Result<()> {
-        self.fleet.report_ended();
+    /// If it has ended, with the end of its log.
+    pub(crate) fn check_envoy(&mut self) -> Result<()> {
         if let Some(status) = self.envoy.process.ended() {
             bail!("Envoy ended ({status}), so the demo ends; {}", self.envoy.process.tail());
         }

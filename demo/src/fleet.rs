@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 
 use anyhow::Result;
 use pushring_harness::Pushgateway;
@@ -32,21 +33,31 @@ impl Fleet {
         Ok(())
     }
 
-    /// Prints which gateways have ended and how to start them again.
-    pub(crate) fn report_ended(&mut self) {
+    /// Stops a gateway.
+    pub(crate) fn stop(&mut self, address: SocketAddr) {
+        self.running.remove(&address);
+    }
+
+    /// Returns the gateways that have ended since the last call.
+    pub(crate) fn ended(&mut self) -> Vec<(SocketAddr, ExitStatus)> {
         let ended: Vec<_> = self
             .running
             .iter_mut()
             .filter_map(|(at, gateway)| Some((*at, gateway.process.ended()?)))
             .collect();
-        for (address, status) in ended {
+        ended.iter().for_each(|(address, _)| self.stop(*address));
+        ended
+    }
+
+    /// Prints which gateways have ended and how to start them again.
+    pub(crate) fn report_ended(&mut self) {
+        for (address, status) in self.ended() {
             screen::problem(format_args!("pushgateway {address} ended ({status}); start it again:"));
             screen::command(start_command(address));
-            self.running.remove(&address);
         }
     }
 
-    /// Returns address and process ID of the running gateways.
+    /// Returns addresses and process IDs of the running gateways.
     pub(crate) fn running(&self) -> impl Iterator<Item = (SocketAddr, u32)> {
         self.running.iter().map(|(address, gateway)| (*address, gateway.process.id()))
     }

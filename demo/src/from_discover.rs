@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::change::Change;
 use crate::demo::{Demo, live_ring, settings_edits};
+use crate::fleet::Fleet;
 use crate::registry::{self, Place, Registry, Server, Source};
 use crate::screen;
 
@@ -38,8 +39,13 @@ impl FromDiscover {
     ///
     /// # Errors
     /// If one of them fails.
-    pub(crate) fn create(layout: &Layout, source: Source, place: &Place<'_>) -> Result<(Self, Router)> {
-        let registry = registry::start(source, place)?;
+    pub(crate) fn create(
+        layout: &Layout,
+        source: Source,
+        place: &Place<'_>,
+        fleet: &mut Fleet,
+    ) -> Result<(Self, Router)> {
+        let registry = registry::start(source, place, fleet)?;
         let templates = Templates::install(layout, settings_edits(layout.mode()))?;
         let mut flags = registry.flags();
         flags.push(format!("--settings={}", screen::short(&templates.settings())));
@@ -73,11 +79,15 @@ impl FromDiscover {
     }
 
     /// Prints what happened.
-    pub(crate) fn tick(&mut self, demo: &mut Demo) {
+    ///
+    /// # Errors
+    /// If the registry cannot start a gateway.
+    pub(crate) fn tick(&mut self, demo: &mut Demo) -> Result<()> {
+        self.registry.tick(&mut demo.fleet)?;
         self.report_log();
         if let Some(router) = demo.new_ring() {
             // Envoy may have the ring before `discover` has logged its publication; its time is in the log.
-            let Some(ms) = self.published.take() else { return };
+            let Some(ms) = self.published.take() else { return Ok(()) };
             let change = Change::between(&demo.router, &router);
             screen::event(format_args!("{change}\n   {}, live in {ms} ms", change.ring()));
             if let Some(groups) = change.groups() {
@@ -86,6 +96,7 @@ impl FromDiscover {
             demo.router = router;
         }
         self.report_ended(demo);
+        Ok(())
     }
 
     fn report_log(&mut self) {
@@ -104,7 +115,7 @@ impl FromDiscover {
                 self.published = event["ms"].as_u64();
             }
             if let Some(news) = news(&event) {
-                let news = screen::wrap(&news);
+                let news = screen::wrap(&news, 3);
                 if event["level"] == "INFO" { screen::event(news) } else { screen::problem(news) }
             }
         }

@@ -11,6 +11,7 @@ mod fleet;
 mod from_discover;
 mod groups;
 mod guide;
+mod network;
 mod ports;
 mod registry;
 mod screen;
@@ -89,11 +90,12 @@ impl Follower {
         }
     }
 
-    fn tick(&mut self, demo: &mut Demo) {
+    fn tick(&mut self, demo: &mut Demo) -> Result<()> {
         match self {
-            Self::Discover(discover) => discover.tick(demo),
+            Self::Discover(discover) => discover.tick(demo)?,
             Self::Template(template) => template.tick(demo),
         }
+        Ok(())
     }
 }
 
@@ -109,6 +111,9 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<()> {
+    if options.source == Source::Kubernetes {
+        network::enter()?;
+    }
     let stop = stop_signals()?;
     let state = State::open(&options.dir.clone().unwrap_or_else(|| tools::repository().join("target/run")))?;
     let ports = Ports::choose(options.port, options.gateways, options.source)?;
@@ -117,20 +122,21 @@ fn run(options: &Options) -> Result<()> {
     groups::push(demo.envoy.push)?;
     let found = table::ask(&demo.gateways().into_iter().map(|(address, _)| address).collect::<Vec<_>>())?;
     screen::heading(format_args!(
-        "Pushed {}, each in several spellings. Groups on each Pushgateway, from its /api/v1/metrics:",
+        "Pushed {}, each in several spellings; where they are:",
         count(groups::GROUPS.len(), "group")
     ));
     screen::line(table::table(&found).trim_fmt());
     screen::line(format_args!("  {}", table::verdict(&found)?));
 
+    guide::network(follower.registry());
     guide::pushes(&demo);
-    guide::pages(&demo, &follower.command());
+    guide::pages(&demo, follower.registry(), &follower.command());
     guide::members(&demo, follower.registry());
     guide::clean_up(&demo);
     screen::heading("Running. Press Ctrl-C to stop. Events:");
     while !stop.load(Ordering::Relaxed) {
-        demo.report_ended()?;
-        follower.tick(&mut demo);
+        demo.check_envoy()?;
+        follower.tick(&mut demo)?;
         std::thread::sleep(TICK);
     }
     // The process that follows the members and Envoy stop first, so that neither reacts to missing Pushgateways.
@@ -149,7 +155,7 @@ fn start(
 ) -> Result<Option<(Demo, Follower)>> {
     let Options { mode, source, .. } = options;
     screen::heading(format_args!(
-        "pushring: {} behind Envoy, mode {mode}, members from {}",
+        "pushring: {}, mode {mode}, members from {}",
         count(options.gateways.into(), "pushgateway"),
         source.names().0
     ));
@@ -158,7 +164,11 @@ fn start(
     let names =
         format!("pushgateways from {}", gateways.first().map(ToString::to_string).unwrap_or_default());
     let spare = ports.spare();
-    screen::step(names, || gateways.iter().chain([&spare]).try_for_each(|address| fleet.start(*address)))?;
+    if *source != Source::Kubernetes {
+        screen::step(names, || {
+            gateways.iter().chain([&spare]).try_for_each(|address| fleet.start(*address))
+        })?;
+    }
     let envoy_ports =
         envoy_dir::Ports { push: ports.push(), operator: ports.operator(), admin: ports.admin() };
     let layout = Layout::create(&state.dir, *mode, envoy_ports)?;
@@ -167,7 +177,7 @@ fn start(
         let (template, router) = FromTemplate::create(&layout, &place)?;
         (Follower::Template(Box::new(template)), router)
     } else {
-        let (discover, router) = FromDiscover::create(&layout, *source, &place)?;
+        let (discover, router) = FromDiscover::create(&layout, *source, &place, &mut fleet)?;
         (Follower::Discover(Box::new(discover)), router)
     };
     if stop.load(Ordering::Relaxed) {

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use anyhow::{Context, Result, bail};
 
-use crate::registry::Source;
+use crate::registry::{Source, pod_address};
 
 /// Offset of the first Pushgateway.
 const GATEWAYS: u16 = 10;
@@ -74,6 +74,9 @@ impl Ports {
     }
 
     fn gateway(self, index: u16) -> SocketAddr {
+        if self.source == Source::Kubernetes {
+            return pod_address(index);
+        }
         let first = self.first + GATEWAYS;
         // Addresses in DNS have no port: all gateways have the same, at addresses of their own.
         if self.source == Source::Dns {

@@ -49,7 +49,7 @@ fn groups(gateway: SocketAddr, answer: &Value) -> Result<Vec<Found>> {
 pub(crate) fn table(found: &[Found]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
-    table.set_header(["  GROUP", "SPELLINGS", "PUSHES", "PUSHGATEWAY"]);
+    table.set_header(["  GROUP", "PATHS", "PUSHES", "PUSHGATEWAY"]);
     for group in GROUPS {
         let on = places(found, *group);
         let pushes: Vec<String> = on.iter().map(|found| found.pushes.to_string()).collect();

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use pushring_harness::command::pushring;
 use pushring_harness::http::Client;
 use pushring_harness::load::Load;
-use pushring_harness::{Consul, Mode, Pushgateway};
+use pushring_harness::{Consul, Mode, Process, Pushgateway};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -212,4 +212,24 @@ fn settings_of_consul_make_a_new_source() {
     edit("tags: 5", "tags: []");
     wait_ring(&discover, &all);
     discover.stop();
+}
+
+/// A proxy of the service mesh may be registered under the name of the service that it stands for.
+#[test]
+fn a_proxy_of_the_mesh_is_no_member() {
+    let dir = tempfile::tempdir().unwrap();
+    let consul = Consul::start(dir.path()).unwrap();
+    let addresses = four();
+    consul.register(addresses[0], "passing").unwrap();
+    let proxy = json!({
+        "Name": "pushgateway", "ID": "proxy", "Kind": "connect-proxy", "Address": "10.0.0.9", "Port": 20000,
+        "Proxy": {"DestinationServiceName": "pushgateway"},
+    });
+    consul.put("/v1/agent/service/register", &proxy).unwrap();
+    let mut discover = start(&consul);
+    wait_ring(&discover, &addresses[..1]);
+    let reported = |process: &Process| process.log().contains("connect-proxy").then_some(());
+    discover.process.wait_until("the skipped proxy", reported).unwrap();
+    consul.register(addresses[1], "passing").unwrap();
+    wait_ring(&discover, &addresses[..2]);
 }

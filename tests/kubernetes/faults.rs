@@ -40,8 +40,8 @@ fn an_account_needs_exactly_the_documented_rights() {
         fs::write(&token, "another").unwrap();
         cluster.kubectl(&["delete", "rolebinding", "pushring-discover"]);
         // Each watch continues with the token with which it began; a new connection needs a new one.
-        cluster.api.kill();
-        cluster.restart_api();
+        cluster.servers.api.kill();
+        cluster.servers.restart_api().unwrap();
         discover.wait_log("source away; the ring stays", "answered 401");
         fs::write(&token, good).unwrap();
         discover.wait_log("source away; the ring stays", "answered 403");
@@ -96,11 +96,11 @@ fn the_ring_stays_while_the_api_server_is_away() {
         let mut discover = Discover::start(&cluster, layout, None, &admin, &[]);
         discover.wait_ring(&pods(3));
         let ring = discover.ring();
-        cluster.api.kill();
+        cluster.servers.api.kill();
         discover.wait_log("source away; the ring stays", "");
         discover.wait_metric("pushring_discover_source_up", "0");
         assert_eq!(discover.ring(), ring);
-        cluster.restart_api();
+        cluster.servers.restart_api().unwrap();
         discover.wait_metric("pushring_discover_source_up", "1");
         // It follows again, from a list that begins a new watch.
         let ip = fleet.gateways[&pod(0)].address.ip().to_string();

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::process::Command;
 
+use pushring_harness::kubernetes::{PORT, service, workload};
 use pushring_harness::{Pushgateway, poll_until};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::cluster::Cluster;
-
-const PORT: u16 = 9091;
 
 /// The gateways that run, by the names of their pods.
 pub(crate) struct Fleet {
@@ -66,20 +65,7 @@ pub(crate) fn pods(replicas: usize) -> Vec<String> {
 
 /// Sets address and readiness in the status of a pod.
 pub(crate) fn set_ready(cluster: &Cluster, pod: &str, ip: &str, ready: bool) {
-    let ready = if ready { "True" } else { "False" };
-    let status = json!({"status": {
-        "phase": "Running", "podIP": ip, "podIPs": [{"ip": ip}],
-        "conditions": [{"type": "Ready", "status": ready}],
-    }});
-    cluster.kubectl(&[
-        "patch",
-        "pod",
-        pod,
-        "--subresource=status",
-        "--type=merge",
-        "-p",
-        &status.to_string(),
-    ]);
+    cluster.servers.set_ready(pod, ip, ready).unwrap();
 }
 
 /// Waits until the controller has created a pod that does not end.
@@ -95,29 +81,4 @@ fn wait_for(cluster: &Cluster, pod: &str) {
         list["items"].as_array().unwrap().iter().any(alive).then_some(())
     };
     poll_until(&format!("the pod {pod}"), created).unwrap();
-}
-
-pub(crate) fn service() -> Value {
-    json!({
-        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "pushgateway"},
-        "spec": {"clusterIP": "None", "selector": {"app": "pushgateway"}, "ports": [{"name": "http", "port": PORT}]},
-    })
-}
-
-/// Returns a StatefulSet or a Deployment of gateways on a node that does not exist.
-pub(crate) fn workload(kind: &str, replicas: usize) -> Value {
-    let container =
-        json!({"name": "pushgateway", "image": "prom/pushgateway", "ports": [{"containerPort": PORT}]});
-    let mut spec = json!({
-        "replicas": replicas, "selector": {"matchLabels": {"app": "pushgateway"}},
-        "template": {
-            "metadata": {"labels": {"app": "pushgateway"}},
-            "spec": {"nodeName": "node-1", "containers": [container]},
-        },
-    });
-    if kind == "StatefulSet" {
-        spec["serviceName"] = "pushgateway".into();
-        spec["podManagementPolicy"] = "Parallel".into();
-    }
-    json!({"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": "pushgateway"}, "spec": spec})
 }

@@ -71,11 +71,11 @@ fn one_sweeper_works_at_a_time() {
         third.wait("pass", 1);
 
         // Without the API server, nothing is deleted.
-        cluster.api.kill();
+        cluster.servers.api.kill();
         third.wait("lock lost", 1);
         poll_until("the third to be inactive", || (!third.is_active()).then_some(())).unwrap();
         fixture.leave_a_copy();
-        cluster.restart_api();
+        cluster.servers.restart_api().unwrap();
         third.wait("lock gained", 2);
         third.wait("deleted", 1);
 

@@ -2,12 +2,13 @@
 
 use std::fs;
 
+use pushring_harness::kubernetes::{service, workload};
 use pushring_harness::machine::isolated;
 use pushring_harness::{Envoy, Mode, command};
 
 use super::cluster::Cluster;
 use super::discover::Discover;
-use super::fleet::{self, Fleet, pod, pods, set_ready};
+use super::fleet::{Fleet, pod, pods, set_ready};
 
 #[test]
 fn the_ring_follows_a_statefulset() {
@@ -59,8 +60,8 @@ fn the_ring_follows_a_statefulset() {
 fn a_deployment_needs_name_by_address() {
     isolated("members::a_deployment_needs_name_by_address", || {
         let cluster = Cluster::start();
-        cluster.apply(&fleet::service());
-        cluster.apply(&fleet::workload("Deployment", 1));
+        cluster.apply(&service());
+        cluster.apply(&workload("Deployment", 1));
         let find = || cluster.kubectl(&["get", "pods", "-o", "name"]).strip_prefix("pod/").map(str::to_owned);
         let name = pushring_harness::poll_until("the pod of the Deployment", find).unwrap();
         set_ready(&cluster, &name, "10.77.0.1", true);

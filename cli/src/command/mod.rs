@@ -6,6 +6,7 @@ mod delete;
 mod discover;
 mod drain;
 mod expire;
+mod given;
 mod groups;
 mod owner;
 mod plan;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::client::Consul;
 use super::leaving::LEAVING;
 use crate::fleet::address::GatewayAddress;
-use crate::fleet::registration::{Registration, Registrations};
+use crate::fleet::registration::{Registration, Registrations, shown};
 use crate::http::Answer;
 use crate::parse;
 
@@ -114,7 +114,7 @@ impl Consul {
             self.agent()
         );
         let found: Vec<Value> = answer.json(&self.agent())?;
-        Ok(found.into_iter().map(|entry| parse::value("", entry)).collect())
+        Ok(found.into_iter().map(Instance::read).collect())
     }
 }
 
@@ -147,6 +147,9 @@ const SERVICE_MAINTENANCE: &str = "_service_maintenance:";
 pub(super) struct InstanceService {
     #[serde(rename = "ID")]
     pub(super) id: String,
+    /// Empty or missing for an ordinary service.
+    #[serde(rename = "Kind", default)]
+    kind: String,
     #[serde(rename = "Address")]
     address: String,
     /// Omitted by Consul if it is 0.
@@ -200,6 +203,18 @@ impl CheckStatus {
 }
 
 impl Instance {
+    /// Reads an entry; the error says why it can be no Pushgateway. A proxy of the service mesh may have the name of the service
+    /// that it stands for.
+    fn read(entry: Value) -> Result<Self, String> {
+        let instance: Self = parse::value("", entry)?;
+        let InstanceService { kind, id, .. } = &instance.service;
+        if kind.is_empty() {
+            return Ok(instance);
+        }
+        let (id, node, kind) = (shown(id), shown(&instance.node.node), shown(kind));
+        Err(format!("{id} on {node}: Kind: found {kind:?}, expected none; it is no Pushgateway"))
+    }
+
     fn checks(&self) -> &[CheckStatus] {
         self.checks.as_deref().unwrap_or_default()
     }

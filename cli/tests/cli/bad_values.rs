@@ -42,6 +42,29 @@ const CASES: &[(&str, &[&str])] = &[
     ("plan|--from|c|--to|c|--svg|none/x", &["--svg: none/x: ", "check the path"]),
     ("deregister", &["ADDRESS: found none", "expected host:port", "--from-dynamic-sharding"]),
     ("register", &["ADDRESS: found none", "expected host:port", "--from-dynamic-sharding"]),
+    (
+        "discover|--from|etcd|--consul|a:1",
+        &["--consul: only for --from consul, found --from etcd", "remove --consul, or change --from"],
+    ),
+    ("discover|--from|file|--file|c|--etcd|http://a:1", &["--etcd: only for --from etcd, found --from file"]),
+    (
+        "discover|--from|file|--file|c|--service|x",
+        &["--service: only for --from consul or etcd or kubernetes"],
+    ),
+    ("discover|--from|consul|--file|c", &["--file: only for --from file, found --from consul"]),
+    (
+        "discover|--from|dns|--dns|a.b|--namespace|x",
+        &["--namespace: only for --from kubernetes, found --from dns"],
+    ),
+    ("discover|--from|consul|--dns|a.b|--once", &["--dns: only for --from dns, found --from consul"]),
+    (
+        "sweep|--config|c|--watch|1m|--single|--etcd|http://a:1",
+        &["--etcd: only for --lock etcd; remove it, or add --lock etcd"],
+    ),
+    (
+        "sweep|--config|c|--watch|1m|--lock|etcd|--etcd|http://a:1|--namespace|x",
+        &["--namespace: only for --lock kubernetes"],
+    ),
     ("register|a:1|--service|a.b", &["--service: found \"a.b\""]),
     ("register|a:1|--failures-before-critical|0", &["--failures-before-critical", "'0'", "from 1 to"]),
     ("register|a:1|--failures-before-critical|-1", &["--failures-before-critical", "'-1'", "from 1 to"]),
@@ -119,6 +142,32 @@ fn an_argument_that_is_not_utf8_is_named() {
     ] {
         let message = error(dir.path(), args);
         assert!(message.starts_with(&format!("pushring: {start}")), "{message}");
+    }
+}
+
+/// Containers and shells often pass a variable that has no value.
+#[test]
+fn an_empty_variable_counts_as_not_set() {
+    let dir = tempdir().unwrap();
+    fs::write(dir.path().join("settings.yaml"), "filter: {}\n").unwrap();
+    for args in [
+        ["discover", "--from", "kubernetes", "--once", "--settings", "settings.yaml", "--live", "live"]
+            .as_slice(),
+        &["sweep", "--config", "c", "--watch", "1m", "--lock", "kubernetes"],
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pushring"));
+        command
+            .current_dir(dir.path())
+            .args(args)
+            .env("KUBECONFIG", "")
+            .env_remove("KUBERNETES_SERVICE_HOST");
+        for empty in
+            ["CONSUL_HTTP_TOKEN", "CONSUL_CACERT", "PUSHRING_GATEWAY_TOKEN_FILE", "PUSHRING_SLOW_API"]
+        {
+            command.env(empty, "");
+        }
+        let message = String::from_utf8(command.output().unwrap().stderr).unwrap();
+        assert!(message.contains("not in a pod") && message.contains("pass --kubeconfig"), "{message}");
     }
 }
 

@@ -79,7 +79,7 @@ impl Registry for ConsulAgent {
         let mut steps = vec![
             Step::new(
                 format!(
-                    "Consul's page is http://{consul}/ui/. Register the spare gateway; it passes\n  \
+                    "Consul's page is http://{consul}/ui/. Register the spare gateway; it passes \
                      after its first check:"
                 ),
                 [register_command(consul, &[spare])],

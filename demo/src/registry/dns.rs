@@ -52,12 +52,12 @@ impl Registry for DnsServer {
         vec![
             Step::new(
                 format!(
-                    "dnsmasq answers from {hosts}. Add the spare gateway there, and let\n  dnsmasq read it:"
+                    "dnsmasq answers from {hosts}. Add the spare gateway there, and let dnsmasq read it:"
                 ),
                 [format!("echo '{ip} {NAME}' >> {hosts} && {reload}")],
             ),
             Step::new(
-                "Remove it. DNS cannot say that a gateway leaves, so it vanishes, and counts as\n  registered for a minute:",
+                "Remove it. DNS cannot say that a gateway leaves, so it vanishes, and counts as registered for a minute:",
                 [format!("sed -i.bak '/^{ip} /d' {hosts} && {reload}")],
             ),
         ]

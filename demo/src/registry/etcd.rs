@@ -60,7 +60,7 @@ impl Registry for EtcdServer {
 
     fn guide(&self, spare: SocketAddr, members: &[(SocketAddr, u32)]) -> Vec<Step> {
         let mut steps = vec![Step::new(
-            "Start the agent of the spare gateway in a second terminal. Ctrl-C ends it: the\n  gateway leaves.",
+            "Start the agent of the spare gateway in a second terminal. Ctrl-C ends it: the gateway leaves.",
             [self.agent_command(spare)],
         )];
         if let Some((address, process)) = members.get(1).or(members.first()) {

@@ -4,6 +4,7 @@ mod consul;
 mod dns;
 mod etcd;
 mod file;
+mod kubernetes;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -13,6 +14,9 @@ use clap::ValueEnum;
 use pushring_harness::Process;
 
 pub(crate) use consul::ConsulAgent;
+pub(crate) use kubernetes::{PODS, pod_address};
+
+use crate::fleet::Fleet;
 
 /// Where the members come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -25,6 +29,8 @@ pub(crate) enum Source {
     Consul,
     /// Addresses of a name in DNS
     Dns,
+    /// Pods of a StatefulSet in Kubernetes
+    Kubernetes,
     /// Consul, followed by consul-template instead of `pushring discover`
     ConsulTemplate,
 }
@@ -37,7 +43,9 @@ impl Source {
             Self::Etcd => ("etcd", Some("etcd")),
             Self::Consul => ("Consul", Some("Consul")),
             Self::Dns => ("DNS", Some("dnsmasq")),
-            Self::ConsulTemplate => ("Consul, by consul-template", Some("Consul")),
+            // Its ports are in a network of its own.
+            Self::Kubernetes => ("Kubernetes", None),
+            Self::ConsulTemplate => ("Consul (consul-template)", Some("Consul")),
         }
     }
 }
@@ -60,6 +68,25 @@ pub(crate) trait Registry {
 
     /// Returns what the user can do: to add `spare`, to remove it, and what else the registry offers.
     fn guide(&self, spare: SocketAddr, members: &[(SocketAddr, u32)]) -> Vec<Step>;
+
+    /// Returns the name of a member on the ring.
+    fn member(&self, address: SocketAddr) -> String {
+        address.to_string()
+    }
+
+    /// Returns the command for a shell in the network of the servers; `None` if that is the network of the user.
+    fn enter(&self) -> Option<String> {
+        None
+    }
+
+    /// Watches the gateways.
+    ///
+    /// # Errors
+    /// If the registry starts gateways, and one does not start.
+    fn tick(&mut self, fleet: &mut Fleet) -> Result<()> {
+        fleet.report_ended();
+        Ok(())
+    }
 
     /// Returns its servers.
     fn servers(&mut self) -> Vec<Server<'_>>;
@@ -87,15 +114,16 @@ impl Step {
     }
 }
 
-/// Starts the registry that `pushring discover` follows, and registers the Pushgateways.
+/// Starts the registry that `pushring discover` follows, and registers the Pushgateways. Kubernetes starts them itself.
 ///
 /// # Errors
 /// If it is not installed or does not become ready.
-pub(crate) fn start(source: Source, place: &Place<'_>) -> Result<Box<dyn Registry>> {
+pub(crate) fn start(source: Source, place: &Place<'_>, fleet: &mut Fleet) -> Result<Box<dyn Registry>> {
     Ok(match source {
         Source::File => Box::new(file::GatewaysFile::create(place)?),
         Source::Etcd => Box::new(etcd::EtcdServer::start(place)?),
         Source::Dns => Box::new(dns::DnsServer::start(place)?),
+        Source::Kubernetes => Box::new(kubernetes::Cluster::start(place, fleet)?),
         Source::Consul | Source::ConsulTemplate => Box::new(ConsulAgent::start(place)?),
     })
 }

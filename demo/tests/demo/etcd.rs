@@ -30,8 +30,8 @@ fn members_come_and_go_in_etcd() {
     demo.wait(&format!("{first} left"));
     demo.wait("ring now 2 members, ");
     demo.wait(&format!("the agent of {first} ended (exit status: 0)"));
-    let restart = demo.wait(&format!("--listen 127.0.0.1:0 {first}"));
-    let restarted = start(restart.trim());
+    demo.wait(&first.to_string());
+    let restarted = start(&demo.command(&format!("--listen 127.0.0.1:0 {first}")));
     demo.wait("ring now 3 members, ");
     drop(restarted);
     end_in_order(&mut demo, Signal::INT, 9);

@@ -29,6 +29,10 @@ fn check_table_and_curl_lines(demo: &mut Running) {
     let rows = demo.said().lines().filter(|line| line.starts_with("   job=")).count();
     assert_eq!(rows, 10, "{}", demo.said());
 
+    // A line can be longer only because of one long word, such as a path.
+    let fits = |line: &str| line.chars().count() <= 80 || line.split(' ').any(|word| word.len() > 50);
+    assert!(demo.said().lines().all(fits), "{:?}", demo.said().lines().find(|line| !fits(line)));
+
     let pushes = demo.commands("--data-binary");
     assert_eq!(pushes.len(), 2);
     assert!(pushes.iter().all(|push| shell(push).trim() == "200"));

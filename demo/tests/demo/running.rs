@@ -69,7 +69,8 @@ impl Running {
 
     /// The commands it printed that contain `part`, as printed.
     pub(crate) fn commands(&self, part: &str) -> Vec<String> {
-        let said = self.said();
+        // A long command has several lines.
+        let said = self.said().replace(" \\\n      ", " ");
         let commands = said.lines().filter_map(|line| line.strip_prefix("    "));
         commands.filter(|line| line.contains(part)).map(str::to_owned).collect()
     }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use file_sd::FileSdArgs;
 use sources::SourceArgs;
 
+use crate::command::given::Given;
 use crate::command::publish::PublicationArgs;
 use crate::discover::memory::Limits;
 use crate::duration;
@@ -57,15 +58,16 @@ pub(crate) struct DiscoverArgs {
     file_sd: FileSdArgs,
     // Last, because the heading of a source's flags would be that of all after them.
     #[command(flatten)]
-    source: SourceArgs,
+    source: Given<SourceArgs>,
 }
 
 impl DiscoverArgs {
     pub(crate) fn run(self) -> anyhow::Result<()> {
+        self.source.args.check(self.source.flags())?;
         let limits = Limits { forget: self.forget, hold: self.hold };
         let settings = self.publication.settings.clone();
         let options = self.publication.options()?;
-        let source = self.source;
+        let source = self.source.args;
         let file_sd = self.file_sd.files(source.has_services())?;
         let all_services = file_sd.has_services();
         let make_source = Box::new(move |settings: &_| source.make(settings, all_services));

@@ -10,6 +10,7 @@ mod watch;
 use std::time::Duration;
 
 use crate::cleanup::safety_check::{SafetyArgs, SafetyCheck};
+use crate::command::given::Given;
 use crate::duration;
 use crate::error::ExitStatus;
 use crate::fleet::source::FleetArgs;
@@ -57,7 +58,7 @@ pub(crate) struct SweepArgs {
     #[command(flatten)]
     safety: SafetyArgs,
     #[command(flatten)]
-    watch: WatchArgs,
+    watch: Given<WatchArgs>,
     #[command(flatten)]
     gateways: GatewayArgs,
 }
@@ -65,10 +66,11 @@ pub(crate) struct SweepArgs {
 impl SweepArgs {
     pub(crate) fn run(self) -> anyhow::Result<ExitStatus> {
         let options = Options { dry_run: self.dry_run, orphans_after: self.orphans_after, heal: self.heal };
+        self.watch.args.check(self.watch.flags())?;
         let mut safety = SafetyCheck::new(&self.safety, self.fleet.source()?)?;
-        if let Some(interval) = self.watch.watch {
-            return watch::run(&self.watch, interval, &self.gateways, safety, options)
-                .map(|()| ExitStatus::Done);
+        let watch = &self.watch.args;
+        if let Some(interval) = watch.watch {
+            return watch::run(watch, interval, &self.gateways, safety, options).map(|()| ExitStatus::Done);
         }
         // Report errors that waiting cannot fix before waiting.
         let fleet = safety.source().read()?;

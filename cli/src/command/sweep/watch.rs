@@ -19,6 +19,7 @@ use super::report::{PassResult, Report};
 use crate::cleanup::safety_check::SafetyCheck;
 use crate::command::expire::report::Report as ExpireReport;
 use crate::command::expire::rules::{self, JobRule, Rules};
+use crate::command::given::Flag;
 use crate::consul::lock::ConsulLock;
 use crate::duration;
 use crate::error::BadInput;
@@ -82,14 +83,36 @@ pub(crate) enum LockStore {
     Kubernetes,
 }
 
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "expected an IP address and a port, such as 127.0.0.1:9089".to_owned())
+}
+
+impl WatchArgs {
+    /// Requires that the lock reads each flag.
+    ///
+    /// # Errors
+    /// [`BadInput`]: it ignores one.
+    pub(crate) fn check(&self, given: &[Flag]) -> anyhow::Result<()> {
+        for flag in given {
+            let (store, name) = match flag.heading.as_str() {
+                "etcd" => (LockStore::Etcd, "etcd"),
+                "Kubernetes" => (LockStore::Kubernetes, "kubernetes"),
+                _ => continue,
+            };
+            ensure!(
+                self.lock == Some(store),
+                BadInput(format!("--{}: only for --lock {name}; remove it, or add --lock {name}", flag.name))
+            );
+        }
+        Ok(())
+    }
+}
+
 /// Sweeps every `interval` until Ctrl-C or SIGTERM.
 ///
 /// # Errors
 /// [`BadInput`] for an invalid flag or configuration, [`crate::error::NotSafe`] if groups do not have a
 /// single owner each. Later errors are logged.
-fn listen_address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| "expected an IP address and a port, such as 127.0.0.1:9089".to_owned())
-}
 
 pub(crate) fn run(
     args: &WatchArgs,
