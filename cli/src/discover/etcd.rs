@@ -1,7 +1,8 @@
 //! Members from etcd: the keys `/service/{name}/{id}`.
 //!
 //! The keys are listed at one revision and then watched from the next one on. After a broken connection the watch resumes
-//! where it was, so that no change is missed; if the store no longer has the changes since then, the keys are listed again.
+//! where it was, so that no change is missed; if the store no longer has the changes since then, or was restored from a
+//! backup and has others, the keys are listed again.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -21,13 +22,14 @@ const MAX_REPORTED: usize = 20;
 const MAX_DEPARTED: usize = 1024;
 
 type Entries = BTreeMap<Vec<u8>, Result<Registration, String>>;
+type Services = BTreeMap<Vec<u8>, ServiceInstance>;
 
 /// The keys of a service.
 pub(crate) struct Keys {
     etcd: Etcd,
     prefix: String,
     /// Every service below [`ROOT`], by key; `None`: only the gateways are read.
-    services: Option<BTreeMap<Vec<u8>, ServiceInstance>>,
+    services: Option<Services>,
     /// As of `revision`, by key.
     entries: Entries,
     /// The last of the members that said that they leave, and then did. A snapshot lists them as leaving: if the farewell
@@ -83,13 +85,10 @@ impl Keys {
     /// Lists the keys unless the watch can resume, then follows it.
     fn connection(&mut self, out: &Out) -> anyhow::Result<Infallible> {
         loop {
-            let listed = match self.revision {
-                Some(_) => false,
-                None => {
-                    self.list()?;
-                    true
-                }
-            };
+            let listed = !self.can_resume()?;
+            if listed {
+                self.list()?;
+            }
             match self.watch(out) {
                 Err(error) if error.is::<Compacted>() && !listed => self.revision = None,
                 Err(error) => return Err(error),
@@ -98,11 +97,22 @@ impl Keys {
         }
     }
 
-    fn list(&mut self) -> anyhow::Result<()> {
+    /// Returns whether the store had, at the last revision, what was seen of it. One that was restored from a backup may have
+    /// reached that revision by other changes.
+    fn can_resume(&mut self) -> anyhow::Result<bool> {
+        let Some(seen) = self.revision else { return Ok(false) };
+        match self.read(Some(seen)) {
+            Ok((_, entries, services)) => Ok(entries == self.entries && services == self.services),
+            Err(error) if error.is::<Compacted>() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn read(&mut self, revision: Option<u64>) -> anyhow::Result<(Header, Entries, Option<Services>)> {
         let mut entries = Entries::new();
         let mut services = self.services.is_some().then(BTreeMap::new);
         let (root, prefix) = (self.root().to_owned(), self.prefix.clone());
-        let header = self.etcd.list(&root, |found| {
+        let header = self.etcd.list(&root, revision, |found| {
             if let Some(services) = &mut services {
                 services.extend(instance(&found).map(|instance| (found.key.clone(), instance)));
             }
@@ -111,6 +121,11 @@ impl Keys {
             }
         })?;
         self.check_cluster(header)?;
+        Ok((header, entries, services))
+    }
+
+    fn list(&mut self) -> anyhow::Result<()> {
+        let (header, entries, services) = self.read(None)?;
         for (key, entry) in std::mem::replace(&mut self.entries, entries) {
             if !self.entries.contains_key(&key) {
                 self.depart(key, entry);

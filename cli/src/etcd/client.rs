@@ -178,28 +178,33 @@ impl Etcd {
         answer.json("etcd")
     }
 
-    /// Lists all keys with a prefix as they are at one revision, and returns that revision. `each` may get keys before an
-    /// error.
+    /// Lists all keys with a prefix as they are at one revision, by default the last, and returns the header of the first
+    /// answer. `each` may get keys before an error.
     ///
     /// # Errors
-    /// As [`Etcd::call`]. [`Compacted`]: that revision is no longer stored.
-    pub(crate) fn list(&mut self, prefix: &str, mut each: impl FnMut(KeyValue)) -> anyhow::Result<Header> {
+    /// As [`Etcd::call`]. [`Compacted`]: that revision is no longer stored, or not yet.
+    pub(crate) fn list(
+        &mut self,
+        prefix: &str,
+        revision: Option<u64>,
+        mut each: impl FnMut(KeyValue),
+    ) -> anyhow::Result<Header> {
         let (mut from, end) = (prefix.as_bytes().to_vec(), wire::end_of(prefix));
-        let (mut size, mut at) = (PAGE, None::<Header>);
+        let (mut size, mut first) = (PAGE, None::<Header>);
         loop {
             let mut body = json!({"key": wire::encode(&from), "range_end": wire::encode(&end), "limit": size.to_string()});
-            if let Some(at) = at {
-                body["revision"] = json!(at.revision.to_string());
+            if let Some(revision) = revision.or(first.map(|header| header.revision)) {
+                body["revision"] = json!(revision.to_string());
             }
             let page: Page = match self.call(["kv", "range"], &body) {
                 Err(error) if is_too_large(&error) && size > 1 => {
                     size /= 2;
                     continue;
                 }
-                Err(error) if error.to_string().contains("has been compacted") => bail!(Compacted),
+                Err(error) if is_not_stored(&error) => bail!(Compacted),
                 page => page?,
             };
-            let header = *at.get_or_insert(page.header);
+            let header = *first.get_or_insert(page.header);
             let last = page.kvs.last().map(|last| last.key.clone());
             page.kvs.into_iter().for_each(&mut each);
             match last.filter(|_| page.more) {
@@ -405,6 +410,12 @@ impl Watch {
         ensure!(!message.canceled, Refused(format!("the watch was canceled: {}", message.cancel_reason)));
         Ok(Some(message))
     }
+}
+
+/// Returns whether etcd does not have the state of a revision.
+fn is_not_stored(error: &anyhow::Error) -> bool {
+    let reasons = ["has been compacted", "is a future revision"];
+    error.downcast_ref().is_some_and(|Refused(text)| reasons.iter().any(|reason| text.contains(reason)))
 }
 
 fn is_too_large(error: &anyhow::Error) -> bool {

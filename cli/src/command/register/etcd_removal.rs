@@ -56,7 +56,7 @@ fn keys(etcd: &mut Etcd, service: &str, targets: &BTreeSet<GatewayAddress>) -> a
     let prefix = prefix(service)?;
     etcd.anywhere(|etcd| {
         let mut all = Keys::new();
-        etcd.list(&prefix, |found| {
+        etcd.list(&prefix, None, |found| {
             let registration = value::registration(b"", &found.value, 0).ok();
             let address = registration.and_then(|found| GatewayAddress::new(&found.address, found.port).ok());
             let value = str::from_utf8(&found.value).ok().and_then(|text| parse::json(text).ok());
