@@ -118,7 +118,9 @@ impl Candidate {
         Endpoint::new(&self.address, self.scheme)
     }
 
-    fn new(found: &Registration, mode: Mode, scheme: Scheme) -> Result<Self, String> {
+    /// # Errors
+    /// The reason why the registration can be no member.
+    pub(super) fn new(found: &Registration, mode: Mode, scheme: Scheme) -> Result<Self, String> {
         if found.address.len() > MAX_NAME_BYTES + 2 {
             return Err(format!(
                 "address: found {}, allowed a host name or an IP address",

@@ -163,6 +163,20 @@ impl Settings {
         }))
     }
 
+    /// Returns whether a registration can be a member, whatever its health and whatever others there are.
+    pub(crate) fn accepts(&self, found: &Registration) -> bool {
+        Candidate::new(found, self.mode(), self.scheme()).is_ok()
+    }
+
+    fn mode(&self) -> Mode {
+        let is_endpoint = self.filter.get("mode").is_some_and(|mode| mode == "endpoint");
+        if is_endpoint { Mode::Endpoint } else { Mode::Cluster }
+    }
+
+    fn scheme(&self) -> Scheme {
+        self.gateways.as_ref().map(|access| access.scheme).unwrap_or_default()
+    }
+
     /// Returns the number of points per unit of weight; `None` if the placement has no weights.
     fn points(&self) -> Option<usize> {
         let placement = self.filter.get("placement").unwrap_or(&Value::Null);
@@ -186,9 +200,7 @@ impl Members {
     /// Decides who is a member. The order of the registrations does not matter.
     #[must_use]
     pub fn decide(settings: &Settings, registrations: &Registrations) -> Self {
-        let endpoint_mode = settings.filter.get("mode").is_some_and(|mode| mode == "endpoint");
-        let mode = if endpoint_mode { Mode::Endpoint } else { Mode::Cluster };
-        let scheme = settings.gateways.as_ref().map(|access| access.scheme).unwrap_or_default();
+        let (mode, scheme) = (settings.mode(), settings.scheme());
         let mut candidates = Candidates::default();
         for registration in registrations.found.iter().filter(|found| !found.leaving) {
             candidates.add(registration, mode, scheme);

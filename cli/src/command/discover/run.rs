@@ -308,7 +308,13 @@ impl Discovery {
     /// Returns the registrations that count now, those of the snapshot and the remembered ones, and decides the members.
     fn members(&mut self) -> anyhow::Result<(Registrations, Members)> {
         let now = self.now();
-        let (found, changes) = self.memory.update(&self.snapshot.registrations, self.limits, now);
+        // A registration that can be no member is not that of the member whose name it has, which then counts as vanished.
+        let Registrations { found, unreadable } = self.snapshot.registrations.clone();
+        let (usable, odd): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|one| one.leaving || self.settings.accepts(one));
+        let usable = Registrations { found: usable, unreadable };
+        let (mut found, changes) = self.memory.update(&usable, self.limits, now);
+        found.found.extend(odd);
         self.log.changes(&changes);
         if let Some(change) = self.memory.next_change(self.limits, now) {
             self.publish_in(change.duration_since(now).unwrap_or_default());
