@@ -30,7 +30,7 @@ OLDER_ENVOYS := $(ENVOYS:%=$(TOOLS)/envoy-%/envoy/_bin/envoy)
 # `make test` runs these one after another and prints how long each took.
 PHASES := lint unit doc wasm-tests fuzz e2e
 
-.PHONY: help run check test lint prose dashboard doc fmt snapshots e2e e2e-kubernetes envoys bench bench-against bench-placement bench-sweep fuzz chaos abuse wasm tools kubernetes-tools clean unit wasm-tests
+.PHONY: help run check test lint prose dashboard doc fmt snapshots e2e e2e-kubernetes envoys bench bench-against bench-placement bench-sweep fuzz chaos outage abuse wasm tools kubernetes-tools clean unit wasm-tests
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -126,6 +126,10 @@ chaos: wasm $(BIN)/pushgateway $(BIN)/envoy $(RUN_SERVERS_$(or $(SOURCE),consul-
 	cargo build -q -p pushring -p pushring-harness --bin pushring --bin pushring-chaos
 	@target/debug/pushring-chaos --changes $(CHANGES) $(if $(SOURCE),--source $(SOURCE)) $(if $(SEED),--seed $(SEED)) \
 		$(if $(filter-out file,$(origin MODE)),--mode $(MODE))
+
+outage: wasm $(TOOLS)/debian/.installed $(addprefix $(BIN)/,pushgateway consul etcd envoy) ## take each source of members away for five minutes, under load, and check that nothing moves or is lost; SECONDS=30
+	cargo build --quiet -p pushring
+	OUTAGE_SECONDS=$(or $(SECONDS),300) cargo test --quiet -p pushring-harness --test discover -- outage:: --nocapture --test-threads 5
 
 abuse: wasm $(addprefix $(BIN)/,pushgateway envoy) ## attack Envoy and gateways for an hour and check that no honest push is lost; MINUTES=10 ROUNDS=60 MODE=endpoint SEED=1
 	cargo build -q -p pushring-harness --bin pushring-abuse

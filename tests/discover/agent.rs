@@ -24,14 +24,14 @@ const QUICK: [&str; 8] = [
 ];
 
 /// A gateway with its agent.
-struct Agent {
-    gateway: Pushgateway,
-    process: Process,
+pub(crate) struct Agent {
+    pub(crate) gateway: Pushgateway,
+    pub(crate) process: Process,
     dir: TempDir,
 }
 
 impl Agent {
-    fn start(flags: &[&str]) -> Self {
+    pub(crate) fn start(flags: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let gateway = Pushgateway::start(dir.path(), &[]).unwrap();
         let process = Self::process(&dir, &gateway, flags);
@@ -50,7 +50,7 @@ impl Agent {
         self.process = Self::process(&self.dir, &self.gateway, flags);
     }
 
-    fn restart_gateway(&mut self) {
+    pub(crate) fn restart_gateway(&mut self) {
         self.gateway = Pushgateway::start_at(self.dir.path(), self.gateway.address, &[]).unwrap();
     }
 
@@ -59,7 +59,7 @@ impl Agent {
         Client::new(address).unwrap().get("/metrics").unwrap().text()
     }
 
-    fn wait_log(&mut self, text: &str, times: usize) {
+    pub(crate) fn wait_log(&mut self, text: &str, times: usize) {
         let logged = |process: &Process| (process.log().matches(text).count() >= times).then_some(());
         self.process.wait_until(&format!("{text:?} {times} times"), logged).unwrap();
     }

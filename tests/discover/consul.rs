@@ -5,11 +5,13 @@ use std::net::SocketAddr;
 use pushring_harness::command::pushring;
 use pushring_harness::http::Client;
 use pushring_harness::load::Load;
+use pushring_harness::witness::assert_each_group_once;
 use pushring_harness::{Consul, Mode, Process, Pushgateway};
 use rustix::process::Signal;
 use serde_json::json;
 
 use crate::running::{Discover, wait_pushes};
+use crate::scene::{Gateways, watch};
 
 /// Addresses without a listener.
 fn four() -> [SocketAddr; 4] {
@@ -136,14 +138,15 @@ fn the_ring_outlives_consul() {
 
 #[test]
 fn a_token_that_lost_its_rights_hides_no_member() {
-    let dir = tempfile::tempdir().unwrap();
+    let gateways = Gateways::start(4);
+    let dir = &gateways.dir;
     let root = "11111111-2222-3333-4444-555555555555";
     // The harness itself has no token.
     let acl = format!(
         "-hcl=acl {{ enabled = true default_policy = \"allow\" tokens {{ initial_management = \"{root}\" }} }}"
     );
     let consul = Consul::start_with(dir.path(), &[&acl]).unwrap();
-    let all = four();
+    let all: Vec<SocketAddr> = gateways.all.iter().map(|gateway| gateway.address).collect();
     all.iter().for_each(|address| consul.register(*address, "passing").unwrap());
     let client = Client::new(consul.address).unwrap();
     let put = |path: &str, body: serde_json::Value| {
@@ -158,9 +161,9 @@ fn a_token_that_lost_its_rights_hides_no_member() {
     let file = dir.path().join("token");
     std::fs::write(&file, secret).unwrap();
     let (agent, file) = (consul.address.to_string(), file.to_str().unwrap());
-    let mut discover =
-        Discover::start(&["--from", "consul", "--consul", &agent, "--consul-token-file", file]);
-    wait_ring(&discover, &all);
+    let source = ["--from", "consul", "--consul", &agent, "--consul-token-file", file];
+    let mut discover = gateways.follow(Mode::Cluster, &source);
+    let witness = watch(&discover);
     let id = policy["ID"].as_str().unwrap();
     let rules = |rules: &str| put(&format!("/v1/acl/policy/{id}"), json!({"Name": "p", "Rules": rules}));
     rules("service_prefix \"\" { policy = \"deny\" }");
@@ -173,6 +176,13 @@ fn a_token_that_lost_its_rights_hides_no_member() {
         .unwrap();
     wait_ring(&discover, &all);
     assert!(!discover.process.log().contains("vanished"), "{}", discover.process.log());
+    discover.stop();
+    let (code, error) = discover.once();
+    assert!(code == Some(1) && error.contains("from this token"), "{code:?}: {error}");
+    discover.restart();
+    discover.wait_log("source away; the ring stays", 2);
+    witness.end_unmoved();
+    assert_each_group_once(&gateways.all);
     rules("service_prefix \"\" { policy = \"read\" }");
     wait_ring(&discover, &all[1..]);
     // A renewal that leaves the file empty.

@@ -31,24 +31,24 @@ fn consuls_name(address: SocketAddr) -> String {
 }
 
 /// A dnsmasq that serves only what its arguments say, with a TTL of a second.
-struct Dnsmasq {
-    process: Process,
+pub(crate) struct Dnsmasq {
+    pub(crate) process: Process,
     dir: tempfile::TempDir,
     port: u16,
 }
 
 impl Dnsmasq {
-    fn start(records: &[&str]) -> Self {
+    pub(crate) fn start(records: &[&str]) -> Self {
         let (dir, port) = (tempfile::tempdir().unwrap(), free_port());
         Self { process: dnsmasq::start(dir.path(), port, records).unwrap(), dir, port }
     }
 
-    fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
     /// Starts it again with other records.
-    fn restart(&mut self, records: &[&str]) {
+    pub(crate) fn restart(&mut self, records: &[&str]) {
         self.process.kill();
         self.process = dnsmasq::start(self.dir.path(), self.port, records).unwrap();
     }

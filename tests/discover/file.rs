@@ -76,31 +76,6 @@ fn follows_links_that_are_replaced() {
 }
 
 #[test]
-fn a_list_that_is_empty_or_broken_leaves_the_ring() {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("gateways.json");
-    write(&file, &FOUR);
-    let mut discover = Discover::start(&["--from", "file", "--file", file.to_str().unwrap()]);
-    discover.wait_ring(&FOUR);
-    fs::write(&file, "[\"10.0.0.1:9091\", ").unwrap();
-    discover.wait_metric("pushring_discover_source_up", 0.0);
-    discover.wait_ring(&FOUR);
-    write(&file, &[]);
-    discover.wait_metric("pushring_discover_held", 1.0);
-    discover.wait_metric("pushring_discover_source_up", 1.0);
-    discover.wait_ring(&FOUR);
-    // Only a restart forgets nothing.
-    discover.process.kill();
-    discover.restart();
-    discover.wait_metric("pushring_discover_held", 1.0);
-    discover.wait_metric("pushring_discover_registered", 4.0);
-    discover.wait_ring(&FOUR);
-    write(&file, &FOUR[..2]);
-    discover.wait_ring(&FOUR[..2]);
-    discover.wait_metric("pushring_discover_held", 0.0);
-}
-
-#[test]
 fn one_discover_has_a_live_folder() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("gateways.json");

@@ -51,6 +51,12 @@ impl Discover {
         Self { process, layout, envoy: Some(envoy), source, dir }
     }
 
+    /// Runs it with `--once` and returns its exit code and its errors. The process must have ended.
+    pub(crate) fn once(&self) -> (Option<i32>, String) {
+        let output = prepared(&self.layout, &self.source).arg("--once").output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
     /// Starts the process again after its end.
     pub(crate) fn restart(&mut self) {
         let admin = self.envoy.as_ref().map(|envoy| envoy.admin);

@@ -78,7 +78,7 @@ impl Etcd {
         let scheme = if tls.is_empty() { "http" } else { "https" };
         let (url, peer) = (format!("{scheme}://127.0.0.1:{port}"), format!("http://127.0.0.1:{peer}"));
         let mut command = process::command(&binary);
-        command.arg("--data-dir").arg(dir.join(format!("etcd-{port}")));
+        command.arg("--data-dir").arg(data(dir, ports));
         for (flag, value) in [
             ("--listen-client-urls", &url),
             ("--advertise-client-urls", &url),
@@ -99,6 +99,34 @@ impl Etcd {
         process.wait_until("ready", |process| (starts(&process.log()) > before).then_some(()))?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         Ok(Self { address, process, dir: dir.to_owned(), version, ports, tls: tls.to_vec() })
+    }
+
+    /// Kills it, and starts it again with other data: a copy that [`Etcd::copy_data`] made, or none.
+    ///
+    /// # Errors
+    /// If it does not become ready.
+    pub fn restart_with(&mut self, copy: Option<&Path>) -> Result<()> {
+        self.process.kill();
+        let data = self.data();
+        fs::remove_dir_all(&data)?;
+        if let Some(copy) = copy {
+            copy_folder(copy, &data)?;
+        }
+        self.restart()
+    }
+
+    /// Copies its data to a new folder while it is down, and starts it again.
+    ///
+    /// # Errors
+    /// If a file cannot be written, or it does not become ready.
+    pub fn copy_data(&mut self, to: &Path) -> Result<()> {
+        self.process.kill();
+        copy_folder(&self.data(), to)?;
+        self.restart()
+    }
+
+    fn data(&self) -> PathBuf {
+        data(&self.dir, self.ports)
     }
 
     /// Returns its URL.
@@ -207,6 +235,20 @@ impl Etcd {
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
     }
+}
+
+fn data(dir: &Path, [port, ..]: [u16; 3]) -> PathBuf {
+    dir.join(format!("etcd-{port}"))
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() { copy_folder(&from, &to)? } else { fs::copy(from, to).map(drop)? }
+    }
+    Ok(())
 }
 
 /// Encodes a key or a value.

@@ -32,6 +32,7 @@ pub mod server;
 pub mod slow;
 pub mod templates;
 pub mod tools;
+pub mod witness;
 
 pub use consul::{Consul, ConsulTemplate};
 pub use consul_fixture::ConsulFixture;
@@ -48,3 +49,4 @@ pub use process::Process;
 pub use prometheus::Prometheus;
 pub use pushgateway::Pushgateway;
 pub use templates::Templates;
+pub use witness::Witness;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use crate::http::Client;
 use crate::poll_until;
@@ -33,10 +34,16 @@ impl Load {
     /// Starts the clients and waits until they have pushed every group.
     #[must_use]
     pub fn start(push: SocketAddr, clients: usize) -> Self {
+        Self::paced(push, clients, Duration::ZERO)
+    }
+
+    /// As [`Load::start`], with a pause after each push of a client.
+    #[must_use]
+    pub fn paced(push: SocketAddr, clients: usize, pause: Duration) -> Self {
         let (stop, pushes) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let start = |client| {
             let (stop, pushes) = (Arc::clone(&stop), Arc::clone(&pushes));
-            thread::spawn(move || keep_pushing(push, client, &stop, &pushes))
+            thread::spawn(move || keep_pushing(push, client, pause, &stop, &pushes))
         };
         let clients = (0..clients).map(start).collect();
         let load = Self { stop, pushes, clients };
@@ -80,11 +87,26 @@ impl Seen {
     }
 }
 
-fn keep_pushing(push: SocketAddr, client: usize, stop: &AtomicBool, pushes: &AtomicUsize) -> Seen {
+/// Returns the paths of the groups of a client.
+pub(crate) fn paths(client: usize) -> impl Iterator<Item = String> {
+    (0..GROUPS).map(move |group| path(client, group))
+}
+
+fn path(client: usize, group: usize) -> String {
+    format!("/metrics/job/load{client}/instance/{group}")
+}
+
+fn keep_pushing(
+    push: SocketAddr,
+    client: usize,
+    pause: Duration,
+    stop: &AtomicBool,
+    pushes: &AtomicUsize,
+) -> Seen {
     let http = Client::new(push).unwrap();
     let mut seen = Seen::default();
     while !stop.load(Ordering::Relaxed) {
-        let path = format!("/metrics/job/load{client}/instance/{}", seen.pushes % GROUPS);
+        let path = path(client, seen.pushes % GROUPS);
         match http.post(&path, "load 1\n") {
             Ok(answer) if answer.status == 200 => {}
             Ok(answer) => seen.failed.push((path, format!("{} {}", answer.status, answer.text()))),
@@ -92,6 +114,7 @@ fn keep_pushing(push: SocketAddr, client: usize, stop: &AtomicBool, pushes: &Ato
         }
         seen.pushes += 1;
         pushes.fetch_add(1, Ordering::Relaxed);
+        thread::sleep(pause);
     }
     seen
 }

@@ -97,8 +97,8 @@ impl Keys {
         }
     }
 
-    /// Returns whether the store had, at the last revision, what was seen of it. One that was restored from a backup may have
-    /// reached that revision by other changes.
+    /// Returns whether the store had, at the last revision, what was seen of it. A store that was restored from a backup may
+    /// have reached that revision by other changes.
     fn can_resume(&mut self) -> anyhow::Result<bool> {
         let Some(seen) = self.revision else { return Ok(false) };
         match self.read(Some(seen)) {
