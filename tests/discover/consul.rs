@@ -137,6 +137,32 @@ fn the_ring_outlives_consul() {
 }
 
 #[test]
+fn members_of_earlier_do_not_come_back_with_consul() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut consul = Consul::start_persistent(dir.path()).unwrap();
+    let all = four();
+    all.iter().for_each(|address| consul.register(*address, "passing").unwrap());
+    // A log that Consul applies again, as it begins to answer.
+    for round in 0..400 {
+        let address = all[round % 4];
+        consul.set_status(address, "critical").unwrap();
+        consul.set_status(address, "passing").unwrap();
+    }
+    let mut discover = start(&consul);
+    wait_ring(&discover, &all);
+    for _ in 0..3 {
+        // The agent keeps the status of a check until it is renewed.
+        all.iter().for_each(|address| consul.set_status(*address, "passing").unwrap());
+        consul.process().kill();
+        discover.wait_metric("pushring_discover_source_up", 0.0);
+        consul.restart().unwrap();
+        discover.wait_metric("pushring_discover_source_up", 1.0);
+        let published = discover.metric(r#"pushring_discover_published_total{result="published"}"#);
+        assert_eq!(published, Some(1.0), "{}", discover.process.log());
+    }
+}
+
+#[test]
 fn a_token_that_lost_its_rights_hides_no_member() {
     let gateways = Gateways::start(4);
     let dir = &gateways.dir;

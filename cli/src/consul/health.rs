@@ -97,8 +97,11 @@ impl Consul {
         self.read_entries(service, answer)
     }
 
+    /// Returns the URL of a consistent read. With any other one, a leader that just started answers from its log, which it has
+    /// not applied to the end: with the members of earlier.
     fn list(&self, service: &str, datacenter: Option<&str>) -> Url {
         let mut url = self.path(&["v1", "health", "service", service]);
+        url.set_query(Some("consistent"));
         if let Some(datacenter) = datacenter {
             url.query_pairs_mut().append_pair("dc", datacenter);
         }
