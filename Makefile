@@ -122,7 +122,7 @@ bench-placement: wasm $(BIN)/envoy ## measure needless moves and spread of pushr
 	cargo run --quiet --profile bench -p pushring-bench --bin placement
 	bench/pictures.py
 
-chaos: wasm $(BIN)/pushgateway $(BIN)/envoy $(RUN_SERVERS_$(or $(SOURCE),consul-template)) ## change members under load and check that no push is lost; SOURCE=etcd (consul, dns, file, consul-template) CHANGES=60 MODE=endpoint SEED=1
+chaos: wasm $(BIN)/pushgateway $(BIN)/envoy $(RUN_SERVERS_$(or $(SOURCE),consul-template)) ## change members under load and check that no push is lost; SOURCE=etcd (consul, dns, kubernetes, file, consul-template) CHANGES=60 MODE=endpoint SEED=1
 	cargo build -q -p pushring -p pushring-harness --bin pushring --bin pushring-chaos
 	@target/debug/pushring-chaos --changes $(CHANGES) $(if $(SOURCE),--source $(SOURCE)) $(if $(SEED),--seed $(SEED)) \
 		$(if $(filter-out file,$(origin MODE)),--mode $(MODE))

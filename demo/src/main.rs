@@ -11,7 +11,6 @@ mod fleet;
 mod from_discover;
 mod groups;
 mod guide;
-mod network;
 mod ports;
 mod registry;
 mod screen;
@@ -26,7 +25,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::Parser;
-use pushring_harness::{Layout, Mode, envoy_dir, tools};
+use pushring_harness::{Layout, Mode, envoy_dir, network, tools};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -113,6 +112,7 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<()> {
     if options.source == Source::Kubernetes {
         network::enter()?;
+        network::add(registry::PODS)?;
     }
     let stop = stop_signals()?;
     let state = State::open(&options.dir.clone().unwrap_or_else(|| tools::repository().join("target/run")))?;

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -86,6 +87,20 @@ impl Kubernetes {
         let mut command = process::command(&find("kubectl")?);
         command.arg("--kubeconfig").arg(self.kubeconfig());
         Ok(command)
+    }
+
+    /// Starts `kubectl proxy`, which gives an administrator's access by plain HTTP, and returns its address.
+    ///
+    /// # Errors
+    /// If it is not installed or does not start.
+    pub fn proxy(&self) -> Result<(Process, SocketAddr)> {
+        let mut command = self.kubectl_command()?;
+        command.args(["proxy", "--port=0"]);
+        let mut process = Process::start("kubectl-proxy", command, &self.dir)?;
+        let address = process.wait_until("listening", |process| {
+            process.log().lines().find_map(|line| line.strip_prefix("Starting to serve on ")?.parse().ok())
+        })?;
+        Ok((process, address))
     }
 
     /// Runs `kubectl` and returns its output.

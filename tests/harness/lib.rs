@@ -20,6 +20,7 @@ pub mod http;
 pub mod kubernetes;
 pub mod load;
 pub mod machine;
+pub mod network;
 pub mod poll;
 mod ports;
 pub mod process;

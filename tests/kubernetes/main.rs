@@ -3,6 +3,7 @@
 //!
 //! `make e2e-kubernetes` builds the servers and runs the tests; `cargo test` alone leaves this suite out.
 
+mod chaos;
 mod cluster;
 mod discover;
 mod faults;

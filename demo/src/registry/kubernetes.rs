@@ -6,12 +6,12 @@ use std::net::SocketAddr;
 
 use anyhow::Result;
 use pushring_harness::kubernetes::{PORT, service, workload};
-use pushring_harness::{Kubernetes, Process, poll_until};
+use pushring_harness::{Kubernetes, Process, network, poll_until};
 use serde_json::{Deserializer, Value};
 
 use super::{Place, Registry, Server, Step};
 use crate::fleet::Fleet;
-use crate::{network, screen};
+use crate::screen;
 
 /// The addresses of pods.
 pub(crate) const PODS: &str = "10.77.0.0/16";

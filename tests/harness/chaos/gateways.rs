@@ -8,7 +8,12 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::load;
-use crate::Pushgateway;
+use super::registry::Source;
+use crate::kubernetes::PORT;
+use crate::{Pushgateway, network};
+
+/// The addresses of pods. The API server rejects those of the loopback network.
+const PODS: &str = "10.77.0.0/24";
 
 /// The gateways that join and leave. They always run; only their registration changes.
 ///
@@ -36,14 +41,21 @@ impl Held {
 }
 
 impl Gateways {
-    pub(super) fn start(dir: &Path, count: usize) -> Result<Self> {
+    pub(super) fn start(dir: &Path, source: Source, count: usize) -> Result<Self> {
+        if source == Source::Kubernetes {
+            network::add(PODS)?;
+        }
         let start = |index| {
             let file = dir.join(format!("{}.yml", name(index)));
             let config =
                 format!("http_server_config:\n  headers:\n    Content-Security-Policy: {}\n", name(index));
             fs::write(&file, config)?;
             let config = format!("--web.config.file={}", file.display());
-            Pushgateway::start(dir, &[&config, "--push.disable-consistency-check"])
+            let flags = [&config, "--push.disable-consistency-check"];
+            match source {
+                Source::Kubernetes => Pushgateway::start_at(dir, pod_address(index)?, &flags),
+                _ => Pushgateway::start(dir, &flags),
+            }
         };
         Ok(Self { all: (0..count).map(start).collect::<Result<_>>()? })
     }
@@ -59,6 +71,11 @@ impl Gateways {
     pub(super) fn held(&self) -> Result<Vec<Held>> {
         self.all.iter().map(|gateway| held(&gateway.metrics()?)).collect()
     }
+}
+
+/// Returns the address of a pod.
+fn pod_address(index: usize) -> Result<SocketAddr> {
+    Ok(SocketAddr::from(([10, 77, 0, u8::try_from(index + 1)?], PORT)))
 }
 
 /// Returns the name of a gateway in its answers.

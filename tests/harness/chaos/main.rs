@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
-use pushring_harness::Mode;
 use pushring_harness::chaos::{Settings, Source, run};
+use pushring_harness::{Mode, network};
 
 /// Number of lost pushes that are printed.
 const SHOWN: usize = 20;
@@ -31,6 +31,9 @@ struct Arguments {
 
 fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
+    if arguments.source == Source::Kubernetes {
+        network::enter()?;
+    }
     let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..));
     println!("seed {seed}");
     let modes = arguments.mode.map_or(Mode::ROUTED.to_vec(), |mode| vec![mode]);

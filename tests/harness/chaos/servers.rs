@@ -28,7 +28,7 @@ pub(super) struct Servers {
 impl Servers {
     /// Starts all servers in the order of the operations guide and registers the gateways that should pass.
     pub(super) fn start(dir: &Path, settings: Settings, states: &[State]) -> Result<Self> {
-        let gateways = Gateways::start(dir, GATEWAYS)?;
+        let gateways = Gateways::start(dir, settings.source, GATEWAYS)?;
         let mut registry = Registry::start(settings.source, dir, &gateways.addresses())?;
         for index in (0..GATEWAYS).filter(|index| states[*index] == State::Passing) {
             registry.set_state(gateways.address(index), State::Absent, State::Passing)?;

@@ -3,6 +3,7 @@
 mod dns;
 mod etcd;
 mod file;
+mod kubernetes;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ use clap::ValueEnum;
 use self::dns::Hosts;
 use self::etcd::Keys;
 use self::file::List;
+use self::kubernetes::Slices;
 use super::plan::State;
 use crate::Consul;
 
@@ -31,6 +33,8 @@ pub enum Source {
     Etcd,
     /// DNS, by `pushring discover`.
     Dns,
+    /// Kubernetes, by `pushring discover`; only in a network of the caller.
+    Kubernetes,
     /// A file, by `pushring discover`.
     File,
 }
@@ -59,6 +63,7 @@ pub(super) enum Registry {
     Consul(Consul),
     Etcd(Keys),
     Dns(Hosts),
+    Kubernetes(Slices),
     File(List),
 }
 
@@ -69,6 +74,7 @@ impl Registry {
             Source::ConsulTemplate | Source::Consul => Self::Consul(Consul::start_persistent(dir)?),
             Source::Etcd => Self::Etcd(Keys::start(dir)?),
             Source::Dns => Self::Dns(Hosts::start(dir, all)?),
+            Source::Kubernetes => Self::Kubernetes(Slices::start(dir, all)?),
             Source::File => Self::File(List::create(dir)?),
         })
     }
@@ -79,6 +85,7 @@ impl Registry {
             Self::Consul(consul) => vec!["--from=consul".to_owned(), format!("--consul={}", consul.address)],
             Self::Etcd(keys) => keys.flags(),
             Self::Dns(hosts) => hosts.flags(),
+            Self::Kubernetes(slices) => slices.flags(),
             Self::File(list) => list.flags(),
         }
     }
@@ -87,6 +94,7 @@ impl Registry {
     pub(super) fn member(&self, address: SocketAddr) -> String {
         match self {
             Self::Dns(hosts) => hosts.member(address),
+            Self::Kubernetes(slices) => slices.member(address),
             _ => address.to_string(),
         }
     }
@@ -101,6 +109,7 @@ impl Registry {
             },
             Self::Etcd(keys) => keys.set_state(address, to),
             Self::Dns(hosts) => hosts.set_state(address, to),
+            Self::Kubernetes(slices) => slices.set_state(address, to),
             Self::File(list) => list.set_state(address, to),
         }
     }
@@ -115,6 +124,7 @@ impl Registry {
             }
             Self::Etcd(keys) => keys.restart(away),
             Self::Dns(hosts) => hosts.restart(away),
+            Self::Kubernetes(slices) => slices.restart(away),
             Self::File(list) => list.restart(away),
         }
     }

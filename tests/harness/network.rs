@@ -1,5 +1,5 @@
-//! A network for the demo alone, in which pods can have addresses. A user who may create user namespaces needs no other
-//! rights, and the addresses end with the demo.
+//! A network for one program alone, in which pods can have addresses. A user who may create user namespaces needs no other
+//! rights, and the addresses end with the program.
 
 use std::env;
 use std::os::unix::process::CommandExt;
@@ -7,20 +7,16 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::registry::PODS;
-
 /// Present in the environment inside.
-const INSIDE: &str = "PUSHRING_DEMO_NETWORK";
+const INSIDE: &str = "PUSHRING_NETWORK";
 
 /// Starts this program again in namespaces of its own for users and networks, with the same process ID; returns inside.
 ///
 /// # Errors
 /// If `unshare` or `ip` is not installed, or the system forbids it.
-pub(crate) fn enter() -> Result<()> {
+pub fn enter() -> Result<()> {
     if env::var_os(INSIDE).is_some() {
-        run(&["link", "set", "lo", "up"])?;
-        // On this device, every address of the range is one of this machine.
-        return run(&["address", "add", PODS, "dev", "lo"]);
+        return run(&["link", "set", "lo", "up"]);
     }
     let unshare = ["--user", "--map-root-user", "--net"];
     let allowed = Command::new("unshare").args(unshare).arg("true").output().context("unshare")?;
@@ -40,8 +36,17 @@ pub(crate) fn enter() -> Result<()> {
     bail!("unshare: {error}")
 }
 
+/// Makes every address of a range, such as `10.77.0.0/24`, one of this machine.
+///
+/// # Errors
+/// If `ip` is not installed, or the caller has no network of its own.
+pub fn add(range: &str) -> Result<()> {
+    run(&["address", "replace", range, "dev", "lo"])
+}
+
 /// Returns the command for a shell in this network.
-pub(crate) fn enter_command() -> String {
+#[must_use]
+pub fn enter_command() -> String {
     format!("nsenter -t {} -U -n --preserve-credentials", std::process::id())
 }
 
