@@ -153,7 +153,7 @@ fn check_limits(placement: Placement, members: &[Member<'_>]) -> Result<(), Buil
 }
 
 /// Returns the member indices in the byte order of the names.
-fn sorted_by_name(members: &[Member<'_>]) -> Result<Box<[u16]>, BuildError> {
+pub(crate) fn sorted_by_name(members: &[Member<'_>]) -> Result<Box<[u16]>, BuildError> {
     let mut named: Vec<(&str, u16)> = (0u16..).zip(members).map(|(index, m)| (m.name, index)).collect();
     named.sort_unstable();
     for pair in named.windows(2) {

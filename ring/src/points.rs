@@ -167,7 +167,7 @@ pub(crate) fn point_count(placement: Placement, members: &[Member<'_>]) -> usize
 }
 
 /// Calls `act` with the position and the member index of each point, in the order of names.
-fn for_each_point(
+pub(crate) fn for_each_point(
     placement: Placement,
     members: &[Member<'_>],
     by_name: &[u16],

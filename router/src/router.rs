@@ -69,6 +69,14 @@ impl Router {
         })
     }
 
+    /// Returns the share of each member as [`Ring::shares`] does, without building the ring.
+    #[must_use]
+    pub fn shares(&self) -> Vec<f64> {
+        let (placement, members) = ring_members(&self.config);
+        // As in `ring`.
+        Ring::shares_of(placement, &members).unwrap_or_default()
+    }
+
     /// Returns the number of points without building the ring. A ring of dynamic-sharding may have slightly fewer,
     /// because it keeps one point per position.
     #[must_use]

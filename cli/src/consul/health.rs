@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use reqwest::Url;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::client::Consul;
@@ -116,8 +116,17 @@ impl Consul {
              it needs {READ}",
             self.agent()
         );
-        let found: Vec<Value> = answer.json(&self.agent())?;
-        Ok(found.into_iter().map(Instance::read).collect())
+        let found: Vec<Entry> = answer.json(&self.agent())?;
+        Ok(found.into_iter().map(|Entry(entry)| entry).collect())
+    }
+}
+
+/// An entry, or why this version cannot read it. Only one at a time is a tree, which takes ten times the memory.
+struct Entry(Result<Instance, String>);
+
+impl<'de> Deserialize<'de> for Entry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(Instance::read(Value::deserialize(deserializer)?)))
     }
 }
 

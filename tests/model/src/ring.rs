@@ -130,7 +130,7 @@ pub fn only_its_keys_move(u: &mut Unstructured<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Checks that shares sum to 1 and follow the weights, and that a member that joins moves exactly its own share.
+/// Checks that shares sum to 1 and follow the weights, need no ring, and that a member that joins moves exactly its own share.
 pub fn shares_follow_weights(u: &mut Unstructured<'_>) -> Result<()> {
     let mut fleet = Fleet::arbitrary(u)?;
     if let Placement::Ring { points } = &mut fleet.placement {
@@ -138,6 +138,7 @@ pub fn shares_follow_weights(u: &mut Unstructured<'_>) -> Result<()> {
     }
     let ring = fleet.ring();
     let shares = ring.shares();
+    assert_eq!(Ok(&shares), Ring::shares_of(fleet.placement, &fleet.members()).as_ref());
     assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{shares:?}");
     let total: u32 = fleet.members.iter().map(|(_, weight)| weight).sum();
     for ((name, weight), share) in fleet.members.iter().zip(&shares) {

@@ -68,14 +68,14 @@ impl MemberSeries {
         self.ring_read = false;
     }
 
-    /// Reads the shares of the live ring if it changed; they take a pass over all of its points.
+    /// Reads the shares of the live ring if it changed.
     pub(super) fn ring(&mut self, live: &Path) {
         if self.ring_read {
             return;
         }
         let Ok(Ok(router)) = RingFile::read(live).map(|ring| Router::new(ring.config)) else { return };
         self.share = SHARE.to_owned();
-        for (member, share) in router.config().members.iter().zip(router.ring().shares()) {
+        for (member, share) in router.config().members.iter().zip(router.shares()) {
             series(&mut self.share, "pushring_member_share", &[("member", &member.name)], &share.to_string());
         }
         self.ring_read = true;

@@ -52,7 +52,8 @@ impl State {
         Ok((Self { path, written, _lock: lock }, memory))
     }
 
-    /// Writes the memory if it changed.
+    /// Writes the memory if it changed. Not synced: a file that a power cut empties is a broken one, for which the ring is the
+    /// memory.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -62,7 +63,7 @@ impl State {
         }
         let new = self.path.with_extension("json.new");
         work_folder::write_new(&new, &serde_json::to_string(memory)?, work_folder::PRIVATE_FILE)
-            .and_then(|()| Ok(fs::rename(&new, &self.path)?))
+            .and_then(|_| Ok(fs::rename(&new, &self.path)?))
             .with_context(|| format!("cannot write {}", text::path(&self.path)))?;
         self.written = Some(memory.clone());
         Ok(())

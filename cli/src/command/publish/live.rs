@@ -116,7 +116,12 @@ impl Live {
         // A constant name: this process has the lock, and it may overwrite what a killed publication left.
         let temporary = self.note(&format!("{name}.new"));
         let write = || {
-            work_folder::write_new(&temporary, text, mode)?;
+            let new = work_folder::write_new(&temporary, text, mode)?;
+            // A power cut could leave an empty file under the new name, without which Envoy does not start. An empty note
+            // counts as missing, and a busy disk takes a tenth of a second to sync it.
+            if mode == LIVE_FILE {
+                new.sync_all()?;
+            }
             self.pause_at(&format!("written-{name}"));
             anyhow::Ok(fs::rename(&temporary, path)?)
         };

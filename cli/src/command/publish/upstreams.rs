@@ -1,6 +1,6 @@
 //! The file of clusters or endpoints: which names it has, and how the old and the new one merge.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context, ensure};
@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::document::Document;
 use super::upstream_kind::UpstreamKind;
 use crate::fleet::members::Members;
-use crate::fleet::render;
+use crate::fleet::render::{self, Endpoint};
 use crate::parse;
 
 impl UpstreamKind {
@@ -21,6 +21,14 @@ impl UpstreamKind {
                 render::clusters(&members.clusters, &access, live)
             }
             Self::Endpoint => render::endpoints(&members.endpoints),
+        }
+    }
+
+    /// Returns the names of what [`UpstreamKind::render`] renders, as a ring has them.
+    pub(super) fn names(self, members: &Members) -> BTreeSet<String> {
+        match self {
+            Self::Cluster => members.clusters.iter().map(|cluster| cluster.name.clone()).collect(),
+            Self::Endpoint => members.endpoints.iter().map(Endpoint::address).collect(),
         }
     }
 }
@@ -53,12 +61,9 @@ impl Upstreams {
         Self { document: Document::empty(kind.list_at()), names: Vec::new() }
     }
 
-    pub(super) fn contains(&self, name: &str) -> bool {
-        self.names.iter().any(|own| own == name)
-    }
-
     pub(super) fn names_not_in(&self, others: &Self) -> Vec<String> {
-        self.names.iter().filter(|name| !others.contains(name)).cloned().collect()
+        let others: BTreeSet<&str> = others.names.iter().map(String::as_str).collect();
+        self.names.iter().filter(|name| !others.contains(name.as_str())).cloned().collect()
     }
 
     /// Appends the items of `other` that `kept` names.

@@ -96,8 +96,9 @@ pub(crate) fn lock(path: &Path, limit: Duration, other: &str) -> anyhow::Result<
     Ok(file)
 }
 
-/// Writes a new file with exactly this mode. An old file of a killed publication is removed first.
-pub(crate) fn write_new(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
+/// Writes a new file with exactly this mode and returns it, not yet synced. An old file of a killed publication is removed
+/// first.
+pub(crate) fn write_new(path: &Path, text: &str, mode: u32) -> anyhow::Result<File> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             return Err(error).context("an old temporary file");
@@ -109,6 +110,5 @@ pub(crate) fn write_new(path: &Path, text: &str, mode: u32) -> anyhow::Result<()
     // Whatever the umask.
     file.set_permissions(Permissions::from_mode(mode))?;
     file.write_all(text.as_bytes())?;
-    // Otherwise a power cut could leave an empty file under the new name.
-    Ok(file.sync_all()?)
+    Ok(file)
 }
