@@ -169,8 +169,12 @@ fn start(
             gateways.iter().chain([&spare]).try_for_each(|address| fleet.start(*address))
         })?;
     }
-    let envoy_ports =
-        envoy_dir::Ports { push: ports.push(), operator: ports.operator(), admin: ports.admin() };
+    let envoy_ports = envoy_dir::Ports {
+        push: ports.push(),
+        operator: ports.operator(),
+        admin: ports.admin(),
+        ..Default::default()
+    };
     let layout = Layout::create(&state.dir, *mode, envoy_ports)?;
     let place = Place { dir: &state.dir, ports: ports.registry(), gateways: &gateways };
     let (mut follower, router) = if *source == Source::ConsulTemplate {

@@ -24,6 +24,8 @@ pub struct Envoy {
     pub operator: Option<SocketAddr>,
     /// The address of the admin interface.
     pub admin: SocketAddr,
+    /// The listener for `/metrics` and health checks; `None` with a bootstrap that has none.
+    pub metrics: Option<SocketAddr>,
     /// The process.
     pub process: Process,
     client: Client,
@@ -63,7 +65,8 @@ impl Envoy {
         process.wait_until("ready", |_| (client.get("/ready").ok()?.status == 200).then_some(()))?;
         let listeners = client.get("/listeners?format=json")?.json()?;
         let push = listener(&listeners, "push").context("Envoy has no listener `push`")?;
-        Ok(Self { push, operator: listener(&listeners, "operator"), admin, process, client })
+        let [operator, metrics] = ["operator", "metrics"].map(|name| listener(&listeners, name));
+        Ok(Self { push, operator, admin, metrics, process, client })
     }
 
     /// Runs `<binary> --mode validate`, which also starts the filter with the configuration in the bootstrap.
@@ -141,10 +144,11 @@ impl Envoy {
         let wanted: BTreeSet<String> = addresses.iter().map(|&address| address.to_owned()).collect();
         poll_until(&format!("Envoy's upstreams to be {wanted:?}"), || {
             let json = self.client.get("/clusters?format=json").ok()?.json().ok()?;
-            let clusters = json["cluster_statuses"].as_array()?;
+            let mut clusters = json["cluster_statuses"].as_array()?.clone();
+            clusters.retain(|cluster| cluster["name"] != "envoy-admin");
             let complete =
                 |one: &Value| one["eds_service_name"].is_null() || upstreams(slice::from_ref(one)) == wanted;
-            (upstreams(clusters) == wanted && clusters.iter().all(complete)).then_some(())
+            (upstreams(&clusters) == wanted && clusters.iter().all(complete)).then_some(())
         })
     }
 
@@ -158,11 +162,12 @@ impl Envoy {
 }
 
 impl Layout {
-    /// Starts this Envoy with the files; see [`Envoy::start`].
+    /// Starts this Envoy with the files; see [`Envoy::start`]. Several may run at once.
     ///
     /// # Errors
     /// As [`Envoy::start`].
     pub fn start(&self, binary: &Path, workers: u32) -> Result<Envoy> {
+        self.move_admin()?;
         Envoy::run(process::command(binary), &self.bootstrap(), self.dir(), workers)
     }
 }

@@ -1,6 +1,7 @@
 //! The shipped files of one Envoy with a folder of the caller in place of /etc/pushring.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -10,7 +11,10 @@ use serde_json::Value;
 use crate::envoy_files::{self, Mode};
 use crate::tools;
 
-/// Ports on 127.0.0.1; 0 is any free port.
+/// The shipped port of the admin interface.
+const ADMIN: &str = ", port_value: 9901 ";
+
+/// Ports on 127.0.0.1; 0 is any free port, and for the admin interface its usual port on an address of its own.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Ports {
     /// For pushes.
@@ -19,6 +23,8 @@ pub struct Ports {
     pub operator: u16,
     /// For Envoy's admin interface.
     pub admin: u16,
+    /// For `/metrics` and health checks.
+    pub metrics: u16,
 }
 
 /// The files of one Envoy, in a folder in place of /etc/pushring.
@@ -56,10 +62,27 @@ impl Layout {
         if mode != Mode::Redirect {
             text = replace(&text, "address: 127.0.0.1, port_value: 9092 ", ports.operator)?;
         }
-        text = replace(&text, "address: 127.0.0.1, port_value: 9901 ", ports.admin)?;
+        text = replace(&text, "address: 0.0.0.0, port_value: 9087 ", ports.metrics)?;
+        if ports.admin != 0 {
+            text = replace(&text, "address: 127.0.0.1, port_value: 9901 ", ports.admin)?;
+        }
         fs::write(layout.bootstrap(), text.replace("/etc/pushring", dir))?;
+        layout.move_admin()?;
         fs::copy(tools::wasm()?, layout.dir.join("pushring_filter.wasm"))?;
         Ok(layout)
+    }
+
+    /// Gives an admin interface with the shipped port an address of its own. The metrics listener has to know it before Envoy
+    /// starts; on Linux all of 127.0.0.0/8 is this machine, and no other program uses one of eight million addresses.
+    pub(crate) fn move_admin(&self) -> Result<()> {
+        let text = fs::read_to_string(self.bootstrap())?;
+        let Some((_, address)) = text.split_once(ADMIN).and_then(|(before, _)| before.rsplit_once(' '))
+        else {
+            return Ok(());
+        };
+        let own = Ipv4Addr::new(127, fastrand::u8(128..), fastrand::u8(..), fastrand::u8(1..255));
+        let moved = text.replace(&format!("{address}{ADMIN}"), &format!("{own}{ADMIN}"));
+        Ok(fs::write(self.bootstrap(), moved)?)
     }
 
     /// Replaces texts in the bootstrap, everywhere they occur.

@@ -19,7 +19,9 @@ fn version(folders: &Folders, file: &str) -> String {
 fn kept_and_registered_upstreams_count_the_same() {
     for (mode, file) in [("cluster", CLUSTERS_FILE), ("endpoint", ENDPOINTS_FILE)] {
         let (merged, rendered) = (Folders::new(), Folders::new());
-        [&merged, &rendered].map(|folders| folders.settings(&json!({"mode": mode})));
+        for folders in [&merged, &rendered] {
+            folders.settings(&json!({"mode": mode}));
+        }
         rendered.register(&[C, B, A], &[]);
         rendered.publish();
         // B leaves and stays for the grace time while C joins.
