@@ -1,4 +1,4 @@
-//! What load balancers and Kubernetes ask before they send pushes. Envoy's own `/ready` is 200 in all of these cases.
+//! The answer to load balancers and Kubernetes before they send pushes. Envoy's own `/ready` is 200 in all of these cases.
 
 use pushring_harness::http::Client;
 use pushring_harness::{Envoy, EnvoyFixture, Layout, Mode, Ports, envoy_files, poll_until};
