@@ -4,7 +4,7 @@ use std::fs;
 use std::thread;
 
 use pushring_harness::etcd::Version;
-use pushring_harness::witness::{assert_each_group_once, outage};
+use pushring_harness::witness::{assert_each_group_once, sit_out};
 use pushring_harness::{Consul, Etcd, Mode};
 use rustix::process::Signal;
 use serde_json::json;
@@ -13,11 +13,6 @@ use crate::dns::Dnsmasq;
 use crate::etcd::{key, put_all};
 use crate::running::Discover;
 use crate::scene::{Gateways, watch};
-
-/// Lines that `discover` may log for one outage, however long it is.
-const MOST_LINES: usize = 8;
-/// The part of the outage for which `discover` may compute; it asks every second or two whether the source is back.
-const MOST_COMPUTED: u32 = 20;
 
 /// Takes the source away for a while. `back` brings it back, and takes one gateway out of it.
 fn ride_out(
@@ -31,14 +26,7 @@ fn ride_out(
     let witness = watch(&discover);
     away();
     discover.wait_metric("pushring_discover_source_up", 0.0);
-    let (lines, computed) = (discover.process.log().lines().count(), discover.process.cpu_time().unwrap());
-    thread::sleep(outage());
-    let lines = discover.process.log().lines().count() - lines;
-    let computed = discover.process.cpu_time().unwrap() - computed;
-    let source = thread::current().name().unwrap_or_default().to_owned();
-    println!("{source} for {:?}: {computed:?} of CPU time, {lines} lines in the log", outage());
-    assert!(lines <= MOST_LINES, "{}", discover.process.log());
-    assert!(computed < outage() / MOST_COMPUTED, "{computed:?}");
+    sit_out(thread::current().name().unwrap_or_default(), &discover.process);
     for (name, value) in [("source_up", 0.0), ("held", 0.0), ("registered", members as f64)] {
         assert_eq!(discover.metric(&format!("pushring_discover_{name}")), Some(value), "{name}");
     }

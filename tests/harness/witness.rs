@@ -13,12 +13,17 @@ use pushring::fleet::ring_file::RingFile;
 
 use crate::http::Client;
 use crate::load::{Load, paths};
-use crate::{Envoy, Pushgateway};
+use crate::{Envoy, Process, Pushgateway};
 
 /// Clients that push.
 const CLIENTS: usize = 2;
 /// Pause between two pushes of a client: the servers of several tests share a machine.
 const PAUSE: Duration = Duration::from_millis(2);
+
+/// Lines that `discover` may log in one outage, however long it is.
+const MOST_LINES: usize = 8;
+/// The part of an outage for which `discover` may compute: it asks every second or two whether the source is back.
+const LEAST_IDLE: u32 = 20;
 
 /// A running watch. It ends when it is dropped.
 #[derive(Debug)]
@@ -93,8 +98,12 @@ fn watch(ring: &Path, done: &AtomicBool) -> Vec<Vec<String>> {
     rings
 }
 
-/// Returns the name of the owner of each group of the load, as Envoy answers it.
-fn owners(push: SocketAddr) -> BTreeMap<String, String> {
+/// Returns the name of the owner of each group of a load of two clients, as Envoy answers it.
+///
+/// # Panics
+/// If it does not answer.
+#[must_use]
+pub fn owners(push: SocketAddr) -> BTreeMap<String, String> {
     let client = Client::new(push).unwrap();
     let owner = |path: String| {
         let answer = client.send("GET", &path, &[("accept", "application/json")], "").unwrap();
@@ -122,12 +131,18 @@ pub fn assert_each_group_once<'a>(gateways: impl IntoIterator<Item = &'a Pushgat
     assert!(holders.is_empty(), "{holders:?}");
 }
 
-/// Returns how long a source is away: five seconds, or as many as `OUTAGE_SECONDS` says. `make outage` sets it.
+/// Waits while a source is away: five seconds, or as many as `OUTAGE_SECONDS` says, which `make outage` sets.
 ///
 /// # Panics
-/// If it is no number.
-#[must_use]
-pub fn outage() -> Duration {
+/// If `discover` logs or computes more than an idle process does.
+#[track_caller]
+pub fn sit_out(source: &str, discover: &Process) {
     let seconds = env::var("OUTAGE_SECONDS").map_or(5, |text| text.parse().expect("OUTAGE_SECONDS"));
-    Duration::from_secs(seconds)
+    let outage = Duration::from_secs(seconds);
+    let (lines, computed) = (discover.log().lines().count(), discover.cpu_time().unwrap());
+    thread::sleep(outage);
+    let (lines, computed) = (discover.log().lines().count() - lines, discover.cpu_time().unwrap() - computed);
+    println!("{source} is away for {seconds} s: {computed:?} of CPU time, {lines} lines in the log");
+    assert!(lines <= MOST_LINES, "{}", discover.log());
+    assert!(computed < outage / LEAST_IDLE, "{computed:?}");
 }

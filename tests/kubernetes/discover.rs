@@ -87,10 +87,11 @@ impl Discover {
     }
 
     /// Waits until a metric has this value.
-    pub(crate) fn wait_metric(&mut self, name: &str, value: &str) {
-        let address = self.process.wait_until("started", |process| listening(&process.log())).unwrap();
+    pub(crate) fn wait_metric(&self, name: &str, value: &str) {
         let line = format!("{name} {value}");
         poll_until(&line, || {
+            // The log has the address of an earlier start, too.
+            let address = listening(&self.process.log())?;
             let text = Client::new(address).ok()?.get("/metrics").ok()?.text();
             text.lines().any(|found| found == line).then_some(())
         })
@@ -113,5 +114,5 @@ pub(crate) fn ring(live: &Path) -> Vec<(String, String)> {
 }
 
 fn listening(log: &str) -> Option<SocketAddr> {
-    log.split_once("\"url\":\"http://")?.1.split_once("/metrics")?.0.parse().ok()
+    log.rsplit_once("\"url\":\"http://")?.1.split_once("/metrics")?.0.parse().ok()
 }

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use pushring_harness::machine::isolated;
-use pushring_harness::{Mode, command, poll_until};
+use pushring_harness::witness::{assert_each_group_once, sit_out};
+use pushring_harness::{Envoy, Mode, Witness, command, poll_until};
+use rustix::process::Signal;
 
 use super::cluster::{Cluster, document};
 use super::discover::Discover;
@@ -92,16 +94,20 @@ fn the_ring_stays_while_the_api_server_is_away() {
         let mut cluster = Cluster::start();
         let fleet = Fleet::start(&cluster, 3);
         let admin = cluster.dir.path().join("admin.yaml");
-        let layout = Discover::layout(&cluster, Mode::Cluster);
-        let mut discover = Discover::start(&cluster, layout, None, &admin, &[]);
+        let layout = Discover::once_all(&cluster, Mode::Cluster, &admin, 3);
+        let envoy = Envoy::start(&layout, 2).unwrap();
+        let mut discover = Discover::start(&cluster, layout, Some(&envoy), &admin, &[]);
         discover.wait_ring(&pods(3));
-        let ring = discover.ring();
+        let witness = Witness::start(&envoy, &discover.layout.live());
         cluster.servers.api.kill();
         discover.wait_log("source away; the ring stays", "");
         discover.wait_metric("pushring_discover_source_up", "0");
-        assert_eq!(discover.ring(), ring);
+        sit_out("kubernetes", &discover.process);
         cluster.servers.restart_api().unwrap();
         discover.wait_metric("pushring_discover_source_up", "1");
+        discover.wait_metric("pushring_discover_registered", "3");
+        witness.end_unmoved();
+        assert_each_group_once(fleet.gateways.values());
         // It follows again, from a list that begins a new watch.
         let ip = fleet.gateways[&pod(0)].address.ip().to_string();
         set_ready(&cluster, &pod(0), &ip, false);
@@ -113,12 +119,13 @@ fn the_ring_stays_while_the_api_server_is_away() {
 fn an_empty_list_is_held() {
     isolated("faults::an_empty_list_is_held", || {
         let cluster = Cluster::start();
-        let _fleet = Fleet::start(&cluster, 3);
+        let fleet = Fleet::start(&cluster, 3);
         let admin = cluster.dir.path().join("admin.yaml");
-        let layout = Discover::layout(&cluster, Mode::Cluster);
-        let mut discover = Discover::start(&cluster, layout, None, &admin, &[]);
+        let layout = Discover::once_all(&cluster, Mode::Cluster, &admin, 3);
+        let envoy = Envoy::start(&layout, 2).unwrap();
+        let mut discover = Discover::start(&cluster, layout, Some(&envoy), &admin, &[]);
         discover.wait_ring(&pods(3));
-        let ring = discover.ring();
+        let witness = Witness::start(&envoy, &discover.layout.live());
         // A selector that finds no pod empties the slices.
         let select = |app: &str| {
             let patch = format!(r#"{{"spec": {{"selector": {{"app": "{app}"}}}}}}"#);
@@ -126,10 +133,18 @@ fn an_empty_list_is_held() {
         };
         select("nothing");
         discover.wait_metric("pushring_discover_held", "1");
-        assert_eq!(discover.ring(), ring);
+        discover.wait_metric("pushring_discover_on_ring", "0");
+        discover.wait_log("held", "the last ring stays");
+        assert_eq!(discover.process.stop(Signal::TERM).unwrap().code(), Some(0));
+        let args = Discover::args(&discover.layout, &admin).into_iter().chain(["--once".to_owned()]);
+        let once = command::pushring(args).unwrap();
+        assert!(once.code == 2 && once.stderr.contains("the last ring stays"), "{}", once.stderr);
+        let mut discover = Discover::start(&cluster, discover.layout.clone(), Some(&envoy), &admin, &[]);
+        discover.wait_metric("pushring_discover_held", "1");
         select("pushgateway");
         discover.wait_metric("pushring_discover_held", "0");
         discover.wait_metric("pushring_discover_on_ring", "3");
-        assert_eq!(discover.ring(), ring);
+        witness.end_unmoved();
+        assert_each_group_once(fleet.gateways.values());
     });
 }

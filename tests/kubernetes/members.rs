@@ -3,7 +3,9 @@
 use std::fs;
 
 use pushring_harness::kubernetes::{service, workload};
+use pushring_harness::load::Load;
 use pushring_harness::machine::isolated;
+use pushring_harness::witness::{self, owners};
 use pushring_harness::{Envoy, Mode, command};
 
 use super::cluster::Cluster;
@@ -31,8 +33,11 @@ fn the_ring_follows_a_statefulset() {
 
         // Deleted, and back with another address: the same member.
         let before = discover.ring();
+        let owners = owners(envoy.push);
         fleet.end(&cluster, &pod(1));
         discover.wait_ring(&[pod(0), pod(2)]);
+        envoy.wait_members(&[&pod(0), &pod(2)]).unwrap();
+        let load = Load::start(envoy.push, 2);
         fleet.run(&cluster, &pod(1));
         discover.wait_ring(&pods(3));
         let now = discover.ring();
@@ -40,6 +45,12 @@ fn the_ring_follows_a_statefulset() {
         assert_ne!(now[1].1, before[1].1);
         assert_eq!((&now[0], &now[2]), (&before[0], &before[2]));
         envoy.wait_members(&pods(3).iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
+        assert_eq!(witness::owners(envoy.push), owners, "groups moved");
+        load.stop().assert_none_failed();
+        // The new pod gets exactly the groups of its name.
+        let own = owners.values().filter(|owner| **owner == pod(1)).count();
+        assert!(own > 0);
+        assert_eq!(fleet.gateways[&pod(1)].groups().unwrap().len(), own);
 
         cluster.kubectl(&["scale", "statefulset", "pushgateway", "--replicas=4"]);
         fleet.run(&cluster, &pod(3));
