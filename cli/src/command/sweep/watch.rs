@@ -113,7 +113,6 @@ impl WatchArgs {
 /// # Errors
 /// [`BadInput`] for an invalid flag or configuration, [`crate::error::NotSafe`] if groups do not have a
 /// single owner each. Later errors are logged.
-
 pub(crate) fn run(
     args: &WatchArgs,
     interval: Duration,
