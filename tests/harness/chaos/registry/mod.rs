@@ -63,7 +63,7 @@ pub(super) enum Registry {
     Consul(Consul),
     Etcd(Keys),
     Dns(Hosts),
-    Kubernetes(Slices),
+    Kubernetes(Box<Slices>),
     File(List),
 }
 
@@ -74,7 +74,7 @@ impl Registry {
             Source::ConsulTemplate | Source::Consul => Self::Consul(Consul::start_persistent(dir)?),
             Source::Etcd => Self::Etcd(Keys::start(dir)?),
             Source::Dns => Self::Dns(Hosts::start(dir, all)?),
-            Source::Kubernetes => Self::Kubernetes(Slices::start(dir, all)?),
+            Source::Kubernetes => Self::Kubernetes(Box::new(Slices::start(dir, all)?)),
             Source::File => Self::File(List::create(dir)?),
         })
     }
