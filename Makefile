@@ -4,10 +4,13 @@
 
 GATEWAYS ?= 3
 MODE ?= cluster
+PROMETHEUS ?= http://127.0.0.1:9090
 TOOLS := target/tools
 BIN := $(TOOLS)/bin
 WASM_TARGET := wasm32-unknown-unknown
 RUST := $(TOOLS)/.rust
+PREVIEW := $(TOOLS)/preview
+PAGE := target/monitoring/preview
 
 include tools/versions.mk
 
@@ -30,7 +33,7 @@ OLDER_ENVOYS := $(ENVOYS:%=$(TOOLS)/envoy-%/envoy/_bin/envoy)
 # `make test` runs these one after another and prints how long each took.
 PHASES := lint unit doc wasm-tests fuzz e2e
 
-.PHONY: help run check test lint prose dashboard doc fmt snapshots e2e e2e-kubernetes envoys bench bench-against bench-placement bench-sweep fuzz chaos outage abuse wasm tools kubernetes-tools clean unit wasm-tests
+.PHONY: help run check test lint prose dashboard preview picture doc fmt snapshots e2e e2e-kubernetes envoys bench bench-against bench-placement bench-sweep fuzz chaos outage abuse wasm tools kubernetes-tools clean unit wasm-tests
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -64,6 +67,12 @@ prose: $(BIN)/vale $(TOOLS)/python/.installed ## check spelling and the rules of
 
 dashboard: $(TOOLS)/python/.installed ## write the Grafana dashboard, monitoring/grafana/pushring.json
 	$(TOOLS)/python/bin/python monitoring/dashboard/generate.py
+
+preview: $(PAGE)/dist/index.html ## show the dashboard in a browser, over a Prometheus; PROMETHEUS=http://127.0.0.1:9090 PORT=20092
+	@node $(PAGE)/serve.js $(PROMETHEUS) $(PORT)
+
+picture: $(PAGE)/dist/index.html ## draw docs/dashboard.png from a Prometheus; PROMETHEUS=http://127.0.0.1:9090 DURATION=15m
+	node $(PAGE)/picture.js $(PROMETHEUS) docs/dashboard.png $(DURATION) > target/monitoring/picture.json
 
 doc: $(RUST) ## build the API documentation; a warning is an error
 	RUSTDOCFLAGS='--deny warnings' cargo doc --quiet --workspace --no-deps
@@ -210,6 +219,21 @@ $(TOOLS)/node: tests/clients/node/package.json tests/clients/node/package-lock.j
 	cp $^ $@
 	npm ci --no-audit --no-fund --prefix $@
 	@touch $@
+
+# Packages of the preview, and the Chromium that draws its picture (600 MB).
+$(PREVIEW)/.installed: $(addprefix monitoring/preview/,package.json package-lock.json .npmrc)
+	@mkdir -p $(PREVIEW)
+	cp $^ $(PREVIEW)
+	cd $(PREVIEW) && npm ci --no-audit --no-fund
+	@touch $@
+
+# Node.js finds packages next to the sources only, so the page is built from a copy of them.
+$(PAGE)/dist/index.html: $(PREVIEW)/.installed $(wildcard monitoring/preview/*.* monitoring/preview/src/*) monitoring/grafana/pushring.json
+	rm -rf target/monitoring
+	mkdir -p target/monitoring
+	cp -r monitoring/preview monitoring/grafana target/monitoring
+	ln -s $(abspath $(PREVIEW))/node_modules $(PAGE)/node_modules
+	cd $(PAGE) && npm run --silent build && node chromium.js
 
 $(BIN)/push-go: $(addprefix tests/clients/go/,go.mod go.sum main.go)
 	cd tests/clients/go && go build -mod=readonly -o $(abspath $@) .

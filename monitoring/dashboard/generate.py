@@ -40,10 +40,12 @@ def pushring() -> builders.Dashboard:
     board.description("Pushgateways behind Envoy with pushring. Each row is a question; docs/runbook.md has the alerts.")
     board.time("now-1h", "now").refresh("30s").timezone("browser").tooltip(dashboard.DashboardCursorSync.CROSSHAIR)
     board.with_variable(builders.DatasourceVariable("datasource").label("Prometheus").type("prometheus"))
-    board.with_variable(variable("dc", "Datacenter", 'label_values(up{job="pushgateway"}, dc)'))
-    board.with_variable(variable("gateway", "Gateway", f'label_values(up{{job="pushgateway",{q.DC}}}, instance)'))
+    # `.*` also selects gateways without a datacenter. Without such a value, All gateways are those of the datacenter.
+    datacenter = variable("dc", "Datacenter", 'label_values(up{job="pushgateway"}, dc)').all_value(".*")
+    board.with_variable(datacenter)
+    board.with_variable(variable("gateway", "Gateway", 'label_values(up{job="pushgateway",dc=~"$dc"}, instance)'))
     changes = builders.AnnotationQuery().name("The ring changed").datasource(DATASOURCE).enable(True).icon_color("blue")
-    board.annotation(changes.expr(f"sum(changes({q.RING}_version{{{q.DC}}}[$__rate_interval])) > 0"))
+    board.annotation(changes.expr(f"sum(changes({q.RING}_version[{q.WINDOW}])) > 0"))
     ids = itertools.count(1)
     for title, panels in questions.ROWS:
         if title:
@@ -56,7 +58,7 @@ def pushring() -> builders.Dashboard:
 def variable(name: str, label: str, query: str) -> builders.QueryVariable:
     built = builders.QueryVariable(name).label(label).datasource(DATASOURCE).query(query)
     built.refresh(dashboard.VariableRefresh.ON_TIME_RANGE_CHANGED).sort(dashboard.VariableSort.ALPHABETICAL_ASC)
-    return built.multi(True).include_all(True).all_value(".*").current(dashboard.VariableOption(text="All", value="$__all"))
+    return built.multi(True).include_all(True).current(dashboard.VariableOption(text="All", value="$__all"))
 
 
 if __name__ == "__main__":

@@ -1,75 +1,85 @@
-"""The queries that several panels use. All metrics and labels are those of docs/operations.md.
+"""The queries that several panels use, over the series of the scrape configurations next to this folder.
 
-`gateway` is the address of a Pushgateway, in the series of Envoy as in those of the Pushgateways.
+`gateway` is the address of a Pushgateway, in the series of Envoy as in those of the Pushgateways. Only the latter can have
+a datacenter, so the variable `gateway` lists those of the chosen one and selects by address.
 """
 
-DC = 'dc=~"$dc"'
+GATEWAY = 'gateway=~"$gateway"'
 # Clusters of members: one each in cluster mode, one for all in endpoint mode. The others are for DELETE and operators.
-MEMBERS = 'envoy_cluster_name=~"pushgateway.*",envoy_cluster_name!~"pushgateway-(mirror|operator)"'
+ALL_CLUSTERS = 'envoy_cluster_name=~"pushgateway.*"'
+MEMBERS = f'{ALL_CLUSTERS},envoy_cluster_name!~"pushgateway-(mirror|operator)"'
 RING = "envoy_extension_config_discovery_http_filter_pushring"
-PUSH = f'envoy_http_conn_manager_prefix="push",{DC}'
+PUSH = 'envoy_http_conn_manager_prefix="push"'
+WINDOW = "$__rate_interval"
 
 
-def by_gateway(expr, label):
-    """Sums by gateway, whose address is in `label`."""
-    return f'sum by (gateway) (label_join({expr}, "gateway", "", "{label}"))'
+def by_gateway(expr, label, function="sum"):
+    """Aggregates by gateway, whose address is in `label`."""
+    return f'{function} by (gateway) (label_join({expr}, "gateway", "", "{label}"))'
 
 
-def at_member(counter, window="$__rate_interval", gateway="$gateway"):
-    """The rate of one of Envoy's counters for each gateway, the same in both modes."""
-    series = f'envoy_cluster_endpoint_{counter}{{{MEMBERS},{DC},envoy_endpoint_address=~"{gateway}"}}'
+def of_envoy(metric, window=WINDOW, clusters=MEMBERS, gateways="$gateway"):
+    """One of Envoy's statistics for each gateway, the same in both modes: its rate, or without a window its value."""
+    series = f'envoy_cluster_endpoint_{metric}{{{clusters},envoy_endpoint_address=~"{gateways}"}}'
     return by_gateway(f"rate({series}[{window}])" if window else series, "envoy_endpoint_address")
-
-
-def in_gateway(expr):
-    """Sums a series of the gateways themselves, whose target is the gateway."""
-    return by_gateway(expr, "instance")
 
 
 def own(metric):
     """A series of the Pushgateway itself, not one that was pushed."""
-    return f'{metric}{{job="pushgateway",{DC},instance=~"$gateway"}}'
+    return f'{metric}{{job="pushgateway",instance=~"$gateway"}}'
+
+
+def of_gateway(expr):
+    """Aggregates own series by gateway."""
+    return by_gateway(expr, "instance", "max")
 
 
 def answers(digit):
-    return f'sum(rate(envoy_http_downstream_rq_xx{{{PUSH},envoy_response_code_class="{digit}"}}[$__rate_interval]))'
+    return f'sum(rate(envoy_http_downstream_rq_xx{{{PUSH},envoy_response_code_class="{digit}"}}[{WINDOW}]))'
 
 
-def or_none(expr, label, text):
+def or_none(expr, label):
     """A row that says so, instead of an empty answer."""
-    return f'{expr} or on () label_replace(vector(0), "{label}", "{text}", "", "")'
+    return f'{expr} or on () label_replace(vector(0), "{label}", "none", "", "")'
 
 
-def total(series):
-    return f"sum(increase({series}[$__rate_interval]))"
-
-
-UP = own("up")
-GATEWAY_UP = f'max by (gateway) (label_join({UP}, "gateway", "", "instance"))'
+ALL_ANSWERS = f"sum(rate(envoy_http_downstream_rq_completed{{{PUSH}}}[{WINDOW}]))"
+FIRING = 'ALERTS{alertstate="firing",alertname=~"Pushring.*"}'
+UP = of_gateway(own("up"))
 # 0: neither Envoy nor Prometheus gets an answer, 1: only Envoy, 2: only Prometheus, 3: both.
-STATE = f"""2 * ({GATEWAY_UP} == bool 1)
-  + on (gateway) (({at_member("rq_success")} > bool 0) or 0 * {GATEWAY_UP})"""
-GROUPS = f'count by (gateway) (push_time_seconds{{{DC},gateway=~"$gateway"}})'
-ON_TWO = f"count without (gateway) (push_time_seconds{{{DC}}}) > 1"
-COPIES = f"""topk(40, time() - (push_time_seconds{{{DC}}} and ignoring (gateway) ({ON_TWO})))"""
-SHARE = f"""max by (gateway) (label_join(pushring_member_share{{{DC}}}
-  * on (job, instance, member) group_left (address) pushring_member_info{{{DC},address=~"$gateway"}},
-  "gateway", "", "address"))"""
+STATE = f"""2 * ({UP} == bool 1)
+  + on (gateway) (({of_envoy("rq_success", clusters=ALL_CLUSTERS)} > bool 0) or 0 * {UP})"""
+GROUPS = f"count by (gateway) (push_time_seconds{{{GATEWAY}}})"
+ON_TWO = "count without (gateway) (push_time_seconds) > 1"
+COPIES = f"topk(40, time() - (push_time_seconds and ignoring (gateway) ({ON_TWO})))"
+SHARE = by_gateway(
+    """max by (member) (pushring_member_share)
+  * on (member) group_left (address) max by (member, address) (pushring_member_info{address=~"$gateway"})""",
+    "address",
+    "max",
+)
 # Of the pushes in five minutes: the part that a gateway gets, divided by the part of the groups that the ring gives it.
-LOAD = f"""{at_member("rq_total", "5m")} / scalar(sum({at_member("rq_total", "5m", ".*")}))
+LOAD = f"""{of_envoy("rq_total", "5m")} / scalar(sum({of_envoy("rq_total", "5m", gateways=".*")}))
   / on (gateway) {SHARE}"""
-# The pushes that a gateway received, without those that the Envoys sent to it.
-RECEIVED = f'sum by (gateway) (rate(pushgateway_http_requests_total{{handler="push",{DC},gateway=~"$gateway"}}[5m]))'
-PAST = f"""clamp_min({RECEIVED}
-  - on (gateway) ({at_member("rq_total", "5m")} or 0 * {RECEIVED}), 0)"""
-MEAN = f"""sum by (gateway) (rate(pushgateway_http_push_duration_seconds_sum{{{DC},gateway=~"$gateway"}}[$__rate_interval]))
-  / sum by (gateway) (rate(pushgateway_http_push_duration_seconds_count{{{DC},gateway=~"$gateway"}}[$__rate_interval]))"""
-P99 = f"""histogram_quantile(0.99, sum by (le) (rate(envoy_http_downstream_rq_time_bucket{{{PUSH}}}[$__rate_interval])))
-  / 1000"""
+# The pushes that a gateway received, without those that the Envoys sent to it, if these are clearly fewer: the two are scraped
+# at different times.
+RECEIVED = f'sum by (gateway) (rate(pushgateway_http_requests_total{{handler="push",{GATEWAY}}}[5m]))'
+SENT = f"({of_envoy('rq_total', '5m', clusters=ALL_CLUSTERS)} or 0 * {RECEIVED})"
+PAST = f"{RECEIVED} - on (gateway) ({SENT} < on (gateway) 0.95 * {RECEIVED} - 0.02) or 0 * {RECEIVED}"
+MEAN = " / ".join(
+    f"sum by (gateway) (rate(pushgateway_http_push_duration_seconds_{part}{{{GATEWAY}}}[{WINDOW}]))"
+    for part in ("sum", "count")
+)
+P99 = f"histogram_quantile(0.99, sum by (le) (rate(envoy_http_downstream_rq_time_bucket{{{PUSH}}}[{WINDOW}]))) / 1000"
+# Share of the CPUs that the gateway may use.
+CPU = of_gateway(
+    f"""rate({own("process_cpu_seconds_total")}[{WINDOW}])
+  / on (instance) group_left () ({own("go_sched_gomaxprocs_threads")} or on (instance) (0 * {own("up")} + 1))"""
+)
 
 
 def failures():
     """Attempts that failed, by gateway and kind, without the zeros."""
     kinds = {"cx_connect_fail": "no connection", "rq_error": "error", "rq_timeout": "timeout"}
-    parts = (f'label_replace({at_member(counter)}, "kind", "{kind}", "", "")' for counter, kind in kinds.items())
-    return or_none("(" + " or ".join(parts) + ") > 0", "gateway", "none")
+    parts = (f'label_replace({of_envoy(name)}, "kind", "{kind}", "", "")' for name, kind in kinds.items())
+    return or_none("(" + " or ".join(parts) + ") > 0", "gateway")
