@@ -139,7 +139,7 @@ fn an_empty_list_is_held() {
         let args = Discover::args(&discover.layout, &admin).into_iter().chain(["--once".to_owned()]);
         let once = command::pushring(args).unwrap();
         assert!(once.code == 2 && once.stderr.contains("the last ring stays"), "{}", once.stderr);
-        let mut discover = Discover::start(&cluster, discover.layout.clone(), Some(&envoy), &admin, &[]);
+        let discover = Discover::start(&cluster, discover.layout.clone(), Some(&envoy), &admin, &[]);
         discover.wait_metric("pushring_discover_held", "1");
         select("pushgateway");
         discover.wait_metric("pushring_discover_held", "0");
