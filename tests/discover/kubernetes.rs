@@ -20,6 +20,8 @@ struct Api {
     dir: TempDir,
     lists: Sender<Answer>,
     watches: Sender<Answer>,
+    /// Replicas of the StatefulSet `gw`; `None`: the account may not read it.
+    replicas: Arc<Mutex<Option<u32>>>,
     requests: Arc<Mutex<Vec<String>>>,
 }
 
@@ -27,10 +29,18 @@ impl Api {
     fn start() -> Self {
         let ((lists, list), (watches, watch)) = (channel(), channel());
         let requests: Arc<Mutex<Vec<String>>> = Arc::default();
-        let log = Arc::clone(&requests);
+        let replicas: Arc<Mutex<Option<u32>>> = Arc::default();
+        let (log, set) = (Arc::clone(&requests), Arc::clone(&replicas));
         let (list, watch): (Mutex<Receiver<Answer>>, _) = (Mutex::new(list), Mutex::new(watch));
         let address = server::serve(move |request| {
             assert_eq!(request.headers["authorization"], "Bearer secret");
+            if request.path == "/apis/apps/v1/namespaces/monitoring/statefulsets/gw" {
+                let (status, body) = match *set.lock().unwrap() {
+                    Some(replicas) => (200, json!({"spec": {"replicas": replicas}})),
+                    None => (403, json!({"kind": "Status", "message": "forbidden", "code": 403})),
+                };
+                return Ok(Response { status, headers: Default::default(), body: body.to_string().into() });
+            }
             let (_, query) = request.path.split_once('?').unwrap();
             let is_watch = query.contains("watch=1");
             log.lock().unwrap().push(request.path.clone());
@@ -51,7 +61,7 @@ impl Api {
             "users": [{"name": "t", "user": {"token": "secret"}}],
         });
         std::fs::write(dir.path().join("config"), config.to_string()).unwrap();
-        Self { dir, lists, watches, requests }
+        Self { dir, lists, watches, replicas, requests }
     }
 
     fn discover(&self) -> Discover {
@@ -142,6 +152,54 @@ fn continues_each_watch_and_lists_again_when_its_version_is_gone() {
     assert_eq!(discover.metric("pushring_discover_source_up"), Some(1.0));
     // The pod that was there between two lists is remembered.
     assert_eq!(discover.metric("pushring_discover_registered"), Some(5.0));
+    discover.stop();
+}
+
+/// Returns the endpoints of these pods, and of one that ends.
+fn with_ending(indices: &[u8], ending: u8) -> Value {
+    let mut all = pods(indices);
+    let target = json!({"kind": "Pod", "name": format!("gw-{ending}"), "uid": "u"});
+    all.as_array_mut().unwrap().push(json!({
+        "hostname": format!("gw-{ending}"), "addresses": [format!("10.0.0.{ending}")], "targetRef": target,
+        "conditions": {"ready": false, "serving": true, "terminating": true},
+    }));
+    all
+}
+
+#[test]
+fn a_pod_leaves_if_its_statefulset_was_scaled_in() {
+    let api = Api::start();
+    api.list(200, list(5, pods(&[0, 1, 2, 3])));
+    let mut discover = api.discover();
+    discover.wait_ring(&["gw-0", "gw-1", "gw-2", "gw-3"]);
+    // Not scaled in: the pod comes back.
+    *api.replicas.lock().unwrap() = Some(4);
+    api.watch(200, &[event("MODIFIED", slice(6, with_ending(&[0, 1, 2], 3)))]);
+    discover.wait_ring(&["gw-0", "gw-1", "gw-2"]);
+    discover.wait_metric("pushring_discover_registered", 4.0);
+    *api.replicas.lock().unwrap() = Some(2);
+    api.watch(200, &[event("MODIFIED", slice(7, with_ending(&[0, 1], 3)))]);
+    api.silent_watch();
+    discover.wait_ring(&["gw-0", "gw-1"]);
+    discover.wait_log("left", 1);
+    discover.wait_metric("pushring_discover_registered", 3.0);
+    discover.stop();
+}
+
+#[test]
+fn without_the_right_to_read_its_statefulset_a_pod_vanishes() {
+    let api = Api::start();
+    api.list(200, list(5, pods(&[0, 1, 2, 3])));
+    api.watch(200, &[event("MODIFIED", slice(6, with_ending(&[0, 1, 2], 3)))]);
+    api.watch(200, &[event("MODIFIED", slice(7, with_ending(&[0, 1], 3)))]);
+    api.watch(200, &[event("MODIFIED", slice(8, pods(&[0, 1])))]);
+    api.silent_watch();
+    let mut discover = api.discover();
+    discover.wait_ring(&["gw-0", "gw-1"]);
+    discover.wait_log("vanished; counts as registered (--forget)", 2);
+    discover.wait_log("StatefulSet not read; pods that it was scaled in by count as vanished (--forget)", 1);
+    assert_eq!(discover.process.log().matches("StatefulSet not read").count(), 1);
+    assert_eq!(discover.metric("pushring_discover_registered"), Some(4.0));
     discover.stop();
 }
 

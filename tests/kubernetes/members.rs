@@ -58,8 +58,9 @@ fn the_ring_follows_a_statefulset() {
         cluster.kubectl(&["scale", "statefulset", "pushgateway", "--replicas=3"]);
         discover.wait_ring(&pods(3));
         fleet.end(&cluster, &pod(3));
-        discover.wait_log("vanished; counts as registered (--forget)", &pod(3));
-        discover.wait_metric("pushring_discover_registered", "4");
+        // The StatefulSet no longer has this pod, so it left.
+        discover.wait_log("left", &pod(3));
+        discover.wait_metric("pushring_discover_registered", "3");
 
         // The shipped files route to the members.
         let answer = envoy.client().unwrap().put("/metrics/job/x", "a 1\n").unwrap();

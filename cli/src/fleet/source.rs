@@ -28,7 +28,8 @@ use crate::text;
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Fleet")]
 pub struct FleetArgs {
-    /// The filter's configuration (JSON), or Envoy's ring file that contains it, such as live/ring.yaml
+    /// The filter's configuration (JSON), or Envoy's ring file that contains it, such as live/ring.yaml with the members of
+    /// any source that `pushring discover` follows
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
     /// Use the passing members of this Consul agent (http://host:port) instead of those in the file

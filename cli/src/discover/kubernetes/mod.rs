@@ -6,6 +6,7 @@
 //! for large lists only, and needs a version that has it.
 
 mod merge;
+mod scale;
 mod slice;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use anyhow::Context;
 use reqwest::StatusCode;
 
 use self::merge::{NameBy, Rules, registrations};
+use self::scale::StatefulSets;
 use self::slice::{Change, Slices};
 use super::source::{Out, Source};
 use crate::http::AnswerLimits;
@@ -65,9 +67,9 @@ impl KubernetesSource {
     }
 
     /// Lists the slices and watches them until their version expires.
-    fn list_and_watch(&self, api: &Kubernetes, out: &Out) -> anyhow::Result<()> {
-        let mut slices = self.list(api)?;
-        self.publish(&slices, out)?;
+    fn list_and_watch(&self, api: &StatefulSets, out: &Out) -> anyhow::Result<()> {
+        let mut slices = self.list(&api.api)?;
+        self.publish(api, &slices, out)?;
         loop {
             let began = Instant::now();
             match self.watch(api, &mut slices, out) {
@@ -88,7 +90,8 @@ impl KubernetesSource {
     }
 
     /// Applies changes until the server ends the watch.
-    fn watch(&self, api: &Kubernetes, slices: &mut Slices, out: &Out) -> anyhow::Result<()> {
+    fn watch(&self, sets: &StatefulSets, slices: &mut Slices, out: &Out) -> anyhow::Result<()> {
+        let api = &sets.api;
         let seconds = WATCH.as_secs().to_string();
         let query = [
             ("watch", "1"),
@@ -100,14 +103,16 @@ impl KubernetesSource {
         let answer = api.send(request, AnswerLimits::endless())?;
         for line in answer.lines(MAX_EVENT) {
             if slices.apply(&line.context("the watch")?)? == Change::Slices {
-                self.publish(slices, out)?;
+                self.publish(sets, slices, out)?;
             }
         }
         Ok(())
     }
 
-    fn publish(&self, slices: &Slices, out: &Out) -> anyhow::Result<()> {
-        out.send(registrations(slices, &self.rules)?.into())
+    fn publish(&self, sets: &StatefulSets, slices: &Slices, out: &Out) -> anyhow::Result<()> {
+        let mut registrations = registrations(slices, &self.rules)?;
+        sets.mark_leaving(&mut registrations.found);
+        out.send(registrations.into())
     }
 
     fn url(&self, api: &Kubernetes, query: &[(&str, &str)]) -> reqwest::Url {
@@ -121,7 +126,7 @@ impl KubernetesSource {
 impl Source for KubernetesSource {
     fn follow(&mut self, out: &Out) -> anyhow::Result<Infallible> {
         // A new client, because certificates may have been replaced.
-        let api = Kubernetes::new(&self.access)?;
+        let api = StatefulSets::new(Kubernetes::new(&self.access)?);
         loop {
             self.list_and_watch(&api, out)?;
         }

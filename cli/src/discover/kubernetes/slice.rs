@@ -7,6 +7,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use super::scale::TERMINATING;
+
 use crate::kubernetes::client::Failure;
 use crate::parse;
 use crate::text;
@@ -89,7 +91,7 @@ impl Endpoint {
     pub(super) fn status(&self) -> &'static str {
         let Conditions { ready, serving, terminating } = self.conditions.clone().unwrap_or_default();
         match (terminating, ready, serving) {
-            (Some(true), ..) => "terminating",
+            (Some(true), ..) => TERMINATING,
             (_, Some(false), _) | (.., Some(false)) => "not-ready",
             _ => "passing",
         }
