@@ -1,6 +1,7 @@
 //! `pushring discover` with the real registries.
 
 mod agent;
+mod budget;
 mod consul;
 mod consul_faults;
 mod dns;
