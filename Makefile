@@ -30,8 +30,12 @@ RUN_SERVERS_dns := $(TOOLS)/debian/.installed
 RUN_SERVERS_kubernetes := $(BIN)/.kubernetes-built $(BIN)/etcd
 RUN_SERVERS_consul-template := $(BIN)/consul $(BIN)/consul-template
 OLDER_ENVOYS := $(ENVOYS:%=$(TOOLS)/envoy-%/envoy/_bin/envoy)
+# The oldest Prometheus that the files in monitoring/ support.
+PROMTOOL := $(TOOLS)/debian/usr/bin/promtool
+# Minutes for the 20 changes of members in `make e2e-monitoring`.
+MINUTES ?= 2
 # `make test` runs these one after another and prints how long each took.
-PHASES := lint unit doc wasm-tests fuzz e2e
+PHASES := lint monitoring-check unit doc wasm-tests fuzz e2e
 
 .PHONY: help run check test lint prose dashboard preview picture doc fmt snapshots e2e e2e-kubernetes envoys bench bench-against bench-placement bench-sweep fuzz chaos outage abuse wasm tools kubernetes-tools clean unit wasm-tests
 .DEFAULT_GOAL := help
@@ -57,6 +61,7 @@ lint: prose $(RUST) $(BIN)/.cargo-deny-$(CARGO_DENY) ## check formatting, clippy
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
 	cargo clippy --quiet -p pushring-harness -p pushring-demo --test kubernetes -- -D warnings
+	cargo clippy --quiet -p pushring-harness --test monitoring -- -D warnings
 	cargo clippy --quiet -p pushring-ring -p pushring-router -p pushring-filter --target $(WASM_TARGET) -- -D warnings
 	$(BIN)/cargo-deny --log-level error check bans licenses sources
 	$(TOOLS)/python/bin/python monitoring/dashboard/generate.py --check
@@ -99,6 +104,19 @@ e2e: wasm tools ## run the end-to-end suites: the compiled filter in a real Envo
 e2e-kubernetes: wasm kubernetes-tools $(addprefix $(BIN)/,pushgateway envoy etcd) ## run `discover`, the demo and the sweeper's lock in a real Kubernetes control plane
 	cargo build --quiet -p pushring
 	cargo test -p pushring-harness -p pushring-demo --test kubernetes -- --test-threads 1
+
+.PHONY: e2e-monitoring monitoring-check monitoring-tools
+monitoring-check: $(TOOLS)/debian/.installed ## check the scrape configuration and the rules of monitoring/, and run their unit tests
+	$(PROMTOOL) check config monitoring/prometheus-file.yml
+	$(PROMTOOL) check rules --lint=all monitoring/rules.yml
+	$(PROMTOOL) test rules monitoring/tests/*.yml
+
+# With the newest promtool, which also knows the sources of the other two configurations.
+e2e-monitoring: wasm monitoring-tools $(addprefix $(BIN)/,pushgateway envoy etcd) ## fire every alert of monitoring/ by a fault in a running fleet, on the oldest and the newest Prometheus; MINUTES=10
+	$(MAKE) --no-print-directory monitoring-check PROMTOOL=$(BIN)/promtool
+	$(BIN)/promtool check config monitoring/prometheus-consul.yml monitoring/prometheus-kubernetes.yml
+	cargo build --quiet -p pushring
+	PUSHRING_MINUTES=$(MINUTES) cargo test -p pushring-harness --test monitoring -- --test-threads 1
 
 envoys: wasm tools ## run all tests of the shipped files and examples on every older Envoy that they support; ENVOYS=1.37.0
 	@set -e; for version in $(ENVOYS); do \

@@ -3,7 +3,7 @@
 use crate::blocks::{self, Kind};
 
 /// The documents that a test walks through. The other ones have no block to execute.
-const WALKED: [&str; 21] = [
+const WALKED: [&str; 22] = [
     "docs/command/check.md",
     "docs/command/delete.md",
     "docs/command/deregister.md",
@@ -19,6 +19,7 @@ const WALKED: [&str; 21] = [
     "docs/configuration.md",
     "docs/migration.md",
     "docs/operations.md",
+    "docs/runbook.md",
     "docs/sources.md",
     "examples/cluster/README.md",
     "examples/endpoint/README.md",

@@ -11,6 +11,7 @@ mod installation;
 mod migration;
 mod operations;
 mod output;
+mod runbook;
 mod sources;
 mod traffic;
 mod walk;
