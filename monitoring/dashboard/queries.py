@@ -79,7 +79,8 @@ CPU = of_gateway(
 
 
 def failures():
-    """Attempts that failed, by gateway and kind, without the zeros."""
-    kinds = {"cx_connect_fail": "no connection", "rq_error": "error", "rq_timeout": "timeout"}
-    parts = (f'label_replace({of_envoy(name)}, "kind", "{kind}", "", "")' for name, kind in kinds.items())
-    return or_none("(" + " or ".join(parts) + ") > 0", "gateway")
+    """Attempts that failed, by gateway and kind, without the zeros. Envoy counts a failed connection and a timeout as errors, too."""
+    connect, timeout, error = (of_envoy(name) for name in ("cx_connect_fail", "rq_timeout", "rq_error"))
+    kinds = {"no connection": connect, "timeout": timeout, "error": f"{error} - {connect} - {timeout}"}
+    parts = (f'label_replace({expr}, "kind", "{kind}", "", "") > 0.001' for kind, expr in kinds.items())
+    return or_none(" or ".join(parts), "gateway")

@@ -15,7 +15,11 @@ def runbook(*alerts):
 
 def now():
     """The answers in short: the top of the dashboard."""
-    severities = {"critical": ("critical", BAD), "warning": ("warning", WARNING), "info": ("info", NEUTRAL)}
+    severities = {"1": ("critical", BAD), "2": ("warning", WARNING), "3": ("info", NEUTRAL)}
+    alerts = f"sum by (severity, alertname) ({q.FIRING})"
+    for rank, (severity, _) in severities.items():
+        # In order of severity, which is not that of the alphabet.
+        alerts = f'label_replace({alerts}, "severity", "{rank}", "severity", "{severity}")'
     return [
         number(
             "Pushes that fail",
@@ -66,7 +70,7 @@ def now():
             "Alerts that fire",
             10,
             6,
-            [q.or_none(f"sum by (severity, alertname) ({q.FIRING})", "alertname")],
+            [q.or_none(alerts, "alertname")],
             {"severity": "Severity", "alertname": "Alert", "Value": "Count"},
             "Start here. Each alert is a section of `docs/runbook.md`, with its meaning, its impact and the commands that mend it.",
             overrides=[("Severity", in_words(severities)), ("Alert", {"custom.width": 260})],

@@ -10,6 +10,7 @@ mod alerts;
 #[expect(dead_code, reason = "the marks that no runbook needs")]
 mod blocks;
 mod clients;
+mod dashboard;
 mod envoys;
 mod faults;
 mod fleet;
