@@ -113,6 +113,28 @@ fn odd_records_keep_no_other_gateway_from_the_ring() {
 }
 
 #[test]
+fn hostile_targets_hide_no_other() {
+    let hostile =
+        ["a\tb", "a\nb", "a\"b", "a:1", "m\u{fc}nchen", "*", "{{x}}", "\u{202e}x", "10", &"x".repeat(63)];
+    let records: Vec<_> = hostile.iter().map(|target| srv(NAME, 0, 1, 9091, target)).collect();
+    let all = [gateways(&[1]), records, gateways(&[2])].concat();
+    let good = hosts(all);
+    // Each of them has an address.
+    let answer = move |name: &str, kind: u16| match kind {
+        A if !name.starts_with("gw") => vec![a(name, [10, 0, 1, 1])].into(),
+        _ => good(name, kind),
+    };
+    let mut odd = Scripted::start(true, answer);
+    odd.discover.wait_log("published", 1);
+    let ring = odd.discover.ring();
+    for good in ["gw1:9091", "gw2:9091"] {
+        assert!(ring.iter().any(|name| name == good), "{ring:?}");
+    }
+    let log = odd.discover.process.log();
+    assert!(!log.contains(['\t', '\u{202e}']), "{log}");
+}
+
+#[test]
 fn equal_weights_move_no_group_when_their_number_changes() {
     let weighted = |number: u8, weight| srv(NAME, 0, weight, 9091, &format!("gw{number}"));
     let scripted = Scripted::start(true, hosts(vec![weighted(1, 50), weighted(2, 50)]));

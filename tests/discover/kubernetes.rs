@@ -276,6 +276,14 @@ fn a_hostile_endpoint_changes_no_other() {
         bad("gw-10", ""),
         bad("gw-11", "http://10.0.0.11"),
         bad("10.0.0.1:9091", "10.0.0.16"),
+        bad("gw-13", "fe80::1%eth0"),
+        bad("gw-14", "::1%1"),
+        bad("gw-15", "10.0.0.9\t"),
+        bad("tab\tquote\"colon:", "10.0.0.18"),
+        bad("m\u{fc}nchen", "10.0.0.19"),
+        {"hostname": "gw-17", "addresses": [null]},
+        {"hostname": "gw-18", "addresses": null},
+        {"hostname": null, "addresses": ["10.0.0.20"], "nodeName": null, "targetRef": null},
         {"hostname": ["x"], "addresses": "y", "conditions": 5},
         {"hostname": "gw-12", "addresses": ["10.0.0.17"], "conditions": {"ready": true}, "zone": 7, "hints": [1], "new": {}},
     ]);
@@ -288,9 +296,9 @@ fn a_hostile_endpoint_changes_no_other() {
     for good in ["gw-1", "gw-12"] {
         assert!(ring.contains(&good.to_owned()), "{ring:?}");
     }
-    for bad in ["gw-7", "gw-8", "gw-9", "gw-10", "gw-11"] {
+    for bad in ["gw-7", "gw-8", "gw-9", "gw-10", "gw-11", "gw-13", "gw-14", "gw-15", "gw-17", "gw-18"] {
         assert!(!ring.contains(&bad.to_owned()), "{ring:?}");
     }
-    assert!(!discover.process.log().contains(['\u{1b}', '\u{202e}']));
+    assert!(!discover.process.log().contains(['\u{1b}', '\u{202e}', '\t']));
     discover.stop();
 }
