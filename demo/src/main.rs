@@ -1,6 +1,8 @@
 //! `make run`: starts real Pushgateways behind a real Envoy with the shipped configuration, pushes, and shows which
 //! gateway stores which group. Runs until Ctrl-C, then stops all processes; all its files are in its own folder.
 //!
+//! `pushring-demo observe` is the program behind `make observe`.
+//!
 //! Exit codes: 0 stopped by Ctrl-C or a signal, 1 an error, 2 wrong usage.
 
 mod change;
@@ -11,6 +13,7 @@ mod fleet;
 mod from_discover;
 mod groups;
 mod guide;
+mod observe;
 mod ports;
 mod registry;
 mod screen;
@@ -43,6 +46,20 @@ const TICK: Duration = Duration::from_millis(50);
 
 /// Real Pushgateways behind a real Envoy, to try pushring
 #[derive(Debug, Parser)]
+#[command(args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Observe(observe::ObserveOptions),
+}
+
+#[derive(Debug, clap::Args)]
 struct Options {
     /// Number of Pushgateways at the start
     #[arg(long, default_value_t = 3, value_name = "1..50", value_parser = clap::value_parser!(u16).range(1..=50))]
@@ -99,7 +116,12 @@ impl Follower {
 }
 
 fn main() -> ExitCode {
-    match run(&Options::parse()) {
+    let cli = Cli::parse();
+    let outcome = match &cli.command {
+        Some(Command::Observe(options)) => stop_signals().and_then(|stop| observe::run(options, stop)),
+        None => run(&cli.options),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             screen::heading("The demo failed");

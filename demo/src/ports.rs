@@ -109,6 +109,24 @@ impl Ports {
     }
 }
 
+/// Returns the first of `count` consecutive free ports: `first`, or that of any such block if it is 0.
+///
+/// # Errors
+/// If a port is in use, with the process that uses it; `command` is the one to repeat with another block.
+pub(crate) fn block(first: u16, count: u16, command: &str) -> Result<u16> {
+    let used = |first: u16| (first..first + count).find(|port| !is_free(*port));
+    let mut others = SUGGESTED.step_by(STRIDE.into());
+    if first == 0 {
+        return others
+            .find(|other| used(*other).is_none())
+            .context("no block of free ports between 20091 and 32000");
+    }
+    let Some(port) = used(first) else { return Ok(first) };
+    let by = holder(port).map(|holder| format!(" by {holder}")).unwrap_or_default();
+    let other = others.find(|other| used(*other).is_none()).unwrap_or_default();
+    bail!("port {port} is in use{by}; stop that process or use other ports: {command} PORT={other}")
+}
+
 /// Returns whether no server listens on the port.
 fn is_free(port: u16) -> bool {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()

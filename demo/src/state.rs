@@ -43,7 +43,7 @@ impl State {
                     lock.read_to_string(&mut process)?;
                     bail!(
                         "another demo uses it (process {process}); end it with Ctrl-C, or start this one \
-                         elsewhere: make run DIR=target/run2 PORT=20091"
+                         elsewhere: DIR=target/run2 PORT=20091"
                     );
                 }
             }

@@ -84,6 +84,12 @@ impl Process {
         Ok(Duration::from_millis(10 * ticks))
     }
 
+    /// Returns the path of its log.
+    #[must_use]
+    pub fn log_file(&self) -> &Path {
+        &self.log
+    }
+
     /// Waits until `ready` returns a value.
     ///
     /// # Errors
