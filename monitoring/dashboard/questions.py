@@ -57,7 +57,7 @@ def now():
             "Part of the pushes that the busiest gateway gets, divided by the part of the groups that the ring gives it. 1 is "
             "even; much more means that few groups get most of the pushes. " + runbook("PushringLoadUneven"),
             decimals=1,
-            steps=[(2, WARNING), (3, BAD)],
+            steps=[(1.5, WARNING), (3, BAD)],
         ),
         number(
             "Since the ring changed",
@@ -271,7 +271,7 @@ def loaded():
                 ("State", in_words(states)),
                 ("Groups", in_unit("none")),
                 ("Share of ring", in_unit("percentunit", 1)),
-                ("Load / share", in_unit("none", 2, [(2, WARNING), (3, BAD)])),
+                ("Load / share", in_unit("none", 2, [(1.5, WARNING), (3, BAD)])),
                 ("Pushes/s", in_unit("none", 1)),
                 ("In flight", in_unit("none")),
                 ("Push takes", in_unit("s", 1, [(0.25, BAD)])),
