@@ -75,6 +75,36 @@ fn prometheus_has_all_gateways_and_each_change() {
     discover.stop();
 }
 
+/// Its target disappears with its key; nothing else could tell Prometheus that it is gone on purpose.
+#[test]
+fn a_gateway_that_left_etcd_is_no_target() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("targets.json");
+    let etcd = Etcd::start(dir.path(), Version::Newest).unwrap();
+    let gateway = |last: u8, leaving: bool| {
+        let value = json!({"host": format!("10.0.0.{last}"), "port": 9091, "leaving": leaving});
+        etcd.put(format!("/service/pushgateway/{last}"), value.to_string()).unwrap();
+    };
+    gateway(1, false);
+    gateway(2, false);
+    let _discover =
+        Discover::start(&["--from", "etcd", "--etcd", &etcd.url(), "--file-sd", file.to_str().unwrap()]);
+    let wait = |states: &[&str]| {
+        let found = || {
+            let targets: serde_json::Value =
+                serde_json::from_str(&std::fs::read_to_string(&file).ok()?).ok()?;
+            let state = |target: &serde_json::Value| target["labels"]["state"].as_str().map(str::to_owned);
+            targets.as_array()?.iter().map(state).collect::<Option<Vec<_>>>()
+        };
+        poll_until(&format!("the states {states:?}"), || (found()? == states).then_some(())).unwrap();
+    };
+    wait(&["on-ring", "on-ring"]);
+    gateway(2, true);
+    wait(&["on-ring", "leaving"]);
+    etcd.delete("/service/pushgateway/2").unwrap();
+    wait(&["on-ring"]);
+}
+
 /// Every service below `/service/` in etcd, with its path of metrics; only the gateways' own is members.
 #[test]
 fn every_service_of_etcd() {

@@ -10,6 +10,7 @@ use std::io::{self, ErrorKind};
 
 use anyhow::{anyhow, bail};
 
+use super::memory::DEPARTED;
 use super::source::{Out, ServiceInstance, Snapshot, Source};
 use crate::etcd::client::{Compacted, Etcd, Watch};
 use crate::etcd::wire::{Event, EventKind, Header, KeyValue, WatchMessage};
@@ -224,7 +225,7 @@ impl Keys {
         if let Ok(registration) = entry
             && registration.leaving
         {
-            self.departed.push((key, registration));
+            self.departed.push((key, Registration { status: DEPARTED.to_owned(), ..registration }));
             if self.departed.len() > MAX_DEPARTED {
                 self.departed.remove(0);
             }

@@ -15,6 +15,8 @@ use crate::fleet::registration::{Registration, Registrations};
 
 /// Status of a member that the source no longer lists.
 pub(crate) const VANISHED: &str = "vanished";
+/// Status of a member that left: the source no longer lists it, and repeats its farewell.
+pub(crate) const DEPARTED: &str = "departed";
 
 /// How long members are remembered.
 #[derive(Clone, Copy, Debug)]

@@ -19,12 +19,12 @@ use super::member_series::MemberSeries;
 use super::metrics::{self, Outcome};
 use super::state::State;
 use crate::command::publish::{Options, RING_FILE, Report, publish};
-use crate::discover::memory::{Limits, Memory};
+use crate::discover::memory::{DEPARTED, Limits, Memory};
 use crate::discover::path_watch::PathWatch;
 use crate::discover::source::{self, Event, Snapshot, Source};
 use crate::error::{BadInput, NotSafe};
 use crate::fleet::members::{Members, Settings};
-use crate::fleet::registration::Registrations;
+use crate::fleet::registration::{Registration, Registrations};
 use crate::fleet::source::read;
 use crate::log;
 use crate::metrics_server::MetricsServer;
@@ -275,7 +275,8 @@ impl Discovery {
 
     /// Writes the target files for Prometheus.
     fn write_targets(&mut self, found: &Registrations, members: &Members, held: bool) -> anyhow::Result<()> {
-        let leaving = self.snapshot.registrations.found.iter().filter(|one| one.leaving);
+        let is_leaving = |one: &&Registration| one.leaving && one.status != DEPARTED;
+        let leaving = self.snapshot.registrations.found.iter().filter(is_leaving);
         let all: Vec<_> = found.found.iter().chain(leaving).cloned().collect();
         let live = held.then_some(self.options.live.as_path());
         self.file_sd.write(&all.into(), members, live, &self.snapshot.services)
