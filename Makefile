@@ -120,7 +120,7 @@ monitoring-check: $(TOOLS)/debian/.installed ## check the scrape configuration a
 	$(PROMTOOL) test rules monitoring/tests/*.yml
 
 # With the newest promtool, which also knows the sources of the other two configurations.
-e2e-monitoring: wasm monitoring-tools $(PAGE)/dist/index.html $(addprefix $(BIN)/,pushgateway envoy etcd) ## draw the dashboard, and fire every alert of monitoring/ by a fault in a running fleet, on the oldest and the newest Prometheus; MINUTES=10
+e2e-monitoring: wasm monitoring-tools $(PAGE)/dist/index.html $(addprefix $(BIN)/,pushgateway envoy etcd consul) ## draw the dashboard, and fire every alert of monitoring/ by a fault in a running fleet, on the oldest and the newest Prometheus; MINUTES=10
 	$(MAKE) --no-print-directory monitoring-check PROMTOOL=$(BIN)/promtool
 	$(BIN)/promtool check config monitoring/prometheus-consul.yml monitoring/prometheus-kubernetes.yml
 	cargo build --quiet -p pushring

@@ -75,7 +75,7 @@ fn prometheus_has_all_gateways_and_each_change() {
     discover.stop();
 }
 
-/// Its target disappears with its key; nothing else could tell Prometheus that it is gone on purpose.
+/// Its target disappears with its key: Prometheus would report it as down.
 #[test]
 fn a_gateway_that_left_etcd_is_no_target() {
     let dir = tempfile::tempdir().unwrap();

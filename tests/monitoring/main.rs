@@ -11,6 +11,7 @@ mod alerts;
 mod blocks;
 mod clients;
 mod dashboard;
+mod discovery;
 mod envoys;
 mod faults;
 mod fleet;
