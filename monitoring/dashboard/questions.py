@@ -186,7 +186,7 @@ def agreed():
                 each(f"floor({q.RING}_version / 4096) % 10000", "max"),
                 each(f"time() - {q.RING}_update_time / 1000", "min"),
                 f"{recent(f'{q.RING}_config_fail')} + {recent(f'{q.RING}_update_rejected')}",
-                recent("envoy_wasm_pushring_vm_reload"),
+                recent("envoy_wasm_pushring_vm_reload_success"),
             ],
             {
                 "instance": "Envoy",
