@@ -6,7 +6,7 @@ use std::fs;
 use pushring_harness::tools;
 use serde_json::Value;
 
-const PARTS: [&str; 4] = ["**Meaning.** ", "**Impact.** ", "**Look.** ", "**Mend.** "];
+const PARTS: [&str; 4] = ["**Meaning.**", "**Impact.**", "**Look.**", "**Mend.**"];
 
 /// Returns the text of each section that has the name of an alert.
 fn sections() -> BTreeMap<String, String> {
