@@ -69,7 +69,7 @@ lint: prose $(RUST) $(BIN)/.cargo-deny-$(CARGO_DENY) ## check formatting, clippy
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
 	cargo clippy --quiet -p pushring-harness -p pushring-demo --test kubernetes -- -D warnings
-	cargo clippy --quiet -p pushring-harness --test monitoring -- -D warnings
+	cargo clippy --quiet -p pushring-harness -p pushring-demo --test monitoring --test observe -- -D warnings
 	cargo clippy --quiet -p pushring-ring -p pushring-router -p pushring-filter --target $(WASM_TARGET) -- -D warnings
 	$(BIN)/cargo-deny --log-level error check bans licenses sources
 	$(TOOLS)/python/bin/python monitoring/dashboard/generate.py --check
@@ -120,10 +120,11 @@ monitoring-check: $(TOOLS)/debian/.installed ## check the scrape configuration a
 	$(PROMTOOL) test rules monitoring/tests/*.yml
 
 # With the newest promtool, which also knows the sources of the other two configurations.
-e2e-monitoring: wasm monitoring-tools $(PAGE)/dist/index.html $(addprefix $(BIN)/,pushgateway envoy etcd consul) ## draw the dashboard, and fire every alert of monitoring/ by a fault in a running fleet, on the oldest and the newest Prometheus; MINUTES=10
+e2e-monitoring: wasm monitoring-tools $(PAGE)/dist/index.html $(addprefix $(BIN)/,pushgateway envoy etcd consul) $(TOOLS)/debian/.installed ## draw the dashboard, fire every alert of monitoring/ by a fault in a running fleet, on the oldest and the newest Prometheus, and test `make observe`; MINUTES=10
 	$(MAKE) --no-print-directory monitoring-check PROMTOOL=$(BIN)/promtool
 	$(BIN)/promtool check config monitoring/prometheus-consul.yml monitoring/prometheus-kubernetes.yml
 	cargo build --quiet -p pushring
+	cargo test -p pushring-demo --test observe -- --test-threads 1
 	PUSHRING_MINUTES=$(MINUTES) cargo test -p pushring-harness --test monitoring -- --test-threads 1
 
 envoys: wasm tools ## run all tests of the shipped files and examples on every older Envoy that they support; ENVOYS=1.37.0

@@ -11,8 +11,8 @@ use anyhow::Result;
 use pushring_harness::http::Client;
 
 /// Attempts of a job before it gives a push up, and the pause between them.
-const ATTEMPTS: usize = 4;
-const RETRY: Duration = Duration::from_millis(500);
+const ATTEMPTS: usize = 20;
+const RETRY: Duration = Duration::from_secs(1);
 
 /// Paths of crons, each with a group of its own.
 const CRONS: [&str; 12] = [

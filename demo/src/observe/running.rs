@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use pushring_harness::{Process, command, poll_until, process, tools};
 use serde_json::{Value, json};
 
@@ -100,13 +100,18 @@ impl Running {
         let traces = (!watchers.is_empty()).then(|| ports.zipkin());
         let ingress = screen::step("Envoys, each with `pushring discover`", || {
             wait_registered(&gateways)?;
-            (0..2)
-                .map(|index| {
-                    let folder = dir.join(format!("ingress-{}", index + 1));
-                    fs::create_dir(&folder)?;
-                    Ingress::start(&folder, mode, ports.envoy(index), &store, ports.discover(index), traces)
-                })
-                .collect::<Result<Vec<_>>>()
+            let start = |index: u16| {
+                let folder = dir.join(format!("ingress-{}", index + 1));
+                fs::create_dir(&folder)?;
+                Ingress::start(&folder, mode, ports.envoy(index), &store, ports.discover(index), traces)
+            };
+            // Each takes a second, at the same time.
+            thread::scope(|scope| {
+                let both = [0, 1].map(|index| scope.spawn(move || start(index)));
+                both.map(|one| one.join().map_err(|_| anyhow!("a thread ended"))?)
+                    .into_iter()
+                    .collect::<Result<Vec<_>>>()
+            })
         })?;
         going()?;
         let sweeper = screen::step("sweeper", || sweeper(dir, &store, &ingress, ports.sweeper()))?;
