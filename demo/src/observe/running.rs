@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
-use pushring_harness::{Process, command, poll_until, process, tools};
+use pushring_harness::{Mode, Process, command, poll_until, process, tools};
 use serde_json::{Value, json};
 
 use super::ObserveOptions;
@@ -45,6 +45,9 @@ impl std::error::Error for Ended {}
 /// Everything. Dropping it stops the jobs and what watches first, so that nothing reports the end of the others.
 pub(super) struct Running {
     pub(super) jobs: Jobs,
+    /// The job that pushed past the ring, through Envoy.
+    pub(super) repaired: Option<Jobs>,
+    pub(super) mode: Mode,
     watchers: Vec<(&'static str, Process)>,
     pub(super) alerts: Alerts,
     pub(super) sweeper: Process,
@@ -153,6 +156,8 @@ impl Running {
             stop,
             end,
             dir: dir.to_owned(),
+            repaired: None,
+            mode,
             shown: Vec::new(),
             zipkin_is_up: false,
             reported: BTreeSet::new(),
@@ -184,7 +189,7 @@ impl Running {
         }
         if self.watchers.iter().any(|(name, _)| *name == "Zipkin") {
             screen::line(format_args!(
-                "  {:<17} http://{}/zipkin/ (starting)",
+                "  {:<17} http://{}/zipkin/?annotationQuery=error (starting)",
                 "traces",
                 self.ports.zipkin()
             ));

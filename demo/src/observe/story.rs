@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use pushring_harness::Mode;
 use pushring_harness::http::Client;
 
 use super::gateway::Gateway;
 use super::ingress::Ingress;
+use super::jobs::Jobs;
 use super::ports::GATEWAYS;
 use super::running::Running;
 use crate::screen;
@@ -87,7 +89,7 @@ fn scale_out(running: &mut Running) -> Result<()> {
     let (address, metrics) = (running.ports.gateway(GATEWAYS), running.ports.agent(GATEWAYS));
     say(&format!(
         "pushgateway {address} joins. Only the groups that it owns now move, a fifth; the sweeper deletes the old copies \
-         after their next push. See the dashboard's rows on members and cleaning up."
+         after their next push. In the dashboard, see \"Is every group where it belongs?\"."
     ));
     let gateway = Gateway::start(&running.dir, &running.store, address, metrics)?;
     running.gateways.push(gateway);
@@ -98,10 +100,11 @@ fn crash(running: &mut Running) -> Result<()> {
     let gateway = running.gateway(1)?;
     let address = gateway.address;
     gateway.crash();
-    say(&format!(
-        "pushgateway {address} crashes. In mode endpoint its pushes go to the next member at once (see a trace); in mode \
-         cluster they get 503 until its agent takes it off the ring, and the jobs retry. Expect PushringGatewayDown."
-    ));
+    let pushes = match running.mode {
+        Mode::Endpoint => "Its pushes go to the next member at once; a trace shows both attempts.",
+        _ => "Its pushes get 503 until its agent takes it off the ring, and the jobs retry.",
+    };
+    say(&format!("pushgateway {address} crashes. {pushes} Expect PushringGatewayDown."));
     running.expect("PushringGatewayDown")?;
     running.gateway(1)?.restart()?;
     say("it starts again, empty; its agent registers it when its check passes");
@@ -143,9 +146,11 @@ fn past_the_ring(running: &mut Running) -> Result<()> {
         "a job with a fixed address pushes to pushgateway {address} past the ring, even the groups of others. Expect \
          PushringPushesPastRing."
     ));
-    let stray = super::jobs::Jobs::stray(address);
+    let stray = Jobs::stray(address);
     running.expect("PushringPushesPastRing")?;
     drop(stray);
+    let envoy = running.ingress.first().context("no Envoy")?.envoy.push;
+    running.repaired = Some(Jobs::stray(envoy));
     say("the job uses Envoy again; the sweeper deletes the copy when the owner has a newer one");
     running.expect_end("PushringPushesPastRing")
 }
