@@ -85,7 +85,7 @@ fn queries(dashboard: &Value) -> Vec<String> {
     assert!(all.len() > 40, "only {} queries", all.len());
     let variables = list(&dashboard["templating"]["list"]);
     let values = Regex::new(r"^label_values\((.*), \w+\)$").unwrap();
-    let series = variables.iter().filter_map(|variable| Some(values.captures(variable["query"].as_str()?)?));
+    let series = variables.iter().filter_map(|variable| values.captures(variable["query"].as_str()?));
     all.extend(series.map(|found| found[1].to_owned()));
     all
 }
