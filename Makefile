@@ -1,6 +1,7 @@
 # `make help` lists the targets. What they build and the servers that they download go to target/, the build folder of
 # cargo; the caches and toolchains of rustup, cargo, Go, pip and npm are where these programs keep them.
 # Prerequisites: rustup, Go, Python 3.11 with venv, a C compiler; `make test` also needs Node.js with npm, unshare and ip.
+# `make observe` shows traces if Java and Maven are installed.
 
 GATEWAYS ?= 3
 MODE ?= cluster
