@@ -3,6 +3,7 @@
 
 mod access_log;
 mod agreement;
+mod blocks;
 mod bodies;
 mod capabilities;
 mod clients;
@@ -29,6 +30,7 @@ mod redirects;
 mod reload;
 mod retries;
 mod routing;
+mod series;
 mod shipped;
 mod silent;
 mod vanished;

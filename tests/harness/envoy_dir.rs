@@ -44,8 +44,8 @@ impl Layout {
         Self::patched(dir, mode, ports, &[])
     }
 
-    /// As [`Layout::create`], with patches from `examples/security/` applied to the bootstrap, and with the files that they
-    /// need.
+    /// As [`Layout::create`], with patches from `examples/security/` and `examples/observability/` applied to the
+    /// bootstrap, and with the files that they need.
     ///
     /// # Errors
     /// As [`Layout::create`], or if a patch does not apply.
@@ -102,9 +102,12 @@ impl Layout {
     fn patch(&self, shipped: &Path, patches: &[&str]) -> Result<String> {
         let copy = self.dir.join("patched.yaml");
         fs::copy(shipped, &copy)?;
-        let examples = tools::repository().join("examples/security");
+        let examples =
+            ["security", "observability"].map(|name| tools::repository().join("examples").join(name));
         for patch in patches {
-            let input = examples.join(format!("{patch}.patch"));
+            let inputs = examples.iter().map(|folder| folder.join(format!("{patch}.patch")));
+            let input =
+                inputs.into_iter().find(|path| path.exists()).with_context(|| format!("no {patch}.patch"))?;
             let output = Command::new("patch")
                 .args(["--fuzz=0", "-i"])
                 .args([&input, &copy])
@@ -115,7 +118,7 @@ impl Layout {
         }
         let folder = self.dir.join("security");
         fs::create_dir_all(&folder)?;
-        for entry in fs::read_dir(examples.join("files"))? {
+        for entry in fs::read_dir(examples[0].join("files"))? {
             let entry = entry?;
             let text = fs::read_to_string(entry.path())?;
             let text = text.replace("/etc/pushring", &self.dir.to_string_lossy());
