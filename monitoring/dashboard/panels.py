@@ -26,11 +26,13 @@ def number(title, expr, description, unit="short", decimals=0, steps=()):
     )
 
 
-def chart(title, width, height, lines, description, unit="short", stack=False):
+def chart(title, width, height, lines, description, unit="short", stack=False, right=False):
     """Lines over time. `lines` are tuples of expression, legend and, optionally, a color of LINES."""
     panel = common_options(timeseries.Panel(), title, width, height, description)
     legend = common_builders.VizLegendOptions().show_legend(True).calcs(["lastNotNull"])
-    legend.display_mode(common.LegendDisplayMode.LIST).placement(common.LegendPlacement.BOTTOM)
+    legend.display_mode(common.LegendDisplayMode.LIST)
+    # A long legend scrolls at the right; below the lines, it leaves no room for them.
+    legend.placement(common.LegendPlacement.RIGHT if right else common.LegendPlacement.BOTTOM)
     panel.unit(unit).min(0).legend(legend).line_width(2).fill_opacity(40 if stack else 0)
     panel.tooltip(common_builders.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI).sort(common.SortOrder.DESCENDING))
     if stack:

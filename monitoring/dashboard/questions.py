@@ -57,7 +57,7 @@ def now():
             "Part of the pushes that the busiest gateway gets, divided by the part of the groups that the ring gives it. 1 is "
             "even; much more means that few groups get most of the pushes. " + runbook("PushringLoadUneven"),
             decimals=1,
-            steps=[(1.5, WARNING), (3, BAD)],
+            steps=[(2, WARNING), (3, BAD)],
         ),
         number(
             "Since the ring changed",
@@ -83,6 +83,7 @@ def now():
             [(q.or_none(f"sum by (alertname) ({q.FIRING})", "alertname"), "{{alertname}}")],
             "The first alert is usually the cause, the others follow from it.",
             stack=True,
+            right=True,
         ),
     ]
 
@@ -94,7 +95,7 @@ def taken():
     return [
         chart(
             "Answers to pushes, per second",
-            8,
+            7,
             7,
             [
                 (q.answers(5), "5xx", "bad"),
@@ -107,7 +108,7 @@ def taken():
         ),
         chart(
             "Rejected pushes, per second",
-            8,
+            7,
             7,
             [
                 (f"clamp_min({q.answers(4)} - {replies('poison')} - {replies('not_allowed')}, 0)", "gateway", "bad"),
@@ -119,7 +120,7 @@ def taken():
         ),
         chart(
             "Failed attempts, per second",
-            8,
+            10,
             7,
             [
                 (q.failures(), "{{gateway}} {{kind}}"),
@@ -140,6 +141,7 @@ def placed():
             [(q.PAST, "{{gateway}}")],
             "Pushes that a gateway received, without those that came from an Envoy: a client has the gateway's address instead of "
             "Envoy's. Less than 5 % of the gateway's pushes count as 0: two scrapes are at different times. " + runbook("PushringPushesPastRing"),
+            right=True,
         ),
         rows(
             "Groups on two gateways",
@@ -224,6 +226,7 @@ def loaded():
             [(q.of_envoy("rq_total"), "{{gateway}}")],
             "As the Envoys sent them. One line far above the others: few groups get most of the pushes, or one client pushes too "
             "often. " + runbook("PushringLoadUneven", "PushringMemberOverloaded"),
+            right=True,
         ),
         chart(
             "Time for a push",
@@ -233,6 +236,7 @@ def loaded():
             "Mean in each gateway, and the time within which Envoy answers 99 % of all pushes. One slow gateway: too many groups "
             "or too little CPU. Only Envoy is slow: clients upload slowly. " + runbook("PushringPushesSlow", "PushringMemberOverloaded"),
             unit="s",
+            right=True,
         ),
         rows(
             "Gateways",
@@ -271,7 +275,7 @@ def loaded():
                 ("State", in_words(states)),
                 ("Groups", in_unit("none")),
                 ("Share of ring", in_unit("percentunit", 1)),
-                ("Load / share", in_unit("none", 2, [(1.5, WARNING), (3, BAD)])),
+                ("Load / share", in_unit("none", 2, [(2, WARNING), (3, BAD)])),
                 ("Pushes/s", in_unit("none", 1)),
                 ("In flight", in_unit("none")),
                 ("Push takes", in_unit("s", 1, [(0.25, BAD)])),

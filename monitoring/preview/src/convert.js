@@ -73,7 +73,7 @@ function stat({ fieldConfig: { defaults } }) {
   return { kind: 'StatChart', spec };
 }
 
-function timeseries({ fieldConfig: { defaults, overrides }, targets }) {
+function timeseries({ fieldConfig: { defaults, overrides }, options, targets }) {
   const querySettings = overrides.map(({ matcher, properties }) => {
     const [{ id, value }] = properties;
     if (matcher.id !== 'byFrameRefID' || id !== 'color') throw Error(`unknown override ${matcher.id} ${id}`);
@@ -81,7 +81,7 @@ function timeseries({ fieldConfig: { defaults, overrides }, targets }) {
     return { queryIndex, colorMode: 'fixed-single', colorValue: value.fixedColor };
   });
   const spec = {
-    legend: { position: 'bottom', mode: 'list' },
+    legend: { position: options.legend.placement, mode: options.legend.displayMode },
     yAxis: { min: defaults.min, format: { ...format(defaults.unit), shortValues: true } },
     visual: {
       lineWidth: defaults.custom.lineWidth,
