@@ -58,6 +58,7 @@ fn all_is_watched_and_ends(source: &str, mode: &str) {
     }
     assert_eq!(demo.end(Signal::INT), Some(0));
     assert_gone(&children, &addresses);
+    assert!(!dir.path().join("where.json").exists());
     demo.wait("Stopped: all processes have ended");
 }
 

@@ -11,6 +11,7 @@ mod store;
 mod story;
 mod watchers;
 
+use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -60,6 +61,8 @@ pub(crate) fn run(options: &ObserveOptions, stop: Arc<AtomicBool>) -> Result<()>
     let state = State::open(&dir)?;
     let end = options.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let outcome = watch(options, &state, stop, end);
+    // It names servers that have ended now.
+    let _ = fs::remove_file(state.dir.join(running::WHERE));
     if outcome.as_ref().is_err_and(|error| !error.is::<Ended>()) {
         return outcome;
     }

@@ -28,7 +28,7 @@ use crate::screen;
 /// Pause between two looks at processes and alerts.
 const TICK: Duration = Duration::from_millis(100);
 /// The file with the addresses, for programs.
-const WHERE: &str = "where.json";
+pub(super) const WHERE: &str = "where.json";
 
 /// The user or the clock ended it.
 #[derive(Debug)]
