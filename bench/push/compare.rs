@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use pushring_harness::Mode::{Cluster, Endpoint, Redirect};
+use pushring_harness::Mode::{self, Cluster, Endpoint, Redirect};
 
 use crate::proxy::Kind::{self, Calls, Haproxy, Lua, Mutation, Nginx, Noop, Policy, Pushring, Without};
 use crate::proxy::{Part, RouteBy, Variant};
@@ -59,6 +59,26 @@ const ABLATION: &[Variant] = &[
     variant("no x-envoy headers", Without(Part::EnvoyHeaders), 10),
     variant("no router statistics", Without(Part::RouterStatistics), 10),
 ];
+const fn blocks(mode: Mode, blocks: &'static [&'static str], by_gateway: bool) -> Kind {
+    Kind::Blocks { mode, blocks, by_gateway }
+}
+
+/// The blocks of `examples/observability/`, and the shipped files without the statistics by gateway.
+const OPTIONS: &[Variant] = &[
+    variant("as shipped", blocks(Cluster, &[], true), 10),
+    variant("cluster, not by gateway", blocks(Cluster, &[], false), 10),
+    variant("cluster, stats", blocks(Cluster, &["stats"], true), 10),
+    variant("cluster, failovers", blocks(Cluster, &["failovers"], true), 10),
+    variant("cluster, zipkin", blocks(Cluster, &["zipkin"], true), 10),
+    variant("cluster, opentelemetry", blocks(Cluster, &["opentelemetry"], true), 10),
+    // The number of members assigns the variants of a mode to its reference.
+    variant("as shipped, 9", blocks(Endpoint, &[], true), 9),
+    variant("endpoint, not by gateway", blocks(Endpoint, &[], false), 9),
+    variant("endpoint, stats", blocks(Endpoint, &["stats"], true), 9),
+    variant("endpoint, failovers", blocks(Endpoint, &["failovers"], true), 9),
+    variant("endpoint, zipkin", blocks(Endpoint, &["zipkin"], true), 9),
+    variant("endpoint, opentelemetry", blocks(Endpoint, &["opentelemetry"], true), 9),
+];
 const SMALL: Body = Body { name: "90 B", bytes: 90, slices: 10 };
 const LARGE: Body = Body { name: "20 KB", bytes: 20_000, slices: 5 };
 
@@ -77,6 +97,17 @@ pub(crate) fn variants(rounds: Option<u32>, only: &[String]) -> Result<Vec<Line>
 pub(crate) fn ablation(rounds: Option<u32>, only: &[String]) -> Result<Vec<Line>> {
     let plan = Plan {
         variants: chosen(ABLATION, only)?,
+        bodies: &[SMALL],
+        rounds: rounds.unwrap_or(10),
+        latency: None,
+    };
+    run(&plan)
+}
+
+/// Measures the shipped files with each block of `examples/observability/`.
+pub(crate) fn options(rounds: Option<u32>, only: &[String]) -> Result<Vec<Line>> {
+    let plan = Plan {
+        variants: chosen(OPTIONS, only)?,
         bodies: &[SMALL],
         rounds: rounds.unwrap_or(10),
         latency: None,

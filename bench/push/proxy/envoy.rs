@@ -5,7 +5,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use pushring_harness::{Envoy, Layout, Mode, Ports, tools};
 use serde_json::{Value, json};
 
@@ -17,6 +17,9 @@ use super::variant::{Kind, RouteBy, ring};
 use super::{ablation, lua};
 
 pub(super) fn start(kind: Kind, gateways: &[SocketAddr], dir: &Path) -> Result<Proxy> {
+    if let Kind::Blocks { mode, blocks, by_gateway } = kind {
+        return run(with_blocks(mode, blocks, by_gateway, gateways, dir)?, dir);
+    }
     let (mode, route_by) = match kind {
         Kind::Pushring(mode, route_by) => (mode, route_by),
         _ => (Mode::Cluster, RouteBy::Group),
@@ -37,7 +40,7 @@ pub(super) fn start(kind: Kind, gateways: &[SocketAddr], dir: &Path) -> Result<P
             Ok(())
         })?,
         Kind::Policy(policy) => one_cluster(&layout, policy)?,
-        Kind::Pushring(..) | Kind::Nginx | Kind::Haproxy => {}
+        Kind::Pushring(..) | Kind::Blocks { .. } | Kind::Nginx | Kind::Haproxy => {}
     }
     run(layout, dir)
 }
@@ -60,6 +63,28 @@ fn run(layout: Layout, dir: &Path) -> Result<Proxy> {
 fn shipped(mode: Mode, route_by: RouteBy, gateways: &[SocketAddr], dir: &Path) -> Result<Layout> {
     let layout = Layout::create(dir, mode, Ports::default())?;
     layout.write(&ring(mode, route_by, gateways))?;
+    Ok(layout)
+}
+
+/// The statistics by gateway in the shipped files.
+const BY_GATEWAY: &str = "track_cluster_stats: { per_endpoint_stats: true }";
+
+fn with_blocks(
+    mode: Mode,
+    blocks: &[&str],
+    by_gateway: bool,
+    gateways: &[SocketAddr],
+    dir: &Path,
+) -> Result<Layout> {
+    let layout = Layout::patched(dir, mode, Ports::default(), blocks)?;
+    layout.write(&ring(mode, RouteBy::Group, gateways))?;
+    if !by_gateway && mode == Mode::Endpoint {
+        layout.edit(&[(BY_GATEWAY, "track_cluster_stats: {}")])?;
+    } else if !by_gateway {
+        let clusters = fs::read_to_string(layout.live().join("clusters.yaml"))?;
+        ensure!(clusters.contains(BY_GATEWAY), "the rendered clusters do not have `{BY_GATEWAY}`");
+        layout.write_live("clusters.yaml", &clusters.replace(BY_GATEWAY, "track_cluster_stats: {}"))?;
+    }
     Ok(layout)
 }
 
@@ -94,7 +119,7 @@ fn one_cluster(layout: &Layout, policy: &str) -> Result<()> {
         json!({"cluster_name": "pushgateway", "endpoints": [{"lb_endpoints": gateways}]});
     edit(layout, |bootstrap| {
         bootstrap.as_object_mut().context("the bootstrap is an object")?.remove("dynamic_resources");
-        bootstrap["static_resources"]["clusters"] = json!([cluster]);
+        list(bootstrap, "/static_resources/clusters")?.push(cluster);
         let hcm = bootstrap::hcm(bootstrap)?;
         remove_filter(hcm, PUSHRING)?;
         // The shipped route of a push, which now matches every request and leads to the one cluster.

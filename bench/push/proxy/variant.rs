@@ -29,6 +29,12 @@ pub(crate) enum Kind {
     Pushring(Mode, RouteBy),
     /// The shipped cluster mode with one part left out.
     Without(Part),
+    /// The shipped files with blocks of `examples/observability/`, with the shipped statistics by gateway or without.
+    Blocks {
+        mode: Mode,
+        blocks: &'static [&'static str],
+        by_gateway: bool,
+    },
     Nginx,
     Haproxy,
 }
