@@ -76,6 +76,25 @@ fn follows_links_that_are_replaced() {
 }
 
 #[test]
+fn settings_that_the_filter_rejects_hold_no_change_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("gateways.json");
+    write(&file, &FOUR[..3]);
+    let mut discover = Discover::start(&["--from", "file", "--file", file.to_str().unwrap()]);
+    discover.wait_ring(&FOUR[..3]);
+    let settings = discover.layout.dir().join("consul-template/settings.yaml");
+    let text = fs::read_to_string(&settings).unwrap();
+    fs::write(&settings, text.replace("route_by: group", "route_by: groups")).unwrap();
+    discover.wait_log("settings rejected; the last ones stay", 1);
+    write(&file, &FOUR);
+    discover.wait_ring(&FOUR);
+    // With nothing to fall back to, the start fails.
+    discover.stop();
+    let (code, message) = discover.once();
+    assert!(code == Some(2) && message.contains("route_by: found \"groups\""), "{code:?} {message}");
+}
+
+#[test]
 fn one_discover_has_a_live_folder() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("gateways.json");

@@ -163,6 +163,18 @@ impl Settings {
         }))
     }
 
+    /// Parses `settings.yaml` and checks the fields of the filter, too, so that an error is found before there are members.
+    ///
+    /// # Errors
+    /// [`BadInput`] with the line, the field and the accepted values.
+    pub(crate) fn checked(yaml: &str) -> anyhow::Result<Self> {
+        let parsed = Self::parse(yaml)?;
+        match Self::check(yaml) {
+            Some(Err(error)) => Err(BadInput(format!("{error:#}")).into()),
+            _ => Ok(parsed),
+        }
+    }
+
     /// Returns whether a registration can be a member, whatever its health and whatever others there are.
     pub(crate) fn accepts(&self, found: &Registration) -> bool {
         Candidate::new(found, self.mode(), self.scheme()).is_ok()

@@ -342,7 +342,7 @@ fn held(members: &Members) -> String {
 }
 
 fn read_settings(path: &std::path::Path) -> anyhow::Result<Settings> {
-    Settings::parse(&read(path)?).with_context(|| text::path(path))
+    Settings::checked(&read(path)?).with_context(|| text::path(path))
 }
 
 fn signals(events: Sender<Event>) -> anyhow::Result<()> {

@@ -47,7 +47,6 @@ use super::live::Live;
 use super::options::{Options, Report};
 use super::steps;
 use super::upstream_kind::UpstreamKind;
-use crate::error::BadInput;
 use crate::fleet::access::Access;
 use crate::fleet::members::{Members, Settings};
 use crate::fleet::registration::Registrations;
@@ -76,20 +75,12 @@ pub fn publish_file(registrations: &Path, settings: &Path, options: &Options) ->
 }
 
 fn decide(registrations: &Path, settings: &Path) -> anyhow::Result<Members> {
-    let settings = read(settings).and_then(|text| checked(&text).with_context(|| text::path(settings)));
+    let settings =
+        read(settings).and_then(|text| Settings::checked(&text).with_context(|| text::path(settings)));
     let found = read(registrations)
         .and_then(|text| Registrations::parse(&text).with_context(|| text::path(registrations)));
     let (settings, found) = (settings.context("--settings")?, found.context("--registrations")?);
     Ok(Members::decide(&settings, &found))
-}
-
-/// Parses the settings. The fields of the filter are checked here, too, so that the error names the file.
-fn checked(settings: &str) -> anyhow::Result<Settings> {
-    let parsed = Settings::parse(settings)?;
-    match Settings::check(settings) {
-        Some(Err(error)) => Err(BadInput(format!("{error:#}")).into()),
-        _ => Ok(parsed),
-    }
 }
 
 /// Returns how long to wait for other publications: two that wait for Envoy as long as they may.
