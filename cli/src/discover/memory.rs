@@ -78,8 +78,9 @@ impl Memory {
         now: SystemTime,
     ) -> (Registrations, Vec<Change>) {
         let mut changes = Vec::new();
-        let present = by_name(&snapshot.found);
-        for leaving in snapshot.found.iter().filter(|found| found.leaving).map(name) {
+        let own = own_names(&snapshot.found);
+        let present = by_name(&own);
+        for leaving in own.iter().filter(|found| found.leaving).map(name) {
             if !present.contains_key(&leaving) && self.members.remove(&leaving).is_some() {
                 changes.push(Change::Left(leaving));
             }
@@ -164,12 +165,14 @@ impl Memory {
             .map(|known| Registration { status: VANISHED.to_owned(), ..known.registration.clone() });
         let mut found: Vec<Registration> =
             snapshot.found.iter().filter(|found| !found.leaving).cloned().collect();
+        let mut names: Vec<String> = own_names(&found).iter().map(name).collect();
         found.extend(vanished);
+        names.extend(found[names.len()..].iter().map(name));
         let recently = |known: &&Known| known.passed.is_some_and(|passed| elapsed(passed, now) < hold);
         let held = self.members.iter().filter(|(_, known)| recently(known)).map(|(name, _)| name.as_str());
         let mut held: BTreeSet<&str> = held.collect();
-        for found in &mut found {
-            if held.remove(name(found).as_str()) {
+        for (found, name) in found.iter_mut().zip(&names) {
+            if held.remove(name.as_str()) {
                 found.pass();
             }
         }
@@ -191,6 +194,17 @@ fn by_name(found: &[Registration]) -> BTreeMap<String, &Registration> {
         if found.is_passing() && !known.is_passing() {
             *known = found;
         }
+    }
+    all
+}
+
+/// Returns the registrations, without a name where it is the address of another of them. That one decides who is a member, too:
+/// else both would be one member here, and one of them would not be remembered.
+fn own_names(found: &[Registration]) -> Vec<Registration> {
+    let known: BTreeSet<String> = found.iter().filter(|found| !found.leaving).map(address).collect();
+    let mut all = found.to_vec();
+    for one in all.iter_mut().filter(|one| known.contains(&one.name) && one.name != address(one)) {
+        one.name.clear();
     }
     all
 }
@@ -294,6 +308,17 @@ mod tests {
         // A new name for the same gateway is no second member.
         let (now, _) = memory.update(&passing(&["10.0.0.2"]), LIMITS, at(2));
         assert_eq!(states(&now), ["10.0.0.2:9091 10.0.0.2 passing"]);
+    }
+
+    #[test]
+    fn members_with_the_address_of_another_as_name_are_remembered() {
+        let mut memory = Memory::default();
+        let named = |host| member("10.0.0.1:9091", host, "passing");
+        let all: Vec<_> = ["10.0.0.3", "10.0.0.1", "10.0.0.2"].map(named).into();
+        memory.update(&all.into(), LIMITS, at(0));
+        let (now, _) = memory.update(&passing(&["10.0.0.1"]), LIMITS, at(1));
+        let vanished = ["10.0.0.2:9091 10.0.0.2 vanished", "10.0.0.3:9091 10.0.0.3 vanished"];
+        assert_eq!(states(&now), [&["10.0.0.1:9091 10.0.0.1 passing"], &vanished[..]].concat());
     }
 
     #[test]

@@ -43,6 +43,10 @@ const CASES: &[(&str, &[&str])] = &[
     ("deregister", &["ADDRESS: found none", "expected host:port", "--from-dynamic-sharding"]),
     ("register", &["ADDRESS: found none", "expected host:port", "--from-dynamic-sharding"]),
     (
+        "register|10.0.0.1:9091|--stay|--no-probe|--etcd|http://127.0.0.1:1|--name|a\nb",
+        &["--name: found \"a\\nb\"", "allowed 1 to 253 visible ASCII"],
+    ),
+    (
         "discover|--from|etcd|--consul|a:1",
         &["--consul: only for --from consul, found --from etcd", "remove --consul, or change --from"],
     ),
@@ -182,6 +186,11 @@ fn a_bad_file_is_named_with_its_field() {
         let args = ["publish", "--live", "live", "--settings", settings, "--registrations", registrations];
         error(dir.path(), &args.map(str::as_bytes))
     };
+    let discover = |settings: &str, name: &str, live: &str| {
+        let args =
+            ["discover", "--from", "dns", "--dns", name, "--once", "--settings", settings, "--live", live];
+        error(dir.path(), &args.map(str::as_bytes))
+    };
     for (text, part) in [
         ("", "found no field"),
         ("# all: out", "found no field"),
@@ -200,6 +209,15 @@ fn a_bad_file_is_named_with_its_field() {
         let message = publish("bad.yaml", "good.json");
         assert!(message.starts_with("pushring: --settings: bad.yaml: "), "{text}: {message}");
         assert!(message.contains(part), "{text}: {message}");
+        let message = discover("bad.yaml", "a.b", "live");
+        assert!(message.starts_with("pushring: bad.yaml: ") && message.contains(part), "{text}: {message}");
+    }
+    for name in ["", "."] {
+        let message = discover("good.yaml", name, "other");
+        assert!(
+            message.contains(&format!("--dns: found {name:?}")) && message.contains("empty"),
+            "{message}"
+        );
     }
     for (text, part) in [
         ("", "found nothing, expected JSON"),

@@ -67,11 +67,11 @@ impl DnsArgs {
         let bad =
             |reason: String| BadInput(format!("--dns: found {given:?}, expected a name in DNS: {reason}"));
         let mut name = Name::from_utf8(given).map_err(|error| bad(error.to_string()))?;
+        // As given, without the search list of /etc/resolv.conf.
+        name.set_fqdn(true);
         if name.is_root() {
             return Err(bad("it is empty".to_owned()).into());
         }
-        // As given, without the search list of /etc/resolv.conf.
-        name.set_fqdn(true);
         Ok(Dns { name, port: self.port, server: self.resolver, known: BTreeMap::new(), read: false })
     }
 }

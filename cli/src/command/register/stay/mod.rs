@@ -16,6 +16,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use anyhow::ensure;
+use pushring_router::{Member, Mode};
 use serde_json::{Value, json};
 use tracing::info;
 
@@ -109,6 +110,11 @@ impl StayArgs {
             );
         };
         let address = GatewayAddress::parse(address)?;
+        if let Some(name) = &self.name {
+            // With any other, it would be registered and no member.
+            Member::new(name.clone(), address.to_string(), Mode::Cluster)
+                .map_err(|error| BadInput(format!("--{error}")))?;
+        }
         let store = self.store(targets, &address, &check)?;
         let url = self.check.clone().unwrap_or_else(|| check.url(&address, READY));
         let tls = Tls {
