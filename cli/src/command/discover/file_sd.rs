@@ -1,6 +1,6 @@
 //! Target files for Prometheus' `file_sd_configs`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -173,12 +173,22 @@ fn state(on_ring: bool, registrations: &[&Registration]) -> &'static str {
     }
 }
 
-/// Returns one group for each service, and for each path of metrics in it.
+/// Returns one group for each service, and for each path of metrics in it. An instance that names none has the only path that
+/// the others name.
 fn by_service(services: &[ServiceInstance]) -> Vec<Group> {
+    let mut paths: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for one in services {
+        paths.entry(&one.service).or_default().extend(metrics_path(&one.routes));
+    }
+    let only_path = |service: &str| {
+        let paths = paths.get(service).filter(|paths| paths.len() == 1)?;
+        paths.first().copied()
+    };
     let mut all: BTreeMap<(&str, Option<&str>), Vec<String>> = BTreeMap::new();
     for one in services {
         if let Ok(address) = GatewayAddress::new(&one.host, one.port.into()) {
-            all.entry((&one.service, metrics_path(&one.routes))).or_default().push(address.to_string());
+            let path = metrics_path(&one.routes).or_else(|| only_path(&one.service));
+            all.entry((&one.service, path)).or_default().push(address.to_string());
         }
     }
     let group = |((service, path), mut targets): ((&str, Option<&str>), Vec<String>)| {
@@ -267,12 +277,13 @@ mod tests {
         let all = [
             instance("shop", "x", &[("/metrics", "POST"), ("/admin/metrics", "get"), ("/buy", "GET")]),
             instance("shop", "xx", &[("/admin/metrics", "GET")]),
+            instance("shop", "xxx", &[]),
             instance("pay", "x", &[("/pay", "POST")]),
             ServiceInstance { host: "not a host".to_owned(), ..instance("odd", "x", &[]) },
         ];
         let expected = json!([
             {"targets": ["10.0.0.1:81"], "labels": {"service": "pay"}},
-            {"targets": ["10.0.0.1:81", "10.0.0.1:82"], "labels": {"service": "shop", "__metrics_path__": "/admin/metrics"}},
+            {"targets": ["10.0.0.1:81", "10.0.0.1:82", "10.0.0.1:83"], "labels": {"service": "shop", "__metrics_path__": "/admin/metrics"}},
         ]);
         assert_eq!(written(&by_service(&all)), expected);
     }

@@ -64,7 +64,7 @@ const MAX_SKIPPED: usize = 50;
 /// one also reads them before it makes the live folder.
 ///
 /// # Errors
-/// As [`publish`], and [`BadInput`] if one of the files cannot be read.
+/// As [`publish`], and [`crate::error::BadInput`] if one of the files cannot be read.
 pub fn publish_file(registrations: &Path, settings: &Path, options: &Options) -> anyhow::Result<Report> {
     let started = Instant::now();
     if !Live::exists(&options.live) {
@@ -91,7 +91,7 @@ fn lock_limit(options: &Options) -> Duration {
 /// Publishes. May be killed at any point: the live files stay valid, and the next call finishes the work.
 ///
 /// # Errors
-/// [`BadInput`] if the filter would reject the ring: then no live file has changed. Any other error: a file could not be
+/// [`crate::error::BadInput`] if the filter would reject the ring: then no live file has changed. Any other error: a file could not be
 /// read or moved, or Envoy did not list the new clusters or endpoints in time: then the ring has not changed.
 pub fn publish(members: &Members, options: &Options) -> anyhow::Result<Report> {
     let started = Instant::now();

@@ -49,10 +49,10 @@ pub(super) fn added(services: &[Service], additionals: &[Record]) -> BTreeMap<Na
         [one] => Some((service.target.clone(), smallest(std::slice::from_ref(*one)))),
         _ => None,
     };
-    // The root is no host: see `registrations`.
+    // These are no hosts, so their addresses are not asked for: see `registrations`.
     let none = services
         .iter()
-        .filter(|service| service.target.is_root())
+        .filter(|service| service.target.is_root() || is_ip(&service.target))
         .map(|service| (service.target.clone(), None));
     services.iter().filter_map(address).chain(none).collect()
 }
@@ -69,10 +69,18 @@ pub(super) fn registrations(
         all.push(match addresses.get(target).copied().flatten() {
             Some(ip) => Ok(registration(ip, *port, name, *weight)),
             None if target.is_root() => Err("SRV target \".\": the service is not available".to_owned()),
+            None if is_ip(target) => {
+                Err(format!("SRV target {}: found an IP address, expected a name", text::line(&name)))
+            }
             None => Err(format!("SRV target {}: the name has no address", text::line(&name))),
         });
     }
     all
+}
+
+fn is_ip(target: &Name) -> bool {
+    let name = target.to_ascii();
+    name.strip_suffix('.').unwrap_or(&name).parse::<IpAddr>().is_ok()
 }
 
 pub(super) fn registration(ip: IpAddr, port: u16, name: String, weight: i64) -> Registration {
@@ -114,16 +122,17 @@ mod tests {
 
     #[test]
     fn added_addresses_count_only_without_doubt() {
-        let records = [srv(0, 1, 1, "gw1."), srv(0, 1, 1, "gw2."), srv(0, 1, 1, ".")];
+        let records = ["gw1.", "gw2.", ".", "10.0.0.7."].map(|target| srv(0, 1, 1, target));
         let a = |host: &str, last| Record::from_rdata(name(host), 5, RData::A(A::new(10, 0, 0, last)));
         let v6 = Record::from_rdata(name("gw2."), 5, RData::AAAA(AAAA::new(0xfd00, 0, 0, 0, 0, 0, 0, 1)));
         let services = services(&records);
         let known = |additionals: &[Record]| added(&services, additionals).into_keys().collect::<Vec<_>>();
-        assert_eq!(known(&[a("gw1.", 1), v6]), [name("."), name("gw1.")]);
-        assert_eq!(known(&[a("gw1.", 1), a("gw1.", 2), a("other.", 3)]), [name(".")]);
+        assert_eq!(known(&[a("gw1.", 1), v6]), [name("."), name("10.0.0.7."), name("gw1.")]);
+        assert_eq!(known(&[a("gw1.", 1), a("gw1.", 2), a("other.", 3)]), [name("."), name("10.0.0.7.")]);
         let (found, unreadable) = read(&records, &[]);
         assert_eq!(found, Vec::<String>::new());
-        assert_eq!(unreadable.len(), 3);
+        assert_eq!(unreadable.len(), 4);
         assert!(unreadable[2].contains("not available"), "{unreadable:?}");
+        assert!(unreadable[3].contains("expected a name"), "{unreadable:?}");
     }
 }
