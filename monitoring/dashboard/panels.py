@@ -12,9 +12,9 @@ GOOD, WARNING, BAD, NEUTRAL = "green", "orange", "red", "blue"
 LINES = {"good": "#37872D", "other": "#1F60C4", "warning": "#E0752D", "bad": "#C4162A", "quiet": "#8E8E8E"}
 
 
-def number(title, expr, description, unit="short", decimals=0, steps=()):
+def number(title, width, expr, description, unit="short", decimals=0, steps=()):
     """One number. `steps` are thresholds: pairs of the lowest value and its color; below the first it is green."""
-    panel = common_options(stat.Panel(), title, 4, 4, description)
+    panel = common_options(stat.Panel(), title, width, 4, description)
     return (
         panel.with_target(query("A", expr).instant())
         .unit(unit)

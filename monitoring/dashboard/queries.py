@@ -38,12 +38,25 @@ def answers(digit):
     return f'sum(rate(envoy_http_downstream_rq_xx{{{PUSH},envoy_response_code_class="{digit}"}}[{WINDOW}]))'
 
 
+def replies(kind):
+    """Pushes that the filter itself answered."""
+    return f"sum(rate(pushring_replies_{kind}[{WINDOW}]))"
+
+
 def or_none(expr, label):
     """A row that says so, instead of an empty answer."""
     return f'{expr} or on () label_replace(vector(0), "{label}", "none", "", "")'
 
 
 ALL_ANSWERS = f"sum(rate(envoy_http_downstream_rq_completed{{{PUSH}}}[{WINDOW}]))"
+# 4xx that are no answers of the filter.
+REJECTED_BY_GATEWAYS = f"clamp_min({answers(4)} - {replies('poison')} - {replies('not_allowed')}, 0)"
+# Ring files that Envoy did not accept since the ring in force, as the alert PushringRingRefused counts them; in the first minute
+# of a ring, all of five minutes.
+RING_REFUSED = f"""{RING}_config_fail - min_over_time((
+    {RING}_config_fail and on (job, instance) ({RING}_update_time == on (job, instance) {RING}_update_time @ end())
+  )[1d:1m])
+  or increase({RING}_config_fail[5m])"""
 FIRING = 'ALERTS{alertstate="firing",alertname=~"Pushring.*"}'
 UP = of_gateway(own("up"))
 # 0: neither Envoy nor Prometheus gets an answer, 1: only Envoy, 2: only Prometheus, 3: both.
@@ -58,8 +71,8 @@ SHARE = by_gateway(
     "address",
     "max",
 )
-# Of the pushes in five minutes: the part that a gateway gets, divided by the part of the groups that the ring gives it.
-LOAD = f"""{of_envoy("rq_total", "5m")} / scalar(sum({of_envoy("rq_total", "5m", gateways=".*")}))
+# Of the pushes in two minutes: the part that a gateway gets, divided by the part of the groups that the ring gives it.
+LOAD = f"""{of_envoy("rq_total", "2m")} / scalar(sum({of_envoy("rq_total", "2m", gateways=".*")}))
   / on (gateway) {SHARE}"""
 # The pushes that a gateway received, without those that the Envoys sent to it, if these are clearly fewer: the two are scraped
 # at different times.

@@ -16,13 +16,26 @@ def runbook(*alerts):
 def now():
     """The answers in short: the top of the dashboard."""
     severities = {"1": ("critical", BAD), "2": ("warning", WARNING), "3": ("info", NEUTRAL)}
-    alerts = f"sum by (severity, alertname) ({q.FIRING})"
+    # The address of a gateway, or of an Envoy or another process; neither for an alert of the whole fleet.
+    about = f'label_join({q.FIRING}, "about", " ", "gateway", "instance", "reason")'
+    alerts = f'sum by (severity, alertname, about) (label_replace({about}, "about", "$1", "about", " *(.*?) *"))'
     for rank, (severity, _) in severities.items():
         # In order of severity, which is not that of the alphabet.
         alerts = f'label_replace({alerts}, "severity", "{rank}", "severity", "{severity}")'
     return [
         number(
+            "Pushes not accepted",
+            4,
+            f"(({q.answers(5)} + {q.REJECTED_BY_GATEWAYS}) / ({q.ALL_ANSWERS} > 0)) or vector(0)",
+            "Share of pushes that no gateway stored: 5xx, and 4xx of a gateway. A poisoned gateway rejects every push. Without "
+            "those that the filter rejects. " + runbook("PushringPushesFail", "PushringPushesRejected", "PushringGatewayPoisoned"),
+            unit="percentunit",
+            decimals=2,
+            steps=[(0.001, WARNING), (0.05, BAD)],
+        ),
+        number(
             "Pushes that fail",
+            3,
             f"({q.answers(5)} / ({q.ALL_ANSWERS} > 0)) or vector(0)",
             "Share of pushes that Envoy answered with 5xx: their clients have to retry. " + runbook("PushringPushesFail"),
             unit="percentunit",
@@ -31,6 +44,7 @@ def now():
         ),
         number(
             "Groups held twice",
+            3,
             f"count({q.ON_TWO}) or vector(0)",
             "Prometheus reads two values of these groups. Some are normal for minutes after a change of members: the sweeper "
             "deletes the older copy. If they stay or grow, a client pushes past the ring. "
@@ -39,6 +53,7 @@ def now():
         ),
         number(
             "Gateways not scraped",
+            4,
             f"sum({q.own('up')} == bool 0) or vector(0)",
             "Prometheus cannot read these gateways, so their groups are missing. The column State of the table Gateways says "
             "whether one is down or poisoned. " + runbook("PushringGatewayDown", "PushringGatewayPoisoned"),
@@ -46,6 +61,7 @@ def now():
         ),
         number(
             "Rings in force",
+            3,
             f'count(count_values("version", {q.RING}_version))',
             "More than 1: the Envoys route by different rings, and a group can reach two gateways. Compare the column Ring of "
             "the table Envoys. " + runbook("PushringEnvoysDisagree", "PushringRingRefused"),
@@ -53,6 +69,7 @@ def now():
         ),
         number(
             "Busiest: load / share",
+            4,
             f"(max({q.LOAD}) >= 0) or vector(0)",
             "Part of the pushes that the busiest gateway gets, divided by the part of the groups that the ring gives it. 1 is "
             "even; much more means that few groups get most of the pushes. " + runbook("PushringLoadUneven"),
@@ -61,6 +78,7 @@ def now():
         ),
         number(
             "Since the ring changed",
+            3,
             f"time() - max({q.RING}_update_time) / 1000",
             "Time since an Envoy last received a ring. A recent change explains groups on two gateways and failed attempts.",
             unit="s",
@@ -68,17 +86,17 @@ def now():
         ),
         rows(
             "Alerts that fire",
-            10,
+            12,
             6,
             [q.or_none(alerts, "alertname")],
-            {"severity": "Severity", "alertname": "Alert", "Value": "Count"},
+            {"severity": "Severity", "alertname": "Alert", "about": "About", "Value": "Count"},
             "Start here. Each alert is a section of `docs/runbook.md`, with its meaning, its impact and the commands that mend it.",
             overrides=[("Severity", in_words(severities)), ("Alert", {"custom.width": 260})],
             sort=("Severity", False),
         ),
         chart(
             "Alerts over time",
-            14,
+            12,
             6,
             [(q.or_none(f"sum by (alertname) ({q.FIRING})", "alertname"), "{{alertname}}")],
             "The first alert is usually the cause, the others follow from it.",
@@ -89,9 +107,6 @@ def now():
 
 
 def taken():
-    def replies(kind):
-        return f"sum(rate(pushring_replies_{kind}[{q.WINDOW}]))"
-
     return [
         chart(
             "Answers to pushes, per second",
@@ -111,9 +126,9 @@ def taken():
             7,
             7,
             [
-                (f"clamp_min({q.answers(4)} - {replies('poison')} - {replies('not_allowed')}, 0)", "gateway", "bad"),
-                (replies("poison"), "filter: poison", "warning"),
-                (replies("not_allowed"), "filter: GET", "other"),
+                (q.REJECTED_BY_GATEWAYS, "gateway", "bad"),
+                (q.replies("poison"), "filter: poison", "warning"),
+                (q.replies("not_allowed"), "filter: GET", "other"),
             ],
             "A gateway rejects wrong bodies and paths; a gateway that is poisoned rejects every push. Envoy's access log names "
             "client, path and reason. " + runbook("PushringPushesRejected", "PushringPoisonRefused", "PushringPathsUnparsable"),
@@ -161,9 +176,6 @@ def agreed():
     def each(expr, function="sum"):
         return f"{function} by (instance) ({expr})"
 
-    def recent(name):
-        return each(f"increase({name}[1h])")
-
     return [
         chart(
             "Members",
@@ -187,8 +199,8 @@ def agreed():
                 each("pushring_members", "max"),
                 each(f"floor({q.RING}_version / 4096) % 10000", "max"),
                 each(f"time() - {q.RING}_update_time / 1000", "min"),
-                f"{recent(f'{q.RING}_config_fail')} + {recent(f'{q.RING}_update_rejected')}",
-                recent("envoy_wasm_pushring_vm_reload_success"),
+                each(q.RING_REFUSED),
+                each("increase(envoy_wasm_pushring_vm_reload_success[1h])"),
             ],
             {
                 "instance": "Envoy",
@@ -196,11 +208,11 @@ def agreed():
                 "Value #B": "Members",
                 "Value #C": "Ring",
                 "Value #D": "Ring for",
-                "Value #E": "Rejected 1h",
+                "Value #E": "Rejected",
                 "Value #F": "Crashes 1h",
             },
-            "Ring is four digits of the ring's digest: equal on all Envoys. Rejected: ring files that the Envoy did not accept; it "
-            "keeps the last ring, and `pushring check` says what is wrong with the file. Crashes: of the filter. "
+            "Ring is four digits of the ring's digest: equal on all Envoys. Rejected: ring files that the Envoy did not accept since "
+            "the ring in force; `pushring check` says what is wrong with the file. Crashes: of the filter. "
             + runbook("PushringEnvoysDisagree", "PushringRingRefused", "PushringFilterCrashed"),
             overrides=[
                 ("Envoy", WIDE),
@@ -208,7 +220,7 @@ def agreed():
                 ("Members", in_unit("none")),
                 ("Ring", in_unit("none")),
                 ("Ring for", in_unit("s")),
-                ("Rejected 1h", in_unit("none", 0, [(0.5, BAD)])),
+                ("Rejected", in_unit("none", 0, [(0.5, BAD)])),
                 ("Crashes 1h", in_unit("none", 0, [(0.5, BAD)])),
             ],
             sort=("Envoy", False),
