@@ -77,7 +77,7 @@ def now():
             steps=[(2, WARNING), (3, BAD)],
         ),
         number(
-            "Since the ring changed",
+            "Age of the ring",
             3,
             f"time() - max({q.RING}_update_time) / 1000",
             "Time since an Envoy last received a ring. A recent change explains groups on two gateways and failed attempts.",
