@@ -140,8 +140,15 @@ resources:
 }
 
 /// Returns 16 hex digits over the clusters or endpoints of a file, each as JSON, in any order.
+///
+/// A path counts by its last segment: Envoys that agree may have their files in different folders.
 pub(crate) fn version<'i>(items: impl Iterator<Item = &'i str>) -> String {
-    let mut items: Vec<&str> = items.collect();
+    let last_segment = |part: &'i str| match part.rsplit_once('/') {
+        Some((_, last)) if part.starts_with('/') => last,
+        _ => part,
+    };
+    let mut items: Vec<String> =
+        items.map(|item| item.split('"').map(last_segment).collect::<Vec<_>>().join("\"")).collect();
     items.sort_unstable();
     format!("{:016x}", key_hash(items.join("\n").as_bytes()))
 }
