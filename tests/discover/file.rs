@@ -118,22 +118,6 @@ fn one_discover_has_a_live_folder() {
 }
 
 #[test]
-fn a_live_folder_that_was_removed_is_made_again() {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("gateways.json");
-    write(&file, &FOUR);
-    let source = ["--from", "file", "--file", file.to_str().unwrap()];
-    let discover = Discover::start(&source);
-    discover.wait_ring(&FOUR);
-    fs::remove_dir_all(discover.layout.live()).unwrap();
-    write(&file, &FOUR[1..]);
-    discover.wait_ring(&FOUR[1..]);
-    // Locked again.
-    let (code, message) = discover.once();
-    assert!(code == Some(1) && message.contains("another discover for this folder"), "{code:?} {message}");
-}
-
-#[test]
 fn series_of_members_come_and_go() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("gateways.json");

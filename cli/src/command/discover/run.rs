@@ -18,7 +18,7 @@ use super::file_sd::FileSd;
 use super::member_series::MemberSeries;
 use super::metrics::{self, Outcome};
 use super::state::State;
-use crate::command::publish::{Options, RING_FILE, Report, WORK, publish};
+use crate::command::publish::{Options, RING_FILE, Report, publish};
 use crate::discover::memory::{DEPARTED, Limits, Memory};
 use crate::discover::path_watch::PathWatch;
 use crate::discover::source::{self, Event, Snapshot, Source};
@@ -321,17 +321,9 @@ impl Discovery {
             self.publish_in(change.duration_since(now).unwrap_or_default());
         }
         // Before the publication: whatever was seen counts, even if this process is killed now.
-        self.remember()?;
+        self.state.write(&self.memory)?;
         let members = Members::decide(&self.settings, &found);
         Ok((found, members))
-    }
-
-    /// Writes the memory, into a new live folder if the last one was removed.
-    fn remember(&mut self) -> anyhow::Result<()> {
-        if !self.options.live.join(WORK).exists() {
-            (self.state, _) = State::open(&self.options.live)?;
-        }
-        self.state.write(&self.memory)
     }
 
     /// Returns whether the last ring stays, because too few members are passing.
