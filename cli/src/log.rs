@@ -19,6 +19,13 @@ pub(crate) fn start() {
     };
 }
 
+/// Replaces the last reason of a state by the present one and returns whether it is another: an event is logged once.
+pub(crate) fn is_news(last: &mut Option<String>, now: Option<String>) -> bool {
+    let is_news = *last != now;
+    *last = now;
+    is_news
+}
+
 /// Escapes text of others in events, which arrive whole.
 struct SafeLog {
     json: bool,

@@ -32,18 +32,8 @@ impl MetricsServer {
     }
 
     /// Answers `/metrics`, `/-/healthy` and, by `ready`, `/-/ready` in a thread of its own. `buckets` are those of all
-    /// histograms.
+    /// histograms. `/metrics` ends with the text of `more`: series that come and go, which the recorder would keep.
     pub(crate) fn start(
-        self,
-        buckets: &[f64],
-        ready: impl Fn() -> bool + Send + 'static,
-    ) -> anyhow::Result<PrometheusHandle> {
-        self.start_with(buckets, ready, String::new)
-    }
-
-    /// As [`MetricsServer::start`]; `/metrics` ends with the text of `more`: series that come and go, which the recorder would
-    /// keep.
-    pub(crate) fn start_with(
         self,
         buckets: &[f64],
         ready: impl Fn() -> bool + Send + 'static,

@@ -38,6 +38,12 @@ impl Ring {
     pub fn shares_of(placement: Placement, members: &[Member<'_>]) -> Result<Vec<f64>, BuildError> {
         Self::check(placement, members)?;
         let by_name = sorted_by_name(members)?;
+        let mut ranks = vec![0; members.len()];
+        for (rank, &index) in (0u16..).zip(&by_name) {
+            if let Some(own) = ranks.get_mut(usize::from(index)) {
+                *own = rank;
+            }
+        }
         let mut arcs = vec![0u128; members.len()];
         let mut add = |rank: u16, arc: u128| {
             let owner = by_name.get(usize::from(rank)).copied().map_or(0, usize::from);
@@ -48,7 +54,7 @@ impl Ring {
         let (mut first, mut previous, mut count) = (None, 0, 0u32);
         let mut points = Vec::new();
         for part in 0..1 << PART_BITS {
-            sort_part(placement, members, &by_name, part, &mut points);
+            sort_part(placement, members, (&by_name, &ranks), part, &mut points);
             for &(position, rank) in &points {
                 match first {
                     None => first = Some((position, rank)),
@@ -110,21 +116,16 @@ impl Ring {
     }
 }
 
-/// Replaces `points` by those of one part of the circle: their positions, each with the rank of its owner's name.
+/// Replaces `points` by those of one part of the circle: their positions, each with the rank of its owner's name. `by_name` has
+/// the members in the order of their names, and `ranks` the place of each member in it.
 fn sort_part(
     placement: Placement,
     members: &[Member<'_>],
-    by_name: &[u16],
+    (by_name, ranks): (&[u16], &[u16]),
     part: u64,
     points: &mut Vec<(u64, u16)>,
 ) {
     points.clear();
-    let mut ranks = vec![0; members.len()];
-    for (rank, &index) in (0u16..).zip(by_name) {
-        if let Some(own) = ranks.get_mut(usize::from(index)) {
-            *own = rank;
-        }
-    }
     for_each_point(placement, members, by_name, |position, owner| {
         if position >> (64 - PART_BITS) == part {
             points.push((position, ranks.get(usize::from(owner)).copied().unwrap_or_default()));

@@ -180,6 +180,11 @@ impl Settings {
         Candidate::new(found, self.mode(), self.scheme()).is_ok()
     }
 
+    /// Returns what precedes the name of a member in that of its cluster.
+    pub(crate) fn cluster_prefix(&self) -> &str {
+        self.filter.get("cluster_prefix").and_then(Value::as_str).unwrap_or("pushgateway-")
+    }
+
     fn mode(&self) -> Mode {
         let is_endpoint = self.filter.get("mode").is_some_and(|mode| mode == "endpoint");
         if is_endpoint { Mode::Endpoint } else { Mode::Cluster }
@@ -237,7 +242,7 @@ impl Members {
             Some(points) => notes.extend(candidates::limit_weights(&mut members, points)),
             None => candidates::without_weights(&mut members),
         }
-        let prefix = settings.filter.get("cluster_prefix").and_then(Value::as_str).unwrap_or("pushgateway-");
+        let prefix = settings.cluster_prefix();
         let cluster = |candidate: &Candidate| Cluster {
             name: format!("{prefix}{}", candidate.member.name),
             endpoint: candidate.endpoint(),

@@ -4,6 +4,7 @@ use tracing::{info, warn};
 
 use crate::command::publish::Report;
 use crate::discover::memory::Change;
+use crate::log::is_news;
 use crate::text;
 
 /// Remembers what was logged.
@@ -19,15 +20,12 @@ pub(super) struct EventLog {
 impl EventLog {
     /// Logs why the source cannot be read; `None`: it can.
     pub(super) fn source(&mut self, away: Option<&str>) {
-        let away = away.map(text::error);
-        if away == self.away {
-            return;
+        if is_news(&mut self.away, away.map(text::error)) {
+            match &self.away {
+                Some(error) => warn!(error, "source away; the ring stays"),
+                None => info!("source back"),
+            }
         }
-        match &away {
-            Some(error) => warn!(error, "source away; the ring stays"),
-            None => info!("source back"),
-        }
-        self.away = away;
     }
 
     pub(super) fn changes(&self, changes: &[Change]) {
@@ -42,27 +40,22 @@ impl EventLog {
 
     /// Logs why the last ring stays; `None`: it does not.
     pub(super) fn held(&mut self, held: Option<String>) {
-        if held == self.held {
-            return;
+        if is_news(&mut self.held, held) {
+            match &self.held {
+                Some(reason) => warn!(reason, "held"),
+                None => info!("no longer held"),
+            }
         }
-        match &held {
-            Some(reason) => warn!(reason, "held"),
-            None => info!("no longer held"),
-        }
-        self.held = held;
     }
 
     /// Logs why the files for Prometheus cannot be written; `None`: they can.
     pub(super) fn targets(&mut self, error: Option<anyhow::Error>) {
-        let error = error.map(|error| text::error(&format!("{error:#}")));
-        if error == self.targets {
-            return;
+        if is_news(&mut self.targets, error.map(|error| text::error(&format!("{error:#}")))) {
+            match &self.targets {
+                Some(error) => warn!(error, "targets not written"),
+                None => info!("targets written"),
+            }
         }
-        match &error {
-            Some(error) => warn!(error, "targets not written"),
-            None => info!("targets written"),
-        }
-        self.targets = error;
     }
 
     pub(super) fn published(&mut self, report: &Report) {
@@ -80,9 +73,8 @@ impl EventLog {
 
     pub(super) fn failed(&mut self, error: &anyhow::Error) {
         let error = text::error(&format!("{error:#}"));
-        if self.error.as_ref() != Some(&error) {
+        if is_news(&mut self.error, Some(error.clone())) {
             warn!(error, "not published");
         }
-        self.error = Some(error);
     }
 }

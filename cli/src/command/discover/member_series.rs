@@ -46,12 +46,12 @@ impl MemberSeries {
 
     /// Replaces the registered members.
     pub(super) fn members(&mut self, members: &Members, settings: &Settings) {
-        let text = |field: &str| settings.filter.get(field).and_then(Value::as_str);
-        let prefix = text("cluster_prefix").unwrap_or("pushgateway-");
+        let prefix = settings.cluster_prefix();
+        let mode = settings.filter.get("mode").and_then(Value::as_str);
         self.info = INFO.to_owned();
         for cluster in &members.clusters {
             let member = cluster.name.strip_prefix(prefix).unwrap_or(&cluster.name);
-            let in_envoy = match text("mode") {
+            let in_envoy = match mode {
                 Some("endpoint") => "pushgateway",
                 Some("redirect") => "",
                 _ => cluster.name.as_str(),

@@ -132,7 +132,7 @@ impl Discovery {
         let ready = self.ready.clone();
         let series = self.series.page();
         let ready = move || ready.load(Ordering::Relaxed);
-        let handle = server.start_with(&metrics::BUCKETS, ready, move || series.text())?;
+        let handle = server.start(&metrics::BUCKETS, ready, move || series.text())?;
         metrics::describe();
         let (sender, events) = channel();
         signals(sender.clone())?;

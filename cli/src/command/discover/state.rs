@@ -33,13 +33,8 @@ impl State {
     /// # Errors
     /// Another `discover` follows a registry for this folder, or the folder cannot be written.
     pub(super) fn open(live: &Path) -> anyhow::Result<(Self, Memory)> {
-        let work = live.join(WORK);
-        work_folder::make_live(live).with_context(|| format!("cannot write to {}", text::path(live)))?;
-        work_folder::make_private(&work).with_context(|| format!("cannot write to {}", text::path(&work)))?;
-        let lock = work.join(LOCK);
-        let lock = work_folder::lock(&lock, LOCK_LIMIT, "another discover for this folder")
-            .with_context(|| format!("cannot lock {}", text::path(&lock)))?;
-        let path = work.join(KNOWN);
+        let lock = work_folder::lock_live(live, LOCK, LOCK_LIMIT, "another discover for this folder")?;
+        let path = live.join(WORK).join(KNOWN);
         let (memory, written) = match file::read_text(&path) {
             Ok(text) => match parse::json::<Memory>(&text) {
                 Ok(memory) => (memory.clone(), Some(memory)),

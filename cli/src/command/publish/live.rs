@@ -34,11 +34,7 @@ impl Live {
 
     /// Makes the folder if there is none and locks it; waits at most `limit` while another publication has it.
     pub(super) fn lock(folder: &Path, limit: Duration) -> anyhow::Result<Self> {
-        let (work, path) = (folder.join(WORK), folder.join(WORK).join("lock"));
-        work_folder::make_live(folder).with_context(|| format!("cannot write to {}", text::path(folder)))?;
-        work_folder::make_private(&work).with_context(|| format!("cannot write to {}", text::path(&work)))?;
-        let lock = work_folder::lock(&path, limit, "another publication")
-            .with_context(|| format!("cannot lock {}", text::path(&path)))?;
+        let lock = work_folder::lock_live(folder, "lock", limit, "another publication")?;
         let live = Self { folder: folder.to_owned(), _lock: lock };
         live.pause_at("locked");
         Ok(live)

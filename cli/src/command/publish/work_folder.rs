@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use rustix::process::geteuid;
 
+use super::live::WORK;
 use crate::file;
 use crate::text;
 
@@ -27,8 +28,20 @@ const BY_OTHERS: u32 = 0o002;
 /// Interval between two attempts to get the lock.
 const POLL: Duration = Duration::from_millis(10);
 
+/// Makes the live folder and its work folder if they are not there, and locks a file in the latter. Waits at most `limit` while
+/// another process has the lock; `other` says what that is.
+///
+/// # Errors
+/// A folder cannot be written or is not safe, or the other process still has the lock.
+pub(crate) fn lock_live(live: &Path, name: &str, limit: Duration, other: &str) -> anyhow::Result<File> {
+    let (work, path) = (live.join(WORK), live.join(WORK).join(name));
+    make_live(live).with_context(|| format!("cannot write to {}", text::path(live)))?;
+    make_private(&work).with_context(|| format!("cannot write to {}", text::path(&work)))?;
+    lock(&path, limit, other).with_context(|| format!("cannot lock {}", text::path(&path)))
+}
+
 /// Makes the live folder if there is none, and refuses one in which root would write what others prepared.
-pub(crate) fn make_live(folder: &Path) -> anyhow::Result<()> {
+fn make_live(folder: &Path) -> anyhow::Result<()> {
     if !folder.exists() {
         fs::create_dir_all(folder)?;
         // Whatever the umask: Envoy runs as another user.
@@ -48,7 +61,7 @@ pub(crate) fn make_live(folder: &Path) -> anyhow::Result<()> {
 }
 
 /// Makes the work folder, or checks the one that is there.
-pub(crate) fn make_private(work: &Path) -> anyhow::Result<()> {
+fn make_private(work: &Path) -> anyhow::Result<()> {
     match DirBuilder::new().mode(PRIVATE_FOLDER).create(work) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
         made => return Ok(made?),
@@ -67,9 +80,8 @@ pub(crate) fn make_private(work: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Locks a file; waits at most `limit` while another process has it. The file names the process that has it; `other` says
-/// what that is.
-pub(crate) fn lock(path: &Path, limit: Duration, other: &str) -> anyhow::Result<File> {
+/// Locks a file, which names the process that has it.
+fn lock(path: &Path, limit: Duration, other: &str) -> anyhow::Result<File> {
     let options = &mut OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(PRIVATE_FILE);
     let mut file = file::open_to_write(options, path)?;

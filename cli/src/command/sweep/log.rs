@@ -8,6 +8,7 @@ use tracing::{info, warn};
 use super::report::{PassResult, Report};
 use crate::cleanup::copy::{DeletionResult, deleted};
 use crate::command::expire::report::Report as ExpireReport;
+use crate::log::is_news;
 use crate::output;
 use crate::reason::{Code, Reason};
 use crate::text;
@@ -86,23 +87,20 @@ impl EventLog {
 
     /// Logs the reason why passes are dry runs for now; `None`: they are not.
     pub(super) fn paused(&mut self, reason: Option<String>) {
-        if reason == self.paused {
-            return;
+        if is_news(&mut self.paused, reason) {
+            match &self.paused {
+                Some(reason) => warn!(reason, "paused: not safe to delete"),
+                None => info!("safe again"),
+            }
         }
-        match &reason {
-            Some(reason) => warn!(reason, "paused: not safe to delete"),
-            None => info!("safe again"),
-        }
-        self.paused = reason;
     }
 
     /// Logs the error of a pass.
     pub(super) fn failed(&mut self, error: &anyhow::Error) {
         let error = text::error(&format!("{error:#}"));
-        if self.error.as_ref() != Some(&error) {
+        if is_news(&mut self.error, Some(error.clone())) {
             warn!(error, "pass failed: retrying at the next interval");
         }
-        self.error = Some(error);
     }
 }
 

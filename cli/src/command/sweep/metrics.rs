@@ -37,7 +37,7 @@ impl Metrics {
     pub(super) fn serve(address: SocketAddr) -> anyhow::Result<(Self, SocketAddr)> {
         let server = MetricsServer::bind(address)?;
         let address = server.address();
-        let handle = server.start(&BUCKETS, || true)?;
+        let handle = server.start(&BUCKETS, || true, String::new)?;
         describe();
         Ok((Self { handle }, address))
     }

@@ -137,7 +137,7 @@ impl StayArgs {
         info!(gateway = address.to_string(), url = format!("http://{}/metrics", server.address()), "started");
         let registered = Arc::new(AtomicBool::new(false));
         let ready = Arc::clone(&registered);
-        let handle = server.start(&metrics::BUCKETS, move || ready.load(Ordering::Relaxed))?;
+        let handle = server.start(&metrics::BUCKETS, move || ready.load(Ordering::Relaxed), String::new)?;
         metrics::describe();
         if self.host_metrics {
             host::start()?;
