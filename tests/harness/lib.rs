@@ -4,6 +4,7 @@
 //! All calls block. Errors are `anyhow` texts for the person who runs a test or the demo; fixtures panic instead.
 
 pub mod abuse;
+pub mod alertmanager;
 pub mod chaos;
 pub mod command;
 pub mod consul;

@@ -19,6 +19,11 @@ impl Cluster {
         Self { servers: Kubernetes::start(dir.path()).unwrap(), dir }
     }
 
+    /// Returns the kubeconfig of the administrator.
+    pub(crate) fn admin(&self) -> PathBuf {
+        self.dir.path().join("admin.yaml")
+    }
+
     /// Runs `kubectl` as an administrator in the namespace of the gateways.
     pub(crate) fn kubectl(&self, args: &[&str]) -> String {
         self.kubectl_with(args, "")

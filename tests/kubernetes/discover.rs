@@ -9,6 +9,7 @@ use pushring_harness::{Envoy, Layout, Mode, Ports, Process, Templates, command, 
 use serde_json::Value;
 
 use super::cluster::Cluster;
+use super::fleet::pods;
 
 /// Envoy's files, and the process that keeps them up to date.
 pub(crate) struct Discover {
@@ -36,8 +37,18 @@ impl Discover {
         ]
     }
 
+    /// Follows the service as the administrator, behind an Envoy, and waits until the ring has this number of members.
+    pub(crate) fn with_envoy(cluster: &Cluster, mode: Mode, members: usize, more: &[&str]) -> (Self, Envoy) {
+        let admin = cluster.admin();
+        let layout = Self::once_all(cluster, mode, &admin, members);
+        let envoy = Envoy::start(&layout, 2).unwrap();
+        let mut discover = Self::start(cluster, layout, Some(&envoy), &admin, more);
+        discover.wait_ring(&pods(members));
+        (discover, envoy)
+    }
+
     /// Publishes the first ring, before Envoy starts, as soon as it has this number of members.
-    pub(crate) fn once_all(cluster: &Cluster, mode: Mode, kubeconfig: &Path, members: usize) -> Layout {
+    fn once_all(cluster: &Cluster, mode: Mode, kubeconfig: &Path, members: usize) -> Layout {
         let layout = Self::layout(cluster, mode);
         poll_until(&format!("a ring of {members}"), || {
             let args = Self::args(&layout, kubeconfig).into_iter().chain(["--once".to_owned()]);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use pushring_harness::machine::isolated;
 use pushring_harness::witness::{assert_each_group_once, sit_out};
-use pushring_harness::{Envoy, Mode, Witness, command, poll_until};
+use pushring_harness::{Mode, Witness, command, poll_until};
 use rustix::process::Signal;
 
 use super::cluster::{Cluster, document};
@@ -93,11 +93,7 @@ fn the_ring_stays_while_the_api_server_is_away() {
     isolated("faults::the_ring_stays_while_the_api_server_is_away", || {
         let mut cluster = Cluster::start();
         let fleet = Fleet::start(&cluster, 3);
-        let admin = cluster.dir.path().join("admin.yaml");
-        let layout = Discover::once_all(&cluster, Mode::Cluster, &admin, 3);
-        let envoy = Envoy::start(&layout, 2).unwrap();
-        let mut discover = Discover::start(&cluster, layout, Some(&envoy), &admin, &[]);
-        discover.wait_ring(&pods(3));
+        let (mut discover, envoy) = Discover::with_envoy(&cluster, Mode::Cluster, 3, &[]);
         let witness = Witness::start(&envoy, &discover.layout.live());
         cluster.servers.api.kill();
         discover.wait_log("source away; the ring stays", "");
@@ -120,11 +116,7 @@ fn an_empty_list_is_held() {
     isolated("faults::an_empty_list_is_held", || {
         let cluster = Cluster::start();
         let fleet = Fleet::start(&cluster, 3);
-        let admin = cluster.dir.path().join("admin.yaml");
-        let layout = Discover::once_all(&cluster, Mode::Cluster, &admin, 3);
-        let envoy = Envoy::start(&layout, 2).unwrap();
-        let mut discover = Discover::start(&cluster, layout, Some(&envoy), &admin, &[]);
-        discover.wait_ring(&pods(3));
+        let (mut discover, envoy) = Discover::with_envoy(&cluster, Mode::Cluster, 3, &[]);
         let witness = Witness::start(&envoy, &discover.layout.live());
         // A selector that finds no pod empties the slices.
         let select = |app: &str| {
@@ -136,10 +128,12 @@ fn an_empty_list_is_held() {
         discover.wait_metric("pushring_discover_on_ring", "0");
         discover.wait_log("held", "the last ring stays");
         assert_eq!(discover.process.stop(Signal::TERM).unwrap().code(), Some(0));
-        let args = Discover::args(&discover.layout, &admin).into_iter().chain(["--once".to_owned()]);
+        let args =
+            Discover::args(&discover.layout, &cluster.admin()).into_iter().chain(["--once".to_owned()]);
         let once = command::pushring(args).unwrap();
         assert!(once.code == 2 && once.stderr.contains("the last ring stays"), "{}", once.stderr);
-        let discover = Discover::start(&cluster, discover.layout.clone(), Some(&envoy), &admin, &[]);
+        let discover =
+            Discover::start(&cluster, discover.layout.clone(), Some(&envoy), &cluster.admin(), &[]);
         discover.wait_metric("pushring_discover_held", "1");
         select("pushgateway");
         discover.wait_metric("pushring_discover_held", "0");

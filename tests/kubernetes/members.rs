@@ -6,7 +6,7 @@ use pushring_harness::kubernetes::{service, workload};
 use pushring_harness::load::Load;
 use pushring_harness::machine::isolated;
 use pushring_harness::witness::{self, owners};
-use pushring_harness::{Envoy, Mode, command};
+use pushring_harness::{Mode, command};
 
 use super::cluster::Cluster;
 use super::discover::Discover;
@@ -17,11 +17,7 @@ fn the_ring_follows_a_statefulset() {
     isolated("members::the_ring_follows_a_statefulset", || {
         let cluster = Cluster::start();
         let mut fleet = Fleet::start(&cluster, 3);
-        let admin = cluster.dir.path().join("admin.yaml");
-        let layout = Discover::once_all(&cluster, Mode::Cluster, &admin, 3);
-        let envoy = Envoy::start(&layout, 2).unwrap();
-        let mut discover = Discover::start(&cluster, layout, Some(&envoy), &admin, &[]);
-        discover.wait_ring(&pods(3));
+        let (mut discover, envoy) = Discover::with_envoy(&cluster, Mode::Cluster, 3, &[]);
 
         // Not ready: registered, not on the ring.
         let ip = fleet.gateways[&pod(1)].address.ip().to_string();
@@ -77,7 +73,7 @@ fn a_deployment_needs_name_by_address() {
         let find = || cluster.kubectl(&["get", "pods", "-o", "name"]).strip_prefix("pod/").map(str::to_owned);
         let name = pushring_harness::poll_until("the pod of the Deployment", find).unwrap();
         set_ready(&cluster, &name, "10.77.0.1", true);
-        let admin = cluster.dir.path().join("admin.yaml");
+        let admin = cluster.admin();
         let layout = Discover::layout(&cluster, Mode::Endpoint);
         let once = |more: &[&str]| {
             let args = Discover::args(&layout, &admin).into_iter().chain(["--once".to_owned()]);

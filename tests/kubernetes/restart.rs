@@ -1,11 +1,11 @@
 //! A rolling restart of a StatefulSet.
 
 use pushring_harness::machine::isolated;
-use pushring_harness::{Envoy, Mode, Witness, poll_until};
+use pushring_harness::{Mode, Witness, poll_until};
 
 use super::cluster::Cluster;
 use super::discover::Discover;
-use super::fleet::{Fleet, pod, pods};
+use super::fleet::{Fleet, pod};
 
 /// Every pod comes back with another address. The hold is longer than the 30 s that the guide advises, because a busy
 /// machine may need them for one pod of this test.
@@ -14,11 +14,7 @@ fn a_rolling_restart_moves_and_loses_nothing() {
     isolated("restart::a_rolling_restart_moves_and_loses_nothing", || {
         let cluster = Cluster::start();
         let mut fleet = Fleet::start(&cluster, 5);
-        let admin = cluster.dir.path().join("admin.yaml");
-        let layout = Discover::once_all(&cluster, Mode::Endpoint, &admin, 5);
-        let envoy = Envoy::start(&layout, 2).unwrap();
-        let mut discover = Discover::start(&cluster, layout, Some(&envoy), &admin, &["--hold=20m"]);
-        discover.wait_ring(&pods(5));
+        let (discover, envoy) = Discover::with_envoy(&cluster, Mode::Endpoint, 5, &["--hold=20m"]);
         let witness = Witness::start(&envoy, &discover.layout.live());
         // As the controller of StatefulSets does: from the last to the first.
         for index in (0..5).rev() {

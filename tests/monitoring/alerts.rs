@@ -5,8 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
-use pushring_harness::http::Response;
-use pushring_harness::{poll_until, server};
+use pushring_harness::{alertmanager, poll_until};
 use serde_json::Value;
 
 use crate::observers::PROMETHEUS;
@@ -31,18 +30,13 @@ impl Alerts {
     pub(crate) fn receive() -> Result<Self> {
         let states: Arc<Mutex<States>> = Arc::default();
         let received = Arc::clone(&states);
-        let address = server::serve(move |request| {
-            let message: Value = serde_json::from_slice(&request.body)?;
+        let address = alertmanager::receive(move |alert| {
             let mut states = received.lock().unwrap_or_else(PoisonError::into_inner);
-            for alert in message["alerts"].as_array().into_iter().flatten() {
-                let labels = alert["labels"].clone();
-                let fires = alert["status"] == "firing";
-                let state =
-                    states.entry(labels.to_string()).or_insert(State { labels, fires, resolved: false });
-                state.fires = fires;
-                state.resolved |= !fires;
-            }
-            Ok(Response::ok(""))
+            let labels = alert["labels"].clone();
+            let fires = alert["status"] == "firing";
+            let state = states.entry(labels.to_string()).or_insert(State { labels, fires, resolved: false });
+            state.fires = fires;
+            state.resolved |= !fires;
         })?;
         Ok(Self { address, states })
     }

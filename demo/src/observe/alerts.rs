@@ -5,8 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
-use pushring_harness::http::Response;
-use pushring_harness::server;
+use pushring_harness::alertmanager;
 use serde_json::Value;
 
 use crate::screen;
@@ -25,13 +24,8 @@ impl Alerts {
     pub(super) fn receive() -> Result<Self> {
         let firing: Arc<Mutex<Firing>> = Arc::default();
         let received = Arc::clone(&firing);
-        let address = server::serve(move |request| {
-            let message: Value = serde_json::from_slice(&request.body)?;
-            let mut firing = received.lock().unwrap_or_else(PoisonError::into_inner);
-            for alert in message["alerts"].as_array().into_iter().flatten() {
-                note(&mut firing, alert);
-            }
-            Ok(Response::ok(""))
+        let address = alertmanager::receive(move |alert| {
+            note(&mut received.lock().unwrap_or_else(PoisonError::into_inner), alert);
         })?;
         Ok(Self { address, firing })
     }
@@ -42,7 +36,7 @@ impl Alerts {
     }
 }
 
-/// Prints the news of an alert, which Alertmanager repeats with each change of its group.
+/// Prints the news of an alert.
 fn note(firing: &mut Firing, alert: &Value) {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let (labels, name) = (&alert["labels"], text(&alert["labels"]["alertname"]));
