@@ -15,6 +15,7 @@ use super::check::State;
 use super::metrics;
 use super::store::{Done, Store};
 use crate::command::register::FAREWELL;
+use crate::log::is_news;
 use crate::text;
 
 /// Pause after an error of the registry.
@@ -109,10 +110,9 @@ impl Agent {
 
     fn failed(&mut self, error: &str) {
         let error = text::error(error);
-        if self.error.as_ref() != Some(&error) {
+        if is_news(&mut self.error, Some(error.clone())) {
             warn!(error, "registration not renewed");
         }
-        self.error = Some(error);
     }
 
     /// Announces that the gateway leaves, waits until watchers have seen it, and removes the registration.

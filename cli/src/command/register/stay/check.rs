@@ -5,7 +5,6 @@ use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
 use reqwest::Url;
 use reqwest::blocking::Client;
 
@@ -43,13 +42,10 @@ impl Check {
     pub(super) fn new(url: &str, settings: HealthCheck, tls: Tls<'_>) -> anyhow::Result<Self> {
         let found = http::without_credentials(url);
         let parsed = Url::parse(url).ok().filter(|url| ["http", "https"].contains(&url.scheme()));
-        ensure!(
-            parsed.is_some(),
-            BadInput(format!("--check: found {found:?}, expected http://… or https://…"))
-        );
+        let bad = || BadInput(format!("--check: found {found:?}, expected http://… or https://…"));
+        let url = parsed.ok_or_else(bad)?;
         let client = tls.add_to(http::client(settings.timeout))?;
         let client = client.tls_danger_accept_invalid_certs(settings.tls_skip_verify).build()?;
-        let url = parsed.ok_or_else(|| BadInput("--check".to_owned()))?;
         Ok(Self { client, url, headers: settings.headers.clone(), settings })
     }
 
