@@ -180,7 +180,7 @@ tools: $(addprefix $(BIN)/,pushgateway prometheus consul consul-template etcd en
 
 monitoring-tools: $(addprefix $(BIN)/,prometheus promtool alertmanager jaeger) $(TOOLS)/zipkin-server.jar ## build Alertmanager, Jaeger and the newest Prometheus, download Zipkin, for `make e2e-monitoring` (10 minutes of CPU time)
 
-kubernetes-tools: $(BIN)/.kubernetes-built ## build kube-apiserver, kube-controller-manager and kubectl for `make e2e-kubernetes` (10 to 30 minutes of CPU time)
+kubernetes-tools: $(BIN)/.kubernetes-built $(BIN)/.istio-built $(BIN)/helm ## build kube-apiserver, kube-controller-manager, kubectl, Helm and istiod for `make e2e-kubernetes` (20 to 50 minutes of CPU time)
 
 clean: ## remove everything that was built or downloaded
 	rm -rf target
@@ -233,6 +233,13 @@ $(TOOLS)/python/.installed: tools/envoy.txt tools/python.txt
 	@touch $@
 
 # A link to the version that was installed last. Its age is irrelevant, so the installation is an order-only prerequisite.
+# istiod, and the checks of its resources.
+$(BIN)/.istio-built: tools/istio/go.mod tools/istio/go.sum
+	@echo "Building pilot-discovery and istioctl (10 to 20 minutes of CPU time)"
+	@mkdir -p $(BIN)
+	cd tools/istio && go build -mod=readonly -ldflags "-s -w" -o $(abspath $(BIN))/ $$(sed -n 's/^\t\(istio.io\/istio\/.*\/cmd\/[^ ]*\)$$/\1/p' go.mod)
+	@touch $@
+
 $(BIN)/envoy: | $(TOOLS)/python/.installed
 	@mkdir -p $(BIN)
 	ln -sf $$($(TOOLS)/python/bin/python -c 'import envoy, os; print(os.path.abspath(os.path.dirname(envoy.__file__)))')/_bin/envoy $@
