@@ -10,21 +10,26 @@ use pushring_harness::server::serve;
 use pushring_harness::{Envoy, Layout, Member, Mode, Ports, envoy_files, poll_until};
 use tempfile::TempDir;
 
-/// Starts an Envoy with blocks and with this number of gateways, which accept every push.
-fn start(mode: Mode, blocks: &[&str], gateways: usize) -> (Envoy, TempDir) {
+/// Starts an Envoy with blocks, in front of these gateways.
+fn start(mode: Mode, blocks: &[&str], gateways: &[SocketAddr]) -> (Envoy, TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let layout = Layout::patched(dir.path(), mode, Ports::default(), blocks).unwrap();
     if blocks.contains(&"zipkin") {
         let collector = format!("port_value: {} ", answer_all(202).port());
         layout.edit(&[("port_value: 9411 ", &collector)]).unwrap();
     }
-    let members: Vec<Member> = (0..gateways).map(|_| answer_all(200).into()).collect();
+    let members: Vec<Member> = gateways.iter().map(|&gateway| gateway.into()).collect();
     layout.write(&envoy_files::config(mode, &members).unwrap()).unwrap();
     (Envoy::start(&layout, 1).unwrap(), dir)
 }
 
 fn answer_all(status: u16) -> SocketAddr {
     serve(move |_| Ok(Response { status, headers: Default::default(), body: Default::default() })).unwrap()
+}
+
+/// Starts gateways that accept every push.
+fn gateways(count: usize) -> Vec<SocketAddr> {
+    (0..count).map(|_| answer_all(200)).collect()
 }
 
 fn scrape(envoy: &Envoy) -> String {
@@ -36,6 +41,18 @@ fn series(envoy: &Envoy) -> BTreeSet<String> {
     let text = scrape(envoy);
     let samples = text.lines().filter(|line| !line.starts_with('#'));
     samples.map(|line| line.rsplit_once(' ').unwrap().0.to_owned()).collect()
+}
+
+/// Reports whether every gateway has the series that the others have.
+fn alike(series: &BTreeSet<String>, gateways: &[SocketAddr]) -> bool {
+    let of = |gateway: &SocketAddr| -> BTreeSet<String> {
+        // A cluster's name has no dots and colons.
+        let address = gateway.to_string();
+        let cluster = address.replace(['.', ':'], "_");
+        let all = series.iter().filter(|one| one.contains(&address) || one.contains(&cluster));
+        all.map(|one| one.replace(&address, "GATEWAY").replace(&cluster, "GATEWAY")).collect()
+    };
+    gateways.iter().all(|gateway| of(gateway) == of(&gateways[0]))
 }
 
 /// Odd requests, each with the number in every place where a client can put a text.
@@ -100,9 +117,17 @@ fn send(envoy: &Envoy, numbers: std::ops::Range<usize>) {
 fn ten_thousand_odd_pushes_add_no_series() {
     let all: &[&str] = &["stats", "failovers", "zipkin"];
     for (mode, blocks) in [(Mode::Cluster, &[] as &[&str]), (Mode::Endpoint, all)] {
-        let (envoy, _dir) = start(mode, blocks, 3);
-        // The counter of a status comes with its first answer. Eight rounds have every kind, and reach every gateway.
-        send(&envoy, 0..8);
+        let gateways = gateways(3);
+        let (envoy, _dir) = start(mode, blocks, &gateways);
+        // The counter of a status comes with its first answer. The ports of this run decide the owner of a group, so the rounds
+        // continue until every gateway has got every kind of request.
+        let mut sent = 0;
+        let complete = || {
+            send(&envoy, sent..sent + 8);
+            sent += 8;
+            alike(&series(&envoy), &gateways).then_some(())
+        };
+        poll_until("every kind of request at every gateway", complete).unwrap();
         if blocks.contains(&"zipkin") {
             envoy.wait_stat("tracing.zipkin.reports_sent", |sent| sent > 0).unwrap();
         }
@@ -125,7 +150,7 @@ fn ten_thousand_odd_pushes_add_no_series() {
 #[test]
 fn a_scrape_of_fifty_members_has_at_most_two_megabytes() {
     for (mode, blocks) in [(Mode::Cluster, &["stats"]), (Mode::Endpoint, &["stats"])] {
-        let (envoy, _dir) = start(mode, blocks, 50);
+        let (envoy, _dir) = start(mode, blocks, &gateways(50));
         let client = envoy.client().unwrap();
         // Every member needs a group, and the ports of this run decide how many it gets.
         for n in 0..2000 {
