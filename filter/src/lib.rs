@@ -15,9 +15,16 @@ mod metrics;
 
 use std::rc::Rc;
 
+use git_version::git_version;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType, LogLevel};
 use pushring_router::{Decision, ReplyKind, Request, Router, passed_pushring};
+
+/// The commit that the module was built from, as in the command's `main.rs`.
+const COMMIT: &str = match option_env!("PUSHRING_COMMIT") {
+    Some(commit) => commit,
+    None => git_version!(args = ["--always", "--dirty", "--exclude=*", "--abbrev=12"], fallback = "unknown"),
+};
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
@@ -45,10 +52,13 @@ impl RootContext for Plugin {
         let json = self.get_plugin_configuration().unwrap_or_default();
         match Router::parse(&json) {
             Ok(router) => {
+                let router = router.with_commit(COMMIT);
                 let (members, points) = (router.config().members.len(), router.points());
                 metrics::accepted(members, points);
                 let (version, digest) = (env!("CARGO_PKG_VERSION"), router.digest());
-                log::info!("pushring {version}: {members} members, {points} points, digest {digest}");
+                log::info!(
+                    "pushring {version} ({COMMIT}): {members} members, {points} points, digest {digest}"
+                );
                 let mirror_header = format!("{}-mirror", router.config().header);
                 self.settings = Some(Rc::new(Settings { router, mirror_header }));
                 true

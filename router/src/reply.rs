@@ -5,6 +5,7 @@ use serde::ser::{SerializeMap, Serializer};
 
 use crate::config::{Config, Lookup, Member, Mode, Placement, RouteBy};
 use crate::push::{Labels, Poison};
+use crate::router::Router;
 
 /// The reason for a reply. The filter has a counter for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,13 +174,15 @@ impl Reply {
         Self::json(ReplyKind::Lookup, &LookupBody { labels, owner, successors, url: &url })
     }
 
-    pub(crate) fn status(config: &Config, digest: &str, shares: &[f64]) -> Self {
+    pub(crate) fn status(router: &Router) -> Self {
+        let config = router.config();
         let round = |share: f64| (share * 10_000.0).round() / 10_000.0;
-        let shares = shares.iter().copied().chain(std::iter::repeat(0.0));
+        let shares = router.ring().shares().into_iter().chain(std::iter::repeat(0.0));
         let members = config.members.iter().zip(shares);
         let body = StatusBody {
             version: env!("CARGO_PKG_VERSION"),
-            digest,
+            commit: router.commit,
+            digest: &router.digest(),
             route_by: config.route_by,
             placement: config.placement,
             mode: config.mode,
@@ -226,6 +229,7 @@ impl Serialize for LabelMap<'_, '_> {
 #[derive(Serialize)]
 struct StatusBody<'a> {
     version: &'static str,
+    commit: &'static str,
     digest: &'a str,
     route_by: RouteBy,
     placement: Placement,

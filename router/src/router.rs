@@ -28,6 +28,7 @@ pub struct Router {
     ring: OnceLock<Ring>,
     points: usize,
     status: OnceLock<Reply>,
+    pub(crate) commit: &'static str,
     /// Cluster name of each member, by index.
     pub(crate) clusters: Vec<Box<[u8]>>,
 }
@@ -42,7 +43,14 @@ impl Router {
         let points = Ring::check(placement, &members).map_err(ConfigError::from)?;
         let cluster = |m: &Member| [config.cluster_prefix.as_bytes(), m.name.as_bytes()].concat().into();
         let clusters = config.members.iter().map(cluster).collect();
-        Ok(Self { config, ring: OnceLock::new(), points, status: OnceLock::new(), clusters })
+        Ok(Self {
+            config,
+            ring: OnceLock::new(),
+            points,
+            status: OnceLock::new(),
+            commit: "unknown",
+            clusters,
+        })
     }
 
     /// Parses a configuration with [`Config::parse`] and creates its router. This runs every check there is.
@@ -51,6 +59,13 @@ impl Router {
     /// [`ConfigError`] for the first problem in the configuration.
     pub fn parse(json: &[u8]) -> Result<Self, ConfigError> {
         Self::new(Config::parse(json)?)
+    }
+
+    /// Sets the commit of the build, which the status page shows next to the version. This crate does not know it, because
+    /// each commit would rebuild it.
+    #[must_use]
+    pub fn with_commit(self, commit: &'static str) -> Self {
+        Self { commit, status: OnceLock::new(), ..self }
     }
 
     /// Returns the configuration.
@@ -96,7 +111,7 @@ impl Router {
 
     /// Returns the ring as JSON. The first call renders it, which takes 8 ms for the largest ring.
     pub(crate) fn status(&self) -> &Reply {
-        self.status.get_or_init(|| Reply::status(&self.config, &self.digest(), &self.ring().shares()))
+        self.status.get_or_init(|| Reply::status(self))
     }
 
     /// Returns the member that owns a key, or `None` if there are no members.

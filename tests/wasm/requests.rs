@@ -278,6 +278,8 @@ fn health_and_status_answer_as_configured() {
         let json: serde_json::Value = serde_json::from_str(&body).expect("JSON");
         assert_eq!((json["mode"].as_str(), json["members"][2]["name"].as_str()), (Some(mode), Some("gw-3")));
         assert_eq!(json["digest"].as_str().map(str::len), Some(16));
+        assert_eq!(json["version"], env!("CARGO_PKG_VERSION"));
+        assert!(json["commit"].as_str().is_some_and(|commit| commit.len() >= 7), "{body}");
         let shares = json["members"].as_array().expect("members").iter().filter_map(|m| m["share"].as_f64());
         assert!((shares.sum::<f64>() - 1.0).abs() < 0.001, "{body}");
     });

@@ -62,9 +62,10 @@ enum Command {
     Discover(discover::DiscoverArgs),
 }
 
-/// Parses the arguments, runs the command and turns its result into an exit code.
-pub fn run() -> ExitCode {
-    let mut command = Cli::command();
+/// Parses the arguments, runs the command and turns its result into an exit code. `--version` shows the commit.
+pub fn run(commit: &str) -> ExitCode {
+    let version: &str = format!("{} ({commit})", env!("CARGO_PKG_VERSION")).leak();
+    let mut command = Cli::command().version(version);
     if !io::stdout().is_terminal() {
         command = command.term_width(80);
     }

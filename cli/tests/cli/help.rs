@@ -24,3 +24,14 @@ fn every_help_text_fits_80_columns() {
         }
     }
 }
+
+#[test]
+fn version_names_the_commit() {
+    let text = help(&["--version"]);
+    let commit = text.strip_prefix(concat!("pushring ", env!("CARGO_PKG_VERSION"), " (")).unwrap();
+    let commit = commit.strip_suffix(")\n").unwrap();
+    let digits = commit.strip_suffix("-dirty").unwrap_or(commit);
+    let is_digits = digits.len() >= 7 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    assert!(is_digits || digits == "unknown", "{text}");
+    assert_eq!(text, help(&["-V"]));
+}
