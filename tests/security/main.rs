@@ -13,3 +13,4 @@ mod passwords;
 mod sweeper;
 mod tls;
 mod tokens;
+mod units;
