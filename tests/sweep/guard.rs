@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use pushring_harness::command::{self, pushring};
+use pushring_harness::machine::isolated;
 use pushring_harness::{
     Envoy, GatewayFixture, Layout, Member, Mode, Ports, Process, Shift, envoy_files, process, tools,
 };
@@ -71,6 +72,35 @@ fn changes_nothing_if_an_envoy_has_another_ring() {
     envoy.wait_members(&names).unwrap();
     let output = sweep(&fixture, &["--envoy", &url]);
     assert_eq!((output.code, fixture.counts()), (0, vec![1, 0]), "{output:?}");
+}
+
+#[test]
+fn asks_every_address_of_a_name() {
+    isolated("guard::asks_every_address_of_a_name", || {
+        let (mut fixture, _) = sweepable(2);
+        fixture.configure(serde_json::json!({"mode": "endpoint", "status_path": "/-/pushring"}));
+        let layout =
+            Layout::create(&fixture.dir.path().join("envoy"), Mode::Endpoint, Ports::default()).unwrap();
+        layout.write(&fixture.config).unwrap();
+        let envoy = Envoy::start(&layout, 1).unwrap();
+        let members = envoy_files::members(&fixture.config.to_string());
+        let names: Vec<&str> = members.iter().map(|member: &Member| member.name.as_str()).collect();
+        envoy.wait_members(&names).unwrap();
+        let url = format!("http://envoys:{}", envoy.push.port());
+
+        fs::write("/etc/hosts", "127.0.0.1 envoys\n127.0.0.2 envoys\n").unwrap();
+        let output = sweep(&fixture, &["--envoy", &url]);
+        assert_eq!((output.code, fixture.counts()), (2, vec![1, 1]), "{output:?}");
+        assert!(output.stderr.contains(&format!("{url} (127.0.0.2:")), "{output:?}");
+
+        fs::write("/etc/hosts", "127.0.0.1 envoys\n").unwrap();
+        let output = sweep(&fixture, &["--envoy", &url]);
+        assert_eq!((output.code, fixture.counts()), (0, vec![1, 0]), "{output:?}");
+
+        fs::write("/etc/hosts", "").unwrap();
+        let output = sweep(&fixture, &["--envoy", &url]);
+        assert!(output.code == 2 && output.stderr.contains("are unknown"), "{output:?}");
+    });
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Checks before every batch that deleting or copying is safe.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,7 +31,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 #[command(next_help_heading = "Safety")]
 pub(crate) struct SafetyArgs {
     /// URL at which an Envoy accepts pushes. Nothing is changed unless its ring is the same as the command's (requires
-    /// `status_path`). Repeatable; pass every Envoy
+    /// `status_path`). Repeatable; pass every Envoy, or a name with the addresses of all
     #[arg(long = "envoy", value_name = "URL")]
     pub(crate) envoys: Vec<String>,
     /// CA certificates (PEM file) for Envoys with https, in addition to the system's
@@ -56,8 +57,7 @@ pub(crate) struct SafetyCheck {
     source: Source,
     envoys: Vec<ServerUrl>,
     client: Client,
-    authorization: Option<PathBuf>,
-    settle: Duration,
+    args: SafetyArgs,
     /// The digest of the fleet, and when it was first seen; `None`: only the time of the file counts.
     known: Option<(String, Option<Instant>)>,
     interrupted: Arc<AtomicBool>,
@@ -78,13 +78,7 @@ impl SafetyCheck {
     pub(crate) fn new(args: &SafetyArgs, source: Source) -> anyhow::Result<Self> {
         let envoys = args.envoys.iter().map(|url| ServerUrl::parse("--envoy", url));
         let envoys = envoys.collect::<Result<_, _>>()?;
-        let tls = Tls {
-            flags: "--envoy",
-            ca_file: args.envoy_ca_file.as_deref(),
-            cert: args.envoy_cert.as_deref(),
-            key: args.envoy_key.as_deref(),
-        };
-        let client = tls.add_to(crate::http::client(ENVOY_TIMEOUT))?;
+        let client = tls(args).add_to(crate::http::client(ENVOY_TIMEOUT))?;
         authorization(args.envoy_authorization_file.as_deref())?;
         let interrupted = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
@@ -95,8 +89,7 @@ impl SafetyCheck {
             source,
             envoys,
             client: client.build().map_err(|error| BadInput(format!("--envoy: {error}")))?,
-            authorization: args.envoy_authorization_file.clone(),
-            settle: args.settle,
+            args: args.clone(),
             known: None,
             interrupted,
             lock: None,
@@ -136,7 +129,7 @@ impl SafetyCheck {
         let seen_for = seen.map_or(Duration::MAX, |seen| seen.elapsed());
         let file_for = fleet.changed.map_or(Duration::MAX, |changed| changed.elapsed().unwrap_or_default());
         self.known = Some((digest, seen));
-        Ok((fleet, self.settle.saturating_sub(seen_for.min(file_for))))
+        Ok((fleet, self.args.settle.saturating_sub(seen_for.min(file_for))))
     }
 
     /// Waits until the settling time is over, then calls [`SafetyCheck::check`]. Calls `notice` once with
@@ -175,17 +168,41 @@ impl SafetyCheck {
             NotSafe("members or settings changed during the run; run it again".to_owned())
         );
         for envoy in &self.envoys {
-            let theirs = self.envoy_digest(envoy, fleet.router.config())?;
-            ensure!(
-                theirs == digest,
-                NotSafe(format!("the ring of {envoy} has digest {theirs}; expected {digest}"))
-            );
+            for (shown, client) in self.clients(envoy)? {
+                let theirs = self.envoy_digest(envoy, &shown, &client, fleet.router.config())?;
+                ensure!(
+                    theirs == digest,
+                    NotSafe(format!("the ring of {shown} has digest {theirs}; expected {digest}"))
+                );
+            }
         }
         // Checked last, because many Envoys take long to answer.
         self.lock.as_ref().map_or(Ok(()), |lock| lock())
     }
 
-    fn envoy_digest(&self, envoy: &ServerUrl, config: &Config) -> anyhow::Result<String> {
+    /// Returns how an Envoy is shown, and a client for it; of a name with several addresses, such as a headless service of
+    /// Kubernetes, one for each.
+    fn clients(&self, envoy: &ServerUrl) -> anyhow::Result<Vec<(String, Client)>> {
+        let unknown = || NotSafe(format!("the addresses of {envoy} are unknown"));
+        let addresses = envoy.addresses(ENVOY_TIMEOUT).with_context(unknown)?;
+        if addresses.len() == 1 {
+            return Ok(vec![(envoy.to_string(), self.client.clone())]);
+        }
+        let client = |address: SocketAddr| {
+            // The name stays in the request, and in the check of a certificate.
+            let client = tls(&self.args).add_to(crate::http::client(ENVOY_TIMEOUT))?;
+            Ok((format!("{envoy} ({address})"), client.resolve(envoy.host(), address).build()?))
+        };
+        addresses.into_iter().map(client).collect()
+    }
+
+    fn envoy_digest(
+        &self,
+        envoy: &ServerUrl,
+        shown: &str,
+        client: &Client,
+        config: &Config,
+    ) -> anyhow::Result<String> {
         let path = &config.status_path;
         ensure!(
             !path.is_empty(),
@@ -195,16 +212,16 @@ impl SafetyCheck {
             )
         );
         let status = self
-            .ask(envoy, path)
-            .with_context(|| NotSafe(format!("{envoy} did not report its ring at {path}")))?;
+            .ask(envoy, client, path)
+            .with_context(|| NotSafe(format!("{shown} did not report its ring at {path}")))?;
         Ok(status.digest)
     }
 
-    fn ask(&self, envoy: &ServerUrl, path: &str) -> anyhow::Result<EnvoyStatus> {
+    fn ask(&self, envoy: &ServerUrl, client: &Client, path: &str) -> anyhow::Result<EnvoyStatus> {
         let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-        let mut request = self.client.get(envoy.at(&segments));
+        let mut request = client.get(envoy.at(&segments));
         // For each request, because the file may be replaced while a sweeper runs.
-        if let Some(value) = authorization(self.authorization.as_deref())? {
+        if let Some(value) = authorization(self.args.envoy_authorization_file.as_deref())? {
             request = request.header(AUTHORIZATION, value);
         }
         let response = send(request, AnswerLimits::of_agent(ENVOY_TIMEOUT)).map_err(cause)?;
@@ -212,6 +229,15 @@ impl SafetyCheck {
             bail!("{}", response.failure());
         }
         response.json("an Envoy with status_path")
+    }
+}
+
+fn tls(args: &SafetyArgs) -> Tls<'_> {
+    Tls {
+        flags: "--envoy",
+        ca_file: args.envoy_ca_file.as_deref(),
+        cert: args.envoy_cert.as_deref(),
+        key: args.envoy_key.as_deref(),
     }
 }
 

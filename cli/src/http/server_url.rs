@@ -1,6 +1,10 @@
 //! URLs of servers as operators give them. They may contain a user and a password, which are sent but never shown.
 
-use std::fmt;
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::mpsc;
+use std::time::Duration;
+use std::{fmt, io, thread};
 
 use reqwest::Url;
 
@@ -44,6 +48,31 @@ impl ServerUrl {
             path.pop_if_empty().extend(segments);
         }
         url
+    }
+
+    /// Returns the host: a name, or an address (IPv6 in brackets).
+    pub(crate) fn host(&self) -> &str {
+        self.0.host_str().unwrap_or_default()
+    }
+
+    /// Returns all addresses of the host, at least one: of IPv4 if there are any, because a name such as `localhost` has both
+    /// of one server.
+    ///
+    /// # Errors
+    /// The name has none, or is not resolved in this time.
+    pub(crate) fn addresses(&self, limit: Duration) -> io::Result<Vec<SocketAddr>> {
+        let (sender, receiver) = mpsc::channel();
+        let url = self.0.clone();
+        // The resolver of the system has no limit that a caller can set; a thread that it holds ends with it.
+        thread::spawn(move || sender.send(url.socket_addrs(|| None)));
+        let found = receiver.recv_timeout(limit).map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?;
+        let found: BTreeSet<SocketAddr> = found?.into_iter().collect();
+        let (old, new): (Vec<_>, Vec<_>) = found.into_iter().partition(SocketAddr::is_ipv4);
+        let addresses = if old.is_empty() { new } else { old };
+        if addresses.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "no address"));
+        }
+        Ok(addresses)
     }
 }
 
