@@ -1,27 +1,21 @@
 //! Members from DNS, with the servers of Consul and dnsmasq.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::SocketAddr;
 use std::path::Path;
 
 use pushring::fleet::ring_file::RingFile;
 use pushring_harness::load::Load;
+use pushring_harness::ports::on_free_ports;
 use pushring_harness::{Consul, Mode, Process, Pushgateway, dnsmasq, poll_until};
 
 use crate::running::{Discover, wait_pushes};
 
-/// Returns a port that is free for UDP and TCP.
-fn free_port() -> u16 {
-    let free = || {
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-        UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok().then_some(port)
-    };
-    poll_until("a free port", free).unwrap()
-}
-
 fn consul(dir: &Path) -> (Consul, String) {
-    let port = free_port();
-    let consul = Consul::start_with(dir, &[&format!("-dns-port={port}")]).unwrap();
-    (consul, format!("127.0.0.1:{port}"))
+    on_free_ports(|[port, ..]| {
+        let consul = Consul::start_with(dir, &[&format!("-dns-port={port}")])?;
+        Ok((consul, format!("127.0.0.1:{port}")))
+    })
+    .unwrap()
 }
 
 /// Returns Consul's name of an IPv4 address, with its port.
@@ -39,8 +33,10 @@ pub(crate) struct Dnsmasq {
 
 impl Dnsmasq {
     pub(crate) fn start(records: &[&str]) -> Self {
-        let (dir, port) = (tempfile::tempdir().unwrap(), free_port());
-        Self { process: dnsmasq::start(dir.path(), port, records).unwrap(), dir, port }
+        let dir = tempfile::tempdir().unwrap();
+        let start = |[port, ..]: [u16; 3]| Ok((dnsmasq::start(dir.path(), port, records)?, port));
+        let (process, port) = on_free_ports(start).unwrap();
+        Self { process, dir, port }
     }
 
     pub(crate) fn address(&self) -> String {

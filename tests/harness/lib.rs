@@ -23,7 +23,7 @@ pub mod load;
 pub mod machine;
 pub mod network;
 pub mod poll;
-mod ports;
+pub mod ports;
 pub mod process;
 pub mod prometheus;
 pub mod proto;

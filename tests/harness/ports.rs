@@ -1,7 +1,7 @@
 //! Free ports for servers that cannot choose one.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Result;
@@ -11,11 +11,11 @@ const TRIES: usize = 5;
 /// Ports below are for the system's own services.
 const LOWEST: u16 = 10_000;
 
-/// Starts a server on free ports, and on others if that fails.
+/// Starts a server on free ports, and on others if that fails. No other program gets them while the server restarts.
 ///
 /// # Errors
 /// The last one of `start`.
-pub(crate) fn on_free_ports<T>(start: impl Fn([u16; 3]) -> Result<T>) -> Result<T> {
+pub fn on_free_ports<T>(start: impl Fn([u16; 3]) -> Result<T>) -> Result<T> {
     let mut last = start(free_ports()?);
     for _ in 1..TRIES {
         if last.is_ok() {
@@ -26,7 +26,7 @@ pub(crate) fn on_free_ports<T>(start: impl Fn([u16; 3]) -> Result<T>) -> Result<
     last
 }
 
-/// Returns three ports below the range that the system uses for outgoing connections.
+/// Returns three ports, free for TCP and UDP, below the range that the system uses for outgoing connections.
 fn free_ports() -> Result<[u16; 3]> {
     let first_outgoing = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range")
         .ok()
@@ -40,7 +40,8 @@ fn free_ports() -> Result<[u16; 3]> {
     while ports.len() < 3 {
         let step = SEED.fetch_add(1, Ordering::Relaxed);
         let port = LOWEST + ((std::process::id() as usize * 7919 + step) % span) as u16;
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+        let address = (Ipv4Addr::LOCALHOST, port);
+        if TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok() {
             ports.push(port);
         }
     }
