@@ -110,9 +110,13 @@ e2e: wasm tools ## run the end-to-end suites: the compiled filter in a real Envo
 	cargo build --quiet -p pushring
 	cargo test -p pushring-harness -p pushring-demo -p pushring-bench
 
+.PHONY: manifests
+manifests: $(BIN)/helm ## write the plain manifests in deploy/kubernetes from the Helm chart
+	HELM=$(abspath $(BIN))/helm deploy/kubernetes/render.sh
+
 e2e-kubernetes: wasm kubernetes-tools $(addprefix $(BIN)/,pushgateway envoy etcd) ## run `discover`, the demo and the sweeper's lock in a real Kubernetes control plane
 	cargo build --quiet -p pushring
-	cargo test -p pushring-harness -p pushring-demo --test kubernetes -- --test-threads 1
+	cargo test -p pushring-harness -p pushring-demo --test kubernetes --test chart -- --test-threads 1
 
 .PHONY: e2e-monitoring monitoring-check monitoring-tools
 monitoring-check: $(TOOLS)/debian/.installed ## check the scrape configuration and the rules of monitoring/, and run their unit tests
@@ -180,7 +184,7 @@ tools: $(addprefix $(BIN)/,pushgateway prometheus consul consul-template etcd en
 
 monitoring-tools: $(addprefix $(BIN)/,prometheus promtool alertmanager jaeger) $(TOOLS)/zipkin-server.jar ## build Alertmanager, Jaeger and the newest Prometheus, download Zipkin, for `make e2e-monitoring` (10 minutes of CPU time)
 
-kubernetes-tools: $(BIN)/.kubernetes-built $(BIN)/.istio-built $(BIN)/helm ## build kube-apiserver, kube-controller-manager, kubectl, Helm and istiod for `make e2e-kubernetes` (20 to 50 minutes of CPU time)
+kubernetes-tools: $(TOOLS)/crds/.written $(BIN)/.kubernetes-built $(BIN)/.istio-built $(BIN)/helm ## build kube-apiserver, kube-controller-manager, kubectl, Helm and istiod for `make e2e-kubernetes` (20 to 50 minutes of CPU time)
 
 clean: ## remove everything that was built or downloaded
 	rm -rf target
@@ -224,6 +228,17 @@ $(BIN)/.kubernetes-built: tools/kubernetes/go.mod tools/kubernetes/go.sum
 	cd tools/kubernetes && version=$$(sed -n 's/^\tk8s.io\/kubernetes \(v[^ ]*\).*/\1/p' go.mod) && \
 		go build -mod=readonly -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$$version" \
 		-o $(abspath $(BIN))/ $$(sed -n 's/^\t\(k8s.io\/kubernetes\/cmd\/[^ ]*\)$$/\1/p' go.mod)
+	@touch $@
+
+# Resources of others that the chart has.
+$(TOOLS)/crds/.written: tools/crds/go.mod tools/crds/go.sum
+	@echo "Writing the definitions of the Gateway API and of the Prometheus operator (a minute)"
+	rm -rf $(TOOLS)/crds
+	mkdir -p $(TOOLS)/crds
+	cd tools/crds && go tool controller-gen crd output:dir=$(abspath $(TOOLS))/crds \
+		paths=github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1
+	cd tools/crds && go mod download sigs.k8s.io/gateway-api && \
+		cp "$$(go list -m -f '{{.Dir}}' sigs.k8s.io/gateway-api)"/config/crd/standard/*.yaml $(abspath $(TOOLS))/crds
 	@touch $@
 
 $(TOOLS)/python/.installed: tools/envoy.txt tools/python.txt

@@ -2,7 +2,7 @@
 # interface, because the image has no HTTP client.
 admin() {
   exec 3<>/dev/tcp/127.0.0.1/9901 || return
-  printf '%s %s HTTP/1.0\r\ncontent-length: 0\r\n\r\n' "$1" "$2" >&3
+  printf '%s %s HTTP/1.1\r\nhost: envoy\r\ncontent-length: 0\r\nconnection: close\r\n\r\n' "$1" "$2" >&3
   cat <&3
   exec 3>&-
 }

@@ -105,7 +105,6 @@ topologySpreadConstraints:
   - discover
   - --from=kubernetes
   - --service={{ include "pushring.gateways" .root }}
-  - --namespace={{ .root.Release.Namespace }}
   {{- if not .root.Values.gateways.existing.service }}
   - --port-name=http
   {{- else if .root.Values.gateways.existing.port }}
@@ -146,6 +145,16 @@ topologySpreadConstraints:
   {{- with $values.extraVolumeMounts }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
+{{- end }}
+
+{{- /* Rights of `discover`. With `get` it sees that a pod leaves because its StatefulSet was scaled in. */}}
+{{- define "pushring.discoverRules" -}}
+- { apiGroups: [discovery.k8s.io], resources: [endpointslices], verbs: [list, watch] }
+{{- if .Values.gateways.existing.service }}
+- { apiGroups: [apps], resources: [statefulsets], verbs: [get] }
+{{- else }}
+- { apiGroups: [apps], resources: [statefulsets], resourceNames: [{{ include "pushring.gateways" . }}], verbs: [get] }
+{{- end }}
 {{- end }}
 
 {{- define "pushring.listen" -}}
