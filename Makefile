@@ -108,7 +108,8 @@ wasm-tests: $(BIN)/.wasm-bindgen-$(WASM_BINDGEN) ## run the vector tests of ring
 
 e2e: wasm tools ## run the end-to-end suites: the compiled filter in a real Envoy in front of real Pushgateways
 	cargo build --quiet -p pushring
-	cargo test -p pushring-harness -p pushring-demo -p pushring-bench
+	@# Most of these tests wait for servers: twice as many at once as there are cores.
+	RUST_TEST_THREADS=$$((2 * $$(nproc))) cargo test -p pushring-harness -p pushring-demo -p pushring-bench
 
 .PHONY: manifests
 manifests: $(BIN)/helm ## write the plain manifests in deploy/kubernetes from the Helm chart
