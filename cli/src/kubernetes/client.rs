@@ -94,6 +94,10 @@ impl Kubernetes {
         &self.client
     }
 
+    pub(crate) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
     /// Returns the URL of a resource of this namespace: of all of a kind, or of the one with a name.
     pub(crate) fn url(&self, group: &str, version: &str, kind: &str, name: Option<&str>) -> Url {
         let path = ["apis", group, version, "namespaces", &self.namespace, kind];

@@ -62,6 +62,31 @@ const CASES: &[(&str, &[&str])] = &[
     ),
     ("discover|--from|consul|--dns|a.b|--once", &["--dns: only for --from dns, found --from consul"]),
     (
+        "discover|--from|file|--file|c|--plugin|a/b",
+        &["--plugin: only for --to wasmplugin, found --to files", "remove --plugin, or change --to"],
+    ),
+    ("discover|--from|file|--file|c|--state|s", &["--state: only for --to wasmplugin, found --to files"]),
+    (
+        "discover|--from|file|--file|c|--to|wasmplugin|--plugin|a|--service-entry|b|--live|out",
+        &["--live: only for --to files, found --to wasmplugin"],
+    ),
+    (
+        "discover|--from|file|--file|c|--to|wasmplugin|--plugin|a|--service-entry|b|--admin|http://a:1",
+        &["--admin: only for --to files, found --to wasmplugin"],
+    ),
+    (
+        "discover|--from|file|--file|c|--to|wasmplugin|--plugin|a/B|--service-entry|b",
+        &["--plugin: found \"B\"", "lower-case letters"],
+    ),
+    (
+        "discover|--from|file|--file|c|--to|wasmplugin|--plugin|A/b|--service-entry|b",
+        &["--plugin, namespace: found \"A\""],
+    ),
+    (
+        "discover|--from|file|--file|c|--to|wasmplugin|--plugin|a/b|--service-entry|a/b/c",
+        &["--service-entry: found \"b/c\""],
+    ),
+    (
         "sweep|--config|c|--watch|1m|--single|--etcd|http://a:1",
         &["--etcd: only for --lock etcd; remove it, or add --lock etcd"],
     ),

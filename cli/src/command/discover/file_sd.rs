@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use pushring_router::Config;
 use serde::Serialize;
 
-use crate::command::publish::{RING_FILE, work_folder};
+use crate::command::publish::work_folder;
 use crate::discover::memory::VANISHED;
 use crate::discover::source::{Route, ServiceInstance};
 use crate::error::BadInput;
@@ -17,7 +17,6 @@ use crate::fleet::access::Scheme;
 use crate::fleet::address::GatewayAddress;
 use crate::fleet::members::Members;
 use crate::fleet::registration::{Registration, Registrations};
-use crate::fleet::ring_file::RingFile;
 use crate::text;
 
 /// The flags of the target files.
@@ -69,7 +68,7 @@ impl FileSd {
         self.services.is_some()
     }
 
-    /// Writes the files that changed. `live` is the live folder if its ring stays.
+    /// Writes the files that changed. `live` is the live ring if it stays.
     ///
     /// # Errors
     /// A file cannot be written.
@@ -77,7 +76,7 @@ impl FileSd {
         &mut self,
         found: &Registrations,
         members: &Members,
-        live: Option<&Path>,
+        live: Option<Option<Config>>,
         services: &[ServiceInstance],
     ) -> anyhow::Result<()> {
         if let Some(target) = &mut self.gateways {
@@ -114,11 +113,8 @@ impl Target {
 }
 
 /// Returns the ring that pushes go to: the live one if it stays, else the one that is published next.
-fn ring(members: &Members, live: Option<&Path>) -> Option<Config> {
-    match live {
-        Some(live) => RingFile::read(&live.join(RING_FILE)).ok().map(|ring| ring.config),
-        None => Config::parse(members.config.as_bytes()).ok(),
-    }
+fn ring(members: &Members, live: Option<Option<Config>>) -> Option<Config> {
+    live.unwrap_or_else(|| Config::parse(members.config.as_bytes()).ok())
 }
 
 /// Returns one group for each gateway that is registered or remembered, by address.
@@ -213,6 +209,7 @@ fn metrics_path(routes: &[Route]) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
 
     use serde_json::{Value, json};
 

@@ -1,14 +1,12 @@
 //! The series of each member. A member that left must disappear, which the recorder of the other metrics cannot do.
 
 use std::fmt::Write;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use pushring_router::Router;
+use pushring_router::{Config, Router};
 use serde_json::Value;
 
 use crate::fleet::members::{Members, Settings};
-use crate::fleet::ring_file::RingFile;
 
 const INFO: &str = "\
 # HELP pushring_member_info The registered members, passing or not: address, and cluster in Envoy.
@@ -69,11 +67,11 @@ impl MemberSeries {
     }
 
     /// Reads the shares of the live ring if it changed.
-    pub(super) fn ring(&mut self, live: &Path) {
+    pub(super) fn ring(&mut self, live: impl FnOnce() -> Option<Config>) {
         if self.ring_read {
             return;
         }
-        let Ok(Ok(router)) = RingFile::read(live).map(|ring| Router::new(ring.config)) else { return };
+        let Some(Ok(router)) = live().map(Router::new) else { return };
         self.share = SHARE.to_owned();
         for (member, share) in router.config().members.iter().zip(router.shares()) {
             series(&mut self.share, "pushring_member_share", &[("member", &member.name)], &share.to_string());

@@ -7,20 +7,21 @@ mod metrics;
 mod run;
 mod sources;
 mod state;
+mod target;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use file_sd::FileSdArgs;
 use sources::SourceArgs;
+use target::TargetArgs;
 
 use crate::command::given::Given;
-use crate::command::publish::PublicationArgs;
 use crate::discover::memory::Limits;
 use crate::duration;
 use crate::output::Output;
 
-/// Follow the registered gateways and keep Envoy's files up to date
+/// Follow the registered gateways and keep Envoy up to date
 ///
 /// Reads the gateways from a registry, follows its changes, and publishes each of them as `pushring publish` does:
 /// without losing a push. A gateway that vanishes from the registry counts as registered and not passing for the time of
@@ -34,11 +35,12 @@ Examples:
   pushring discover --from file --file gateways.yaml --live out/ --settings settings.yaml --once
   pushring discover --from consul --consul http://127.0.0.1:8500 --admin http://127.0.0.1:9901
   pushring discover --from dns --dns _pushgateway._tcp.example.com --file-sd /etc/prometheus/pushgateways.json
+  pushring discover --from kubernetes --namespace monitoring --to wasmplugin --plugin pushring/pushring --service-entry pushgateway
 
 SIGTERM ends it after the publication in progress; SIGHUP reads the settings again, as does a change of their file.")]
 pub(crate) struct DiscoverArgs {
     #[command(flatten)]
-    publication: PublicationArgs,
+    target: Given<TargetArgs>,
     /// How long a gateway that vanished counts as registered
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = duration::within(Duration::ZERO, duration::DAY * 30))]
     forget: Duration,
@@ -63,15 +65,17 @@ pub(crate) struct DiscoverArgs {
 
 impl DiscoverArgs {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        self.source.args.check(self.source.flags())?;
+        let to = self.target.args.to;
+        self.source.args.check(self.source.flags(), to)?;
+        self.target.args.check(self.target.flags())?;
         let limits = Limits { forget: self.forget, hold: self.hold };
-        let settings = self.publication.settings.clone();
-        let options = self.publication.options()?;
+        let settings = self.target.args.publication.settings.clone();
         let source = self.source.args;
+        let target = self.target.args.target(source.kubernetes())?;
         let file_sd = self.file_sd.files(source.has_services())?;
         let all_services = file_sd.has_services();
         let make_source = Box::new(move |settings: &_| source.make(settings, all_services));
-        let discovery = run::Discovery::new(make_source, settings, options, limits, file_sd)?;
+        let discovery = run::Discovery::new(make_source, settings, target, limits, file_sd)?;
         if self.once { discovery.once(self.output) } else { discovery.run(self.listen) }
     }
 }

@@ -18,7 +18,8 @@ use super::file_sd::FileSd;
 use super::member_series::MemberSeries;
 use super::metrics::{self, Outcome};
 use super::state::State;
-use crate::command::publish::{Options, RING_FILE, Report, publish};
+use super::target::{self, Target};
+use crate::command::publish::Report;
 use crate::discover::memory::{DEPARTED, Limits, Memory};
 use crate::discover::path_watch::PathWatch;
 use crate::discover::source::{self, Event, Snapshot, Source};
@@ -48,7 +49,7 @@ pub(super) struct Discovery {
     source: Arc<AtomicU64>,
     settings_path: PathBuf,
     settings: Settings,
-    options: Options,
+    target: Target,
     limits: Limits,
     memory: Memory,
     state: State,
@@ -66,25 +67,27 @@ pub(super) struct Discovery {
 }
 
 impl Discovery {
-    /// Reads the settings, and locks the live folder for this process.
+    /// Reads the settings, and locks the folder of the state for this process.
     ///
     /// # Errors
-    /// [`BadInput`]: the settings are wrong. Any other error: another process has the live folder, or it cannot be written.
+    /// [`BadInput`]: the settings are wrong. Any other error: another process has the folder, it cannot be written, or it has
+    /// no state yet and the live ring cannot be read.
     pub(super) fn new(
         make_source: Box<MakeSource>,
         settings_path: PathBuf,
-        options: Options,
+        mut target: Target,
         limits: Limits,
         file_sd: FileSd,
     ) -> anyhow::Result<Self> {
-        let settings = read_settings(&settings_path)?;
-        let (state, memory) = State::open(&options.live)?;
+        let settings = read_settings(&settings_path, &target)?;
+        let folder = target.state().to_owned();
+        let (state, memory) = State::open(&folder, || target.read().map(|()| target.ring()))?;
         Ok(Self {
             make_source,
             source: Arc::default(),
             settings_path,
             settings,
-            options,
+            target,
             limits,
             memory,
             state,
@@ -102,7 +105,7 @@ impl Discovery {
     /// Publishes the first snapshot and prints the report.
     ///
     /// # Errors
-    /// The source cannot be read, or as [`publish`]. [`NotSafe`]: so few members are passing that the last ring stays.
+    /// The source cannot be read, or as [`Target::publish`]. [`NotSafe`]: so few members are passing that the last ring stays.
     pub(super) fn once(mut self, output: Output) -> anyhow::Result<()> {
         let (sender, events) = channel();
         source::start((self.make_source)(&self.settings)?, sender, self.source.clone())?;
@@ -111,11 +114,12 @@ impl Discovery {
             Event::Away(_, reason) => return Err(anyhow!("{reason}")),
             Event::Reload | Event::Terminate => {}
         }
+        self.target.read()?;
         let (found, members) = self.members()?;
         let is_held = self.is_held(&members);
         self.write_targets(&found, &members, is_held)?;
         ensure!(!is_held, NotSafe(held(&members)));
-        let report = publish(&members, &self.options)?;
+        let report = self.target.publish(&members)?;
         report.warnings.iter().for_each(|warning| output::warn(text::line(warning)));
         output::show(output, &report, ToString::to_string)
     }
@@ -234,7 +238,7 @@ impl Discovery {
 
     /// Reads the settings again. Settings of the source make a new one.
     fn reload(&mut self, sender: &Sender<Event>) -> anyhow::Result<()> {
-        let settings = read_settings(&self.settings_path)?;
+        let settings = read_settings(&self.settings_path, &self.target)?;
         if settings.consul != self.settings.consul {
             let source = (self.make_source)(&settings)?;
             self.source.fetch_add(1, Ordering::Relaxed);
@@ -248,6 +252,7 @@ impl Discovery {
     fn publish(&mut self) {
         let began = Instant::now();
         self.due = None;
+        let read = self.target.read();
         let (found, members) = match self.members() {
             Ok(members) => members,
             Err(error) => return self.failed(&error, began),
@@ -264,13 +269,14 @@ impl Discovery {
         self.log.targets(targets.err());
         if held {
             metrics::published(Outcome::Held, began.elapsed());
+            self.publish_again(false);
         } else {
-            match publish(&members, &self.options) {
+            match read.and_then(|()| self.target.publish(&members)) {
                 Ok(report) => self.published(&report, began),
                 Err(error) => self.failed(&error, began),
             }
         }
-        self.series.ring(&self.options.live.join(RING_FILE));
+        self.series.ring(|| self.target.ring());
     }
 
     /// Writes the target files for Prometheus.
@@ -278,30 +284,37 @@ impl Discovery {
         let is_leaving = |one: &&Registration| one.leaving && one.status != DEPARTED;
         let leaving = self.snapshot.registrations.found.iter().filter(is_leaving);
         let all: Vec<_> = found.found.iter().chain(leaving).cloned().collect();
-        let live = held.then_some(self.options.live.as_path());
+        let live = held.then(|| self.target.ring());
         self.file_sd.write(&all.into(), members, live, &self.snapshot.services)
     }
 
     fn published(&mut self, report: &Report, began: Instant) {
         self.log.published(report);
-        if report.moved.contains(&RING_FILE) {
+        if target::replaced_ring(report) {
             self.series.ring_changed();
         }
         metrics::published(
             if report.moved.is_empty() { Outcome::Unchanged } else { Outcome::Published },
             began.elapsed(),
         );
-        if !report.kept.is_empty() {
-            self.publish_in(self.options.grace);
-        }
+        self.publish_again(!report.kept.is_empty());
         self.ready.store(true, Ordering::Relaxed);
+    }
+
+    /// Publishes again without an event if the target needs it.
+    fn publish_again(&mut self, kept: bool) {
+        if let Some(pause) = self.target.again(kept) {
+            self.publish_in(pause);
+        }
     }
 
     fn failed(&mut self, error: &anyhow::Error, began: Instant) {
         self.log.failed(error);
         metrics::published(Outcome::Failed, began.elapsed());
         // Bad input stays bad until it changes.
-        if !error.is::<BadInput>() {
+        if error.is::<BadInput>() {
+            self.publish_again(false);
+        } else {
             self.publish_in(RETRY);
         }
     }
@@ -328,7 +341,7 @@ impl Discovery {
 
     /// Returns whether the last ring stays, because too few members are passing.
     fn is_held(&self, members: &Members) -> bool {
-        members.passing() < members.min_members && self.options.live.join(RING_FILE).exists()
+        members.passing() < members.min_members && self.target.has_ring()
     }
 }
 
@@ -341,8 +354,10 @@ fn held(members: &Members) -> String {
     )
 }
 
-fn read_settings(path: &std::path::Path) -> anyhow::Result<Settings> {
-    Settings::checked(&read(path)?).with_context(|| text::path(path))
+fn read_settings(path: &std::path::Path, target: &Target) -> anyhow::Result<Settings> {
+    let settings = Settings::checked(&read(path)?).with_context(|| text::path(path))?;
+    target.check(&settings).with_context(|| text::path(path))?;
+    Ok(settings)
 }
 
 fn signals(events: Sender<Event>) -> anyhow::Result<()> {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail, ensure};
 use clap::ValueEnum;
 
+use super::target::To;
 use crate::command::given::Flag;
 use crate::consul::client::{self, Consul, ConsulArgs};
 use crate::discover::consul;
@@ -16,6 +17,7 @@ use crate::discover::source::Source;
 use crate::error::BadInput;
 use crate::etcd::client::{Etcd, EtcdArgs};
 use crate::fleet::members::{ConsulSettings, Settings};
+use crate::kubernetes::access::KubernetesArgs;
 
 /// The flags of all sources.
 #[derive(clap::Args)]
@@ -85,14 +87,16 @@ impl From {
 }
 
 impl SourceArgs {
-    /// Requires that the source reads each flag.
+    /// Requires that the source, or the target, reads each flag.
     ///
     /// # Errors
     /// [`BadInput`]: it ignores one.
-    pub(super) fn check(&self, given: &[Flag]) -> anyhow::Result<()> {
+    pub(super) fn check(&self, given: &[Flag], to: To) -> anyhow::Result<()> {
         for flag in given {
             let sources = From::of(flag);
-            if !sources.contains(&self.from) {
+            // The target is in Kubernetes, whatever the source.
+            let of_target = to == To::Wasmplugin && ["kubeconfig", "namespace"].contains(&flag.name.as_str());
+            if !of_target && !sources.contains(&self.from) {
                 let names: Vec<_> = sources.iter().map(|source| source.name()).collect();
                 let (flag, names, from) = (&flag.name, names.join(" or "), self.from.name());
                 bail!(BadInput(format!(
@@ -101,6 +105,11 @@ impl SourceArgs {
             }
         }
         Ok(())
+    }
+
+    /// Returns how to reach Kubernetes, for the source or the target.
+    pub(super) fn kubernetes(&self) -> &KubernetesArgs {
+        self.kubernetes.access()
     }
 
     fn service(&self) -> String {

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
+use pushring_router::Config;
 
 use crate::command::publish::{WORK, work_folder};
 use crate::discover::memory::Memory;
 use crate::file;
-use crate::fleet::ring_file::{RING_FILE, RingFile};
 use crate::parse;
 use crate::text;
 
@@ -28,20 +28,23 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Locks the live folder for this process and reads what the last one knew: its file, else the ring.
+    /// Locks the folder for this process and reads what the last one knew: its file, else the ring.
     ///
     /// # Errors
-    /// Another `discover` follows a registry for this folder, or the folder cannot be written.
-    pub(super) fn open(live: &Path) -> anyhow::Result<(Self, Memory)> {
+    /// Another `discover` follows a registry for this folder, the folder cannot be written, or the ring cannot be read.
+    pub(super) fn open(
+        live: &Path,
+        ring: impl FnOnce() -> anyhow::Result<Option<Config>>,
+    ) -> anyhow::Result<(Self, Memory)> {
         let lock = work_folder::lock_live(live, LOCK, LOCK_LIMIT, "another discover for this folder")?;
         let path = live.join(WORK).join(KNOWN);
         let (memory, written) = match file::read_text(&path) {
             Ok(text) => match parse::json::<Memory>(&text) {
                 Ok(memory) => (memory.clone(), Some(memory)),
                 // A file of another version, or a broken one: the ring is the next best knowledge.
-                Err(_) => (of_ring(live), None),
+                Err(_) => (of_ring(ring()?), None),
             },
-            Err(error) if error.kind() == ErrorKind::NotFound => (of_ring(live), None),
+            Err(error) if error.kind() == ErrorKind::NotFound => (of_ring(ring()?), None),
             Err(error) => return Err(error).with_context(|| text::path(&path)),
         };
         Ok((Self { path, written, _lock: lock }, memory))
@@ -65,6 +68,6 @@ impl State {
     }
 }
 
-fn of_ring(live: &Path) -> Memory {
-    RingFile::read(&live.join(RING_FILE)).map(|ring| Memory::of_ring(&ring.config)).unwrap_or_default()
+fn of_ring(ring: Option<Config>) -> Memory {
+    ring.map(|ring| Memory::of_ring(&ring)).unwrap_or_default()
 }

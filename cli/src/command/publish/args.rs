@@ -27,10 +27,10 @@ pub(crate) struct PublicationArgs {
     admin: Vec<String>,
     /// How long a cluster or endpoint stays after the ring no longer names it
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration::within(duration::MILLISECOND, duration::DAY))]
-    grace: Duration,
+    pub(crate) grace: Duration,
     /// Wait between the clusters or endpoints and the ring if Envoy cannot be asked
     #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = duration::within(Duration::ZERO, duration::HOUR))]
-    delay: Duration,
+    pub(crate) delay: Duration,
     /// How long to wait for Envoy to add a cluster or endpoint; longer than its resolver needs to give up on a name
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration::within(duration::MILLISECOND, duration::HOUR))]
     timeout: Duration,

@@ -7,9 +7,11 @@ mod envoy_admin;
 mod live;
 mod options;
 mod run;
+mod service_entry;
 mod steps;
 mod upstream_kind;
 mod upstreams;
+mod wasm_plugin;
 pub(crate) mod work_folder;
 
 use std::path::PathBuf;
@@ -21,6 +23,7 @@ pub(crate) use live::WORK;
 pub use options::{Options, Report};
 pub use run::{publish, publish_file};
 pub use upstream_kind::{CLUSTERS_FILE, ENDPOINTS_FILE};
+pub(crate) use wasm_plugin::{WASM_PLUGIN, WasmPlugin, WasmPluginOptions, check_settings};
 
 use crate::output::{self, Output};
 use crate::text;

@@ -41,7 +41,7 @@ pub struct Report {
     pub kept: Vec<String>,
     /// Clusters, or endpoints, that left the ring earlier and are now removed.
     pub dropped: Vec<String>,
-    /// Files that changed, in the order in which they were moved.
+    /// Files, or objects in Kubernetes, that changed, in the order in which they were written.
     pub moved: Vec<&'static str>,
     /// Notes for the operator, such as registrations that were skipped.
     pub warnings: Vec<String>,

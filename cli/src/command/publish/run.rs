@@ -107,12 +107,7 @@ fn publish_locked(
     members: &Members,
     options: &Options,
 ) -> anyhow::Result<Report> {
-    let mut warnings: Vec<String> =
-        members.skipped.iter().take(MAX_SKIPPED).map(|line| format!("skipped: {line}")).collect();
-    if let Some(more) = members.skipped.len().checked_sub(MAX_SKIPPED).filter(|more| *more > 0) {
-        warnings.push(format!("skipped: {more} more registrations"));
-    }
-    warnings.extend(members.notes.iter().cloned());
+    let mut warnings = warnings(members);
     warnings.extend(members.access.iter().flat_map(Access::missing_files));
     let ring = match checked_ring(members, options, &mut warnings) {
         Ok(ring) => ring,
@@ -140,22 +135,45 @@ fn publish_locked(
     Ok(report)
 }
 
-/// Renders and checks the ring. If it has too few members and none was ever live, returns it without any member: Envoy
-/// does not start without the file, and its answer to a push then names the reason.
+/// Returns the notes of a report about registrations.
+pub(super) fn warnings(members: &Members) -> Vec<String> {
+    let mut warnings: Vec<String> =
+        members.skipped.iter().take(MAX_SKIPPED).map(|line| format!("skipped: {line}")).collect();
+    if let Some(more) = members.skipped.len().checked_sub(MAX_SKIPPED).filter(|more| *more > 0) {
+        warnings.push(format!("skipped: {more} more registrations"));
+    }
+    warnings.extend(members.notes.iter().cloned());
+    warnings
+}
+
+/// Renders and checks the ring.
 fn checked_ring(
     members: &Members,
     options: &Options,
     warnings: &mut Vec<String>,
 ) -> anyhow::Result<RingFile> {
     let build = |config: &str| RingFile::build(render::ring(config, &options.wasm));
-    let error = match build(&members.config) {
+    let is_live = options.live.join(RING_FILE).exists();
+    checked(&members.config, build, is_live, warnings)
+        .map_err(|error| if is_live { error.context("the live files are unchanged") } else { error })
+}
+
+/// Builds a ring that the filter accepts. If it has too few members and none was ever live, returns it without any member:
+/// Envoy does not start without the file, and its answer to a push then names the reason.
+pub(super) fn checked<R>(
+    config: &str,
+    build: impl Fn(&str) -> anyhow::Result<R>,
+    is_live: bool,
+    warnings: &mut Vec<String>,
+) -> anyhow::Result<R> {
+    let error = match build(config) {
         Ok(ring) => return Ok(ring),
         Err(error) => error,
     };
-    if options.live.join(RING_FILE).exists() {
-        return Err(error.context("the live files are unchanged"));
+    if is_live {
+        return Err(error);
     }
-    let Some(empty) = without_members(&members.config).and_then(|config| build(&config).ok()) else {
+    let Some(empty) = without_members(config).and_then(|config| build(&config).ok()) else {
         return Err(error);
     };
     warnings.push(format!("{error:#}; until then the ring is empty and pushes are answered with 503"));

@@ -48,6 +48,12 @@ pub(crate) struct KubernetesSourceArgs {
     name_by: NameBy,
 }
 
+impl KubernetesSourceArgs {
+    pub(crate) fn access(&self) -> &KubernetesArgs {
+        &self.access
+    }
+}
+
 /// A service.
 pub(crate) struct KubernetesSource {
     access: KubernetesArgs,
