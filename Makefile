@@ -69,7 +69,7 @@ lint: prose $(RUST) $(BIN)/.cargo-deny-$(CARGO_DENY) ## check formatting, clippy
 	cargo fmt --all --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
-	cargo clippy --quiet -p pushring-harness -p pushring-demo --test kubernetes -- -D warnings
+	cargo clippy --quiet -p pushring-harness -p pushring-demo --test kubernetes --test chart -- -D warnings
 	cargo clippy --quiet -p pushring-harness -p pushring-demo --test monitoring --test observe -- -D warnings
 	cargo clippy --quiet -p pushring-ring -p pushring-router -p pushring-filter --target $(WASM_TARGET) -- -D warnings
 	$(BIN)/cargo-deny --log-level error check bans licenses sources

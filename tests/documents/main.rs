@@ -4,6 +4,7 @@
 //! /etc/pushring and the addresses 10.0.0.1:9091 and 127.0.0.1:8500.
 
 mod blocks;
+mod chart;
 mod commands;
 mod every_block;
 mod examples;
