@@ -33,6 +33,8 @@ RUN_SERVERS_kubernetes := $(BIN)/.kubernetes-built $(BIN)/etcd
 OBSERVE_SOURCE := $(or $(SOURCE),consul)
 RUN_SERVERS_consul-template := $(BIN)/consul $(BIN)/consul-template
 OLDER_ENVOYS := $(ENVOYS:%=$(TOOLS)/envoy-%/envoy/_bin/envoy)
+# One folder for each, next to that of the newest.
+PUSHGATEWAYS := $(patsubst tools/%,$(BIN)/%,$(wildcard tools/pushgateway-*))
 # The oldest Prometheus that the files in monitoring/ support.
 PROMTOOL := $(TOOLS)/debian/usr/bin/promtool
 # Minutes for the 20 changes of members in `make e2e-monitoring`.
@@ -40,7 +42,7 @@ MINUTES ?= 2
 # `make test` runs these one after another and prints how long each took.
 PHASES := lint monitoring-check unit doc wasm-tests fuzz e2e
 
-.PHONY: help run observe check test lint prose dashboard preview picture doc fmt snapshots e2e e2e-kubernetes envoys bench bench-against bench-placement bench-sweep fuzz chaos outage abuse wasm tools kubernetes-tools clean unit wasm-tests
+.PHONY: help run observe check test lint prose dashboard preview picture doc fmt snapshots e2e e2e-kubernetes e2e-versions envoys bench bench-against bench-placement bench-sweep fuzz chaos outage abuse wasm tools kubernetes-tools clean unit wasm-tests
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -70,6 +72,7 @@ lint: prose $(RUST) $(BIN)/.cargo-deny-$(CARGO_DENY) ## check formatting, clippy
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
 	cargo clippy --quiet -p pushring-harness -p pushring-demo --test kubernetes --test chart -- -D warnings
+	cargo clippy --quiet -p pushring-harness --test compatibility -- -D warnings
 	cargo clippy --quiet -p pushring-harness -p pushring-demo --test monitoring --test observe -- -D warnings
 	cargo clippy --quiet -p pushring-ring -p pushring-router -p pushring-filter --target $(WASM_TARGET) -- -D warnings
 	$(BIN)/cargo-deny --log-level error check bans licenses sources
@@ -138,6 +141,10 @@ envoys: wasm tools ## run all tests of the shipped files and examples on every o
 		echo "==> Envoy $$version"; \
 		ENVOY=$(abspath $(TOOLS))/envoy-$$version/envoy/_bin/envoy cargo test --quiet -p pushring-harness --test e2e -- shipped edge; \
 		ENVOY=$(abspath $(TOOLS))/envoy-$$version/envoy/_bin/envoy cargo test --quiet -p pushring-harness --test security; done
+
+e2e-versions: $(PUSHGATEWAYS) $(BIN)/pushgateway $(TOOLS)/debian/.installed ## test each Pushgateway that can be had, from 1.4 on, and compare the table in docs/compatibility.md; BLESS=1 writes it
+	cargo build --quiet -p pushring
+	cargo test -p pushring-harness --test compatibility
 
 fuzz: $(BIN)/.cargo-fuzz-$(CARGO_FUZZ) ## run every fuzz target for a bounded number of inputs; RUNS=1000000
 	cd fuzz && $(abspath $(BIN))/cargo-fuzz build --sanitizer none --target-dir ../target/fuzz

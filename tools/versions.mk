@@ -15,6 +15,8 @@ DEBIAN := etcd-server nginx haproxy wrk libluajit-5.1-2 liblua5.3-0 libopentraci
 DEBIAN += dnsmasq-base libnetfilter-conntrack3 libnfnetlink0 libnftables1 libnftnl11 libmnl0 libjansson4 libxtables12 libedit2
 # The oldest Prometheus that the rules in monitoring/ support, with promtool.
 DEBIAN += prometheus
+# A Pushgateway of 2023, built with a Go of that time, for `make e2e-versions`.
+DEBIAN += prometheus-pushgateway
 # Metrics of the machine in `make observe`.
 DEBIAN += prometheus-node-exporter
 # Shows traces in `make observe`.

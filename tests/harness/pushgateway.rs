@@ -1,7 +1,7 @@
 //! Starts a real Pushgateway.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
 
@@ -59,6 +59,7 @@ impl Pushgateway {
         let log = tempfile::Builder::new().prefix("pushgateway-").tempdir_in(dir)?.keep();
         let mut process = Process::start("pushgateway", command, &log)?;
         let address = process.wait_until("listening", |process| listening(&process.log()))?;
+        process.wait_until("connections", |_| TcpStream::connect(address).ok())?;
         let prefix =
             flags.iter().find_map(|flag| flag.strip_prefix("--web.route-prefix=")).unwrap_or_default();
         Ok(Self { address, process, prefix: prefix.to_owned() })
@@ -101,7 +102,11 @@ impl Pushgateway {
     }
 }
 
-/// Returns the address in the log line `msg="Listening on" address=127.0.0.1:40543`.
+/// Returns the address in the log line `msg="Listening on" address=127.0.0.1:40543`, or in that of 1.4, which names the address
+/// as given: `level=info listen_address=10.0.0.1:9091`.
 fn listening(log: &str) -> Option<SocketAddr> {
-    log.lines().find_map(|line| line.split_once("msg=\"Listening on\" address=")?.1.trim().parse().ok())
+    let address = |mark| log.lines().find_map(|line| line.split_once(mark)?.1.trim().parse().ok());
+    let found: SocketAddr =
+        address("msg=\"Listening on\" address=").or_else(|| address(" listen_address="))?;
+    (found.port() != 0).then_some(found)
 }

@@ -16,12 +16,17 @@ pub fn repository() -> PathBuf {
 
 /// Returns the path of a server or client by name: `pushgateway`, `envoy`, `consul`, `consul-template`, …
 ///
-/// The environment variable `ENVOY` replaces the installed Envoy by another version.
+/// The environment variables `ENVOY` and `PUSHGATEWAY` replace the installed server by another version.
 ///
 /// # Errors
 /// If it is not installed.
 pub fn find(name: &str) -> Result<PathBuf> {
-    if let ("envoy", Some(other)) = (name, env::var_os("ENVOY")) {
+    let other = match name {
+        "envoy" => env::var_os("ENVOY"),
+        "pushgateway" => env::var_os("PUSHGATEWAY"),
+        _ => None,
+    };
+    if let Some(other) = other {
         return Ok(other.into());
     }
     existing(&format!("target/tools/bin/{name}"), "make tools")

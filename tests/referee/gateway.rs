@@ -10,6 +10,9 @@ use tempfile::TempDir;
 /// Names and values, sorted by name.
 pub(crate) type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
 
+/// In place of a status: the connection was closed.
+pub(crate) const NO_ANSWER: u16 = 0;
+
 /// The reaction of the gateway to a push.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -17,7 +20,7 @@ pub(crate) enum Verdict {
     Stored(Pairs),
     /// Answers 400 and stores nothing.
     Refused,
-    /// Answers 400, keeps a stub, and is broken until the stub is deleted.
+    /// Answers 400, or not at all, keeps a stub, and is broken until the stub is deleted.
     Poisoned,
     /// Redirects to this location.
     Redirected(Vec<u8>),
@@ -45,14 +48,9 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    pub(crate) fn start(prefix: &str, utf8_names: bool) -> Result<Self> {
-        let dir = tempfile::tempdir()?;
-        let prefix_flag = format!("--web.route-prefix={prefix}");
-        let mut flags = Vec::new();
-        flags.extend((!prefix.is_empty()).then_some(prefix_flag.as_str()));
-        flags.extend(utf8_names.then_some("--push.enable-utf8-names"));
-        let server = Pushgateway::start(dir.path(), &flags)?;
-        Ok(Self { server, prefix: prefix.to_owned(), _dir: dir })
+    /// A running Pushgateway with this prefix; `dir` is removed after it.
+    pub(crate) fn of(server: Pushgateway, prefix: &str, dir: TempDir) -> Self {
+        Self { server, prefix: prefix.to_owned(), _dir: dir }
     }
 
     /// Pushes one metric to `path`, byte for byte.
@@ -64,11 +62,13 @@ impl Gateway {
         Ok(match (status, groups.into_iter().next()) {
             (200, Some(labels)) => Verdict::Stored(labels),
             (400, None) => Verdict::Refused,
-            (400, Some(_)) => {
+            // 1.11.0 closes the connection.
+            (400 | NO_ANSWER, Some(_)) => {
                 ensure!(self.scrape()? == 500, "a stub that breaks nothing, of {:?}", path.escape_ascii());
                 Verdict::Poisoned
             }
-            (307, None) => Verdict::Redirected(location.context("307 without a location")?),
+            // 301 if it was built with Go before 1.26.
+            (301 | 307, None) => Verdict::Redirected(location.context("a redirect without a location")?),
             (status @ (404 | 405), None) => Verdict::Other(status),
             other => anyhow::bail!("{}: the gateway gave {other:?}", path.escape_ascii()),
         })
@@ -102,20 +102,27 @@ impl Gateway {
         groups.iter().map(pairs).collect()
     }
 
-    /// Sends a request by HTTP/1.0, so that the body is sent unchanged until the connection ends. Returns status,
-    /// location and body.
-    fn send(&self, method: &str, path: &[u8], body: &str) -> Result<(u16, Option<Vec<u8>>, Vec<u8>)> {
-        let head = format!(" HTTP/1.0\r\nHost: gateway\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-        let answer =
-            http::raw(self.server.address, &[method.as_bytes(), b" ", path, head.as_bytes()].concat())?;
-        let end = answer.windows(4).position(|window| window == b"\r\n\r\n").context("half an answer")?;
-        let (head, body) = answer.split_at(end + 4);
-        let head = String::from_utf8_lossy(head);
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).context("no status")?;
-        let location =
-            head.lines().find_map(|line| Some(line.strip_prefix("Location: ")?.as_bytes().to_vec()));
-        Ok((status, location, body.to_vec()))
+    fn send(&self, method: &str, path: &[u8], body: &str) -> Result<Answer> {
+        answer(&self.server, method, path, body)
     }
+}
+
+/// Status, location and body.
+type Answer = (u16, Option<Vec<u8>>, Vec<u8>);
+
+/// Sends a request by HTTP/1.0, so that the body is sent unchanged until the connection ends.
+pub(crate) fn answer(server: &Pushgateway, method: &str, path: &[u8], body: &str) -> Result<Answer> {
+    let head = format!(" HTTP/1.0\r\nHost: gateway\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let answer = http::raw(server.address, &[method.as_bytes(), b" ", path, head.as_bytes()].concat())?;
+    if answer.is_empty() {
+        return Ok((NO_ANSWER, None, answer));
+    }
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").context("half an answer")?;
+    let (head, body) = answer.split_at(end + 4);
+    let head = String::from_utf8_lossy(head);
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).context("no status")?;
+    let location = head.lines().find_map(|line| Some(line.strip_prefix("Location: ")?.as_bytes().to_vec()));
+    Ok((status, location, body.to_vec()))
 }
 
 /// Decodes percent escapes once and keeps broken ones.
