@@ -1,0 +1,10 @@
+//! The units of deploy/systemd on a machine that systemd boots, and the page that installs them.
+
+#[path = "../documents/blocks.rs"]
+mod blocks;
+mod machine;
+#[path = "../documents/output.rs"]
+mod output;
+mod page;
+mod pushes;
+mod units;
