@@ -124,7 +124,9 @@ impl Release {
         let registrations =
             format!(r#"{{"registrations": [{{"address": "{host}", "port": {port}, "name": "gateway-0"}}]}}"#);
         fs::write(folder.join("registrations.json"), registrations).unwrap();
-        let args = &deployment.unwrap()["spec"]["template"]["spec"]["initContainers"][0]["args"];
+        let init = &deployment.unwrap()["spec"]["template"]["spec"]["initContainers"];
+        let discover = init.as_array().unwrap().iter().find(|one| one["name"] == "discover").unwrap();
+        let args = &discover["args"];
         let given = |flag: &str| {
             let all = args.as_array().unwrap().iter().map(|one| one.as_str().unwrap());
             all.filter(|one| one.starts_with(flag)).map(str::to_owned).next().unwrap()
