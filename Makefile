@@ -42,7 +42,7 @@ MINUTES ?= 2
 # `make test` runs these one after another and prints how long each took.
 PHASES := lint monitoring-check unit doc wasm-tests fuzz e2e
 
-.PHONY: help run observe check test lint prose dashboard preview picture doc fmt snapshots e2e e2e-kubernetes e2e-versions envoys bench bench-against bench-placement bench-sweep fuzz chaos outage abuse wasm tools kubernetes-tools clean unit wasm-tests
+.PHONY: help run observe check test lint prose dashboard preview picture doc fmt snapshots e2e e2e-kubernetes e2e-upgrade e2e-versions envoys bench bench-against bench-placement bench-sweep fuzz chaos outage abuse wasm tools kubernetes-tools clean unit wasm-tests
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -72,7 +72,7 @@ lint: prose $(RUST) $(BIN)/.cargo-deny-$(CARGO_DENY) ## check formatting, clippy
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
 	cargo clippy --quiet -p pushring-harness -p pushring-demo --test kubernetes --test chart -- -D warnings
-	cargo clippy --quiet -p pushring-harness --test compatibility -- -D warnings
+	cargo clippy --quiet -p pushring-harness --test compatibility --test upgrade -- -D warnings
 	cargo clippy --quiet -p pushring-harness -p pushring-demo --test monitoring --test observe -- -D warnings
 	cargo clippy --quiet -p pushring-ring -p pushring-router -p pushring-filter --target $(WASM_TARGET) -- -D warnings
 	$(BIN)/cargo-deny --log-level error check bans licenses sources
@@ -141,6 +141,13 @@ envoys: wasm tools ## run all tests of the shipped files and examples on every o
 		echo "==> Envoy $$version"; \
 		ENVOY=$(abspath $(TOOLS))/envoy-$$version/envoy/_bin/envoy cargo test --quiet -p pushring-harness --test e2e -- shipped edge; \
 		ENVOY=$(abspath $(TOOLS))/envoy-$$version/envoy/_bin/envoy cargo test --quiet -p pushring-harness --test security; done
+
+# From the oldest supported Envoy and an older Pushgateway to the newest. The other build of the filter names another commit.
+e2e-upgrade: dist wasm $(OLDER_ENVOYS) $(BIN)/envoy $(BIN)/pushgateway $(BIN)/consul $(BIN)/pushgateway-1.9.0 $(TOOLS)/debian/.installed ## as root: follow docs/upgrade.md on a machine that systemd boots, under load, and back
+	cargo build --quiet -p pushring
+	PUSHRING_COMMIT=next cargo build --quiet --release -p pushring-filter --target $(WASM_TARGET) --target-dir target/upgrade
+	ENVOY=$(abspath $(firstword $(OLDER_ENVOYS))) PUSHGATEWAY=$(abspath $(BIN))/pushgateway-1.9.0 \
+		cargo test -p pushring-harness --test upgrade -- --test-threads 1
 
 e2e-versions: $(PUSHGATEWAYS) $(BIN)/pushgateway $(TOOLS)/debian/.installed ## test each Pushgateway that can be had, from 1.4 on, and compare the table in docs/compatibility.md; BLESS=1 writes it
 	cargo build --quiet -p pushring

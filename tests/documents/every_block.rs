@@ -3,7 +3,7 @@
 use crate::blocks::{self, Kind};
 
 /// The documents that a test walks through. The other ones have no block to execute.
-const WALKED: [&str; 24] = [
+const WALKED: [&str; 25] = [
     "docs/command/check.md",
     "docs/command/delete.md",
     "docs/command/deregister.md",
@@ -22,6 +22,7 @@ const WALKED: [&str; 24] = [
     "docs/operations.md",
     "docs/runbook.md",
     "docs/sources.md",
+    "docs/upgrade.md",
     "examples/cluster/README.md",
     "examples/endpoint/README.md",
     "examples/observability/README.md",

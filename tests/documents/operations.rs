@@ -59,8 +59,9 @@ fn operate() {
 
     let heading = "Upgrade Envoy";
     walk.next(heading);
-    installation.wait_admin(9902, "wasmcustom.pushring_members: 3");
+    installation.wait_admin(9901, "server.hot_restart_epoch: 1");
     walk.section(heading);
+    installation.wait_admin(9901, "wasmcustom.pushring_members: 3");
     traffic.round();
     installation.add_gateway(5);
     installation.register(&[5]);
