@@ -118,6 +118,12 @@ e2e: wasm tools ## run the end-to-end suites: the compiled filter in a real Envo
 manifests: $(BIN)/helm ## write the plain manifests in deploy/kubernetes from the Helm chart
 	HELM=$(abspath $(BIN))/helm deploy/kubernetes/render.sh
 
+# After `dist-commands`, which empties the folder.
+.PHONY: dist-chart
+dist: dist-chart
+dist-chart: dist-commands
+	deploy/helm/package.sh $(DIST)/pushring-$(VERSION).tgz
+
 e2e-kubernetes: wasm kubernetes-tools $(addprefix $(BIN)/,pushgateway envoy etcd) ## run `discover`, the demo and the sweeper's lock in a real Kubernetes control plane
 	cargo build --quiet -p pushring
 	cargo test -p pushring-harness -p pushring-demo --test kubernetes --test chart --test istio -- --test-threads 1

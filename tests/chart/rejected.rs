@@ -59,6 +59,7 @@ const WRONG: &[(&str, &str)] = &[
     ("discover.hold=60", "at '/discover/hold': got number, want string"),
     ("discover.hold=1w", "at '/discover/hold'"),
     ("sweeper.interval=500ms", "at '/sweeper/interval'"),
+    ("sweeper.envoy=pushring:9091", "at '/sweeper/envoy'"),
     ("sweeper.orphansAfter=0s", "at '/sweeper/orphansAfter'"),
     ("serviceAccount.create=false", "at '/serviceAccount/name': minLength"),
     ("fullnameOverride=Push_ring", "at '/fullnameOverride'"),
