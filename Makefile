@@ -45,8 +45,10 @@ PHASES := lint monitoring-check unit doc wasm-tests fuzz e2e
 .PHONY: help run observe check test lint prose dashboard preview picture doc fmt snapshots e2e e2e-kubernetes e2e-upgrade e2e-versions envoys bench bench-against bench-placement bench-sweep fuzz chaos outage abuse wasm tools kubernetes-tools clean unit wasm-tests
 .DEFAULT_GOAL := help
 
+include tools/dist.mk
+
 help: ## list the targets
-	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-22s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile tools/dist.mk | awk -F'|' '{printf "%-22s %s\n", $$1, $$2}'
 
 run: wasm $(BIN)/pushgateway $(BIN)/envoy $(RUN_SERVERS_$(RUN_SOURCE)) ## try pushring: real Pushgateways behind a real Envoy; SOURCE=etcd (consul, dns, kubernetes, file) CONSUL=1 GATEWAYS=5 MODE=endpoint PORT=20091 DIR=folder
 	cargo build $(QUICK) -p pushring-demo -p pushring
@@ -71,9 +73,8 @@ lint: prose $(RUST) $(BIN)/.cargo-deny-$(CARGO_DENY) ## check formatting, clippy
 	cargo fmt --all --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
-	cargo clippy --quiet -p pushring-harness -p pushring-demo --test kubernetes --test chart -- -D warnings
-	cargo clippy --quiet -p pushring-harness --test compatibility --test upgrade -- -D warnings
-	cargo clippy --quiet -p pushring-harness -p pushring-demo --test monitoring --test observe -- -D warnings
+	@# The suites that `cargo test` alone does not run, too.
+	cargo clippy --quiet -p pushring-harness -p pushring-demo --test '*' -- -D warnings
 	cargo clippy --quiet -p pushring-ring -p pushring-router -p pushring-filter --target $(WASM_TARGET) -- -D warnings
 	$(BIN)/cargo-deny --log-level error check bans licenses sources
 	$(TOOLS)/python/bin/python monitoring/dashboard/generate.py --check

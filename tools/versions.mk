@@ -19,5 +19,7 @@ DEBIAN += prometheus
 DEBIAN += prometheus-pushgateway
 # Metrics of the machine in `make observe`.
 DEBIAN += prometheus-node-exporter
+# Shells that check the completions of `make dist`.
+DEBIAN += zsh fish libpcre2-32-0
 # Shows traces in `make observe`.
 ZIPKIN := 3.4.2

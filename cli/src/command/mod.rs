@@ -62,6 +62,12 @@ enum Command {
     Discover(discover::DiscoverArgs),
 }
 
+/// Returns the subcommands with their options, for completions and man pages.
+#[must_use]
+pub fn definition() -> clap::Command {
+    Cli::command()
+}
+
 /// Parses the arguments, runs the command and turns its result into an exit code. `--version` shows the commit.
 pub fn run(commit: &str) -> ExitCode {
     let version: &str = format!("{} ({commit})", env!("CARGO_PKG_VERSION")).leak();
