@@ -3,6 +3,8 @@
 //!
 //! `make e2e-kubernetes` builds the servers and runs the tests; `cargo test` alone leaves this suite out.
 
+mod gateway;
 mod manifests;
 mod mesh;
+mod pushes;
 mod writer;

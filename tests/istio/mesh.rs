@@ -102,6 +102,11 @@ impl Mesh {
                 json!({"address": format!("10.77.0.{}:9091", index + 1), "name": name(*index), "status": status})
             })
             .collect();
+        self.write_gateways(&list);
+    }
+
+    /// Replaces the file that the source reads.
+    pub(crate) fn write_gateways(&self, list: &[Value]) {
         let path = self.dir.path().join("gateways.json");
         fs::write(path.with_extension("new"), json!(list).to_string()).unwrap();
         fs::rename(path.with_extension("new"), path).unwrap();
