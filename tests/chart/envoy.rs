@@ -10,6 +10,9 @@ use pushring_harness::http::Client;
 use pushring_harness::machine::isolated;
 use pushring_harness::{Envoy, Process, Pushgateway, poll_until, process, tools};
 
+use rustix::process::Signal;
+use serde_json::Value;
+
 use super::helm::{data, examples, objects, render};
 
 const ADMIN: &str = "http://127.0.0.1:9901";
@@ -88,6 +91,45 @@ fn the_hook_before_a_stop_waits_for_pushes() {
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
         let status = poll_until("the end of the hook", || script.ended()).unwrap();
         assert_eq!(status.code(), Some(0), "{}", script.log());
+    });
+}
+
+#[test]
+fn a_job_moves_the_groups_of_a_gateway_that_left() {
+    isolated("envoy::a_job_moves_the_groups_of_a_gateway_that_left", || {
+        let dir = tempfile::tempdir().unwrap();
+        let flags = ["--set", "drain.gateways={3},drain.extraArgs={--settle,1ms}"];
+        let release = Release::write(&flags, "10.0.1.1:9191");
+        let owner = Pushgateway::start_at(dir.path(), "10.0.1.1:9191".parse().unwrap(), &[]).unwrap();
+        let _envoy = release.start(dir.path());
+        fs::write("/etc/hosts", "10.0.1.1 pushring-envoys\n").unwrap();
+
+        // The containers of the Job, at another port and with another volume.
+        let objects = objects(&render(&flags).unwrap());
+        let job = objects.iter().find(|one| one["kind"] == "Job").unwrap();
+        assert_eq!(job["metadata"]["name"], "pushring-gateway-3-drain");
+        let pod = &job["spec"]["template"]["spec"];
+        let args = |container: &Value| -> Vec<String> {
+            let all = container["args"].as_array().unwrap().iter().map(|one| one.as_str().unwrap());
+            let volume = dir.path().to_str().unwrap();
+            all.map(|one| one.replace(":9091", ":9292").replace("/data", volume)).collect()
+        };
+        let mut gateway = args(&pod["initContainers"][0]);
+        assert_eq!(gateway.remove(0), "--web.listen-address=127.0.0.1:9292");
+        let gateway: Vec<&str> = gateway.iter().map(String::as_str).collect();
+        let run = || Pushgateway::start_at(dir.path(), "127.0.0.1:9292".parse().unwrap(), &gateway).unwrap();
+        let mut left = run();
+        assert_eq!(left.client().unwrap().put("/metrics/job/old", "a 1\n").unwrap().status, 200);
+        left.process.stop(Signal::TERM).unwrap();
+        let left = run();
+        assert_eq!(left.groups().unwrap().len(), 1, "the volume has no groups");
+
+        let drain = args(&pod["containers"][0]);
+        let drain = drain.iter().map(|one| one.replace("envoys:9292", "envoys:9091"));
+        let output = pushring(drain).unwrap();
+        assert_eq!(output.code, 0, "{output:?}");
+        let counts = [&left, &owner].map(|gateway| gateway.groups().unwrap().len());
+        assert_eq!(counts, [0, 1]);
     });
 }
 

@@ -157,6 +157,11 @@ topologySpreadConstraints:
 {{- end }}
 {{- end }}
 
+{{- /* Where all Envoys accept pushes. */}}
+{{- define "pushring.envoys" -}}
+{{ default (printf "http://%s-envoys:9091" (include "pushring.fullname" .)) .Values.sweeper.envoy }}
+{{- end }}
+
 {{- define "pushring.listen" -}}
 {{- if contains ":" .root.Values.envoy.bindAddress -}}[{{ .root.Values.envoy.bindAddress }}]:{{ .port }}
 {{- else -}}{{ .root.Values.envoy.bindAddress }}:{{ .port }}{{- end -}}
