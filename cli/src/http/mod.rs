@@ -5,6 +5,7 @@ mod secret;
 mod server_url;
 
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -20,20 +21,18 @@ pub(crate) use answer::{Answer, AnswerLimits, cause, send};
 pub(crate) use secret::{Secret, SecretKind, check_user};
 pub(crate) use server_url::{ServerUrl, without_credentials};
 
+/// Whether this system has CA certificates. The image of the command has none, and without them reqwest makes no client that
+/// uses the system's, not even for plain HTTP.
+static SYSTEM_HAS_CA: LazyLock<bool> = LazyLock::new(|| reqwest::Client::builder().build().is_ok());
+
 /// Returns a client with a timeout for the head of each answer and for each pause in its body; [`send`] limits the whole
 /// body. No proxy: agents and admin interfaces are local. No redirects: they could lead to another server, with the
 /// credentials. No decompression: a small answer could fill the memory.
 pub(crate) fn client(timeout: Duration) -> ClientBuilder {
     // Fails only if a provider is installed already, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder()
-        .timeout(timeout)
-        .no_proxy()
-        .redirect(Policy::none())
-        .no_gzip()
-        .no_brotli()
-        .no_zstd()
-        .no_deflate()
+    let client = if *SYSTEM_HAS_CA { Client::builder() } else { Client::builder().tls_certs_only([]) };
+    client.timeout(timeout).no_proxy().redirect(Policy::none()).no_gzip().no_brotli().no_zstd().no_deflate()
 }
 
 /// TLS settings: trusted CAs and client certificate.

@@ -15,6 +15,7 @@ mod hostile_files;
 mod lookups;
 mod members;
 mod messages;
+mod no_certificates;
 mod publish;
 mod publish_killed;
 mod register;
