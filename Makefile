@@ -127,7 +127,7 @@ dist-chart: dist-commands
 
 e2e-kubernetes: wasm kubernetes-tools $(addprefix $(BIN)/,pushgateway envoy etcd) ## run `discover`, the demo and the sweeper's lock in a real Kubernetes control plane
 	cargo build --quiet -p pushring
-	cargo test -p pushring-harness -p pushring-demo --test kubernetes --test chart --test istio -- --test-threads 1
+	cargo test -p pushring-harness -p pushring-demo --test kubernetes --test chart --test install --test istio -- --test-threads 1
 
 .PHONY: e2e-monitoring monitoring-check monitoring-tools
 monitoring-check: $(TOOLS)/debian/.installed ## check the scrape configuration and the rules of monitoring/, and run their unit tests

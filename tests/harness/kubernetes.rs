@@ -11,16 +11,17 @@ use anyhow::{Context, Result, ensure};
 use rcgen::KeyPair;
 use serde_json::{Value, json};
 
-use crate::{Process, poll_until, process, tools};
+use crate::{Process, poll_until, process};
+
+use servers::{ADMIN, find};
+pub use servers::{Control, SERVER_PORT};
+
+mod servers;
 
 /// The namespace of the gateways.
 pub const NAMESPACE: &str = "monitoring";
 /// The port of the gateways.
 pub const PORT: u16 = 9091;
-
-const ETCD: &str = "http://127.0.0.1:2379";
-const SERVER: &str = "https://127.0.0.1:6443";
-const ADMIN: &str = "admin-token";
 
 /// A cluster. Dropping it stops the servers, those first that need the others.
 #[derive(Debug)]
@@ -31,26 +32,33 @@ pub struct Kubernetes {
     pub api: Process,
     /// Its store.
     pub etcd: Process,
+    control: Control,
     dir: PathBuf,
 }
 
 impl Kubernetes {
-    /// Starts the servers with all files in `dir`, and creates a node and the namespace.
+    /// Starts the servers for a test that plays the kubelet, with all files in `dir`, and creates a node and the namespace.
     ///
     /// # Errors
     /// If a server is not installed, or does not become ready.
     pub fn start(dir: &Path) -> Result<Self> {
-        let mut etcd = process::command(&find("etcd")?);
-        etcd.arg("--data-dir").arg(dir.join("etcd")).args(["--listen-client-urls", ETCD]);
-        etcd.args(["--advertise-client-urls", ETCD, "--log-level", "warn"]);
-        let etcd = Process::start("etcd", etcd, dir)?;
+        Self::start_with(dir, Control::Endpoints)
+    }
+
+    /// As [`Kubernetes::start`], with these parts of the control plane.
+    ///
+    /// # Errors
+    /// As [`Kubernetes::start`].
+    pub fn start_with(dir: &Path, control: Control) -> Result<Self> {
+        let etcd = servers::start_etcd(dir)?;
         let key = KeyPair::generate()?;
         fs::write(dir.join("account.key"), key.serialize_pem())?;
         fs::write(dir.join("account.pub"), key.public_key_pem())?;
         fs::write(dir.join("tokens.csv"), format!("{ADMIN},admin,1,\"system:masters\"\n"))?;
-        let api = start_api(dir)?;
-        write_kubeconfig(&dir.join("admin.yaml"), dir, &json!({"token": ADMIN}))?;
-        let cluster = Self { controllers: start_controllers(dir)?, api, etcd, dir: dir.to_owned() };
+        let api = servers::start_api(dir, control)?;
+        write_kubeconfig(&dir.join("admin.yaml"), dir, control, &json!({"token": ADMIN}))?;
+        let controllers = servers::start_controllers(dir, control)?;
+        let cluster = Self { controllers, api, etcd, control, dir: dir.to_owned() };
         for kind in ["Node", "Namespace"] {
             let name = if kind == "Node" { "node-1" } else { NAMESPACE };
             cluster.apply(&json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": name}}))?;
@@ -63,7 +71,7 @@ impl Kubernetes {
     /// # Errors
     /// If it does not become ready.
     pub fn restart_api(&mut self) -> Result<()> {
-        self.api = start_api(&self.dir)?;
+        self.api = servers::start_api(&self.dir, self.control)?;
         Ok(())
     }
 
@@ -136,7 +144,7 @@ impl Kubernetes {
         fs::write(&token, self.kubectl(&["create", "token", name], "")?)?;
         let config = self.dir.join(format!("{name}.yaml"));
         // The path is relative to the kubeconfig.
-        write_kubeconfig(&config, &self.dir, &json!({"tokenFile": format!("{name}.token")}))?;
+        write_kubeconfig(&config, &self.dir, self.control, &json!({"tokenFile": format!("{name}.token")}))?;
         Ok((config, token))
     }
 
@@ -187,59 +195,13 @@ pub fn workload(kind: &str, replicas: usize) -> Value {
     json!({"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": "pushgateway"}, "spec": spec})
 }
 
-fn find(server: &str) -> Result<PathBuf> {
-    tools::find(server).context("run `make kubernetes-tools`")
-}
-
-fn start_api(dir: &Path) -> Result<Process> {
-    let mut command = process::command(&find("kube-apiserver")?);
-    command.current_dir(dir).arg(format!("--etcd-servers={ETCD}")).args([
-        "--bind-address=127.0.0.1",
-        "--advertise-address=127.0.0.1",
-        "--secure-port=6443",
-        "--cert-dir=certs",
-        "--service-cluster-ip-range=10.96.0.0/16",
-        "--service-account-issuer=https://kubernetes.default.svc",
-        "--service-account-key-file=account.pub",
-        "--service-account-signing-key-file=account.key",
-        "--token-auth-file=tokens.csv",
-        "--authorization-mode=RBAC",
-        "--disable-admission-plugins=ServiceAccount",
-        "--endpoint-reconciler-type=none",
-    ]);
-    let mut process = Process::start("kube-apiserver", command, dir)?;
-    let ready = || {
-        let get = Command::new("curl")
-            .args(["--silent", "--insecure", "--max-time", "10", "-H"])
-            .args([format!("Authorization: Bearer {ADMIN}"), format!("{SERVER}/readyz")])
-            .output();
-        (get.ok()?.stdout == b"ok").then_some(())
-    };
-    process.wait_until("ready", |_| ready())?;
-    Ok(process)
-}
-
-fn start_controllers(dir: &Path) -> Result<Process> {
-    let mut command = process::command(&find("kube-controller-manager")?);
-    command.current_dir(dir).args([
-        "--kubeconfig=admin.yaml",
-        "--controllers=endpointslice-controller,statefulset-controller,deployment-controller,replicaset-controller",
-        "--leader-elect=false",
-        "--cert-dir=controllers",
-        "--bind-address=127.0.0.1",
-        "--kube-api-qps=1000",
-        "--kube-api-burst=1000",
-    ]);
-    Process::start("kube-controller-manager", command, dir)
-}
-
-fn write_kubeconfig(path: &Path, dir: &Path, user: &Value) -> Result<()> {
+fn write_kubeconfig(path: &Path, dir: &Path, control: Control, user: &Value) -> Result<()> {
     let ca = dir.join("certs/apiserver.crt");
     poll_until("the certificate of the API server", || ca.exists().then_some(()))?;
     let context = json!({"cluster": "test", "user": "test", "namespace": NAMESPACE});
     let config = json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "test",
-        "clusters": [{"name": "test", "cluster": {"server": SERVER, "certificate-authority": ca}}],
+        "clusters": [{"name": "test", "cluster": {"server": control.url(), "certificate-authority": ca}}],
         "users": [{"name": "test", "user": user}],
         "contexts": [{"name": "test", "context": context}],
     });

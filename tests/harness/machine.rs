@@ -76,6 +76,15 @@ pub fn vanish(machine: &str) -> Result<()> {
     run(&format!("ip -n {machine} address flush dev eth0"))
 }
 
+/// Removes a machine whose programs have ended.
+///
+/// # Errors
+/// If there is no such machine.
+pub fn remove(machine: &str) -> Result<()> {
+    run(&format!("ip link delete to-{machine}"))?;
+    run(&format!("ip netns delete {machine}"))
+}
+
 /// Returns a command for [`crate::Process::start`] that runs on another machine of the network. Files are the same.
 #[must_use]
 pub fn on(machine: &str, program: &Path) -> Command {
