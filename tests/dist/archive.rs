@@ -23,8 +23,13 @@ const FOLDERS: [(&str, &str); 11] = [
     ("deploy/nomad", "deploy/nomad"),
 ];
 /// Parts of these folders that make or test the other files.
-const LEFT_OUT: [&str; 4] =
-    ["consul-template/fixtures/", "monitoring/dashboard/", "monitoring/preview/", "monitoring/tests/"];
+const LEFT_OUT: [&str; 5] = [
+    "consul-template/fixtures/",
+    "monitoring/dashboard/",
+    "monitoring/preview/",
+    "monitoring/tests/",
+    "deploy/kubernetes/render.sh",
+];
 
 /// Returns each file of the archive that is a file of the repository.
 fn copies() -> BTreeMap<String, String> {

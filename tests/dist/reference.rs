@@ -21,8 +21,8 @@ fn subcommands(pushring: &Path) -> Vec<String> {
 fn options(pushring: &Path, subcommand: &str) -> Vec<String> {
     let help = run(Command::new(pushring).args([subcommand, "--help"]));
     let words = help.lines().filter_map(|line| {
-        let line = line.trim_start();
-        let line = line.strip_prefix("-h, ").unwrap_or(line);
+        // Texts are indented more.
+        let line = line.strip_prefix("      ").or_else(|| line.strip_prefix("  -h, "))?;
         line.starts_with("--").then(|| line.split([' ', '[', '=', ',']).next().unwrap().to_owned())
     });
     words.collect()
@@ -35,11 +35,11 @@ fn a_man_page_per_subcommand_names_its_options() {
     let pushring = root.join("bin/pushring");
     let render = |page: &str| {
         let mut groff = Command::new("groff");
-        groff.args(["-man", "-Tutf8", "-ww", "-P-cbou"]).arg(root.join("man").join(page));
+        groff.args(["-Kutf8", "-man", "-Tutf8", "-ww", "-P-cbou"]).arg(root.join("man").join(page));
         let output = groff.output().unwrap();
         let warnings = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success() && warnings.is_empty(), "{page}: {warnings}");
-        // A hyphen at the end of a line splits no option.
+        // groff splits words at the end of a line by a hyphen of its own.
         String::from_utf8(output.stdout).unwrap().replace('\u{2010}', "-")
     };
     let subcommands = subcommands(&pushring);

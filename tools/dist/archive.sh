@@ -20,6 +20,7 @@ cp -R deploy/systemd "$root"
 for folder in kubernetes istio envoy-gateway nomad; do
     if [ -d "deploy/$folder" ]; then cp -R "deploy/$folder" "$root/deploy"; fi
 done
+rm -f "$root/deploy/kubernetes/render.sh"
 rmdir --ignore-fail-on-non-empty "$root/deploy"
 
 chmod -R u=rwX,go=rX "$root"

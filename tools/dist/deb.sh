@@ -7,7 +7,6 @@ mkdir -p "$root/usr/share/doc/pushring" "$root/DEBIAN"
 cp LICENSE "$root/usr/share/doc/pushring/copyright"
 gzip -9n < CHANGELOG.md > "$root/usr/share/doc/pushring/changelog.gz"
 gzip -9n "$root"/usr/share/man/man1/*.1
-# The package belongs to the system, so its sysusers and units are below /usr/lib; without a unit running, nothing starts.
 (cd "$root" && find etc -type f | sort | sed 's|^|/|') > "$root/DEBIAN/conffiles"
 (cd "$root" && find usr -type f | sort | xargs md5sum) > "$root/DEBIAN/md5sums"
 sed -e "s/@VERSION@/$version/" -e "s/@ARCH@/$arch/" \
