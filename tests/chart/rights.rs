@@ -1,6 +1,9 @@
 //! The accounts of the chart may do what their programs do in the namespace of the release, and nothing else.
 
+use std::fs;
+
 use pushring_harness::machine::isolated;
+use pushring_harness::{Process, command, process, tools};
 
 use super::cluster::Cluster;
 use super::helm::{objects, render};
@@ -9,7 +12,7 @@ use super::helm::{objects, render};
 fn each_account_has_the_least_rights() {
     isolated("rights::each_account_has_the_least_rights", || {
         let cluster = Cluster::start();
-        let kinds = ["ServiceAccount", "Role", "RoleBinding"];
+        let kinds = ["ServiceAccount", "Role", "RoleBinding", "Lease"];
         let rendered = render(&[]).unwrap();
         for object in objects(&rendered).iter().filter(|one| kinds.iter().any(|kind| one["kind"] == *kind)) {
             cluster.servers.apply(object).unwrap();
@@ -55,7 +58,22 @@ fn each_account_has_the_least_rights() {
             let answer = String::from_utf8(output.stdout).unwrap();
             assert_eq!(answer.trim() == "yes", allowed, "{account} {verb} {resource}: {answer}");
         }
+        a_sweeper_takes_the_lock(&cluster);
     });
+}
+
+/// With its account, and the Lease of the chart.
+fn a_sweeper_takes_the_lock(cluster: &Cluster) {
+    let dir = tempfile::tempdir().unwrap();
+    let ring = dir.path().join("ring.json");
+    fs::write(&ring, r#"{"members": ["127.0.0.1:9091"], "status_path": "/-/pushring"}"#).unwrap();
+    let (kubeconfig, _) = cluster.servers.account("pushring-sweeper").unwrap();
+    let mut command = command::prepare(process::command(&tools::pushring().unwrap()));
+    command.args(["sweep", "--watch", "1s", "--lock", "kubernetes", "--lock-name", "pushring-sweeper"]);
+    command.args(["--listen", "127.0.0.1:0", "--config"]).arg(ring).arg("--kubeconfig").arg(kubeconfig);
+    let mut sweeper = Process::start("sweep", command, dir.path()).unwrap();
+    let gained = |sweeper: &Process| sweeper.log().contains("lock gained").then_some(());
+    sweeper.wait_until("the lock", gained).unwrap();
 }
 
 /// Returns the rights of an account that others do not have: resource, names, verbs.

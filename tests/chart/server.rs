@@ -39,7 +39,7 @@ fn a_real_api_server_accepts_all_examples() {
         }
         kinds.sort();
         kinds.dedup();
-        let all = "ConfigMap Deployment HTTPRoute HorizontalPodAutoscaler Ingress Job NetworkPolicy PodDisruptionBudget PodMonitor \
+        let all = "ConfigMap Deployment HTTPRoute HorizontalPodAutoscaler Ingress Job Lease NetworkPolicy PodDisruptionBudget PodMonitor \
                    PrometheusRule Role RoleBinding Service ServiceAccount ServiceMonitor StatefulSet";
         assert_eq!(kinds.join(" "), all);
 
