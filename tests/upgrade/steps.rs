@@ -109,6 +109,17 @@ fn command_and_filter(machine: &Machine, page: &mut Page, unmoved: &impl Fn(&str
     assert_eq!(program(machine, "pushring-discover"), old);
     machine.wait(registered);
     unmoved("the older command");
+
+    // A file that is no module.
+    let rejected = "curl -sS http://127.0.0.1:9901/stats | grep 'pushring.update_rejected: [1-9]'";
+    let copy = copy.trim_end();
+    let (module, broken) = ("/etc/pushring/pushring_filter-0.3.0.wasm", "/etc/pushring/broken.wasm");
+    let write = format!("echo broken > {broken}");
+    page.replaced(machine, "The filter", 0, &[(copy, &write), (module, broken)]);
+    machine.wait(rejected);
+    assert_eq!(status(machine)["commit"], commit, "the last filter stays");
+    unmoved("a broken filter");
+    page.replaced(machine, "The filter", 0, &[(copy, "true"), ("0.3.0", "0.2.0")]);
 }
 
 fn envoy(machine: &Machine, page: &mut Page, unmoved: &impl Fn(&str)) {
