@@ -13,6 +13,8 @@ WASM_BINDGEN := $(shell sed -n '/^name = "wasm-bindgen"$$/{n;s/version = "\(.*\)
 DEBIAN := etcd-server nginx haproxy wrk libluajit-5.1-2 liblua5.3-0 libopentracing-c-wrapper0 libopentracing1
 # The DNS server of the suite `discover`, with the libraries that it links.
 DEBIAN += dnsmasq-base libnetfilter-conntrack3 libnfnetlink0 libnftables1 libnftnl11 libmnl0 libjansson4 libxtables12 libedit2
+# Runs the containers of the suite `images`.
+DEBIAN += runc libseccomp2
 # The oldest Prometheus that the rules in monitoring/ support, with promtool.
 DEBIAN += prometheus
 # A Pushgateway of 2023, built with a Go of that time, for `make e2e-versions`.
@@ -23,5 +25,3 @@ DEBIAN += prometheus-node-exporter
 DEBIAN += zsh fish libpcre2-32-0
 # Shows traces in `make observe`.
 ZIPKIN := 3.4.2
-# Its resource definitions check deploy/envoy-gateway.
-ENVOY_GATEWAY := v1.9.1

@@ -2,6 +2,7 @@
 
 mod check;
 mod copies_table;
+mod copy_filter;
 mod delete;
 mod discover;
 mod drain;
@@ -60,6 +61,7 @@ enum Command {
     Deregister(register::DeregisterArgs),
     Publish(publish::PublishArgs),
     Discover(discover::DiscoverArgs),
+    CopyFilter(copy_filter::CopyFilterArgs),
 }
 
 /// Returns the subcommands with their options, for completions and man pages.
@@ -94,6 +96,7 @@ pub fn run(commit: &str) -> ExitCode {
         Command::Deregister(args) => args.run(),
         Command::Publish(args) => args.run().map(|()| ExitStatus::Done),
         Command::Discover(args) => args.run().map(|()| ExitStatus::Done),
+        Command::CopyFilter(args) => args.run().map(|()| ExitStatus::Done),
     };
     match result {
         Ok(ExitStatus::Done) => ExitCode::SUCCESS,

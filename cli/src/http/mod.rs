@@ -21,7 +21,7 @@ pub(crate) use answer::{Answer, AnswerLimits, cause, send};
 pub(crate) use secret::{Secret, SecretKind, check_user};
 pub(crate) use server_url::{ServerUrl, without_credentials};
 
-/// Whether this system has CA certificates. The image of the command has none, and without them reqwest makes no client that
+/// Whether this system has CA certificates. A container may have none, and without them reqwest makes no client that
 /// uses the system's, not even for plain HTTP.
 static SYSTEM_HAS_CA: LazyLock<bool> = LazyLock::new(|| reqwest::Client::builder().build().is_ok());
 

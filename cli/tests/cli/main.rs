@@ -8,6 +8,7 @@
 
 mod access;
 mod bad_values;
+mod copy_filter;
 mod digests;
 mod folders;
 mod help;

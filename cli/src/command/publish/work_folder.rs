@@ -110,7 +110,7 @@ fn lock(path: &Path, limit: Duration, other: &str) -> anyhow::Result<File> {
 
 /// Writes a new file with exactly this mode and returns it, not yet synced. An old file of a killed publication is removed
 /// first.
-pub(crate) fn write_new(path: &Path, text: &str, mode: u32) -> anyhow::Result<File> {
+pub(crate) fn write_new(path: &Path, contents: impl AsRef<[u8]>, mode: u32) -> anyhow::Result<File> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             return Err(error).context("an old temporary file");
@@ -121,6 +121,6 @@ pub(crate) fn write_new(path: &Path, text: &str, mode: u32) -> anyhow::Result<Fi
     let mut file = file::open_to_write(options.write(true).create_new(true).mode(mode), path)?;
     // Whatever the umask.
     file.set_permissions(Permissions::from_mode(mode))?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(contents.as_ref())?;
     Ok(file)
 }
