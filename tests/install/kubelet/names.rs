@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use pushring_harness::kubernetes::NAMESPACE;
 use serde_json::{Value, json};
 
 use super::{Api, list, text};
@@ -28,8 +29,10 @@ pub(crate) fn write(api: &Api, node: &Path) -> Result<()> {
     let mut hosts = "127.0.0.1 localhost\n".to_owned();
     for ((namespace, service), slices) in services {
         let name = format!("{service}.{namespace}");
+        // All containers have the same file, so only one namespace has names without its own.
+        let short = if namespace == NAMESPACE { service.as_str() } else { "" };
         for address in endpoints::ready(&json!({"items": slices})).values() {
-            writeln!(hosts, "{} {name}.svc.cluster.local {name}.svc {name}", address.ip())?;
+            writeln!(hosts, "{} {name}.svc.cluster.local {name}.svc {name} {short}", address.ip())?;
         }
     }
     let file = folder(node).join("hosts");
