@@ -18,9 +18,9 @@ DIST_REFERENCE := $(DIST_BUILD)/reference
 DIST_COMMAND = $(DIST_BUILD)/$(1)-unknown-linux-musl/release/pushring
 
 # Two builds of a commit are equal: the same commit and date, and no path of this machine. In a copy without git, set both
-# variables.
-DIST_COMMIT = $(or $(PUSHRING_COMMIT),$(shell git describe --always --dirty --exclude='*' --abbrev=12),$(error set PUSHRING_COMMIT, because git does not know it))
-DIST_DATE = $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct),$(error set SOURCE_DATE_EPOCH to the seconds of the commit, because git does not know them))
+# variables. Each is asked for once, so that a commit during the build changes nothing.
+DIST_COMMIT = $(eval DIST_COMMIT := $(or $(PUSHRING_COMMIT),$(shell git describe --always --dirty --exclude='*' --abbrev=12),$(error set PUSHRING_COMMIT, because git does not know it)))$(DIST_COMMIT)
+DIST_DATE = $(eval DIST_DATE := $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct),$(error set SOURCE_DATE_EPOCH to the seconds of the commit, because git does not know them)))$(DIST_DATE)
 DIST_FLAGS = $(foreach path,$(CURDIR)=/pushring $(shell rustc --print sysroot)/lib/rustlib/src/rust=/rust \
 	$(addsuffix =/registry,$(shell ls -d $(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/*)),--remap-path-prefix=$(path))
 DIST_ENV = PUSHRING_COMMIT=$(DIST_COMMIT) SOURCE_DATE_EPOCH=$(DIST_DATE) RUSTFLAGS="$(DIST_FLAGS)" CARGO_INCREMENTAL=0
@@ -57,7 +57,7 @@ DIST_SUITES := dist
 
 .PHONY: e2e-dist
 e2e-dist: dist $(TOOLS)/debian/.installed ## check the release, in a second build as well
-	cargo test -p pushring-harness $(addprefix --test ,$(DIST_SUITES))
+	ARCHES="$(ARCHES)" cargo test -p pushring-harness $(addprefix --test ,$(DIST_SUITES))
 
 $(DIST_TOOLS)/.installed: tools/dist.txt
 	@echo "Installing Zig, cargo-zigbuild and the CycloneDX library into $(DIST_TOOLS) (450 MB)"

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use pushring_harness::tools::repository;
 
-use crate::{ARCHES, VERSION, dist, files, run, shell, unpack};
+use crate::{VERSION, built, dist, files, run, shell, unpack};
 
 /// Folders of the repository and their place in the archive.
 const FOLDERS: [(&str, &str); 11] = [
@@ -55,7 +55,7 @@ fn has_what_it_should_and_nothing_else() {
     for folder in ["envoy/", "consul-template/", "monitoring/", "docs/", "examples/security/", "systemd/"] {
         assert!(copies.keys().any(|path| path.starts_with(folder)), "{folder}");
     }
-    for (arch, _) in ARCHES {
+    for (arch, _) in built() {
         let dir = tempfile::tempdir().unwrap();
         let root = unpack(arch, dir.path());
         let (same, made): (Vec<_>, Vec<_>) =
@@ -85,7 +85,7 @@ fn has_what_it_should_and_nothing_else() {
 #[test]
 fn has_no_trace_of_the_machine() {
     let time = shell("TZ=UTC git log -1 --format=%cd --date=iso-local | cut -c1-19");
-    for (arch, _) in ARCHES {
+    for (arch, _) in built() {
         let list = run(Command::new("tar")
             .args(["--list", "--verbose", "--full-time", "--numeric-owner", "-f"])
             .arg(dist(&format!("pushring-{VERSION}-{arch}-linux-musl.tar.gz")))

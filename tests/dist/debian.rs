@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{ARCHES, VERSION, dist, files, here, run};
+use crate::{VERSION, built, dist, files, here, run};
 
 fn package(arch: &str) -> PathBuf {
     dist(&format!("pushring_{VERSION}_{arch}.deb"))
@@ -12,7 +12,7 @@ fn package(arch: &str) -> PathBuf {
 
 #[test]
 fn has_the_fields_of_a_package() {
-    for (_, arch) in ARCHES {
+    for (_, arch) in built() {
         let field = |name: &str| run(Command::new("dpkg-deb").arg("--field").arg(package(arch)).arg(name));
         assert_eq!((field("Package").trim(), field("Version").trim()), ("pushring", VERSION));
         assert_eq!(field("Architecture").trim(), arch);
@@ -31,7 +31,7 @@ fn has_the_fields_of_a_package() {
 
 #[test]
 fn has_each_file_in_its_place() {
-    for (_, arch) in ARCHES {
+    for (_, arch) in built() {
         let dir = tempfile::tempdir().unwrap();
         run(Command::new("dpkg-deb").arg("--raw-extract").arg(package(arch)).arg(dir.path()));
         let control = |name: &str| fs::read_to_string(dir.path().join("DEBIAN").join(name)).unwrap();
@@ -75,7 +75,14 @@ struct Root<'a>(&'a Path);
 impl Root<'_> {
     fn dpkg(&self, args: &[&str]) -> String {
         let mut dpkg = Command::new("unshare");
-        dpkg.args(["--user", "--map-root-user", "dpkg", "--force-script-chrootless", "--log=/dev/null"]);
+        dpkg.args([
+            "--user",
+            "--map-root-user",
+            "dpkg",
+            "--force-script-chrootless",
+            "--force-depends",
+            "--log=/dev/null",
+        ]);
         run(dpkg.arg("--root").arg(self.0).args(args))
     }
 

@@ -8,7 +8,7 @@ use pushring_harness::tools;
 use regex::bytes::Regex;
 use serde_json::Value;
 
-use crate::{ARCHES, VERSION, dist, run, unpack};
+use crate::{VERSION, built, dist, run, unpack};
 
 #[test]
 fn is_valid() {
@@ -33,7 +33,7 @@ fn names_everything_that_ships() {
         .map(|component| format!("{}-{}", text_of(&component["name"]), text_of(&component["version"])))
         .collect();
     let files = [fs::read(dist(&format!("pushring_filter-{VERSION}.wasm"))).unwrap()];
-    let files = files.into_iter().chain(ARCHES.map(|(arch, _)| {
+    let files = files.into_iter().chain(built().into_iter().map(|(arch, _)| {
         let dir = tempfile::tempdir().unwrap();
         fs::read(unpack(arch, dir.path()).join("bin/pushring")).unwrap()
     }));

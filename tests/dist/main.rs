@@ -21,6 +21,15 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Names of an architecture in file names: in those of archives, and in those of Debian packages.
 const ARCHES: [(&str, &str); 2] = [("x86_64", "amd64"), ("aarch64", "arm64")];
 
+/// Returns the architectures that `make` built: both, unless its ARCHES says otherwise.
+fn built() -> Vec<(&'static str, &'static str)> {
+    let chosen = std::env::var("ARCHES").unwrap_or_else(|_| "x86_64 aarch64".to_owned());
+    let built: Vec<_> =
+        ARCHES.into_iter().filter(|(arch, _)| chosen.split(' ').any(|name| name == *arch)).collect();
+    assert!(built.contains(&here()), "ARCHES={chosen}");
+    built
+}
+
 /// Returns a file in `target/dist`.
 fn dist(name: &str) -> PathBuf {
     let path = tools::repository().join("target/dist").join(name);
