@@ -207,7 +207,7 @@ tools: $(addprefix $(BIN)/,pushgateway prometheus consul consul-template etcd en
 
 monitoring-tools: $(addprefix $(BIN)/,prometheus promtool alertmanager jaeger) $(TOOLS)/zipkin-server.jar ## build Alertmanager, Jaeger and the newest Prometheus, download Zipkin, for `make e2e-monitoring` (10 minutes of CPU time)
 
-kubernetes-tools: $(TOOLS)/crds/.written $(BIN)/.kubernetes-built $(BIN)/.istio-built $(TOOLS)/istio-crds.yaml $(BIN)/helm ## build kube-apiserver, kube-controller-manager, kubectl, Helm and istiod for `make e2e-kubernetes` (20 to 50 minutes of CPU time)
+kubernetes-tools: $(TOOLS)/crds/.written $(BIN)/.kubernetes-built $(BIN)/.istio-built $(TOOLS)/istio-crds.yaml $(TOOLS)/envoy-gateway-crds.yaml $(BIN)/helm ## build kube-apiserver, kube-controller-manager, kubectl, Helm and istiod for `make e2e-kubernetes` (20 to 50 minutes of CPU time)
 
 clean: ## remove everything that was built or downloaded
 	rm -rf target
@@ -282,6 +282,11 @@ $(TOOLS)/istio-crds.yaml: tools/istio/go.mod
 	@mkdir -p $(TOOLS)
 	cd tools/istio && cp -f "$$(go list -m -f '{{.Dir}}' istio.io/istio)/manifests/charts/base/files/crd-all.gen.yaml" $(abspath $@)
 	@chmod u+w $@ && touch $@
+
+$(TOOLS)/envoy-gateway-crds.yaml: tools/versions.mk
+	@mkdir -p $(TOOLS)
+	folder=$$(go mod download -json github.com/envoyproxy/gateway@$(ENVOY_GATEWAY) | sed -n 's/^\t"Dir": "\(.*\)",$$/\1/p') && \
+		awk 'FNR == 1 { print "---" } 1' "$$folder"/charts/gateway-helm/charts/crds/crds/generated/*.yaml > $@
 
 # A link to the version that was installed last. Its age is irrelevant, so the installation is an order-only prerequisite.
 $(BIN)/envoy: | $(TOOLS)/python/.installed

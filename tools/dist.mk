@@ -55,9 +55,13 @@ dist-commands: dist-build
 # Suites of what `make dist` builds.
 DIST_SUITES := dist
 
+# Only root can boot a machine.
+AS_ROOT := $(if $(filter-out 0,$(shell id -u)),--config 'target."cfg(unix)".runner = "sudo --preserve-env"')
+
 .PHONY: e2e-dist
-e2e-dist: dist $(TOOLS)/debian/.installed ## check the release, in a second build as well
+e2e-dist: dist $(addprefix $(BIN)/,envoy pushgateway consul) $(TOOLS)/debian/.installed ## check the release, in a second build as well; follow docs/install/vm.md on a machine that systemd boots, by sudo
 	ARCHES="$(ARCHES)" cargo test -p pushring-harness $(addprefix --test ,$(DIST_SUITES))
+	cargo test -p pushring-harness --test systemd $(AS_ROOT) -- --test-threads 2
 
 $(DIST_TOOLS)/.installed: tools/dist.txt
 	@echo "Installing Zig, cargo-zigbuild and the CycloneDX library into $(DIST_TOOLS) (450 MB)"
@@ -81,7 +85,7 @@ install: build install-files ## install on this machine; PREFIX=/usr/local DESTD
 SHARE := $(DESTDIR)$(PREFIX)/share
 CONFIG := $(DESTDIR)$(SYSCONFDIR)/pushring
 SHARED := $(wildcard envoy/*.yaml envoy/live/*/*.yaml) $(addprefix consul-template/,pushring.hcl registrations.json.ctmpl settings.yaml) \
-	$(wildcard monitoring/*.yml) monitoring/grafana/pushring.json
+	$(wildcard monitoring/*.yml) monitoring/grafana/pushring.json $(wildcard examples/security/*.patch examples/security/files/*)
 UNITS := $(wildcard deploy/systemd/*.service)
 # Files of an operator are kept.
 KEEPING = test -e $(CONFIG)/$(2) || install -D -m 644 $(1) $(CONFIG)/$(2)

@@ -25,3 +25,5 @@ DEBIAN += prometheus-node-exporter
 DEBIAN += zsh fish libpcre2-32-0
 # Shows traces in `make observe`.
 ZIPKIN := 3.4.2
+# Its resource definitions check deploy/envoy-gateway.
+ENVOY_GATEWAY := v1.9.1

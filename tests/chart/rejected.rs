@@ -62,6 +62,18 @@ const WRONG: &[(&str, &str)] = &[
     ("sweeper.envoy=pushring:9091", "at '/sweeper/envoy'"),
     ("sweeper.orphansAfter=0s", "at '/sweeper/orphansAfter'"),
     ("drain.gateways={0}", "at '/drain/gateways/0': minimum"),
+    (
+        "drain.gateways={3},gateways.persistence.enabled=false",
+        "drain.gateways: found gateways, expected none",
+    ),
+    (
+        "envoy.autoscaling.enabled=true,envoy.autoscaling.maxReplicas=1",
+        "envoy.autoscaling.maxReplicas: found 1, expected minReplicas (2) or more",
+    ),
+    (
+        "envoy.drain.seconds=90",
+        "envoy.terminationGracePeriodSeconds: found 90, expected more than drain.seconds (90)",
+    ),
     ("drain.gateways={2}", "drain.gateways: found 2, expected the number of a gateway that was scaled in"),
     ("serviceAccount.create=false", "at '/serviceAccount/name': minLength"),
     ("fullnameOverride=Push_ring", "at '/fullnameOverride'"),

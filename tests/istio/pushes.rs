@@ -34,6 +34,7 @@ fn each_group_is_on_its_owner() {
             assert!(has(&fleet[index(owner)], path), "{path} is not on {owner}");
         }
 
+        commands_read_the_ring(&mesh);
         refuses_what_a_gateway_must_not_get(&gateway, &fleet);
         a_delete_reaches_the_owner_and_the_one_before(&gateway, &fleet);
         a_client_that_waits_for_continue_is_answered(&gateway);
@@ -53,6 +54,20 @@ fn each_group_is_on_its_owner() {
 
         bad_configuration_is_refused(&mesh, &gateway, &mut discover);
     });
+}
+
+/// As docs/install/istio.md says.
+fn commands_read_the_ring(mesh: &Mesh) {
+    let output = "jsonpath={.spec.pluginConfig}";
+    let ring =
+        mesh.kubectl(&["get", "wasmplugin", "pushring", "--namespace", "pushring", "--output", output]);
+    let path = mesh.dir.path().join("ring.json");
+    fs::write(&path, ring).unwrap();
+    let path = path.to_str().unwrap();
+    for args in [&["check", path][..], &["groups", "--config", path], &["sweep", "--config", path]] {
+        let output = command::pushring(args).unwrap();
+        assert_eq!(output.code, 0, "{args:?}: {}{}", output.stdout, output.stderr);
+    }
 }
 
 /// A WasmPlugin with an error that only the filter finds: Envoy rejects it, and the ring stays.

@@ -18,7 +18,8 @@ const LIMIT_SECONDS: &str = "170";
 pub(crate) struct Machine {
     process: Process,
     cgroup: Cgroup,
-    dir: TempDir,
+    /// The folder of its files on this machine, and of its log.
+    _dir: TempDir,
 }
 
 /// The result of a command.
@@ -32,7 +33,10 @@ pub(crate) struct Outcome {
 impl Machine {
     /// Boots a bare machine. It has Envoy, Pushgateway, Consul and promtool in /usr/local/bin, and the package in /root.
     pub(crate) fn boot(name: &str) -> Self {
-        assert!(rustix::process::geteuid().is_root(), "only root can boot a machine: sudo -E make e2e-dist");
+        assert!(
+            rustix::process::geteuid().is_root(),
+            "only root can boot a machine; `make e2e-dist` uses sudo"
+        );
         let dir = tempfile::tempdir().unwrap();
         let files = dir.path().join("files");
         for folder in ["usr/local/bin", "root"] {
@@ -54,7 +58,7 @@ impl Machine {
             .arg(&cgroup.0)
             .arg(name);
         let process = Process::start("machine", command, dir.path()).unwrap();
-        let mut machine = Self { process, cgroup, dir };
+        let mut machine = Self { process, cgroup, _dir: dir };
         machine.wait_booted();
         machine
     }

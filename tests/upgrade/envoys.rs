@@ -27,7 +27,14 @@ fn a_load_balancer_and_two_envoys() {
 
 #[test]
 fn a_hot_restart() {
-    machine::isolated("envoys::a_hot_restart", hot_restart);
+    let steps = [(Mode::Cluster, old()), (Mode::Cluster, new()), (Mode::Cluster, old())];
+    machine::isolated("envoys::a_hot_restart", || hot_restart(steps));
+}
+
+#[test]
+fn a_hot_restart_changes_the_mode() {
+    let steps = [(Mode::Cluster, new()), (Mode::Endpoint, new()), (Mode::Cluster, new())];
+    machine::isolated("envoys::a_hot_restart_changes_the_mode", || hot_restart(steps));
 }
 
 /// `make e2e-upgrade` names it.
@@ -43,19 +50,20 @@ fn gateways(dir: &Path) -> Vec<Pushgateway> {
     (0..3).map(|_| Pushgateway::start(dir, &[]).unwrap()).collect()
 }
 
-fn layout(dir: &Path, gateways: &[Pushgateway], number: u16) -> Layout {
+fn layout(dir: &Path, mode: Mode, gateways: &[Pushgateway], number: u16) -> Layout {
     let ports =
         Ports { push: 9000 + number, operator: 9100 + number, admin: 9200 + number, metrics: 9300 + number };
-    let layout = Layout::create(&dir.join(number.to_string()), Mode::Cluster, ports).unwrap();
+    let layout = Layout::create(dir, mode, ports).unwrap();
     let members: Vec<_> = gateways.iter().map(|gateway| gateway.address.into()).collect();
-    layout.publish(&envoy_files::config(Mode::Cluster, &members).unwrap(), None).unwrap();
+    layout.publish(&envoy_files::config(mode, &members).unwrap(), None).unwrap();
     layout
 }
 
 fn balanced() {
     let dir = tempfile::tempdir().unwrap();
     let gateways = gateways(dir.path());
-    let layouts = [1, 2].map(|number| layout(dir.path(), &gateways, number));
+    let layouts =
+        [1, 2].map(|number| layout(&dir.path().join(number.to_string()), Mode::Cluster, &gateways, number));
     let start = |layout: &Layout, binary: &Path| {
         let mut command = process::command(binary);
         command.args(DRAIN);
@@ -135,27 +143,31 @@ backend envoys
     (process, address)
 }
 
-fn hot_restart() {
+/// Starts Envoys that take over one from another, each with a mode and a program.
+fn hot_restart(steps: [(Mode, PathBuf); 3]) {
     let dir = tempfile::tempdir().unwrap();
     let gateways = gateways(dir.path());
-    let layout = layout(dir.path(), &gateways, 1);
     let (push, admin) = (SocketAddr::from(([127, 0, 0, 1], 9001)), SocketAddr::from(([127, 0, 0, 1], 9201)));
-    let mut running = start_epoch(&layout, &old(), 0);
-    let client = Client::new(push).unwrap();
-    let digest = || {
-        poll_until("the ring", || Some(client.get("/-/pushring").ok()?.json().ok()?["digest"].clone()))
-            .unwrap()
+    let [(mode, binary), next @ ..] = steps;
+    let mut running = start_epoch(&layout(&dir.path().join("0"), mode, &gateways, 1), &binary, 0);
+    let status = || {
+        let client = Client::new(push).unwrap();
+        poll_until("the ring", || client.get("/-/pushring").ok()?.json().ok()).unwrap()
     };
-    let before = digest();
+    let digest = status()["digest"].clone();
     let load = Load::paced(push, 2, Duration::from_millis(2));
     let strangers = Strangers::start(push);
-    for (epoch, binary, version) in [(1, new(), "/1.40."), (2, old(), "/1.36.")] {
+    for (epoch, (mode, binary)) in (1..).zip(next) {
+        let layout = layout(&dir.path().join(epoch.to_string()), mode, &gateways, 1);
         let next = start_epoch(&layout, &binary, epoch);
         poll_until("the old Envoy to end", || running.ended()).unwrap();
         running = next;
-        let info = Client::new(admin).unwrap().get("/server_info").unwrap().text();
-        assert!(info.contains(version), "{info}");
-        assert_eq!(digest(), before);
+        let version = Command::new(&binary).arg("--version").output().unwrap();
+        let version = String::from_utf8_lossy(&version.stdout).into_owned();
+        let info = Client::new(admin).unwrap().get("/server_info").unwrap().json().unwrap();
+        assert!(version.contains(info["version"].as_str().unwrap()), "{version}: {info}");
+        assert_eq!(status()["mode"], mode.to_string());
+        assert_eq!(status()["digest"], digest);
     }
     strangers.stop();
     load.stop().assert_none_failed();

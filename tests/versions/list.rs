@@ -74,6 +74,10 @@ fn the_table_of_other_parts_has_the_versions_that_are_pinned() {
             vec![package("prometheus"), three(&module("prometheus", "github.com/prometheus/prometheus"))],
         ),
         ("Kubernetes", vec![module("kubernetes", "k8s.io/kubernetes")]),
+        (
+            "Istio",
+            vec![module("istio", "istio.io/istio").rsplit('-').next().unwrap().to_owned() + ", of 1.31"],
+        ),
         ("HAProxy, nginx in front of Envoy", vec![package("haproxy"), package("nginx")]),
     ];
     let expected: Vec<Vec<String>> =
@@ -84,7 +88,8 @@ fn the_table_of_other_parts_has_the_versions_that_are_pinned() {
 /// Returns the version of a module that tools/`tool`/go.mod pins.
 fn module(tool: &str, module: &str) -> String {
     let text = read(&format!("tools/{tool}/go.mod"));
-    let version = text.lines().find_map(|line| line.trim().strip_prefix(module)?.strip_prefix(" v"));
+    let lines = text.lines().map(|line| line.trim().trim_start_matches("require "));
+    let version = lines.filter_map(|line| line.strip_prefix(module)?.strip_prefix(" v")).next();
     version
         .unwrap_or_else(|| panic!("tools/{tool}/go.mod: no {module}"))
         .split(' ')
