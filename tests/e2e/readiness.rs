@@ -1,5 +1,8 @@
 //! The answer to load balancers and Kubernetes before they send pushes. Envoy's own `/ready` is 200 in all of these cases.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
 use pushring_harness::http::Client;
 use pushring_harness::{Envoy, EnvoyFixture, Layout, Mode, Ports, envoy_files, poll_until};
 use serde_json::json;
@@ -12,6 +15,22 @@ fn status(envoy: &Envoy) -> [u16; 3] {
         client.get("/ready").unwrap().status,
         push.get("/-/ready").unwrap().status,
     ]
+}
+
+/// HAProxy's `option httpchk GET /-/ready`, and nginx, ask like this.
+#[test]
+fn answers_health_checks_in_http_1_0() {
+    for mode in Mode::ALL {
+        let fleet = EnvoyFixture::start(mode, 1);
+        let mut stream = TcpStream::connect(fleet.envoy.metrics.unwrap()).unwrap();
+        stream.write_all(b"GET /-/ready HTTP/1.0\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(
+            answer.starts_with("HTTP/1.0 200 ") || answer.starts_with("HTTP/1.1 200 "),
+            "{mode}: {answer}"
+        );
+    }
 }
 
 fn envoys_own(envoy: &Envoy) -> u16 {

@@ -27,8 +27,10 @@ fn systemd_understands_each_line() {
     let copies: Vec<PathBuf> = units().iter().map(|unit| with_stubs(unit, dir.path())).collect();
     let copies: Vec<&PathBuf> = copies.iter().collect();
     let output = analyze(&["verify", "--man=no"], &copies);
-    // An unknown setting is a warning, with the exit code 0.
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    // An unknown setting is a warning, with the exit code 0. Units of this machine may have their own.
+    let warnings = String::from_utf8_lossy(&output.stderr);
+    let ours: Vec<&str> = warnings.lines().filter(|line| line.contains("pushring")).collect();
+    assert!(ours.is_empty(), "{ours:#?}");
     assert!(output.status.success());
 }
 
@@ -49,8 +51,9 @@ fn files_of_variables_belong_to_units() {
             };
             assert!(commands.iter().any(used), "{name}: {} does not use {variable}", unit.display());
         }
-        // ExecStop has variables of its shell, with `$$`.
-        for command in commands.iter().filter(|command| !command.starts_with("ExecStop")) {
+        for command in commands {
+            // `$$` is a variable of a shell.
+            let command = command.replace("$$", "");
             for used in command.split(' ').filter_map(|word| word.split_once('$')) {
                 let used = used.1.trim_matches(['{', '}']);
                 assert!(

@@ -127,8 +127,7 @@ frontend push
   stats enable
   default_backend envoys
 backend envoys
-  option httpchk
-  http-check send meth GET uri /-/ready ver HTTP/1.1 hdr Host envoy
+  option httpchk GET /-/ready
   default-server inter 500ms fall 2 rise 1
   server one {one}
   server two {two}
