@@ -23,7 +23,7 @@ fn says_its_version_and_checks_files() {
     assert_eq!(String::from_utf8(version.stdout).unwrap(), format!("pushring {VERSION} ({revision})\n"));
     let live = tools::repository().join("envoy/live/cluster");
     let ring = live.join("ring.yaml");
-    let check = |file: &str| container.command(&["check", "--config", file], &[&live], &[]);
+    let check = |file: &str| container.command(&["check", file], &[&live], &[]);
     succeeds(&mut check(ring.to_str().unwrap()));
     let missing = check(live.join("missing.yaml").to_str().unwrap()).output().unwrap();
     assert_eq!(missing.status.code(), Some(2), "{}", String::from_utf8_lossy(&missing.stderr));
