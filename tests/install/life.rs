@@ -8,13 +8,10 @@ use super::release::{GATEWAYS, Release};
 
 type Owners = BTreeMap<String, String>;
 
-/// The hold is longer than the default, because a busy machine may need a minute for the restart of one pod.
-const VALUES: [&str; 1] = ["discover.hold=20m"];
-
 #[test]
 fn no_push_is_lost_from_install_to_uninstall() {
     isolated("life::no_push_is_lost_from_install_to_uninstall", || {
-        let release = Release::install(&VALUES);
+        let release = Release::install();
         release.wait_ring(3);
         let groups = release.during("helm install", |_| ());
         let three = release.assert_on_owners(&groups);
@@ -26,29 +23,50 @@ fn no_push_is_lost_from_install_to_uninstall() {
         assert!(!moved.is_empty() && moved.iter().all(|owner| is_new(owner)), "{moved:?}");
         println!("{} groups moved, all to the new gateways", moved.len());
 
+        let once = release.push_once();
+        let owners = release.assert_on_owners(&once);
+        let leaving = owners.values().filter(|owner| is_new(owner)).count();
+        assert!(leaving > 0, "{owners:?}");
+        let reason = release.rejected_upgrade(&[DRAIN]);
+        assert!(reason.contains("drain.gateways: pod pushring-gateway-3 exists"), "{reason}");
         let groups = release.during("5 to 3 gateways", |release| scale(release, 3));
         assert_eq!(release.assert_on_owners(&groups), three);
+        let groups = release.during("drain of both", drain);
+        assert_eq!(release.assert_on_owners(&groups), three);
+        release.assert_on_owners(&once);
+        println!("{leaving} groups of {} without a push moved from the volumes to their owners", once.len());
 
         let unmoved = |event: &str, act: &dyn Fn(&Release)| {
             let groups = release.during(event, act);
             assert_eq!(release.assert_on_owners(&groups), three, "{event}");
+            release.assert_on_owners(&once);
         };
         unmoved("restart of the gateways", &|release| restart(release, &format!("statefulset/{GATEWAYS}")));
         unmoved("restart of Envoy", &|release| restart(release, "deployment/pushring-envoy"));
-        unmoved("helm upgrade", &|release| release.helm("upgrade", &[VALUES[0], "envoy.concurrency=1"]));
+        unmoved("helm upgrade", &|release| release.helm("upgrade", &["envoy.concurrency=1"]));
         unmoved("helm rollback", &|release| {
             release.helm_with(&["rollback", "pushring"]);
             release.wait_ring(3);
         });
-        unmoved("mode cluster", &|release| release.helm("upgrade", &[VALUES[0], "mode=cluster"]));
-        unmoved("mode endpoint", &|release| release.helm("upgrade", &VALUES));
+        unmoved("mode cluster", &|release| release.helm("upgrade", &["mode=cluster"]));
+        unmoved("mode endpoint", &|release| release.helm("upgrade", &[]));
         release.uninstall();
     });
 }
 
+const DRAIN: &str = "drain.gateways={3,4}";
+
+/// Runs the Jobs for both gateways that left, and removes them.
+fn drain(release: &Release) {
+    release.helm("upgrade", &[DRAIN]);
+    let jobs = [3, 4].map(|index| format!("job/{GATEWAYS}-{index}-drain"));
+    let wait = ["wait", "--for=condition=complete", "--timeout=10m", &jobs[0], &jobs[1]];
+    release.cluster.kubectl(&wait);
+    release.helm("upgrade", &[]);
+}
+
 fn scale(release: &Release, count: usize) {
-    let replicas = format!("gateways.replicas={count}");
-    release.helm("upgrade", &[VALUES[0], &replicas]);
+    release.helm("upgrade", &[&format!("gateways.replicas={count}")]);
     release.wait_ring(count);
 }
 

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::thread;
-use std::time::Duration;
+use std::process::Output;
 
 use pushring_harness::http::Client;
 use pushring_harness::kubernetes::NAMESPACE;
@@ -16,43 +15,68 @@ use super::traffic::{Seen, Traffic};
 pub(crate) const PUSH: &str = "pushring";
 pub(crate) const GATEWAYS: &str = "pushring-gateway";
 
+/// The Envoys of the chart.
+const ENVOYS: usize = 2;
+/// Groups that are pushed only once.
+const ONCE: usize = 60;
+/// A busy machine may need more than the default hold for the restart of one pod. The other values make a test shorter: a drain
+/// waits until the groups are on the disk of their owners, and the sweeper until its next pass.
+const VALUES: [&str; 3] = ["discover.hold=20m", "gateways.persistence.interval=1s", "sweeper.interval=5s"];
+
 /// A cluster with an installed chart.
 pub(crate) struct Release {
     pub(crate) cluster: Cluster,
 }
 
 impl Release {
-    /// Installs the chart with these values and waits until all of it is ready.
-    pub(crate) fn install(values: &[&str]) -> Self {
+    /// Installs the chart and waits until all of it is ready.
+    pub(crate) fn install() -> Self {
         let release = Self { cluster: Cluster::start() };
-        release.helm("install", values);
+        release.helm("install", &[]);
         release
     }
 
-    /// Runs `helm install` or `helm upgrade` with the values of the test and these.
+    /// Runs `helm install` or `helm upgrade` with the values of all tests and these.
+    #[track_caller]
     pub(crate) fn helm(&self, action: &str, values: &[&str]) {
-        let chart = tools::repository().join("deploy/helm/pushring");
-        let mut args = vec![action, "pushring", chart.to_str().unwrap()];
-        for value in values {
-            args.extend(["--set", value]);
-        }
-        self.helm_with(&args);
+        self.helm_ok(self.run_helm(action, values));
+    }
+
+    /// As `helm`, for an upgrade that the chart rejects. Returns the reason.
+    #[track_caller]
+    pub(crate) fn rejected_upgrade(&self, values: &[&str]) -> String {
+        let output = self.run_helm("upgrade", values);
+        assert!(!output.status.success(), "accepted: {values:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
     /// Runs `helm` in the namespace of the release.
     #[track_caller]
     pub(crate) fn helm_with(&self, args: &[&str]) {
+        self.helm_ok(self.helm_output(args));
+    }
+
+    fn run_helm(&self, action: &str, values: &[&str]) -> Output {
+        let chart = tools::repository().join("deploy/helm/pushring");
+        let mut args = vec![action, "pushring", chart.to_str().unwrap()];
+        for value in VALUES.iter().chain(values) {
+            args.extend(["--set", value]);
+        }
+        self.helm_output(&args)
+    }
+
+    fn helm_output(&self, args: &[&str]) -> Output {
         let mut command = process::command(&tools::find("helm").unwrap());
         command.args(args).args(["--namespace", NAMESPACE, "--timeout", "10m", "--wait"]);
         command.env("KUBECONFIG", self.cluster.servers.kubeconfig());
-        let output = command.output().unwrap();
-        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-        assert!(
-            output.status.success(),
-            "helm {args:?}: {}\n{}",
-            text(&output.stderr),
-            self.cluster.kubectl(&["get", "pods", "-o", "wide"])
-        );
+        command.output().unwrap()
+    }
+
+    #[track_caller]
+    fn helm_ok(&self, output: Output) {
+        let error = String::from_utf8_lossy(&output.stderr);
+        let pods = || self.cluster.kubectl(&["get", "pods", "-o", "wide"]);
+        assert!(output.status.success(), "helm: {error}\n{}", pods());
     }
 
     /// Starts to push to the release.
@@ -65,15 +89,29 @@ impl Release {
         self.cluster.ready(GATEWAYS)
     }
 
-    /// Waits until this number of gateways is ready, and every Envoy has exactly them on its ring.
+    /// Waits until this number of gateways and all Envoys are ready, and every Envoy has exactly these gateways on its ring.
     pub(crate) fn wait_ring(&self, count: usize) {
         let expected: Vec<String> = (0..count).map(|index| format!("{GATEWAYS}-{index}")).collect();
         poll_until(&format!("a ring of {count} on every Envoy"), || {
             let envoys = self.cluster.ready(PUSH);
             let same = |address: &SocketAddr| members(*address).is_some_and(|names| names == expected);
-            (self.gateways().len() == count && !envoys.is_empty() && envoys.values().all(same)).then_some(())
+            (self.gateways().len() == count && envoys.len() >= ENVOYS && envoys.values().all(same))
+                .then_some(())
         })
         .unwrap();
+    }
+
+    /// Pushes groups that nothing pushes again, and returns them with their values.
+    pub(crate) fn push_once(&self) -> BTreeMap<String, usize> {
+        let envoy = *self.cluster.ready(PUSH).values().next().expect("an Envoy");
+        let client = Client::new(envoy).unwrap();
+        let push = |value: usize| {
+            let path = format!("/metrics/job/once/instance/{value}");
+            let answer = client.put(&path, format!("load {value}\n")).unwrap();
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            (path, value)
+        };
+        (0..ONCE).map(push).collect()
     }
 
     /// Returns the owner of each group, as an Envoy says.
@@ -126,18 +164,19 @@ impl Release {
     }
 
     /// Pushes during an event, and returns the groups with their last values. No push may need a second attempt.
+    #[track_caller]
     pub(crate) fn during(&self, event: &str, act: impl FnOnce(&Self)) -> BTreeMap<String, usize> {
-        self.during_any(event, act).assert_all_accepted();
-        // The sweeper keeps a copy if its owner got the group less than 2 s later.
-        thread::sleep(Duration::from_secs(3));
-        self.traffic().end("each group again").assert_all_accepted()
+        self.during_any(event, act).assert_all_accepted()
     }
 
-    /// Pushes during an event, and returns what the clients saw.
+    /// Pushes during an event and until no gateway has a copy of a group of another, and returns what the clients saw. The
+    /// sweeper keeps a copy until its owner got the group 2 s later, so the clients must push until then.
     pub(crate) fn during_any(&self, event: &str, act: impl FnOnce(&Self)) -> Seen {
         println!("{event} …");
         let traffic = self.traffic();
         act(self);
+        let single = || self.copies().values().all(|copies| copies.len() == 1).then_some(());
+        poll_until("each group on one gateway", single).unwrap_or_else(|error| panic!("{event}: {error}"));
         traffic.end(event)
     }
 

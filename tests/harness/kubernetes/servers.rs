@@ -18,8 +18,8 @@ pub(super) const ADMIN: &str = "admin-token";
 pub enum Control {
     /// StatefulSets, Deployments and EndpointSlices, for a test that sets the status of pods. The API server is at 127.0.0.1.
     Endpoints,
-    /// All that a release of Helm needs, for pods that run: accounts and their certificate, disruption budgets, jobs, and the
-    /// removal of all that belongs to a removed object. The API server is at every address of the machine.
+    /// All that a release of Helm needs, for pods that run: accounts and their certificate, disruption budgets, jobs, the
+    /// proxy of the API server to services, and the removal of all that belongs to a removed object. The API server is at every address of the machine.
     Pods,
 }
 
@@ -39,7 +39,13 @@ impl Control {
     fn controllers(self) -> String {
         let mut all = vec!["endpointslice", "statefulset", "deployment", "replicaset"];
         if self == Self::Pods {
-            all.extend(["serviceaccount", "root-ca-certificate-publisher", "garbage-collector", "namespace"]);
+            all.extend([
+                "endpoints",
+                "serviceaccount",
+                "root-ca-certificate-publisher",
+                "garbage-collector",
+                "namespace",
+            ]);
             all.extend(["persistentvolumeclaim-protection", "disruption", "job"]);
         }
         all.iter().map(|name| format!("{name}-controller")).collect::<Vec<_>>().join(",")

@@ -12,12 +12,14 @@ use pushring_harness::machine;
 use serde_json::{Value, json};
 
 use super::containers::{Container, Kind, Place};
-use super::status::Reporter;
+use super::status::{self, Reporter};
 use super::volumes::Volumes;
 use super::{Api, Node, TICK, names, pod_path, text};
 
 /// How often volumes that show objects are brought up to date.
 const REFRESH: Duration = Duration::from_secs(1);
+/// How long the sidecars of a pod that is complete may take to end.
+const SIDECAR_GRACE: Duration = Duration::from_secs(30);
 
 struct Pod {
     api: Api,
@@ -30,6 +32,7 @@ struct Pod {
     containers: Vec<Container>,
     initialized: bool,
     reporter: Reporter,
+    /// The end of its grace period, once it is deleted or complete.
     deadline: Option<Instant>,
 }
 
@@ -97,13 +100,15 @@ impl Pod {
 
     /// Brings it closer to its object. Returns whether it is deleted and has ended.
     fn step(&mut self, object: &Value) -> Result<bool> {
-        if let (None, Some(grace)) = (self.deadline, grace(object)) {
+        let complete = || status::is_complete(object, &self.containers).then_some(SIDECAR_GRACE);
+        let deleted = grace(object);
+        if let (None, Some(grace)) = (self.deadline, deleted.or_else(complete)) {
             self.deadline = Some(Instant::now() + grace);
         }
         if let Some(deadline) = self.deadline {
             let ended = self.end(object, deadline)?;
             self.probe()?;
-            return Ok(ended);
+            return Ok(ended && deleted.is_some());
         }
         if self.refreshed.is_none_or(|last| last.elapsed() > REFRESH) {
             self.volumes.refresh(&self.api, object)?;
@@ -175,7 +180,7 @@ impl Pod {
     }
 }
 
-/// Returns the time that a deleted pod has to end.
+/// Returns the time that a pod has to end; `None` unless it is deleted.
 fn grace(object: &Value) -> Option<Duration> {
     let metadata = &object["metadata"];
     metadata["deletionTimestamp"].as_str()?;

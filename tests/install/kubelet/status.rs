@@ -62,6 +62,12 @@ fn condition((name, (value, since)): (&&'static str, &(bool, String))) -> Value 
     json!({"type": name, "status": value, "lastTransitionTime": since})
 }
 
+/// Returns whether the containers of a pod have ended and do not run again; its sidecars may still run.
+pub(crate) fn is_complete(pod: &Value, containers: &[Container]) -> bool {
+    let main: Vec<_> = containers.iter().filter(|one| one.kind == Kind::Main).collect();
+    ["Succeeded", "Failed"].contains(&phase(pod, &main))
+}
+
 fn phase(pod: &Value, main: &[&Container]) -> &'static str {
     let ended = |one: &&Container| one.process.is_none().then_some(one.ended).flatten();
     let all: Option<Vec<ExitStatus>> = main.iter().map(ended).collect();
