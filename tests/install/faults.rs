@@ -1,8 +1,11 @@
 //! Containers that are killed and pods that are deleted, under load.
+//!
+//! A client pushes each group again and again, so it also pushes a group whose push failed.
 
 use pushring_harness::machine::isolated;
 
 use super::release::{GATEWAYS, PUSH, Release};
+use super::traffic::Failed;
 
 #[test]
 fn killed_containers_and_deleted_pods_lose_no_push() {
@@ -43,6 +46,20 @@ fn killed_containers_and_deleted_pods_lose_no_push() {
                 assert_ne!(release.gateways()[&gateway], old, "the new pod has another address");
             });
         }
+
+        // In mode cluster, pushes to that gateway fail until it is back, and no others.
+        release.helm("upgrade", &["mode=cluster"]);
+        let seen = release.during_any("gateway killed in mode cluster", |release| {
+            release.cluster.kill(&gateway, "pushgateway");
+            release.wait_ring(3);
+        });
+        let owners = release.owners(&seen.last);
+        assert!(!seen.failed.is_empty() && seen.broken.is_empty(), "{:?}", seen.broken);
+        let expected = |push: &&Failed| push.answer.starts_with("503 ") && owners[&push.path] == gateway;
+        let other = seen.failed.iter().find(|push| !expected(push));
+        assert!(other.is_none(), "{other:?}");
+        release.assert_on_owners(&seen.last);
+        assert_eq!(release.assert_on_owners(&once), before);
     });
 }
 

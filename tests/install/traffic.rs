@@ -33,12 +33,20 @@ pub(crate) struct Traffic {
 #[derive(Default)]
 pub(crate) struct Seen {
     pub(crate) pushes: usize,
-    /// Each push that was not answered 200.
-    pub(crate) failed: Vec<String>,
+    /// Each push that was not answered 200; its group was pushed again later.
+    pub(crate) failed: Vec<Failed>,
     /// Each push whose connection failed; the client pushed it again to another address.
     pub(crate) broken: Vec<String>,
     /// The last value of each group that was accepted.
     pub(crate) last: BTreeMap<String, usize>,
+}
+
+/// A push that was not answered 200.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) path: String,
+    /// Status and text.
+    pub(crate) answer: String,
 }
 
 #[derive(Default)]
@@ -145,7 +153,8 @@ impl Shared {
                     if answer.status == 200 {
                         seen.last.insert(path, value);
                     } else {
-                        seen.failed.push(format!("{address}{path}: {} {}", answer.status, answer.text()));
+                        let answer = format!("{} {}", answer.status, answer.text());
+                        seen.failed.push(Failed { path, answer });
                     }
                     seen.pushes += 1;
                     self.pushes.fetch_add(1, Ordering::Relaxed);
