@@ -47,6 +47,8 @@ fn prepare() -> Result<()> {
     run("mount -t overlay none -o lowerdir=/etc,upperdir=/run/etc/upper,workdir=/run/etc/work /etc")?;
     std::fs::create_dir_all("/etc/pushring")?;
     run("mount -t tmpfs none /etc/pushring")?;
+    // An Envoy finds the one that it replaces by a name there, which is the same in each test.
+    run("mount -t tmpfs none /dev/shm")?;
     run("ip link set lo up")?;
     run("ip link add machines type bridge")?;
     run("ip address add 10.0.1.1/8 dev machines")?;
