@@ -75,14 +75,7 @@ struct Root<'a>(&'a Path);
 impl Root<'_> {
     fn dpkg(&self, args: &[&str]) -> String {
         let mut dpkg = Command::new("unshare");
-        dpkg.args([
-            "--user",
-            "--map-root-user",
-            "dpkg",
-            "--force-script-chrootless",
-            "--force-depends",
-            "--log=/dev/null",
-        ]);
+        dpkg.args(["--user", "--map-root-user", "dpkg", "--force-script-chrootless", "--log=/dev/null"]);
         run(dpkg.arg("--root").arg(self.0).args(args))
     }
 

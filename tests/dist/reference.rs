@@ -6,7 +6,7 @@ use std::process::Command;
 
 use pushring_harness::tools;
 
-use crate::{here, run, shell, unpack};
+use crate::{here, run, unpack};
 
 /// Subcommands of the help text.
 fn subcommands(pushring: &Path) -> Vec<String> {
@@ -82,7 +82,7 @@ fn zsh_fish_and_powershell_have_every_option() {
     let root = unpack(here().0, dir.path());
     let (pushring, completions) = (root.join("bin/pushring"), root.join("completions"));
     let debian = tools::repository().join("target/tools/debian");
-    let library = shell(&format!("echo {}/usr/lib/*-linux-gnu", debian.display()));
+    let library = tools::debian_libraries().unwrap();
     for (program, args) in
         [("bin/zsh", ["-fn", "_pushring"]), ("usr/bin/fish", ["--no-execute", "pushring.fish"])]
     {

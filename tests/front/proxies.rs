@@ -1,13 +1,12 @@
 //! nginx and HAProxy in front of Envoy, with their defaults: both speak HTTP/1.0 to it, nginx for pushes and HAProxy for
 //! health checks.
 
-use std::env::consts::ARCH;
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 
 use pushring_harness::http::Client;
-use pushring_harness::{EnvoyFixture, Mode, Process, poll_until, process, tools};
+use pushring_harness::{EnvoyFixture, Mode, Process, haproxy, poll_until, process, tools};
 
 #[test]
 fn nginx_passes_pushes() {
@@ -88,17 +87,8 @@ http {{
 
 fn haproxy(dir: &Path, envoy: SocketAddr) -> (Process, SocketAddr) {
     let address = free();
-    let config = format!(
-        "defaults
-  mode http
-  timeout client 60s
-  timeout server 60s
-  timeout connect 1s
-frontend push
-  bind {address}
-  stats enable
-  default_backend bare
-backend bare
+    let backends = format!(
+        "backend bare
   option httpchk
   server envoy {envoy} check
 backend ready
@@ -106,11 +96,7 @@ backend ready
   server envoy {envoy} check
 "
     );
-    fs::write(dir.join("haproxy.cfg"), config).unwrap();
-    let mut command = process::command(&tools::debian("sbin/haproxy").unwrap());
-    command.env("LD_LIBRARY_PATH", tools::debian(&format!("lib/{ARCH}-linux-gnu")).unwrap());
-    command.arg("-db").arg("-f").arg(dir.join("haproxy.cfg"));
-    (started("haproxy", command, address, dir), address)
+    (haproxy::start(dir, address, "bare", &backends).unwrap(), address)
 }
 
 /// Returns a port that is free now.

@@ -6,19 +6,15 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use crate::process::{self, Process};
+use crate::process::Process;
 use crate::tools;
-
-/// The libraries of Debian's packages are in a folder with the name of the architecture.
-const ARCH: &str = std::env::consts::ARCH;
 
 /// Starts a dnsmasq at a port of 127.0.0.1 that serves only the records in its arguments, with a TTL of a second.
 ///
 /// # Errors
 /// If it is not installed or does not become ready, for example because the port is in use.
 pub fn start(dir: &Path, port: u16, records: &[&str]) -> Result<Process> {
-    let mut command = process::command(&tools::debian("sbin/dnsmasq")?);
-    command.env("LD_LIBRARY_PATH", tools::debian(&format!("lib/{ARCH}-linux-gnu"))?);
+    let mut command = tools::debian_command("sbin/dnsmasq")?;
     command.args([
         "--keep-in-foreground",
         "--conf-file=/dev/null",

@@ -17,6 +17,7 @@ pub mod envoy_files;
 pub mod envoy_fixture;
 pub mod etcd;
 pub mod gateway_fixture;
+pub mod haproxy;
 pub mod http;
 pub mod kubernetes;
 pub mod load;

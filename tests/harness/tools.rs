@@ -3,8 +3,11 @@
 use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::{Result, bail};
+
+use crate::process;
 
 /// Returns the folder of the repository.
 #[must_use]
@@ -46,6 +49,24 @@ pub fn envoy(version: &str) -> Result<PathBuf> {
 /// If it is not installed.
 pub fn debian(path: &str) -> Result<PathBuf> {
     existing(&format!("target/tools/debian/usr/{path}"), "make tools")
+}
+
+/// Returns a command for a program of Debian's packages, below `usr/`, with their libraries.
+///
+/// # Errors
+/// If it is not installed.
+pub fn debian_command(program: &str) -> Result<Command> {
+    let mut command = process::command(&debian(program)?);
+    command.env("LD_LIBRARY_PATH", debian_libraries()?);
+    Ok(command)
+}
+
+/// Returns the folder with the libraries of Debian's packages; its name is that of the architecture.
+///
+/// # Errors
+/// If they are not installed.
+pub fn debian_libraries() -> Result<PathBuf> {
+    debian(&format!("lib/{}-linux-gnu", env::consts::ARCH))
 }
 
 /// Returns the Python interpreter that has `prometheus_client`.

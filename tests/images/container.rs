@@ -71,7 +71,6 @@ impl Container {
 
 /// Adds the library of Debian's package that runc links.
 fn runc(mut command: Command) -> Command {
-    let library = format!("lib/{}-linux-gnu", std::env::consts::ARCH);
-    command.env("LD_LIBRARY_PATH", tools::debian(&library).unwrap());
+    command.env("LD_LIBRARY_PATH", tools::debian_libraries().unwrap());
     command
 }

@@ -1,6 +1,5 @@
 //! Envoy 1.36.4 replaced by 1.40.0 and back: behind a load balancer that checks health, and by a hot restart.
 
-use std::env::consts::ARCH;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,7 +12,8 @@ use std::time::Duration;
 use pushring_harness::http::{self, Client};
 use pushring_harness::load::Load;
 use pushring_harness::{
-    Envoy, Layout, Mode, Ports, Process, Pushgateway, envoy_files, machine, poll_until, process, tools,
+    Envoy, Layout, Mode, Ports, Process, Pushgateway, envoy_files, haproxy, machine, poll_until, process,
+    tools,
 };
 use rustix::process::Signal;
 
@@ -116,30 +116,15 @@ fn balancer(dir: &Path, envoys: &[Envoy; 2]) -> (Process, SocketAddr) {
     let [one, two] = envoys
         .each_ref()
         .map(|envoy| format!("127.0.0.1:{} check port {}", envoy.push.port(), envoy.metrics.unwrap().port()));
-    let config = format!(
-        "defaults
-  mode http
-  timeout client 60s
-  timeout server 60s
-  timeout connect 1s
-frontend push
-  bind {address}
-  stats enable
-  default_backend envoys
-backend envoys
+    let backends = format!(
+        "backend envoys
   option httpchk GET /-/ready
   default-server inter 500ms fall 2 rise 1
   server one {one}
   server two {two}
 "
     );
-    fs::write(dir.join("haproxy.cfg"), config).unwrap();
-    let mut command = process::command(&tools::debian("sbin/haproxy").unwrap());
-    command.env("LD_LIBRARY_PATH", tools::debian(&format!("lib/{ARCH}-linux-gnu")).unwrap());
-    command.arg("-db").arg("-f").arg(dir.join("haproxy.cfg"));
-    let mut process = Process::start("haproxy", command, dir).unwrap();
-    process.wait_until("listening", |_| std::net::TcpStream::connect(address).ok()).unwrap();
-    (process, address)
+    (haproxy::start(dir, address, "envoys", &backends).unwrap(), address)
 }
 
 /// Starts Envoys that take over one from another, each with a mode and a program.

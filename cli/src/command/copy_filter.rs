@@ -1,6 +1,5 @@
 //! `pushring copy-filter`.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
@@ -41,7 +40,8 @@ impl CopyFilterArgs {
                 text::path(&from)
             ))
         );
-        replace(&self.target, &module).with_context(|| format!("cannot write {}", text::path(&self.target)))
+        work_folder::replace(&self.target, &module)
+            .with_context(|| format!("cannot write {}", text::path(&self.target)))
     }
 }
 
@@ -50,12 +50,4 @@ fn installed() -> anyhow::Result<PathBuf> {
     let program = std::env::current_exe().context("the path of the program; pass --from")?;
     let prefix = program.parent().and_then(Path::parent).unwrap_or(Path::new("/"));
     Ok(prefix.join("lib/pushring/pushring_filter.wasm"))
-}
-
-/// Under another name until it is whole: Envoy may read it at any time.
-fn replace(target: &Path, module: &[u8]) -> anyhow::Result<()> {
-    let name = target.file_name().context("the path names no file")?.to_string_lossy().into_owned();
-    let new = target.with_file_name(format!(".{name}.new"));
-    work_folder::write_new(&new, module, work_folder::LIVE_FILE)?.sync_all()?;
-    Ok(fs::rename(&new, target)?)
 }

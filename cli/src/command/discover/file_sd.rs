@@ -1,7 +1,6 @@
 //! Target files for Prometheus' `file_sd_configs`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -68,7 +67,7 @@ impl FileSd {
         self.services.is_some()
     }
 
-    /// Writes the files that changed. `live` is the live ring if it stays.
+    /// Writes the files that changed. `ring` returns the ring that pushes go to: the live one if it stays, else the next.
     ///
     /// # Errors
     /// A file cannot be written.
@@ -76,11 +75,11 @@ impl FileSd {
         &mut self,
         found: &Registrations,
         members: &Members,
-        live: Option<Option<Config>>,
+        ring: impl FnOnce() -> Option<Config>,
         services: &[ServiceInstance],
     ) -> anyhow::Result<()> {
         if let Some(target) = &mut self.gateways {
-            target.write(&gateways(found, members, &ring(members, live)))?;
+            target.write(&gateways(found, members, &ring()))?;
         }
         if let Some(target) = &mut self.services {
             target.write(&by_service(services))?;
@@ -97,24 +96,13 @@ impl Target {
         }
         // A restart without a change must not wake Prometheus.
         if file::read_text(&self.path).ok().as_ref() != Some(&text) {
-            self.replace(&text).with_context(|| format!("cannot write {}", text::path(&self.path)))?;
+            // Prometheus reads names like `*.json` as soon as they appear.
+            work_folder::replace(&self.path, &text)
+                .with_context(|| format!("cannot write {}", text::path(&self.path)))?;
         }
         self.written = Some(text);
         Ok(())
     }
-
-    /// Prometheus reads names like `*.json` as soon as they appear, so the new file has another one until it is whole.
-    fn replace(&self, text: &str) -> anyhow::Result<()> {
-        let name = self.path.file_name().context("the path names no file")?.to_string_lossy().into_owned();
-        let new = self.path.with_file_name(format!(".{name}.new"));
-        work_folder::write_new(&new, text, work_folder::LIVE_FILE)?;
-        Ok(fs::rename(&new, &self.path)?)
-    }
-}
-
-/// Returns the ring that pushes go to: the live one if it stays, else the one that is published next.
-fn ring(members: &Members, live: Option<Option<Config>>) -> Option<Config> {
-    live.unwrap_or_else(|| Config::parse(members.config.as_bytes()).ok())
 }
 
 /// Returns one group for each gateway that is registered or remembered, by address.
@@ -208,6 +196,7 @@ fn metrics_path(routes: &[Route]) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
     use std::path::Path;
 
@@ -240,7 +229,7 @@ mod tests {
         all[3].leaving = true;
         let found = Registrations::from(all);
         let members = Members::decide(&settings, &found);
-        let groups = gateways(&found, &members, &ring(&members, None));
+        let groups = gateways(&found, &members, &Config::parse(members.config.as_bytes()).ok());
         let entry = |host: &str, member: &str, state: &str| {
             let address = format!("10.0.0.{host}:9091");
             let labels = json!({"member": member, "address": address, "state": state, "__metrics_path__": "/pg/metrics"});

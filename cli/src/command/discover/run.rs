@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, anyhow, ensure};
+use pushring_router::Config;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tracing::{info, warn};
@@ -284,8 +285,8 @@ impl Discovery {
         let is_leaving = |one: &&Registration| one.leaving && one.status != DEPARTED;
         let leaving = self.snapshot.registrations.found.iter().filter(is_leaving);
         let all: Vec<_> = found.found.iter().chain(leaving).cloned().collect();
-        let live = held.then(|| self.target.ring());
-        self.file_sd.write(&all.into(), members, live, &self.snapshot.services)
+        let ring = || if held { self.target.ring() } else { Config::parse(members.config.as_bytes()).ok() };
+        self.file_sd.write(&all.into(), members, ring, &self.snapshot.services)
     }
 
     fn published(&mut self, report: &Report, began: Instant) {

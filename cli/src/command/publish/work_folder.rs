@@ -108,6 +108,17 @@ fn lock(path: &Path, limit: Duration, other: &str) -> anyhow::Result<File> {
     Ok(file)
 }
 
+/// Replaces a file that others read at any time: the new one has another name until it is whole.
+///
+/// # Errors
+/// The path names no file, or cannot be written.
+pub(crate) fn replace(path: &Path, contents: impl AsRef<[u8]>) -> anyhow::Result<()> {
+    let name = path.file_name().context("the path names no file")?.to_string_lossy().into_owned();
+    let new = path.with_file_name(format!(".{name}.new"));
+    write_new(&new, contents, LIVE_FILE)?.sync_all()?;
+    Ok(fs::rename(&new, path)?)
+}
+
 /// Writes a new file with exactly this mode and returns it, not yet synced. An old file of a killed publication is removed
 /// first.
 pub(crate) fn write_new(path: &Path, contents: impl AsRef<[u8]>, mode: u32) -> anyhow::Result<File> {
