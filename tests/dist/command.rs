@@ -20,7 +20,7 @@ fn runs_in_an_empty_root() {
     };
     let commit = shell("git describe --always --dirty --exclude='*' --abbrev=12");
     assert_eq!(inside(&["/pushring", "--version"]), format!("pushring {VERSION} ({commit})\n"));
-    assert!(inside(&["/pushring", "check", "/settings.json"]).contains("good: 1 members"));
+    assert!(inside(&["/pushring", "check", "/settings.json"]).contains("good: 1 member, "));
 }
 
 #[test]
