@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::process::Stdio;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -39,32 +39,64 @@ fn anywhere(fixture: &DrainFixture) -> BTreeSet<(String, Vec<u8>)> {
     .collect()
 }
 
+/// A drain, and the number of its requests that are forwarded before it is killed.
+#[derive(Default)]
+struct Victim {
+    /// `None` while no drain runs: a request that arrives then comes from a drain that is dead.
+    pid: Option<Pid>,
+    left: usize,
+}
+
+impl Victim {
+    /// Counts one request, or kills the drain if none is left. Returns whether to forward the request.
+    fn may_send(&mut self) -> bool {
+        let Some(pid) = self.pid else { return false };
+        let left = self.left.checked_sub(1);
+        match left {
+            Some(left) => self.left = left,
+            // Another request may have killed it already.
+            None => drop(kill_process(pid, Signal::KILL)),
+        }
+        left.is_some()
+    }
+}
+
 /// Kills a drain before the request after this number of requests; returns whether there was such a request.
-fn drain_killed(fixture: &DrainFixture, pid: &AtomicI32, left: &AtomicUsize, requests: usize) -> bool {
-    left.store(requests, Ordering::SeqCst);
-    pid.store(0, Ordering::SeqCst);
-    let mut command = command::command().unwrap();
-    let mut child =
-        command.args(fixture.args(&[])).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    pid.store(child.id() as i32, Ordering::SeqCst);
+fn drain_killed(fixture: &DrainFixture, victim: &Mutex<Victim>, requests: usize) -> bool {
+    let mut child = {
+        // Its first request waits until its process id is known.
+        let mut victim = victim.lock().unwrap();
+        let mut command = command::command().unwrap();
+        let child =
+            command.args(fixture.args(&[])).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        *victim = Victim { pid: Some(Pid::from_child(&child)), left: requests };
+        child
+    };
     let status = child.wait().unwrap();
+    victim.lock().unwrap().pid = None;
     assert!(status.code().is_none_or(|code| code == 0), "{status}");
     status.code().is_none()
+}
+
+/// Ends the watcher when the test ends, be it by a failure: the scope waits for it.
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }
 
 #[test]
 fn finishes_in_the_next_run_after_a_kill_at_any_request() {
     let mut fixture = DrainFixture::start(2, &[]);
-    let (pid, left) = (Arc::new(AtomicI32::new(0)), Arc::new(AtomicUsize::new(0)));
+    let victim = Arc::new(Mutex::new(Victim::default()));
     let all: Vec<_> =
         std::iter::once(&fixture.source).chain(&fixture.owners).map(|gateway| gateway.address).collect();
     for gateway in all {
-        let (pid, left) = (Arc::clone(&pid), Arc::clone(&left));
+        let victim = Arc::clone(&victim);
         fixture.proxy(gateway, Shift::default(), move |_| {
-            if left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_err() {
-                let pid = poll_until("its process id", || Pid::from_raw(pid.load(Ordering::SeqCst))).unwrap();
-                // Another request may have killed it already.
-                let _ = kill_process(pid, Signal::KILL);
+            if !victim.lock().unwrap().may_send() {
                 // This request is never forwarded.
                 loop {
                     thread::park();
@@ -78,6 +110,7 @@ fn finishes_in_the_next_run_after_a_kill_at_any_request() {
     let preparing = Mutex::new(());
     let ended = AtomicBool::new(false);
     let kills = thread::scope(|scope| {
+        let stopper = SetOnDrop(&ended);
         let watcher = scope.spawn(|| {
             while !ended.load(Ordering::SeqCst) {
                 let quiet = preparing.lock();
@@ -86,8 +119,8 @@ fn finishes_in_the_next_run_after_a_kill_at_any_request() {
             }
         });
         let mut requests = 0;
-        while drain_killed(&fixture, &pid, &left, requests) {
-            drain_killed(&fixture, &pid, &left, usize::MAX);
+        while drain_killed(&fixture, &victim, requests) {
+            drain_killed(&fixture, &victim, usize::MAX);
             assert_eq!(fixture.source.groups().unwrap(), [], "after {requests} requests");
             assert_eq!(anywhere(&fixture), before, "after {requests} requests");
             let quiet = preparing.lock();
@@ -95,7 +128,7 @@ fn finishes_in_the_next_run_after_a_kill_at_any_request() {
             drop(quiet);
             requests += 1;
         }
-        ended.store(true, Ordering::SeqCst);
+        drop(stopper);
         watcher.join().unwrap();
         requests
     });
