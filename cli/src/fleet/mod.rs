@@ -2,6 +2,7 @@
 
 pub mod access;
 pub(crate) mod address;
+pub(crate) mod authority;
 mod candidates;
 pub(crate) mod group_filter;
 pub mod members;
@@ -10,6 +11,7 @@ pub mod registration;
 pub mod render;
 mod render_access;
 pub mod ring_file;
+pub(crate) mod ring_history;
 pub mod source;
 pub(crate) mod survey;
 pub(crate) mod unreadable;

@@ -63,6 +63,13 @@ pub(crate) struct Status {
     pub(crate) clock: Clock,
 }
 
+impl Status {
+    /// Start of the process, by the gateway's clock. `None` if the text is no time.
+    pub(crate) fn started(&self) -> Option<Timestamp> {
+        self.start_time.parse().ok()
+    }
+}
+
 /// The response of `/metrics`.
 pub(crate) enum Scrape {
     /// The families as delimited protobuf.
