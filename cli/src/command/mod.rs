@@ -13,6 +13,7 @@ mod owner;
 mod plan;
 pub mod publish;
 mod register;
+mod ring_svg;
 mod sweep;
 
 use std::ffi::OsString;

@@ -6,15 +6,13 @@ use pushring_router::Router;
 
 use super::chart::percent;
 use super::diff::{Basis, MemberDiff, RingDiff};
+use crate::command::ring_svg::{CENTER, band, color, owners};
 
 /// Radii of the ring before, of the band that marks moving groups, and of the ring after.
 const BEFORE: (f64, f64) = (120.0, 162.0);
 const MOVES: (f64, f64) = (165.0, 171.0);
 const AFTER: (f64, f64) = (174.0, 216.0);
-/// Number of positions at which the owner is drawn, below the visible resolution at this size.
-const STEPS: u32 = 1440;
 const WIDTH: u32 = 960;
-const RING: f64 = 240.0;
 const ROWS_AT: u32 = 510;
 const BAR: f64 = 220.0;
 /// Maximum characters of a name; the tooltip has the whole name.
@@ -37,7 +35,10 @@ pub(crate) fn draw(plan: &RingDiff, from: &Router, to: &Router) -> String {
 }
 
 fn ring(out: &mut String, plan: &RingDiff, from: &Router, to: &Router) {
-    let (before, after) = (colors(plan, from), colors(plan, to));
+    let [before, after] = [from, to].map(|router| {
+        let index = |name: &str| plan.members.iter().position(|member| member.name == name);
+        owners(router, |name| index(name).map(|index| color(index, plan.members.len())))
+    });
     band(out, BEFORE, &before);
     band(out, AFTER, &after);
     // Positions on rings with different keys cannot be compared.
@@ -52,61 +53,13 @@ fn ring(out: &mut String, plan: &RingDiff, from: &Router, to: &Router) {
         (48.0, 11, "normal", if plan.basis == Basis::Exact { "black: moves" } else { "" }.to_owned()),
     ];
     for (dy, size, weight, text) in lines {
-        let y = RING + 10.0 + dy;
+        let y = CENTER + dy;
         // Writing to a String cannot fail.
         let _ = writeln!(
             out,
-            "<text x=\"{RING}\" y=\"{y}\" text-anchor=\"middle\" font-size=\"{size}\" font-weight=\"{weight}\">{text}</text>"
+            "<text x=\"{CENTER}\" y=\"{y}\" text-anchor=\"middle\" font-size=\"{size}\" font-weight=\"{weight}\">{text}</text>"
         );
     }
-}
-
-/// Returns the color of the owner at each step.
-fn colors(plan: &RingDiff, router: &Router) -> Vec<Option<String>> {
-    let mut colors = Vec::new();
-    for step in 0..STEPS {
-        let owner =
-            router.ring().owner_at(position(step)).and_then(|owner| router.config().members.get(owner));
-        let index = owner.and_then(|owner| plan.members.iter().position(|member| member.name == owner.name));
-        colors.push(index.map(|index| color(index, plan.members.len())));
-    }
-    colors
-}
-
-/// Returns the middle of a step.
-fn position(step: u32) -> u64 {
-    let width = u64::MAX / u64::from(STEPS);
-    u64::from(step) * width + width / 2
-}
-
-/// Draws a band; adjacent steps of one color become one arc.
-fn band(out: &mut String, (inner, outer): (f64, f64), colors: &[Option<String>]) {
-    let mut start = 0;
-    for run in colors.chunk_by(|a, b| a == b) {
-        let end = start + run.len();
-        if let Some(Some(color)) = run.first() {
-            // SVG cannot draw an arc whose two ends are equal.
-            let end = if run.len() == colors.len() { end as f64 - 0.01 } else { end as f64 };
-            let _ = writeln!(out, "<path d=\"{}\" fill=\"{color}\"/>", arc(inner, outer, start as f64, end));
-        }
-        start = end;
-    }
-}
-
-fn arc(inner: f64, outer: f64, start: f64, end: f64) -> String {
-    let large = u8::from(end - start > f64::from(STEPS) / 2.0);
-    format!(
-        "M{} A{outer} {outer} 0 {large} 1 {} L{} A{inner} {inner} 0 {large} 0 {} Z",
-        point(outer, start),
-        point(outer, end),
-        point(inner, end),
-        point(inner, start)
-    )
-}
-
-fn point(radius: f64, step: f64) -> String {
-    let angle = step / f64::from(STEPS) * std::f64::consts::TAU;
-    format!("{:.2} {:.2}", RING + 10.0 + radius * angle.sin(), RING + 10.0 - radius * angle.cos())
 }
 
 fn rows(out: &mut String, plan: &RingDiff, row: u32) {
@@ -154,13 +107,6 @@ fn shares(member: &MemberDiff) -> String {
         (_, None) => format!("{}, leaves", percent(member.before)),
         _ => format!("{} → {}", percent(member.before), percent(member.after)),
     }
-}
-
-/// Returns evenly spaced hues; for more than a dozen members, hues by the golden angle with varying lightness.
-fn color(index: usize, of: usize) -> String {
-    let hue = if of <= 12 { index * 360 / of.max(1) } else { index * 137 % 360 };
-    let lightness = if of <= 12 { 50 } else { [45, 62, 35][index % 3] };
-    format!("hsl({hue},65%,{lightness}%)")
 }
 
 /// Shortens a name to its two ends, because the names of a fleet often differ in only one of them.
