@@ -32,3 +32,4 @@ mod output;
 mod parse;
 mod reason;
 mod text;
+mod transfer;

@@ -3,7 +3,6 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-mod gateway_state;
 mod next_step;
 mod report;
 mod run;

@@ -3,16 +3,16 @@
 //! Families are compared one by one, by the times of their last pushes: POST builds a group in parts, so the owner may
 //! hold some families newer and lack others.
 //!
-//! Families that conflict with the owner's groups are not copied. The rules are those of `Gatherers.Gather` in
-//! prometheus/client_golang 1.23, which every scrape of a Pushgateway applies. A gateway with
-//! `--push.disable-consistency-check` would accept such families and then respond with 500 to every scrape. Other
-//! gateways reject them, but keep a stub of the group.
+//! Families that [conflict](crate::transfer::conflict) with the owner's groups are not copied.
 
-use super::gateway_state::{GatewayState, ListedGroup};
 use crate::gateway::api::Labels;
 use crate::gateway::clock::{MARGIN, is_later};
-use crate::output;
 use crate::reason::{Code, Reason};
+use crate::transfer::conflict::{conflict, same_series};
+use crate::transfer::gateway_state::{GatewayState, ListedGroup};
+
+/// The receiver of a copy, in messages.
+const OWNER: &str = "owner";
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
@@ -41,7 +41,7 @@ pub(super) fn next_step(source: &GatewayState, ours: &ListedGroup, owner: &Gatew
         _ if !source.agrees(&ours.labels) => {
             Some(Code::Changed.because("a push arrived while it was read; run again"))
         }
-        _ => same_series(owner, &ours.labels),
+        _ => same_series((owner, OWNER), &ours.labels),
     };
     if let Some(reason) = reason {
         return Step::Keep(reason);
@@ -57,7 +57,7 @@ pub(super) fn next_step(source: &GatewayState, ours: &ListedGroup, owner: &Gatew
     if families.is_empty() && (exists || ours.is_stub()) {
         return Step::Held;
     }
-    match conflict(owner, ours, &families) {
+    match conflict((owner, OWNER), ours, &families) {
         Some(reason) => Step::Keep(reason),
         None => Step::Copy(families),
     }
@@ -104,82 +104,4 @@ fn families_to_copy(
         }
     }
     Ok(copy)
-}
-
-/// Returns the reason, with advice, why these families conflict with the owner's groups. `None` if they do not.
-fn conflict(owner: &GatewayState, group: &ListedGroup, names: &[String]) -> Option<Reason> {
-    names.iter().find_map(|name| {
-        let family = group.families.get(name)?;
-        let reason = other_type(owner, group, name, &family.kind)
-            .or_else(|| collision(owner, name, &family.kind))
-            .or_else(|| duplicate_series(owner, group, name))?;
-        Some(reason.code.because(format!("{reason}; rename or delete one of them, then run again")))
-    })
-}
-
-/// Detects a group that differs only in `instance=""`: both would have the same `push_time_seconds` on one gateway.
-fn same_series(owner: &GatewayState, labels: &Labels) -> Option<Reason> {
-    let mut twin = labels.clone();
-    match twin.remove("instance") {
-        None => drop(twin.insert("instance".to_owned(), String::new())),
-        Some(instance) if instance.is_empty() => {}
-        Some(_) => return None,
-    }
-    let twin = owner.groups.get(&twin)?;
-    Some(Code::SeriesConflict.because(format!(
-        "the owner holds {}, which has the same series; delete one of the two, then run again",
-        output::group(&twin.labels)
-    )))
-}
-
-/// Detects another type: a family has one type in all groups of a gateway and in the gateway's own metrics.
-fn other_type(owner: &GatewayState, group: &ListedGroup, name: &str, kind: &str) -> Option<Reason> {
-    let replaced = owner.groups.get(&group.labels).and_then(|theirs| theirs.families.get(name));
-    let (other, _) = owner.kinds.get(name)?.iter().find(|&(other, &groups)| {
-        let replaced = replaced.is_some_and(|replaced| replaced.kind == *other);
-        other != kind && groups > usize::from(replaced)
-    })?;
-    let mut others = owner.groups.iter().filter(|(labels, _)| **labels != group.labels);
-    let place = match others.find(|(_, stored)| stored.families.get(name).is_some_and(|f| f.kind == *other)) {
-        Some((labels, _)) => format!("in the owner's group {}", output::group(labels)),
-        None => "among the owner's own metrics".to_owned(),
-    };
-    Some(Code::TypeConflict.because(format!("{name} is {kind} here and {other} {place}")))
-}
-
-/// Detects a family with the name of a part of a histogram or a summary, such as `h_bucket`.
-fn collision(owner: &GatewayState, name: &str, kind: &str) -> Option<Reason> {
-    let has_part =
-        parts(kind).iter().map(|part| format!("{name}{part}")).find(|part| owner.kinds.contains_key(part));
-    let other = has_part.or_else(|| whole(owner, name))?;
-    let text = format!("{name} ({kind}) collides with the owner's {other}: one is a part of the other");
-    Some(Code::NameConflict.because(text))
-}
-
-/// Returns the histogram or summary of the owner of which `name` would be a part.
-fn whole(owner: &GatewayState, name: &str) -> Option<String> {
-    let mut all = ["_count", "_sum", "_bucket"].into_iter();
-    let (whole, part) = all.find_map(|part| Some((name.strip_suffix(part)?, part)))?;
-    owner.kinds.get(whole)?.keys().any(|kind| parts(kind).contains(&part)).then(|| whole.to_owned())
-}
-
-fn parts(kind: &str) -> &'static [&'static str] {
-    match kind {
-        "HISTOGRAM" => &["_count", "_sum", "_bucket"],
-        "SUMMARY" => &["_count", "_sum"],
-        _ => &[],
-    }
-}
-
-/// Detects the same series in two groups: a label of one group may be a label of a metric in the other.
-fn duplicate_series(owner: &GatewayState, group: &ListedGroup, name: &str) -> Option<Reason> {
-    let exposed = owner.exposed.get(name)?;
-    let replaced = owner.groups.get(&group.labels).and_then(|theirs| theirs.families.get(name));
-    let family = group.families.get(name)?;
-    let double = family.metrics.iter().any(|series| {
-        exposed.metrics.contains_key(series)
-            && !replaced.is_some_and(|family| family.metrics.contains(series))
-    });
-    let text = || format!("the owner already has a series of {name} in another group");
-    double.then(|| Code::SeriesConflict.because(text()))
 }

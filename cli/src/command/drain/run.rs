@@ -12,7 +12,6 @@ use anyhow::{Context, bail};
 use pushring_router::{Member, canonical_address};
 use serde::de::IgnoredAny;
 
-use super::gateway_state::GatewayState;
 use super::transfer::{Options, Run, Task, move_groups};
 use crate::cleanup::safety_check::SafetyCheck;
 use crate::error::NotSafe;
@@ -24,6 +23,7 @@ use crate::gateway::pool::Gateways;
 use crate::gateway::push_times::PushTimes;
 use crate::output;
 use crate::reason::{Code, Reason};
+use crate::transfer::gateway_state::GatewayState;
 
 use super::report::{DrainResult, Report};
 

@@ -9,15 +9,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 
-use super::gateway_state::{GatewayState, Groups, ListedGroup};
 use super::next_step::{Step, next_step};
 use super::report::DrainResult;
 use crate::cleanup::safety_check::SafetyCheck;
 use crate::fleet::survey::read_push_times;
 use crate::gateway::client::{Gateway, PushResponse};
-use crate::gateway::exposition;
 use crate::gateway::push_times::{GatewayPushTimes, PushTimes};
 use crate::reason::{Code, Reason};
+use crate::transfer::gateway_state::{GatewayState, Groups, ListedGroup};
+use crate::transfer::push::{body, remove_stub};
 
 /// Maximum number of pushes of a group that the owner accepts but then does not hold.
 const MAX_PUSHES: u32 = 3;
@@ -210,7 +210,7 @@ fn push(run: &Run<'_>, owner: &Gateway, fresh: &Fresh, task: &mut Task<'_>, name
         let text = "its owner accepted it but does not hold it; check the owner's log, then run again";
         return kept(Code::NotStored, text);
     }
-    let Some(body) = body(run.source, task.group, names) else {
+    let Some(body) = body(run.source, task.group, names.iter().map(String::as_str)) else {
         return kept(Code::UnsupportedType, "it has a type that this version does not support");
     };
     if fresh.is_old() {
@@ -223,7 +223,7 @@ fn push(run: &Run<'_>, owner: &Gateway, fresh: &Fresh, task: &mut Task<'_>, name
             let stub = if fresh.owner.groups.contains_key(&task.group.labels) {
                 Ok(())
             } else {
-                remove_stub(owner, task)
+                remove_stub(owner, &task.group.labels, &task.path)
             };
             let left = stub.err().map(|error| format!("; a stub may remain there: {error:#}"));
             let text = format!("its owner rejected it: {message}{}", left.unwrap_or_default());
@@ -235,26 +235,4 @@ fn push(run: &Run<'_>, owner: &Gateway, fresh: &Fresh, task: &mut Task<'_>, name
 
 fn kept(code: Code, text: impl Into<String>) -> RoundResult {
     RoundResult::Finished(DrainResult::Kept(code.because(text)))
-}
-
-/// Encodes the families as they are on the drained gateway.
-fn body(source: &GatewayState, group: &ListedGroup, names: &[String]) -> Option<Vec<u8>> {
-    let families = names.iter().map(|name| {
-        let family = group.families.get(name)?;
-        let metrics = source.values(name, family)?.into_values().cloned().collect();
-        exposition::Family::new(name, &family.kind, family.help.as_deref(), metrics)
-    });
-    Some(exposition::write(&families.collect::<Option<Vec<_>>>()?))
-}
-
-/// Deletes the stub that the owner keeps for a rejected push, unless another push was accepted since.
-fn remove_stub(owner: &Gateway, task: &Task<'_>) -> anyhow::Result<()> {
-    let groups = owner.groups()?;
-    if groups
-        .iter()
-        .any(|group| group.labels == task.group.labels && group.ambiguity.is_none() && group.is_stub())
-    {
-        owner.delete(&task.path)?;
-    }
-    Ok(())
 }

@@ -23,15 +23,15 @@ const ADVICE: &str =
     "its exposition, which has the values (if its groups conflict, delete one of them first)";
 
 /// A group as the API lists it, with the series of its families.
-pub(super) type ListedGroup = StoredGroup<Vec<Series>>;
+pub(crate) type ListedGroup = StoredGroup<Vec<Series>>;
 
 /// Groups by labels. The key of a group with unknown labels is empty.
-pub(super) type Groups = BTreeMap<Labels, ListedGroup>;
+pub(crate) type Groups = BTreeMap<Labels, ListedGroup>;
 
 /// All labels of a metric in one string: a map key that needs less memory than a map.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "Metric")]
-pub(super) struct Series(Box<[u8]>);
+pub(crate) struct Series(Box<[u8]>);
 
 #[derive(Deserialize)]
 struct Metric {
@@ -67,30 +67,30 @@ impl From<&Labels> for Series {
 
 /// The contents of one gateway.
 #[derive(Debug)]
-pub(super) struct GatewayState {
-    pub(super) start_time: String,
-    pub(super) clock: Clock,
+pub(crate) struct GatewayState {
+    pub(crate) start_time: String,
+    pub(crate) clock: Clock,
     /// Groups, from the API.
-    pub(super) groups: Groups,
+    pub(crate) groups: Groups,
     /// All families of the exposition by name, including the gateway's own.
-    pub(super) exposed: HashMap<String, Exposed>,
+    pub(crate) exposed: HashMap<String, Exposed>,
     /// Times of the last pushes to each group, from the exposition.
-    pub(super) push_times: GatewayPushTimes,
+    pub(crate) push_times: GatewayPushTimes,
     /// Types of each family, with the number of groups; 1 if only the exposition has the family.
-    pub(super) kinds: HashMap<String, BTreeMap<String, usize>>,
+    pub(crate) kinds: HashMap<String, BTreeMap<String, usize>>,
 }
 
 /// A family of the exposition.
 #[derive(Debug)]
-pub(super) struct Exposed {
-    pub(super) kind: &'static str,
+pub(crate) struct Exposed {
+    pub(crate) kind: &'static str,
     /// The encoded metrics.
-    pub(super) metrics: HashMap<Series, Bytes>,
+    pub(crate) metrics: HashMap<Series, Bytes>,
 }
 
 impl GatewayState {
     /// Reads API and exposition at the same time, see [`GatewayState::agrees`]. Given `groups` replace the read of the API.
-    pub(super) fn read(gateway: &Gateway, groups: Option<Groups>) -> anyhow::Result<Self> {
+    pub(crate) fn read(gateway: &Gateway, groups: Option<Groups>) -> anyhow::Result<Self> {
         let status = gateway.status()?;
         let (exposed, groups) = thread::scope(|scope| {
             let exposed = scope.spawn(|| read_exposition(gateway.exposition().context(ADVICE)?));
@@ -114,13 +114,13 @@ impl GatewayState {
 
     /// Returns whether the API and the exposition show a group in the same state, or both show none: no push came in
     /// between.
-    pub(super) fn agrees(&self, labels: &Labels) -> bool {
+    pub(crate) fn agrees(&self, labels: &Labels) -> bool {
         let listed = self.groups.get(labels).map(PushTimes::of);
         listed.is_none_or(|times| times.is_some()) && listed.flatten() == self.push_times.get(labels)
     }
 
     /// Returns the encoded metrics of a family of a group. `None` if the exposition lacks one of them.
-    pub(super) fn values(
+    pub(crate) fn values(
         &self,
         name: &str,
         family: &Family<Vec<Series>>,
