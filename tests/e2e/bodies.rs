@@ -75,7 +75,7 @@ fn every_byte_arrives() {
         for (body, headers) in &bodies {
             for client in [fleet.envoy.client().unwrap(), Client::http2(fleet.envoy.push).unwrap()] {
                 assert_eq!(client.send("POST", PATH, headers, body.clone()).unwrap().status, 200);
-                let request = recorder.requests.recv().unwrap();
+                let request = recorder.next();
                 assert!(request.body == *body, "{mode} {headers:?}: {} bytes", request.body.len());
                 for (name, value) in headers {
                     assert_eq!(request.headers[*name], value, "{:?}", request.headers);
@@ -91,7 +91,7 @@ fn every_byte_arrives() {
             raw.extend(b"0\r\n\r\n");
             let answer = http::raw(fleet.envoy.push, &raw).unwrap();
             assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer));
-            assert!(recorder.requests.recv().unwrap().body == *body, "{mode}: in chunks");
+            assert!(recorder.next().body == *body, "{mode}: in chunks");
         }
     }
 }

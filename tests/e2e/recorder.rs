@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::mpsc::{self, Receiver};
 
 use pushring_harness::http::Response;
+use pushring_harness::poll_until;
 use pushring_harness::server::{Request, serve};
 
 /// Answers 200 to every request until the program ends.
@@ -11,7 +12,7 @@ pub(crate) struct Recorder {
     pub(crate) address: SocketAddr,
     /// Another address of the same upstream.
     pub(crate) second: SocketAddr,
-    pub(crate) requests: Receiver<Request>,
+    requests: Receiver<Request>,
 }
 
 impl Recorder {
@@ -22,5 +23,10 @@ impl Recorder {
             Ok(Response::ok(""))
         };
         Self { address: serve(record.clone()).unwrap(), second: serve(record).unwrap(), requests }
+    }
+
+    /// Waits for the next request.
+    pub(crate) fn next(&self) -> Request {
+        poll_until("a request at the upstream", || self.requests.try_recv().ok()).unwrap()
     }
 }

@@ -150,7 +150,7 @@ fn sends_a_token_and_names_the_flags_after_a_401() {
     let config = config(dir.path(), address.unwrap());
     let args = ["groups", "--config", &config, "--gateway-token", "s3cret", "--output", "json"];
     let output = command::pushring(args).unwrap();
-    assert_eq!(authorizations.recv().unwrap().unwrap(), "Bearer s3cret");
+    assert_eq!(authorizations.try_recv().unwrap().unwrap(), "Bearer s3cret");
     let reason = output.json().unwrap()["unreadable"][0]["reason"].as_str().unwrap().to_owned();
     assert!(
         reason.contains("401") && reason.contains("--gateway-user or PUSHRING_GATEWAY_TOKEN"),
