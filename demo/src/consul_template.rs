@@ -9,7 +9,7 @@ use pushring_router::Router;
 
 use crate::change::{self, Change};
 use crate::consul_changes::ConsulChanges;
-use crate::demo::{Demo, live_ring, settings_edits};
+use crate::demo::{Demo, live_ring};
 use crate::registry::{ConsulAgent, Place, Registry};
 use crate::screen;
 
@@ -34,7 +34,7 @@ impl FromTemplate {
     /// If one of them fails.
     pub(crate) fn create(layout: &Layout, place: &Place<'_>) -> Result<(Self, Router)> {
         let consul = ConsulAgent::start(place)?;
-        let templates = Templates::install(layout, settings_edits(layout.mode()))?;
+        let templates = Templates::install(layout, &[])?;
         screen::step("first ring, by consul-template -once", || templates.once(consul.address()))?;
         let changes = ConsulChanges::new(consul.health()?);
         let new = Self { template: None, consul, consul_ended: false, templates, changes };

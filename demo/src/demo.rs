@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use pushring::command::publish::RING_FILE;
 use pushring::fleet::ring_file::RingFile;
-use pushring_harness::{Envoy, Layout, Mode};
+use pushring_harness::{Envoy, Layout};
 use pushring_router::Router;
 
 use crate::fleet::Fleet;
@@ -74,9 +74,4 @@ impl Demo {
 /// If its file is missing or invalid.
 pub(crate) fn live_ring(layout: &Layout) -> Result<Router> {
     Ok(Router::new(RingFile::read(&layout.live().join(RING_FILE))?.config)?)
-}
-
-/// Returns the edits of the shipped settings that a mode needs.
-pub(crate) fn settings_edits(mode: Mode) -> &'static [(&'static str, &'static str)] {
-    if mode == Mode::Redirect { &[("mirror_deletes: true", "mirror_deletes: false")] } else { &[] }
 }

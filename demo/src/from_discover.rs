@@ -9,7 +9,7 @@ use pushring_router::Router;
 use serde_json::Value;
 
 use crate::change::Change;
-use crate::demo::{Demo, live_ring, settings_edits};
+use crate::demo::{Demo, live_ring};
 use crate::fleet::Fleet;
 use crate::registry::{self, Place, Registry, Server, Source};
 use crate::screen;
@@ -46,7 +46,7 @@ impl FromDiscover {
         fleet: &mut Fleet,
     ) -> Result<(Self, Router)> {
         let registry = registry::start(source, place, fleet)?;
-        let templates = Templates::install(layout, settings_edits(layout.mode()))?;
+        let templates = Templates::install(layout, &[])?;
         let mut flags = registry.flags();
         flags.push(format!("--settings={}", screen::short(&templates.settings())));
         flags.push(format!("--live={}", screen::short(&layout.live())));

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use crate::config::{Lookup, Member, Mode};
+use crate::config::{Lookup, Member, Mirror, Mode};
 use crate::push::{self, Decoded, Labels, PushPath, Target};
 use crate::reply::{Reply, ReplyKind};
 use crate::router::Router;
@@ -36,7 +36,7 @@ pub struct Route<'r> {
     pub owner: &'r Member,
     /// Value of the destination header.
     pub destination: Destination<'r>,
-    /// Value of the mirror header. Present for a DELETE with `mirror_deletes` if there is a successor.
+    /// Value of the mirror header. Present for the pushes of [`crate::Config::mirror`] if there is a successor.
     pub mirror: Option<&'r [u8]>,
     /// The Pushgateway answers this path with 400. The decoded path determined the owner.
     pub malformed: bool,
@@ -131,7 +131,11 @@ impl Router {
                 return Decision::Reply(Reply::redirect(ReplyKind::Redirect, self.url(owner, request.path)));
             }
         };
-        let mirrors = self.config.mirror_deletes && request.method == b"DELETE";
+        let mirrors = match self.config.mirror {
+            Mirror::None => false,
+            Mirror::Deletes => request.method == b"DELETE",
+            Mirror::All => matches!(request.method, b"PUT" | b"POST" | b"DELETE"),
+        };
         let mirror = if mirrors { self.mirror(position) } else { None };
         Decision::Route(Route { owner, destination, mirror, malformed: labels.is_none() })
     }

@@ -33,7 +33,7 @@ mod router;
 
 pub use cdn_loop::passed_pushring;
 pub use config::{
-    Config, ConfigError, Lookup, MAX_MEMBERS, Member, Mode, Placement, RouteBy, canonical_address,
+    Config, ConfigError, Lookup, MAX_MEMBERS, Member, Mirror, Mode, Placement, RouteBy, canonical_address,
 };
 pub use decide::{Decision, Destination, Request, Route};
 pub use push::{ParsedGroup, clean_path, is_legacy_name, labels_to_path};

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use crate::config::{Config, Lookup, Member, Mode, Placement, RouteBy};
+use crate::config::{Config, Lookup, Member, Mirror, Mode, Placement, RouteBy};
 use crate::push::{Labels, Poison};
 use crate::router::Router;
 
@@ -186,6 +186,7 @@ impl Reply {
             route_by: config.route_by,
             placement: config.placement,
             mode: config.mode,
+            mirror: config.mirror,
             path_prefix: &config.path_prefix,
             members: members.map(|(member, share)| MemberShare { member, share: round(share) }).collect(),
         };
@@ -234,6 +235,7 @@ struct StatusBody<'a> {
     route_by: RouteBy,
     placement: Placement,
     mode: Mode,
+    mirror: Mirror,
     path_prefix: &'a str,
     members: Vec<MemberShare<'a>>,
 }

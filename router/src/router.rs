@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use pushring_ring::{Member as RingMember, Placement as RingPlacement, Ring, hash};
 
-use crate::config::{Config, ConfigError, Member, Placement};
+use crate::config::{Config, ConfigError, Member, Mirror, Mode, Placement};
 use crate::push::{self, Decoded, Labels, ParsedGroup, PushPath, Target};
 use crate::reply::Reply;
 
@@ -99,14 +99,22 @@ impl Router {
         self.points
     }
 
-    /// Returns 16 hex digits over the sorted members and every setting that influences an owner. Routers with equal
-    /// digests choose equal owners.
+    /// Returns 16 hex digits over the sorted members and every setting that influences an owner or a replica. Routers with
+    /// equal digests choose equal owners and, except in redirect mode, equal mirrors.
+    ///
+    /// The default of `mirror` is left out, so that the digest of a ring stays as it was before this setting.
     #[must_use]
     pub fn digest(&self) -> String {
         let c = &self.config;
         let input = (c.placement, c.route_by, &c.path_prefix, c.utf8_names, &c.members);
         // Strings, numbers and booleans always serialize.
-        format!("{:016x}", hash::key_hash(&serde_json::to_vec(&input).unwrap_or_default()))
+        let mut bytes = serde_json::to_vec(&input).unwrap_or_default();
+        match (c.mode, c.mirror) {
+            (Mode::Redirect, _) | (_, Mirror::Deletes) => {}
+            (_, Mirror::None) => bytes.extend_from_slice(b"none"),
+            (_, Mirror::All) => bytes.extend_from_slice(b"all"),
+        }
+        format!("{:016x}", hash::key_hash(&bytes))
     }
 
     /// Returns the ring as JSON. The first call renders it, which takes 8 ms for the largest ring.

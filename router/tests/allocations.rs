@@ -9,7 +9,7 @@ fn router(mode: &str, placement: &str) -> Router {
     let members: Vec<_> = (1..=100).map(|i| format!(r#""10.0.0.{i}:9091""#)).collect();
     let members = members.join(",");
     let json = format!(
-        r#"{{"members":[{members}],"mode":"{mode}","mirror_deletes":true,"placement":{{"type":"{placement}"}}}}"#
+        r#"{{"members":[{members}],"mode":"{mode}","mirror":"all","placement":{{"type":"{placement}"}}}}"#
     );
     let router = Router::parse(json.as_bytes()).unwrap();
     // The first call builds the ring, which allocates.

@@ -31,6 +31,10 @@ const WRONG: &[(&str, &str)] = &[
     // The sweeper would not start.
     ("settings.filter.route_by=path", "at '/settings/filter/route_by': value must be one of 'group', 'job'"),
     (
+        "settings.filter.mirror=sometimes",
+        "at '/settings/filter/mirror': value must be one of 'none', 'deletes', 'all'",
+    ),
+    (
         "settings.filter.mirror_deletes=sometimes",
         "at '/settings/filter/mirror_deletes': got string, want bool",
     ),
@@ -74,6 +78,10 @@ const WRONG: &[(&str, &str)] = &[
         "envoy.drain.seconds=90",
         "envoy.terminationGracePeriodSeconds: found 90, expected more than drain.seconds (90)",
     ),
+    (
+        "settings.filter.mirror=all,settings.filter.mirror_deletes=true",
+        "settings.filter.mirror_deletes: found together with mirror, expected one of them",
+    ),
     ("drain.gateways={2}", "drain.gateways: found 2, expected the number of a gateway that was scaled in"),
     ("serviceAccount.create=false", "at '/serviceAccount/name': minLength"),
     ("fullnameOverride=Push_ring", "at '/fullnameOverride'"),
@@ -105,6 +113,8 @@ fn the_schema_accepts_the_limits_of_each_field() {
         "settings.filter.placement.points=4096",
         "settings.filter.path_prefix=/a/b.c",
         "settings.filter.successors=0",
+        "settings.filter.mirror=all",
+        "settings.filter.mirror_deletes=false",
         "envoy.podDisruptionBudget.maxUnavailable=0",
         "envoy.podDisruptionBudget.maxUnavailable=100%",
         "envoy.bindAddress=2001:db8::1",

@@ -8,8 +8,8 @@ use crate::{DESTINATION, MIRROR, spelling, vm};
 
 const MEMBERS: &str = r#""members": ["10.0.0.1:9091", "10.0.0.2:9091", "[2001:db8::1]:9091"]"#;
 const SETTINGS: &[&str] = &[
-    r#""mirror_deletes": true"#,
-    r#""mode": "endpoint", "mirror_deletes": true, "utf8_names": true"#,
+    r#""mirror": "all""#,
+    r#""mode": "endpoint", "mirror": "all", "utf8_names": true"#,
     r#""mode": "redirect", "health": true, "status_path": "/-/ring""#,
     r#""route_by": "path", "placement": {"type": "dynamic-sharding"}, "lookup": "off""#,
 ];

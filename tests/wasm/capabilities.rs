@@ -11,7 +11,7 @@ use crate::host::Vm;
 use crate::host_state::Outcome;
 use crate::{DESTINATION, MIRROR, forged};
 
-const CONFIG: &[u8] = br#"{"members": ["10.0.0.1:1", "10.0.0.2:1"], "mirror_deletes": true}"#;
+const CONFIG: &[u8] = br#"{"members": ["10.0.0.1:1", "10.0.0.2:1"]}"#;
 /// A push, a mirrored push, a malformed push, a lookup, a poisoned push, and a request that is not a push.
 const REQUESTS: &[(&str, &[u8])] = &[
     ("PUT", b"/metrics/job/a"),

@@ -65,6 +65,13 @@ const BAD: &[(&str, &[&str])] = &[
     (r#"{"members": ["a:1"], "header": "host"}"#, &["header", "\"host\"", "host"]),
     (r#"{"members": ["a:1"], "cluster_prefix": "a,"}"#, &["cluster_prefix", "\"a,\"", "comma"]),
     (r#"{"members": ["a:1"], "successors": 1024}"#, &["successors", "1024", "0 to 1023"]),
+    (r#"{"members": ["a:1"], "mirror": "both"}"#, &["mirror", "both", "none", "deletes", "all"]),
+    (r#"{"members": ["a:1"], "mirror": true}"#, &["mirror", "true", "none", "deletes", "all"]),
+    (r#"{"members": ["a:1"], "mirror_deletes": 1}"#, &["mirror_deletes", "1", "true or false"]),
+    (
+        r#"{"members": ["a:1"], "mirror_deletes": true, "mirror": "deletes"}"#,
+        &["mirror_deletes", "together with mirror", "one of them", "deletes", "none"],
+    ),
     (r#"{"members": ["a:1"], "lookup": "yes"}"#, &["lookup", "yes"]),
     (r#"{"members": ["a:1"], "path_prefix": "/a?b"}"#, &["path_prefix", "/a?b", "--web.route-prefix"]),
     (r#"{"members": ["a:1"], "status_path": "ring"}"#, &["status_path", "\"ring\"", "begins with /"]),

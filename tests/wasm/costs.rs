@@ -27,7 +27,9 @@ const REQUESTS: &[(&str, &str, &str, &str)] = &[
     ("as dynamic-sharding", r#","route_by":"path","placement":{"type":"dynamic-sharding"}"#, "PUT", LABELS),
     ("endpoint mode", r#","mode":"endpoint""#, "PUT", LABELS),
     ("redirect mode", r#","mode":"redirect""#, "PUT", LABELS),
-    ("mirrored DELETE", r#","mirror_deletes":true"#, "DELETE", LABELS),
+    ("mirrored DELETE", "", "DELETE", LABELS),
+    ("mirrored PUT", r#","mirror":"all""#, "PUT", LABELS),
+    ("mirrored PUT, endpoint mode", r#","mode":"endpoint","mirror":"all""#, "PUT", LABELS),
     ("no push", "", "GET", "/api/v1/status"),
 ];
 const LABELS: &str = "/metrics/job/backup/instance/db#.example.org/shard/7/az/eu-1";

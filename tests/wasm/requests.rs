@@ -47,28 +47,56 @@ fn check_reply(outcome: &Outcome, status: u32, header: (&str, &str)) -> String {
     String::from_utf8(body.clone()).expect("a text")
 }
 
+/// Settings of the mirror, and the methods that are mirrored with them.
+const MIRRORS: &[(&str, &[&str])] = &[
+    ("", &["DELETE"]),
+    (r#","mirror": "deletes""#, &["DELETE"]),
+    (r#","mirror": "none""#, &[]),
+    (r#","mirror": "all""#, &["PUT", "POST", "DELETE"]),
+    (r#","mirror_deletes": true"#, &["DELETE"]),
+    (r#","mirror_deletes": false"#, &[]),
+];
+
 #[test]
-fn a_push_is_routed_in_cluster_mode() {
-    let mut vm = vm(&config(r#""mode": "cluster", "mirror_deletes": true"#));
-    for method in PUSHES {
-        let mirror = format!("pushgateway-{SUCCESSOR}");
-        let mirror = (*method == "DELETE").then_some(mirror.as_str());
-        check_routed(&send(&mut vm, method, "/metrics/job/a"), CLUSTER, mirror);
+fn a_push_is_routed_and_mirrored_in_cluster_mode() {
+    for (settings, mirrored) in MIRRORS {
+        let mut vm = vm(&config(&format!(r#""mode": "cluster"{settings}"#)));
+        for method in PUSHES {
+            let mirror = format!("pushgateway-{SUCCESSOR}");
+            let mirror = mirrored.contains(method).then_some(mirror.as_str());
+            check_routed(&send(&mut vm, method, "/metrics/job/a"), CLUSTER, mirror);
+        }
     }
 }
 
 #[test]
-fn a_push_is_routed_in_endpoint_mode() {
-    let mut vm = vm(&config(r#""mode": "endpoint", "mirror_deletes": true, "successors": 1"#));
-    for method in PUSHES {
-        let mirror = (*method == "DELETE").then_some(SUCCESSOR);
-        check_routed(&send(&mut vm, method, "/metrics/job/a"), &format!("{ADDRESS},{SUCCESSOR}"), mirror);
+fn a_push_is_routed_and_mirrored_in_endpoint_mode() {
+    let destination = format!("{ADDRESS},{SUCCESSOR}");
+    for (settings, mirrored) in MIRRORS {
+        let mut vm = vm(&config(&format!(r#""mode": "endpoint", "successors": 1{settings}"#)));
+        for method in PUSHES {
+            let mirror = mirrored.contains(method).then_some(SUCCESSOR);
+            check_routed(&send(&mut vm, method, "/metrics/job/a"), &destination, mirror);
+        }
+    }
+}
+
+/// The only member has no successor.
+#[test]
+fn one_member_has_no_mirror() {
+    for mode in ["cluster", "endpoint"] {
+        let mut vm = vm(&format!(r#"{{"members": ["{ADDRESS}"], "mode": "{mode}", "mirror": "all"}}"#));
+        let destination =
+            if mode == "cluster" { format!("pushgateway-{ADDRESS}") } else { ADDRESS.to_owned() };
+        for method in PUSHES {
+            check_routed(&send(&mut vm, method, "/metrics/job/a"), &destination, None);
+        }
     }
 }
 
 #[test]
 fn a_push_is_redirected_in_redirect_mode() {
-    let mut vm = vm(&config(r#""mode": "redirect""#));
+    let mut vm = vm(&config(r#""mode": "redirect", "mirror": "all""#));
     for method in PUSHES {
         let path = "/metrics/job/%61/x@base64/YQ==?q=%20&r";
         let outcome = send(&mut vm, method, path);
@@ -277,6 +305,7 @@ fn health_and_status_answer_as_configured() {
         let body = check_reply(&send(vm, "GET", "/-/ring"), 200, ("content-type", "application/json"));
         let json: serde_json::Value = serde_json::from_str(&body).expect("JSON");
         assert_eq!((json["mode"].as_str(), json["members"][2]["name"].as_str()), (Some(mode), Some("gw-3")));
+        assert_eq!(json["mirror"], if mode == "redirect" { "none" } else { "deletes" });
         assert_eq!(json["digest"].as_str().map(str::len), Some(16));
         assert_eq!(json["version"], env!("CARGO_PKG_VERSION"));
         assert!(json["commit"].as_str().is_some_and(|commit| commit.len() >= 7), "{body}");
@@ -331,10 +360,12 @@ fn no_members_is_a_clear_503() {
 #[test]
 fn a_routed_push_makes_four_host_calls() {
     for mode in ["cluster", "endpoint"] {
-        let mut vm = vm(&config(&format!(r#""mode": "{mode}""#)));
-        for path in ["/metrics/job/a", "/metrics/job@base64/YQ/instance/%62/x/y?z"] {
-            let outcome = send(&mut vm, "POST", path);
-            assert_eq!(outcome.calls, ["get", "get", "replace", "remove"], "{mode} {path}");
+        for (mirror, last) in [("deletes", "remove"), ("all", "replace")] {
+            let mut vm = vm(&config(&format!(r#""mode": "{mode}", "mirror": "{mirror}""#)));
+            for path in ["/metrics/job/a", "/metrics/job@base64/YQ/instance/%62/x/y?z"] {
+                let outcome = send(&mut vm, "POST", path);
+                assert_eq!(outcome.calls, ["get", "get", "replace", last], "{mode} {mirror} {path}");
+            }
         }
     }
 }

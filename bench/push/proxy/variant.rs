@@ -85,6 +85,6 @@ pub(crate) fn ring(mode: Mode, route_by: RouteBy, gateways: &[SocketAddr]) -> Va
         "members": gateways.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "mode": mode.to_string(),
         "route_by": if route_by == RouteBy::Group { "group" } else { "path" },
-        "mirror_deletes": true, "health": true, "status_path": "/-/pushring",
+        "mirror": "deletes", "health": true, "status_path": "/-/pushring",
     })
 }

@@ -10,7 +10,6 @@ use pushring_harness::{Envoy, Layout, Mode, Ports, Process, Templates, command, 
 use serde_json::json;
 
 use super::store::Store;
-use crate::demo::settings_edits;
 
 /// Dropping it kills both processes.
 #[derive(Debug)]
@@ -36,7 +35,7 @@ impl Ingress {
         if let Some(zipkin) = zipkin {
             trace(&layout, zipkin)?;
         }
-        let templates = Templates::install(&layout, settings_edits(mode))?;
+        let templates = Templates::install(&layout, &[])?;
         let flags = [
             store.source().to_owned(),
             store.flag(),

@@ -146,6 +146,11 @@ impl Fields {
         Some(self.entries.remove(index).1)
     }
 
+    /// Returns whether the field is there and was not taken.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.entries.iter().any(|(entry, _)| entry == name)
+    }
+
     pub(crate) fn text(&mut self, name: &'static str) -> Result<Option<String>, ConfigError> {
         match self.take(name) {
             None => Ok(None),

@@ -22,7 +22,7 @@ pub use address::canonical_address;
 pub use error::ConfigError;
 pub use members::Member;
 pub use pushring_ring::MAX_MEMBERS;
-pub use settings::{Lookup, Mode, Placement, RouteBy};
+pub use settings::{Lookup, Mirror, Mode, Placement, RouteBy};
 
 /// A checked configuration. docs/configuration.md lists the fields with their defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,8 +41,9 @@ pub struct Config {
     pub cluster_prefix: String,
     /// Endpoint mode: number of members listed after the owner.
     pub successors: usize,
-    /// Whether `<header>-mirror` names the first successor for a DELETE.
-    pub mirror_deletes: bool,
+    /// The pushes for which `<header>-mirror` names the first successor. [`Mirror::None`] in redirect mode, where Envoy
+    /// forwards nothing.
+    pub mirror: Mirror,
     /// The Pushgateways' `--web.route-prefix`: empty, or with a leading and without a trailing slash.
     pub path_prefix: String,
     /// Whether the Pushgateways run with `--push.enable-utf8-names`.
@@ -85,7 +86,7 @@ impl Config {
             header: validate::header(fields.text_or("header", "x-pushring-destination")?)?,
             cluster_prefix: validate::cluster_prefix(fields.text_or("cluster_prefix", "pushgateway-")?)?,
             successors: fields.number_or("successors", 2, 0..=MAX_SUCCESSORS)? as usize,
-            mirror_deletes: fields.bool_or("mirror_deletes", false)?,
+            mirror: mirror(&mut fields, mode)?,
             utf8_names: fields.bool_or("utf8_names", false)?,
             lookup: lookup(&mut fields, mode)?,
             health: fields.bool_or("health", false)?,
@@ -104,6 +105,26 @@ fn lookup(fields: &mut Fields, mode: Mode) -> Result<Lookup, ConfigError> {
         words.swap(0, 1); // the first is the default
     }
     fields.one_of("lookup", &words)
+}
+
+/// Takes `mirror`, or `mirror_deletes`, its name in pushring 0.2. Both have no effect in redirect mode.
+fn mirror(fields: &mut Fields, mode: Mode) -> Result<Mirror, ConfigError> {
+    let (new, old) = (fields.has("mirror"), fields.has("mirror_deletes"));
+    let mirror = fields
+        .one_of("mirror", &[("deletes", Mirror::Deletes), ("none", Mirror::None), ("all", Mirror::All)])?;
+    let deletes = fields.bool_or("mirror_deletes", true)?;
+    if new && old {
+        return Err(ConfigError::new(
+            "mirror_deletes",
+            "together with mirror",
+            "one of them: mirror \"deletes\" replaces mirror_deletes true, \"none\" false",
+        ));
+    }
+    Ok(match mode {
+        Mode::Redirect => Mirror::None,
+        Mode::Cluster | Mode::Endpoint if !deletes => Mirror::None,
+        Mode::Cluster | Mode::Endpoint => mirror,
+    })
 }
 
 fn placement(fields: &mut Fields) -> Result<Placement, ConfigError> {

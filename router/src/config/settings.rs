@@ -49,3 +49,15 @@ pub enum Lookup {
     /// Never.
     Off,
 }
+
+/// The pushes that Envoy also sends to the first successor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mirror {
+    /// None.
+    None,
+    /// DELETE, because the first successor owned the group before the last member joined.
+    Deletes,
+    /// PUT, POST and DELETE: each group has a replica.
+    All,
+}

@@ -74,6 +74,7 @@ const FIELDS: &[(&str, &[&str])] = &[
     ("header", &["\"x-a\"", "\"X-A\"", "\":path\"", "\"host\"", "\"\"", "\"a b\"", "\"x\\u0000\"", "\"é\""]),
     ("cluster_prefix", &["\"\"", "\"a,b\"", "\"p-\"", "\"a\\nb\""]),
     ("successors", &["0", "2", "1023", "1024", "-1"]),
+    ("mirror", &["\"none\"", "\"deletes\"", "\"all\"", "\"All\"", "true", "null"]),
     ("mirror_deletes", &["true", "false", "\"true\""]),
     (
         "path_prefix",

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use arbitrary::{Result, Unstructured};
 use pushring_router::{
-    Decision, Mode, PushOwner, Reply, ReplyKind, Request, Router, clean_path, labels_to_path,
+    Decision, Mirror, Mode, PushOwner, Reply, ReplyKind, Request, Route, Router, clean_path, labels_to_path,
 };
 
 use crate::spelling::{self, Labels};
@@ -12,10 +12,10 @@ use crate::spelling::{self, Labels};
 /// Routers for every way to read a path, and for every mode.
 static ROUTERS: LazyLock<Vec<Router>> = LazyLock::new(|| {
     let settings = [
-        r#""utf8_names": false"#,
-        r#""utf8_names": true, "mode": "endpoint", "mirror_deletes": true"#,
+        r#""utf8_names": false, "mirror": "none""#,
+        r#""utf8_names": true, "mode": "endpoint", "mirror": "all""#,
         r#""path_prefix": "/push/gw", "mode": "endpoint", "status_path": "/-/ring", "health": true"#,
-        r#""utf8_names": true, "path_prefix": "gw", "mirror_deletes": true"#,
+        r#""utf8_names": true, "path_prefix": "gw", "mirror": "all""#,
         r#""mode": "redirect", "redirect_scheme": "https", "lookup": "off""#,
         r#""route_by": "job", "status_path": "/metrics/job""#,
         r#""route_by": "path", "placement": {"type": "dynamic-sharding"}"#,
@@ -109,7 +109,7 @@ fn check_decision(router: &Router, request: Request<'_>) {
             assert!(route.destination.as_bytes().iter().all(u8::is_ascii_graphic));
             let own = if config.mode == Mode::Endpoint { &route.owner.address } else { &route.owner.name };
             assert!(String::from_utf8_lossy(route.destination.as_bytes()).contains(own.as_str()));
-            assert_eq!(route.mirror.is_some(), config.mirror_deletes && request.method == b"DELETE");
+            check_mirror(router, &request, &route);
         }
         Decision::Bypass => {
             // Go cleans such paths before any handler sees them. It also cleans encoded slashes and dots if other bytes
@@ -120,6 +120,27 @@ fn check_decision(router: &Router, request: Request<'_>) {
         }
         Decision::Reply(reply) => check_reply(&request, &reply),
     }
+}
+
+/// Checks that the mirror of a push is the member after its owner.
+fn check_mirror(router: &Router, request: &Request<'_>, route: &Route<'_>) {
+    let config = router.config();
+    let mirrored: &[&[u8]] = match config.mirror {
+        Mirror::None => &[],
+        Mirror::Deletes => &[b"DELETE"],
+        Mirror::All => &[b"PUT", b"POST", b"DELETE"],
+    };
+    assert_eq!(route.mirror.is_some(), mirrored.contains(&request.method), "{route:?}");
+    let Some(mirror) = route.mirror else { return };
+    let key = router.group(request.path).expect("only push paths are routed").key;
+    let ring = router.ring();
+    let replica = ring.clockwise(&key).find(|&i| config.members[i] != *route.owner).expect("four members");
+    let replica = &config.members[replica];
+    let expected = match config.mode {
+        Mode::Endpoint => replica.address.clone(),
+        Mode::Cluster | Mode::Redirect => format!("{}{}", config.cluster_prefix, replica.name),
+    };
+    assert_eq!(mirror, expected.as_bytes(), "{route:?}");
 }
 
 fn check_reply(request: &Request<'_>, reply: &Reply) {
