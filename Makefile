@@ -42,7 +42,7 @@ MINUTES ?= 2
 # `make test` runs these one after another and prints how long each took.
 PHASES := lint monitoring-check unit doc wasm-tests fuzz e2e
 
-.PHONY: help run observe check test lint prose dashboard preview picture doc fmt snapshots e2e e2e-kubernetes e2e-upgrade e2e-versions envoys bench bench-against bench-placement bench-sweep fuzz chaos outage abuse wasm tools kubernetes-tools clean unit wasm-tests
+.PHONY: help run observe check test lint prose dashboard preview picture doc fmt snapshots e2e e2e-kubernetes e2e-upgrade e2e-versions envoys bench bench-against bench-placement bench-sweep fuzz chaos chaos-replicas outage abuse wasm tools kubernetes-tools clean unit wasm-tests
 .DEFAULT_GOAL := help
 
 include tools/dist.mk
@@ -190,6 +190,11 @@ chaos: wasm $(BIN)/pushgateway $(BIN)/envoy $(RUN_SERVERS_$(or $(SOURCE),consul-
 	cargo build -q -p pushring -p pushring-harness --bin pushring --bin pushring-chaos
 	@target/debug/pushring-chaos --changes $(CHANGES) $(if $(SOURCE),--source $(SOURCE)) $(if $(SEED),--seed $(SEED)) \
 		$(if $(filter-out file,$(origin MODE)),--mode $(MODE))
+
+chaos-replicas: wasm $(addprefix $(BIN)/,pushgateway envoy prometheus push-go) ## kill gateways and change members of a fleet with two copies of every group and check every scrape; KILLS=3 CHANGES=2 MODE=endpoint SEED=1
+	cargo build -q -p pushring -p pushring-harness --bin pushring --bin pushring-chaos-replicas
+	@target/debug/pushring-chaos-replicas $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED)) \
+		$(if $(filter-out file,$(origin CHANGES)),--changes $(CHANGES)) $(if $(filter-out file,$(origin MODE)),--mode $(MODE))
 
 outage: wasm $(TOOLS)/debian/.installed $(addprefix $(BIN)/,pushgateway consul etcd envoy) ## take each source of members away for five minutes, under load, and check that nothing moves or is lost; SECONDS=30
 	cargo build --quiet -p pushring

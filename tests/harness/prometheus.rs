@@ -190,7 +190,7 @@ impl Prometheus {
     }
 
     /// Runs an instant query; returns the labels and the value of each series.
-    fn query_at(&self, query: &str, time: Timestamp) -> Result<Vec<(Value, f64)>> {
+    pub(crate) fn query_at(&self, query: &str, time: Timestamp) -> Result<Vec<(Value, f64)>> {
         let client = Client::new(self.address)?;
         let form = [("content-type", "application/x-www-form-urlencoded")];
         let body = format!("time={time}&query={}", encode(query));

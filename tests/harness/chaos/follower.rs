@@ -30,9 +30,15 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    /// Publishes the first ring, before Envoy starts.
-    pub(super) fn prepare(dir: &Path, source: Source, layout: &Layout, registry: &Registry) -> Result<Self> {
-        let templates = Templates::install(layout, &[])?;
+    /// Publishes the first ring, before Envoy starts; `edits` replace parts of the settings.
+    pub(super) fn prepare(
+        dir: &Path,
+        source: Source,
+        layout: &Layout,
+        registry: &Registry,
+        edits: &[(&str, &str)],
+    ) -> Result<Self> {
+        let templates = Templates::install(layout, edits)?;
         let live = layout.live().to_owned();
         let (mut consul, mut flags) = (SocketAddr::from(([127, 0, 0, 1], 0)), Vec::new());
         match (source, registry) {

@@ -24,6 +24,7 @@ mod ledger;
 pub(crate) mod load;
 mod plan;
 mod registry;
+pub mod replicas;
 mod ring;
 mod run;
 mod servers;

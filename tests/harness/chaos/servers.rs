@@ -34,7 +34,7 @@ impl Servers {
             registry.set_state(gateways.address(index), State::Absent, State::Passing)?;
         }
         let layout = Layout::create(&dir.join("pushring"), settings.mode, Ports::default())?;
-        let mut follower = Follower::prepare(dir, settings.source, &layout, &registry)?;
+        let mut follower = Follower::prepare(dir, settings.source, &layout, &registry, &[])?;
         let envoy = Envoy::start(&layout, WORKERS)?;
         follower.start(envoy.admin)?;
         let status = envoy.client()?;

@@ -1,0 +1,32 @@
+//! Checks that the loss of any one gateway loses nothing and shows nothing twice: gateways without persistence, `mirror: all`,
+//! `pushring sweep --watch --repair` and `pushring serve`, while gateways are killed and members join and leave.
+//!
+//! Clients push all the time by PUT, by POST in parts and by DELETE; some groups are pushed once, before the first kill, and
+//! live from then on by repair alone. The values of a group increase. Every answer names the gateway that accepted the push.
+//! A watcher scrapes `serve` all the time. A push is *certain* for a scrape if
+//!
+//! * it was accepted before the scrape began (a push that removes something: [`book::DELETED`] before), and
+//! * the gateway that accepted it was not killed and did not leave the ring up to [`book::COPIED`] later, unless that was after
+//!   the scrape. The gateway of a push by client_golang is unknown: no gateway may have been killed.
+//!
+//! A scrape may show for each series the effect of the last push to it that is certain, or that of a later one that was sent
+//! before the scrape ended, with or without success. Anything else is a broken promise: *missing* without a value; *returned*
+//! with a value if the series must have none; else *older*. *Twice* is a series, or the type of a family, that a scrape has a
+//! second time. *Failed* is a scrape without an answer, by the watcher or by Prometheus.
+//!
+//! The next gateway is killed only when the owner and the replica of every group hold it as of a second ago, and no other
+//! gateway holds it: the promise is about the loss of one gateway at a time.
+
+mod book;
+mod clients;
+mod exposition;
+mod fleet;
+mod groups;
+mod plan;
+mod run;
+mod servers;
+mod summary;
+mod watcher;
+
+pub use run::run;
+pub use summary::{Settings, Summary};
