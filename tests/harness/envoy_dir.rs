@@ -1,7 +1,7 @@
 //! The shipped files of one Envoy with a folder of the caller in place of /etc/pushring.
 
 use std::fs;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -61,6 +61,8 @@ impl Layout {
         text = replace(&text, "address: 0.0.0.0, port_value: 9091 ", ports.push)?;
         if mode != Mode::Redirect {
             text = replace(&text, "address: 127.0.0.1, port_value: 9092 ", ports.operator)?;
+            // No server has port 0: what runs on the machine does not answer for `pushring serve`.
+            text = replace(&text, "address: 127.0.0.1, port_value: 9093 ", 0)?;
         }
         text = replace(&text, "address: 0.0.0.0, port_value: 9087 ", ports.metrics)?;
         if ports.admin != 0 {
@@ -83,6 +85,18 @@ impl Layout {
         let own = Ipv4Addr::new(127, fastrand::u8(128..), fastrand::u8(..), fastrand::u8(1..255));
         let moved = text.replace(&format!("{address}{ADMIN}"), &format!("{own}{ADMIN}"));
         Ok(fs::write(self.bootstrap(), moved)?)
+    }
+
+    /// Sets the address of `pushring serve`. Without it, Envoy finds none.
+    ///
+    /// # Errors
+    /// If the bootstrap lacks the cluster, as in redirect mode.
+    pub fn serve_at(&self, address: SocketAddr) -> Result<()> {
+        let text = fs::read_to_string(self.bootstrap())?;
+        let (start, cluster) =
+            text.split_once("cluster_name: pushring-serve").context("no cluster pushring-serve")?;
+        let cluster = cluster.replacen("port_value: 0 ", &format!("port_value: {} ", address.port()), 1);
+        Ok(fs::write(self.bootstrap(), format!("{start}cluster_name: pushring-serve{cluster}"))?)
     }
 
     /// Replaces texts in the bootstrap, everywhere they occur.

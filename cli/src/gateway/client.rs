@@ -19,6 +19,9 @@ use super::time_limits::Limits;
 /// Lossless for all types of metrics; names that are not ASCII stay unescaped.
 const PROTOBUF: &str = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;\
                         encoding=delimited;escaping=allow-utf-8";
+/// The mark of a request that an Envoy has routed (docs/configuration.md). A Pushgateway ignores it. An Envoy that is a member by
+/// mistake rejects the request: with `serve` behind it, it would answer for all groups of the fleet as if it held a copy of each.
+pub(crate) const MARK: (&str, &str) = ("cdn-loop", "pushring");
 /// The expected server, for error messages.
 const SERVER: &str = "a Pushgateway";
 
@@ -231,6 +234,7 @@ impl Gateway {
     }
 
     fn send(&self, request: RequestBuilder) -> anyhow::Result<Answer> {
+        let request = request.header(MARK.0, MARK.1);
         let request = match &self.auth {
             Auth::None => request,
             Auth::Basic(user, password) => request.basic_auth(user, password.as_ref()),

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::consul::client::Service;
 use crate::consul::leaving::LEAVING;
 use crate::fleet::address::GatewayAddress;
+use crate::gateway::client::MARK;
 
 /// Meta key with the settings of the health check. The agent does not report these, so a change could not be detected
 /// otherwise.
@@ -16,10 +17,6 @@ const CHECK: &str = "pushring-check";
 pub(super) const SCHEME: &str = "pushring-scheme";
 
 pub(super) const HEALTHY: &str = "/-/healthy";
-
-/// The mark of a push that an Envoy has routed (docs/configuration.md). With it, a Pushgateway answers as ever, and an Envoy
-/// that is a member by mistake does not answer the check for the gateways behind it.
-pub(super) const MARK: (&str, &str) = ("cdn-loop", "pushring");
 
 /// Settings of the health check.
 #[derive(Clone, Debug)]

@@ -12,10 +12,11 @@ use reqwest::StatusCode;
 use reqwest::blocking::Client;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION};
 
-use super::health_check::{HEALTHY, HealthCheck, MARK};
+use super::health_check::{HEALTHY, HealthCheck};
 use super::process::Process;
 use crate::error::BadInput;
 use crate::fleet::address::GatewayAddress;
+use crate::gateway::client::MARK;
 use crate::http::{self, Answer, AnswerLimits, Tls};
 use crate::parse::Keeps;
 

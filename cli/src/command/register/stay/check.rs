@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use reqwest::Url;
 use reqwest::blocking::Client;
 
-use super::super::health_check::{HealthCheck, MARK};
+use super::super::health_check::HealthCheck;
 use super::agent::Event;
 use super::metrics;
 use crate::error::BadInput;
+use crate::gateway::client::MARK;
 use crate::http::{self, AnswerLimits, Tls};
 
 /// The page of a gateway that can take pushes.

@@ -1,0 +1,3 @@
+//! One address for everything, as one Pushgateway: pushes, `/metrics`, the API and the page, through the shipped Envoy files.
+
+mod absent;
