@@ -15,13 +15,6 @@ pub(super) struct Exposed {
     pub(super) twice: Vec<String>,
 }
 
-impl Exposed {
-    /// Returns whether it has any series of a group.
-    pub(super) fn has(&self, group: usize) -> bool {
-        self.values.range((group, 0)..(group + 1, 0)).next().is_some()
-    }
-}
-
 /// Parses a scrape; series of other jobs are only counted.
 ///
 /// # Errors
@@ -107,7 +100,6 @@ mod tests {
         let exposed = parse(text).unwrap();
         assert_eq!(exposed.values, BTreeMap::from([((7, 0), 12)]));
         assert!(exposed.twice.is_empty());
-        assert!(exposed.has(7) && !exposed.has(8) && !exposed.has(6));
     }
 
     #[test]
