@@ -14,6 +14,7 @@ mod plan;
 pub mod publish;
 mod register;
 mod ring_svg;
+mod serve;
 mod sweep;
 
 use std::ffi::OsString;
@@ -58,6 +59,7 @@ enum Command {
     Sweep(Box<sweep::SweepArgs>),
     Drain(drain::DrainArgs),
     Expire(expire::ExpireArgs),
+    Serve(serve::ServeArgs),
     Register(Box<register::RegisterArgs>),
     Deregister(register::DeregisterArgs),
     Publish(publish::PublishArgs),
@@ -93,6 +95,7 @@ pub fn run(commit: &str) -> ExitCode {
         Command::Sweep(args) => args.run(),
         Command::Drain(args) => args.run(),
         Command::Expire(args) => args.run(),
+        Command::Serve(args) => args.run().map(|()| ExitStatus::Done),
         Command::Register(args) => args.run(),
         Command::Deregister(args) => args.run(),
         Command::Publish(args) => args.run().map(|()| ExitStatus::Done),

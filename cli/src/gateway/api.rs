@@ -70,6 +70,19 @@ pub(crate) struct Push {
 }
 
 impl<M> StoredGroup<M> {
+    /// Converts the metrics of each family.
+    pub(crate) fn map<N>(self, convert: impl Fn(M) -> N) -> StoredGroup<N> {
+        let Self { labels, families, pushed, rejected, rejected_help, ambiguity } = self;
+        let family = |Family { time_stamp, kind, help, metrics }| Family {
+            time_stamp,
+            kind,
+            help,
+            metrics: convert(metrics),
+        };
+        let families = families.into_iter().map(|(name, of)| (name, family(of))).collect();
+        StoredGroup { labels, families, pushed, rejected, rejected_help, ambiguity }
+    }
+
     fn add(&mut self, name: String, family: Family<M>) -> Result<(), memory::Full> {
         let node = if self.families.is_empty() { 10 } else { 0 };
         let texts = name.len() + family.kind.len() + family.help.as_deref().map_or(0, str::len);

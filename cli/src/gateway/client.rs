@@ -124,6 +124,13 @@ impl Gateway {
         &self.address
     }
 
+    /// Returns this gateway with shorter limits: for the head of an answer and each pause in it, and for the whole answer.
+    pub(crate) fn within(mut self, time: Duration) -> Self {
+        self.timeout = self.timeout.min(time);
+        self.answers.time = self.answers.time.min(time);
+        self
+    }
+
     pub(crate) fn status(&self) -> anyhow::Result<Status> {
         let sent = Timestamp::now();
         let response = self.get("/api/v1/status", "application/json")?;
@@ -173,7 +180,7 @@ impl Gateway {
 
     /// Scrapes the metrics as [`Gateway::exposition`] does. A poisoned gateway responds with 500 and its errors.
     pub(crate) fn scrape(&self) -> anyhow::Result<Scrape> {
-        let request = self.client.get(self.url("/metrics")).header(ACCEPT, PROTOBUF);
+        let request = self.client.get(self.url("/metrics")).timeout(self.timeout).header(ACCEPT, PROTOBUF);
         let response = self.send(request).context("/metrics")?;
         if response.status().as_u16() == 500 {
             return Ok(Scrape::Poisoned(response.text().context("/metrics: HTTP 500")?));
@@ -216,7 +223,7 @@ impl Gateway {
     }
 
     fn get(&self, path: &str, accept: &str) -> anyhow::Result<Answer> {
-        let request = self.client.get(self.url(path)).header(ACCEPT, accept);
+        let request = self.client.get(self.url(path)).timeout(self.timeout).header(ACCEPT, accept);
         self.answer(request).with_context(|| path.to_owned())
     }
 

@@ -89,6 +89,11 @@ impl Family {
         self.0.help.as_deref().unwrap_or_default()
     }
 
+    /// Whether it has a `# HELP` text, which may be empty.
+    pub(crate) fn has_help(&self) -> bool {
+        self.0.help.is_some()
+    }
+
     /// The encoded metrics.
     pub(crate) fn raw_metrics(&self) -> &[Bytes] {
         &self.0.metrics

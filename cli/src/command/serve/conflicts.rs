@@ -1,0 +1,135 @@
+//! Families and series that do not fit together. One Pushgateway rejects the later push; several gateways accept both. The
+//! part that most groups agree on stays, so that Prometheus accepts the whole.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use super::metric;
+use super::own;
+use super::view::{Conflict, GroupView};
+use crate::reason::{Code, Reason};
+
+/// A family of a group: indices of both.
+type Place = (usize, usize);
+
+/// Finds the conflicts and marks the families; series that repeat are removed.
+pub(super) fn find(groups: &mut [GroupView]) -> Vec<Conflict> {
+    let mut conflicts = Vec::new();
+    let mut by_name: BTreeMap<Arc<str>, Vec<Place>> = BTreeMap::new();
+    for (group, view) in groups.iter().enumerate() {
+        for (index, family) in
+            view.families.iter().enumerate().filter(|(_, family)| !family.metrics.is_empty())
+        {
+            by_name.entry(family.name.clone()).or_default().push((group, index));
+        }
+    }
+    let mut kept: BTreeMap<&str, &'static str> = own::KINDS.into_iter().collect();
+    let mut families = Vec::new();
+    for (name, mut places) in by_name {
+        let kind = usual_kind(groups, &places, kept.get(&*name).copied());
+        let others =
+            take(&mut places, |(group, family)| class(groups[group].families[family].kind) != class(kind));
+        if !others.is_empty() {
+            let text = format!("{name}: most groups have it as {kind}, and others with another type");
+            conflicts.push(leave_out(groups, &name, Code::TypeConflict.because(text), &others));
+        }
+        families.push((name, kind, places));
+    }
+    // The families of most groups come first, and stay.
+    families.sort_by(|a, b| b.2.len().cmp(&a.2.len()).then_with(|| a.0.cmp(&b.0)));
+    for (name, kind, places) in &families {
+        if let Some(other) = collision(name, kind, &kept) {
+            let text = format!("{name}: its name is that of a series of {other}");
+            conflicts.push(leave_out(groups, name, Code::NameConflict.because(text), places));
+            continue;
+        }
+        kept.insert(name, kind);
+        if let Some(conflict) = remove_repeated(groups, name, places) {
+            conflicts.push(conflict);
+        }
+    }
+    conflicts.sort_by(|a, b| a.family.cmp(&b.family).then_with(|| a.reason.code.cmp(&b.reason.code)));
+    conflicts
+}
+
+/// The text format has one type for both kinds of histograms, and a Pushgateway accepts both in one family.
+fn class(kind: &str) -> &str {
+    if kind == "GAUGE_HISTOGRAM" { "HISTOGRAM" } else { kind }
+}
+
+/// Returns the type of most groups; of those that are equally frequent, that of the last push.
+fn usual_kind(groups: &[GroupView], places: &[Place], own: Option<&'static str>) -> &'static str {
+    if let Some(own) = own {
+        return own;
+    }
+    let mut kinds = BTreeMap::new();
+    for &(group, family) in places {
+        let family = &groups[group].families[family];
+        let (count, last) = kinds.entry(family.kind).or_insert((0_usize, family.time_stamp));
+        (*count, *last) = (*count + 1, family.time_stamp.max(*last));
+    }
+    kinds.into_iter().max_by_key(|(_, rank)| *rank).map(|(kind, _)| kind).unwrap_or_default()
+}
+
+/// Returns the family whose series have this name, or that has the name of a series of this one: the rule of Go's library.
+fn collision<'k>(name: &str, kind: &str, kept: &BTreeMap<&'k str, &'static str>) -> Option<&'k str> {
+    let shorter = ["_count", "_sum", "_bucket"]
+        .into_iter()
+        .find_map(|suffix| Some((name.strip_suffix(suffix)?, suffix)));
+    if let Some((whole, suffix)) = shorter
+        && let Some((other, kind)) = kept.get_key_value(whole)
+        && (*kind == "HISTOGRAM" || *kind == "SUMMARY" && suffix != "_bucket")
+    {
+        return Some(other);
+    }
+    let suffixes: &[&str] = match kind {
+        "HISTOGRAM" => &["_count", "_sum", "_bucket"],
+        "SUMMARY" => &["_count", "_sum"],
+        _ => &[],
+    };
+    let part = |suffix: &&str| kept.get_key_value(&*format!("{name}{suffix}")).map(|(other, _)| *other);
+    suffixes.iter().find_map(part)
+}
+
+/// Removes all but one of the metrics with the same labels; that of the last push stays.
+fn remove_repeated(groups: &mut [GroupView], name: &str, places: &[Place]) -> Option<Conflict> {
+    if places.len() < 2 {
+        return None;
+    }
+    let mut places = places.to_vec();
+    places.sort_by_key(|&(group, family)| std::cmp::Reverse(groups[group].families[family].time_stamp));
+    let mut seen = HashSet::new();
+    let mut losers = Vec::new();
+    for place in places {
+        let family = &mut groups[place.0].families[place.1];
+        let before = family.metrics.len();
+        family
+            .metrics
+            .retain(|raw| metric::labels(raw).is_ok_and(|labels| seen.insert(metric::key_of(&labels))));
+        if family.metrics.len() < before {
+            family.conflicts = family.metrics.is_empty();
+            losers.push(place);
+        }
+    }
+    let reason = Code::SeriesConflict.because(format!("{name}: several groups have the same series"));
+    (!losers.is_empty()).then(|| conflict(name, reason, &losers))
+}
+
+fn leave_out(groups: &mut [GroupView], name: &str, reason: Reason, places: &[Place]) -> Conflict {
+    for &(group, family) in places {
+        groups[group].families[family].conflicts = true;
+    }
+    conflict(name, reason, places)
+}
+
+fn conflict(name: &str, reason: Reason, places: &[Place]) -> Conflict {
+    let groups = places.iter().map(|(group, _)| *group).take(Conflict::MOST).collect();
+    Conflict { family: name.to_owned(), reason, groups, left_out: places.len() }
+}
+
+/// Moves the places for which `f` is true out of the list.
+fn take(places: &mut Vec<Place>, f: impl Fn(Place) -> bool) -> Vec<Place> {
+    let (taken, left) = places.iter().copied().partition(|place| f(*place));
+    *places = left;
+    taken
+}

@@ -1,0 +1,237 @@
+//! Merges the groups of all gateways to one picture: each group once, each family from the gateway that is right about it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use pushring_router::{Mirror, RouteBy};
+
+use super::conflicts;
+use super::gateway_read::{Exposed, GatewayRead};
+use super::held::{self, HeldFamily, HeldGroup};
+use super::metric;
+use super::view::{CopyView, FamilyView, FleetView, GatewayState, GatewayView, GroupView, Source};
+use crate::fleet::authority::{Authority, Held, Place, Witness};
+use crate::fleet::ring_history::RingHistory;
+use crate::fleet::source::Fleet;
+use crate::fleet::survey::{GroupLocation, locate};
+use crate::gateway::api::{Labels, PUSH_FAILED, PUSH_TIME};
+use crate::gateway::exposition::Family;
+use crate::reason::{Code, Reason};
+
+/// One reading of the fleet.
+pub(super) struct Reading {
+    pub(super) fleet: Arc<Fleet>,
+    pub(super) fleet_error: Option<String>,
+    pub(super) read_at: Timestamp,
+    /// The members in the order of the ring's indices, then the others.
+    pub(super) gateways: Vec<(Target, Result<GatewayRead, String>)>,
+}
+
+/// A gateway to read.
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    pub(super) gateway: crate::gateway::client::Gateway,
+    pub(super) on_ring: bool,
+}
+
+/// Returns whether the expositions alone do not decide: a group is on several gateways, or not on its owner. Then the time
+/// of each family counts, which only the API reports.
+pub(super) fn needs_api(fleet: &Fleet, gateways: &[Result<GatewayRead, String>]) -> bool {
+    let mut seen = BTreeSet::new();
+    let readable = gateways.iter().enumerate().filter_map(|(on, read)| Some((on, read.as_ref().ok()?)));
+    readable.into_iter().any(|(on, read)| match &read.exposed {
+        Exposed::Poisoned(_) => false,
+        Exposed::Families(families) => groups(families).any(|labels| {
+            let owner = locate(&fleet.router, &labels).map(|location| location.owner);
+            owner != Some(on) || !seen.insert(labels)
+        }),
+    })
+}
+
+fn groups(families: &[Family]) -> impl Iterator<Item = Labels> {
+    let pushes = families.iter().filter(|family| family.name() == PUSH_TIME);
+    pushes.flat_map(Family::metrics).flatten().map(|metric| held::without_empty_instance(metric.labels))
+}
+
+/// Merges what was read. `took` is the time of the reading until now.
+pub(super) fn view(reading: Reading, history: &RingHistory, took: Duration) -> FleetView {
+    let Reading { fleet, fleet_error, read_at, gateways } = reading;
+    let mut merge = Merge { fleet: &fleet, history, witnesses: Vec::new() };
+    let mut views = Vec::new();
+    let mut copies: BTreeMap<Labels, Vec<(usize, HeldGroup)>> = BTreeMap::new();
+    for (on, (target, read)) in without_twins(gateways).into_iter().enumerate() {
+        let mut view = GatewayView {
+            name: target.gateway.name().to_owned(),
+            address: target.gateway.address().to_owned(),
+            on_ring: target.on_ring,
+            state: GatewayState::Up,
+            started: None,
+            groups: 0,
+            took: Duration::ZERO,
+        };
+        let mut witness = None;
+        match read {
+            Ok(GatewayRead { status, exposed, listed, took }) => {
+                if let Exposed::Poisoned(error) = &exposed {
+                    view.state = GatewayState::Poisoned(error.clone());
+                }
+                let started = status.started();
+                view.started = started.map(|started| status.clock.ours(started));
+                witness = Some(Witness { name: view.name.clone(), clock: status.clock, started });
+                view.took = took;
+                let groups = held::groups(exposed, listed.and_then(Result::ok));
+                view.groups = groups.len();
+                for mut group in groups {
+                    let labels = std::mem::take(&mut group.labels);
+                    copies.entry(labels).or_default().push((on, group));
+                }
+            }
+            Err(reason) => view.state = GatewayState::Down(reason),
+        }
+        merge.witnesses.push(witness);
+        views.push(view);
+    }
+    let mut groups: Vec<_> = copies.into_iter().map(|(labels, copies)| merge.group(labels, copies)).collect();
+    let conflicts = conflicts::find(&mut groups);
+    FleetView { fleet, fleet_error, read_at, took, gateways: views, groups, conflicts }
+}
+
+/// Two addresses of one process would show each group twice: only the first one counts.
+fn without_twins(
+    mut gateways: Vec<(Target, Result<GatewayRead, String>)>,
+) -> Vec<(Target, Result<GatewayRead, String>)> {
+    let mut processes: HashMap<String, String> = HashMap::new();
+    for (target, read) in &mut gateways {
+        let Ok(GatewayRead { status, .. }) = read else { continue };
+        let name = target.gateway.name().to_owned();
+        let first = processes.entry(status.start_time.clone()).or_insert_with(|| name.clone());
+        if *first != name {
+            *read = Err(format!("it is the same process as {first}: they started at the same nanosecond"));
+        }
+    }
+    gateways
+}
+
+struct Merge<'r> {
+    fleet: &'r Fleet,
+    history: &'r RingHistory,
+    witnesses: Vec<Option<Witness>>,
+}
+
+impl Merge<'_> {
+    fn group(&self, labels: Labels, copies: Vec<(usize, HeldGroup)>) -> GroupView {
+        let doubt = copies.iter().find_map(|(_, copy)| copy.doubt.clone());
+        let (location, doubt) = match self.locate(&labels, doubt.as_ref()) {
+            Ok(location) => (Some(location), doubt),
+            Err(reason) => (None, doubt.or(Some(reason))),
+        };
+        let owner = location.as_ref().map(|location| location.owner);
+        let mut view = GroupView {
+            labels,
+            replica: location.as_ref().and_then(|location| self.replica(&location.path)),
+            path: location.map(|location| location.path),
+            owner,
+            copies: copies.iter().map(|(on, copy)| self.copy(*on, copy)).collect(),
+            families: Vec::new(),
+            pushed: None,
+            rejected: None,
+            doubt,
+        };
+        view.families = self.families(&view, copies);
+        for family in &view.families {
+            let time = || self.own_time(family.on, &family.metrics);
+            match &*family.name {
+                PUSH_TIME => view.pushed = time(),
+                PUSH_FAILED => view.rejected = time(),
+                _ => {}
+            }
+        }
+        for copy in &mut view.copies {
+            copy.shown = view.families.iter().any(|family| family.on == copy.on);
+        }
+        view
+    }
+
+    fn locate(&self, labels: &Labels, doubt: Option<&Reason>) -> Result<GroupLocation, Reason> {
+        if self.fleet.router.config().route_by == RouteBy::Path {
+            return Err(Code::RouteByPath.because("route_by is \"path\": a group has no single owner"));
+        }
+        if let Some(doubt) = doubt.filter(|doubt| doubt.code != Code::UnknownLabels) {
+            return Err(doubt.clone());
+        }
+        locate(&self.fleet.router, labels)
+            .ok_or_else(|| Code::NoPath.because("no push path produces these labels"))
+    }
+
+    /// Returns the gateway that the pushes of this path are mirrored to.
+    fn replica(&self, path: &str) -> Option<usize> {
+        let router = &self.fleet.router;
+        let group = router.group(path.as_bytes()).filter(|_| router.config().mirror == Mirror::All)?;
+        router.ring().clockwise(&group.key).nth(1)
+    }
+
+    fn copy(&self, on: usize, copy: &HeldGroup) -> CopyView {
+        let pushed = copy.families.get(PUSH_TIME).and_then(|family| self.own_time(on, &family.metrics));
+        CopyView { on, pushed, shown: false }
+    }
+
+    /// Returns the value of one of a gateway's own two gauges as a time of our clock; `None` for 0, which means never.
+    #[allow(clippy::cast_possible_truncation)]
+    fn own_time(&self, on: usize, metrics: &[prost::bytes::Bytes]) -> Option<Timestamp> {
+        let seconds = metric::decode(metrics.first()?).ok()?.gauge?.value();
+        let time = Timestamp::from_nanosecond((seconds * 1e9) as i128).ok().filter(|_| seconds > 0.0)?;
+        Some(self.witnesses.get(on)?.as_ref()?.clock.ours(time))
+    }
+
+    /// Takes the families that count from the copies.
+    fn families(&self, view: &GroupView, mut copies: Vec<(usize, HeldGroup)>) -> Vec<FamilyView> {
+        if let [(on, copy)] = &mut copies[..]
+            && view.owner.is_none_or(|owner| owner == *on)
+        {
+            let (on, families) = (*on, std::mem::take(&mut copy.families));
+            return families.into_iter().map(|(name, family)| shown(view, on, name, family)).collect();
+        }
+        let names: BTreeSet<Arc<str>> =
+            copies.iter().flat_map(|(_, copy)| copy.families.keys().cloned()).collect();
+        let mut families = Vec::with_capacity(names.len());
+        for name in names {
+            let held = copies.iter().filter_map(|(on, copy)| {
+                let family = copy.families.get(&name)?;
+                Some(Held { on: *on, stamp: family.stamp })
+            });
+            let held: Vec<Held> = held.collect();
+            let Some(picked) = self.pick(view, &held) else { continue };
+            let from = copies.iter_mut().find(|(on, _)| *on == picked.on);
+            if let Some(family) = from.and_then(|(_, copy)| copy.families.remove(&name)) {
+                families.push(shown(view, picked.on, name, family));
+            }
+        }
+        families
+    }
+
+    fn pick(&self, view: &GroupView, held: &[Held]) -> Option<Held> {
+        let Some(owner) = view.owner else {
+            let ours = |held: &&Held| {
+                let witness = self.witnesses.get(held.on).and_then(Option::as_ref);
+                witness.map(|witness| witness.clock.ours(held.stamp))
+            };
+            return held.iter().max_by_key(ours).copied();
+        };
+        let mode = self.fleet.router.config().mode;
+        let authority = Authority { witnesses: &self.witnesses, history: self.history, mode };
+        authority.pick(Place { labels: &view.labels, owner, replica: view.replica }, held)
+    }
+}
+
+fn shown(view: &GroupView, on: usize, name: Arc<str>, family: HeldFamily) -> FamilyView {
+    let source = match view.owner {
+        None => Source::Unknown,
+        Some(owner) if owner == on => Source::Owner,
+        Some(_) if view.replica == Some(on) => Source::Replica,
+        Some(_) => Source::Former,
+    };
+    let HeldFamily { kind, help, stamp, metrics, json } = family;
+    FamilyView { name, kind, help, time_stamp: stamp, on, source, metrics, json, conflicts: false }
+}
