@@ -46,6 +46,7 @@ pub(crate) enum Code {
     PushFailed,
     OwnerRejected,
     NotStored,
+    StaleReplica,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

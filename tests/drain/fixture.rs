@@ -6,14 +6,13 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use pushring_harness::command::{self, CommandOutput};
+pub(crate) use pushring_harness::exposed::{Exposed, exposed};
 use pushring_harness::http::Response;
 use pushring_harness::server::Request;
 use pushring_harness::{DelayingProxy, Pushgateway, Shift};
 use pushring_router::Router;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-
-use crate::wire::{self, Exposed};
 
 pub(crate) const PROTOBUF: &str =
     "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
@@ -132,14 +131,6 @@ impl DrainFixture {
         }
         all
     }
-}
-
-/// Returns the exposition of the pushed groups of a gateway.
-pub(crate) fn exposed(gateway: &Pushgateway) -> Exposed {
-    let accept = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;escaping=allow-utf-8";
-    let answer = gateway.client().unwrap().send("GET", "/metrics", &[("accept", accept)], "").unwrap();
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    wire::exposed(&answer.body)
 }
 
 /// Pushes text that the gateway must accept.

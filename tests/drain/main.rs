@@ -10,4 +10,3 @@ mod fixture;
 mod killed;
 mod persisted;
 mod refused;
-mod wire;

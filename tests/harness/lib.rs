@@ -16,6 +16,8 @@ pub mod envoy_dir;
 pub mod envoy_files;
 pub mod envoy_fixture;
 pub mod etcd;
+pub mod every_type;
+pub mod exposed;
 pub mod gateway_fixture;
 pub mod haproxy;
 pub mod http;

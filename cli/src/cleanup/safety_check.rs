@@ -105,6 +105,11 @@ impl SafetyCheck {
         &self.source
     }
 
+    /// Returns `--settle`: longer than any push is in flight.
+    pub(crate) fn settle(&self) -> Duration {
+        self.args.settle
+    }
+
     /// Returns whether a signal asked the run to end.
     pub(crate) fn interrupted(&self) -> bool {
         self.interrupted.load(Ordering::Relaxed)

@@ -199,12 +199,20 @@ impl Gateway {
         .map(drop)
     }
 
-    /// Pushes families (delimited protobuf) with POST. A response other than 2xx and 400 is an error.
+    /// Adds families (delimited protobuf) to a group. A response other than 2xx and 400 is an error.
     pub(crate) fn post(&self, path: &str, body: Vec<u8>) -> anyhow::Result<PushResponse> {
+        self.push(self.client.post(self.push_url(path)), body)
+    }
+
+    /// Replaces a group by families, as [`Gateway::post`] adds them.
+    pub(crate) fn put(&self, path: &str, body: Vec<u8>) -> anyhow::Result<PushResponse> {
+        self.push(self.client.put(self.push_url(path)), body)
+    }
+
+    fn push(&self, request: RequestBuilder, body: Vec<u8>) -> anyhow::Result<PushResponse> {
         const FORM: &str =
             "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
-        let request = self.client.post(self.push_url(path)).header(CONTENT_TYPE, FORM).body(body);
-        let response = self.send(request)?;
+        let response = self.send(request.header(CONTENT_TYPE, FORM).body(body))?;
         match response.status().as_u16() {
             200..=299 => Ok(PushResponse::Accepted),
             400 => Ok(PushResponse::Rejected(response.reason())),

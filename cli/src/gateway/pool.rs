@@ -190,7 +190,12 @@ mod tests {
             gateway_key: None,
             gateway_timeout: timeout,
             gateway_concurrency: 2,
-            limits: Limits { max_decision_age: timeout, slow_api: timeout, max_delete_time: timeout },
+            limits: Limits {
+                max_decision_age: timeout,
+                slow_api: timeout,
+                max_delete_time: timeout,
+                confirm_after: timeout,
+            },
         };
         let router = Router::parse(br#"{"members":["a:1"]}"#).unwrap();
         let fleet = Fleet {

@@ -17,4 +17,8 @@ pub(crate) struct Limits {
     /// Timeout of a deletion. A deletion that waits longer for a connection is not sent
     #[arg(long, hide = true, env = "PUSHRING_MAX_DELETE_TIME", default_value = "1s", value_parser = parse_duration)]
     pub(crate) max_delete_time: Duration,
+    /// Time after a copy from which a reading shows every push that the copy may have overwritten: a mirrored push arrives
+    /// within this time
+    #[arg(long, hide = true, env = "PUSHRING_CONFIRM_AFTER", default_value = "1s", value_parser = parse_duration)]
+    pub(crate) confirm_after: Duration,
 }

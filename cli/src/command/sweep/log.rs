@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
+use super::repair::report::{RepairResult, changed};
 use super::report::{PassResult, Report};
 use crate::cleanup::copy::{DeletionResult, deleted};
 use crate::command::expire::report::Report as ExpireReport;
@@ -20,6 +21,8 @@ const SHOWN: usize = 100;
 #[derive(Debug, Default)]
 pub(super) struct EventLog {
     kept: BTreeSet<(String, String, String, Code)>,
+    /// Labels, the two gateways, and why they differ.
+    unrepaired: BTreeSet<(String, String, String, String, Code)>,
     unreadable: BTreeMap<String, String>,
     paused: Option<String>,
     error: Option<String>,
@@ -33,8 +36,10 @@ impl EventLog {
         }
         if !swept.dry_run {
             deletions(swept, expired);
+            repairs(swept);
         }
         self.kept(swept, expired);
+        self.not_repaired(swept);
         self.unreadable(swept);
         let of = |count: usize| if swept.dry_run { 0 } else { count };
         info!(
@@ -44,6 +49,8 @@ impl EventLog {
             kept = swept.misplaced.len() - deleted(&swept.misplaced),
             expired = of(deleted(&expired.groups)),
             healed = of(deleted(swept.stubs())),
+            repaired = of(changed(swept.repaired())),
+            unrepaired = swept.repaired().len() - changed(swept.repaired()),
             unreadable = swept.unreadable.len(),
             ms = output::millis(took),
             "pass"
@@ -69,6 +76,25 @@ impl EventLog {
             info!(more = new.len() - SHOWN, "kept: more copies with a new reason");
         }
         self.kept = now;
+    }
+
+    /// Logs the differences that stay, each once while its reason is the same.
+    fn not_repaired(&mut self, report: &Report) {
+        let mut now = BTreeSet::new();
+        for line in report.repaired() {
+            if let Some(reason) = line.result.reason() {
+                let (labels, text) = (output::group(&line.labels), reason.text.clone());
+                now.insert((labels, line.from.clone(), line.to.clone(), text, reason.code));
+            }
+        }
+        let new: Vec<_> = now.difference(&self.unrepaired).collect();
+        for (labels, from, to, reason, code) in new.iter().take(SHOWN) {
+            warn!(labels, from, to, reason, %code, "not repaired");
+        }
+        if new.len() > SHOWN {
+            warn!(more = new.len() - SHOWN, "not repaired: more groups with a new reason");
+        }
+        self.unrepaired = now;
     }
 
     fn unreadable(&mut self, report: &Report) {
@@ -101,6 +127,22 @@ impl EventLog {
         if is_news(&mut self.error, Some(error.clone())) {
             warn!(error, "pass failed: retrying at the next interval");
         }
+    }
+}
+
+/// Logs the changes of a repair, counted for each pair of gateways: an owner may have lost thousands of groups.
+fn repairs(swept: &Report) {
+    let mut counts: BTreeMap<(&str, &str), [usize; 2]> = BTreeMap::new();
+    for line in swept.repaired() {
+        let count = match line.result {
+            RepairResult::Copied => 0,
+            RepairResult::Removed => 1,
+            RepairResult::Kept { .. } | RepairResult::Failed { .. } => continue,
+        };
+        counts.entry((&line.from, &line.to)).or_default()[count] += 1;
+    }
+    for ((from, to), [copied, removed]) in counts {
+        info!(from, to, copied, removed, "repaired");
     }
 }
 

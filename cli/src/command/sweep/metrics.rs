@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::PrometheusHandle;
 
+use super::repair::report::changed;
 use super::report::{PassResult, Report};
 use crate::cleanup::copy::{DeletionResult, deleted};
 use crate::command::expire::report::Report as ExpireReport;
@@ -18,6 +19,8 @@ const DURATION: &str = "pushring_sweep_pass_duration_seconds";
 const DELETED: &str = "pushring_sweep_deleted_total";
 const EXPIRED: &str = "pushring_sweep_expired_total";
 const HEALED: &str = "pushring_sweep_healed_total";
+const REPAIRED: &str = "pushring_sweep_repaired_total";
+const UNREPAIRED: &str = "pushring_sweep_unrepaired";
 const KEPT: &str = "pushring_sweep_kept";
 const UNREADABLE: &str = "pushring_sweep_unreadable_gateways";
 const MEMBERS: &str = "pushring_sweep_members";
@@ -25,6 +28,8 @@ const SETTLING: &str = "pushring_sweep_settling";
 
 /// Values of the label `reason` of [`KEPT`].
 const REASONS: [&str; 5] = ["left-behind", "lacking", "not-newer", "doubt", "failed"];
+/// Values of the label `reason` of [`UNREPAIRED`].
+const DIFFERENCES: [&str; 4] = ["conflict", "doubt", "failed", "stale-replica"];
 /// Upper bounds of the histogram of durations, in seconds; the limit for a pass is 10 s.
 const BUCKETS: [f64; 9] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
@@ -71,12 +76,17 @@ impl Metrics {
         if !swept.dry_run {
             counter!(DELETED).increment(deleted(&swept.misplaced) as u64);
             counter!(HEALED).increment(deleted(swept.stubs()) as u64);
+            counter!(REPAIRED).increment(changed(swept.repaired()) as u64);
             counter!(EXPIRED).increment(deleted(&expired.groups) as u64);
         }
         for class in REASONS {
             let count =
                 swept.misplaced.iter().filter(|copy| kept_reason(&copy.result) == Some(class)).count();
             gauge!(KEPT, "reason" => class).set(count as f64);
+        }
+        for class in DIFFERENCES {
+            let count = swept.repaired().iter().filter(|line| line.result.kind() == Some(class)).count();
+            gauge!(UNREPAIRED, "reason" => class).set(count as f64);
         }
         gauge!(UNREADABLE).set(swept.unreadable.len() as f64);
     }
@@ -99,6 +109,11 @@ fn describe() {
     describe_counter!(DELETED, "Copies deleted from gateways that do not own them.");
     describe_counter!(EXPIRED, "Groups deleted because their last push was older than their expiry time.");
     describe_counter!(HEALED, "Stubs deleted because they made their gateway reject every push (--heal).");
+    describe_counter!(REPAIRED, "Groups copied to, or removed from, their owner or replica (--repair).");
+    describe_gauge!(
+        UNREPAIRED,
+        "Groups that differ on owner and replica after the last pass, by reason (--repair)."
+    );
     describe_gauge!(KEPT, "Copies that the last pass kept on gateways that do not own them, by reason.");
     describe_gauge!(UNREADABLE, "Gateways that the last pass could not read.");
     describe_gauge!(MEMBERS, "Members on the ring.");
@@ -106,7 +121,7 @@ fn describe() {
     for ended in [PassResult::Completed, PassResult::Paused, PassResult::Failed] {
         counter!(PASSES, "result" => ended.word()).absolute(0);
     }
-    for name in [DELETED, EXPIRED, HEALED] {
+    for name in [DELETED, EXPIRED, HEALED, REPAIRED] {
         counter!(name).absolute(0);
     }
 }

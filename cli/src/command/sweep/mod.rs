@@ -4,6 +4,7 @@ pub(crate) mod heal;
 mod log;
 mod metrics;
 mod pass;
+mod repair;
 mod report;
 mod watch;
 
@@ -13,6 +14,7 @@ use crate::cleanup::safety_check::{SafetyArgs, SafetyCheck};
 use crate::command::given::Given;
 use crate::duration;
 use crate::error::ExitStatus;
+use crate::fleet::ring_history::RingHistory;
 use crate::fleet::source::FleetArgs;
 use crate::gateway::pool::{GatewayArgs, Gateways};
 use crate::output::{self, Output};
@@ -31,8 +33,8 @@ use watch::WatchArgs;
 /// --envoy, so that none still sends pushes there.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Exit codes: 0 every group is on its owner; 1 a copy was kept or a gateway on the ring cannot be read (with --dry-run: or
-a copy would be deleted); 2 wrong usage, invalid configuration, or not safe to run.
+Exit codes: 0 every group is on its owner; 1 a copy was kept, a difference was not repaired, or a gateway on the ring
+cannot be read (with --dry-run: or anything would be changed); 2 wrong usage, invalid configuration, or not safe to run.
 
 Examples:
   pushring sweep --config live/ring.yaml --dry-run
@@ -50,6 +52,10 @@ pub(crate) struct SweepArgs {
     /// Also delete stubs (groups without any accepted push) that make their gateway reject every push
     #[arg(long)]
     heal: bool,
+    /// Before that, make every group equal on its owner and its replica: give an owner that restarted without its groups
+    /// those of the replica, and a replica the pushes that it missed. Requires `mirror: all`
+    #[arg(long)]
+    repair: bool,
     /// Output format
     #[arg(long, value_enum, default_value_t)]
     output: Output,
@@ -65,7 +71,12 @@ pub(crate) struct SweepArgs {
 
 impl SweepArgs {
     pub(crate) fn run(self) -> anyhow::Result<ExitStatus> {
-        let options = Options { dry_run: self.dry_run, orphans_after: self.orphans_after, heal: self.heal };
+        let options = Options {
+            dry_run: self.dry_run,
+            orphans_after: self.orphans_after,
+            heal: self.heal,
+            repair: self.repair,
+        };
         self.watch.args.check(self.watch.flags())?;
         let mut safety = SafetyCheck::new(&self.safety, self.fleet.source()?)?;
         let watch = &self.watch.args;
@@ -75,10 +86,15 @@ impl SweepArgs {
         // Report errors that waiting cannot fix before waiting.
         let fleet = safety.source().read()?;
         fleet.require_owners()?;
+        if self.repair {
+            repair::require_replicas(fleet.router.config())?;
+        }
         let gateways = Gateways::new(&self.gateways, &fleet)?;
         let fleet = if self.dry_run { fleet } else { safety.wait_until_settled(output::settling)? };
-        let bar = output::progress("deleting");
-        let report = pass::pass(&fleet, &gateways, &safety, options, output::advance(&bar))?;
+        let mut history = RingHistory::default();
+        history.observe(&fleet);
+        let bar = output::progress("groups");
+        let report = pass::pass(&fleet, &gateways, &safety, (options, &history), output::advance(&bar))?;
         bar.finish_and_clear();
         output::show(self.output, &report, report::text)?;
         Ok(ExitStatus::found(report.is_unfinished()))

@@ -3,9 +3,11 @@
 
 use std::time::Duration;
 
+use pushring_router::{Mirror, Router};
 use serde::de::IgnoredAny;
 
 use super::heal;
+use super::repair::{self, Repair};
 use super::report::{Owner, Report};
 use crate::cleanup::compare::compare;
 use crate::cleanup::copy::{KeepReason, Removal};
@@ -13,6 +15,7 @@ use crate::cleanup::delete_batch;
 use crate::cleanup::plan::{DeletionPlan, Selection};
 use crate::cleanup::safety_check::SafetyCheck;
 use crate::fleet::group_filter::is_older;
+use crate::fleet::ring_history::RingHistory;
 use crate::fleet::source::Fleet;
 use crate::fleet::survey::{Groups, Survey, locate_group};
 use crate::gateway::api::StoredGroup;
@@ -25,6 +28,8 @@ pub(crate) struct Options {
     pub(crate) orphans_after: Option<Duration>,
     /// Also delete stubs that poison their gateway.
     pub(crate) heal: bool,
+    /// First make each group equal on its owner and its replica.
+    pub(crate) repair: bool,
 }
 
 const SUPERSEDED: &str = "its owner holds all of it, newer";
@@ -38,10 +43,18 @@ pub(crate) fn pass(
     fleet: &Fleet,
     gateways: &Gateways,
     safety: &SafetyCheck,
-    options: Options,
+    (options, history): (Options, &RingHistory),
     progress: impl Fn(usize, usize),
 ) -> anyhow::Result<Report> {
     fleet.require_owners()?;
+    // First, because a copy on a third gateway may be the source of a repair.
+    let repaired = if options.repair {
+        repair::require_replicas(fleet.router.config())?;
+        let run = Repair { fleet, gateways, safety, history, settle: safety.settle() };
+        Some(repair::repair(&run, options.dry_run, &progress))
+    } else {
+        None
+    };
     let survey = Survey::read(gateways, fleet);
     let unreadable = survey.unreadable();
     let plan =
@@ -53,7 +66,11 @@ pub(crate) fn pass(
         let results = delete_batch::remove(gateways, &survey, &plan.removals, || safety.check(), progress);
         plan.finish(results)
     };
-    let mut report = Report { dry_run: options.dry_run, in_place, misplaced, unreadable, healed: None };
+    let mut report =
+        Report { dry_run: options.dry_run, in_place, misplaced, unreadable, healed: None, repaired: None };
+    if let Some(repaired) = repaired {
+        report.repair(repaired);
+    }
     if options.heal {
         report.heal(heal::heal(fleet, gateways, safety, options.dry_run));
     }
@@ -71,7 +88,7 @@ fn select<'s>(
         Ok(location) => location,
         Err(reason) => return Selection::Keep(Owner { owner: None }, KeepReason::Uncertain(reason)),
     };
-    if location.owner == on {
+    if location.owner == on || is_replica(&fleet.router, &location.path, on) {
         return Selection::Skip;
     }
     let owner = Owner { owner: Some(survey.name(location.owner)) };
@@ -82,6 +99,12 @@ fn select<'s>(
         Err(reason) => return Selection::Keep(owner, reason),
     };
     Selection::Delete(owner, Removal { on, group, path: location.path, owner: newer_on, why: Some(why) })
+}
+
+/// Returns whether pushes of the group of a push path are mirrored to this member.
+fn is_replica(router: &Router, path: &str, on: usize) -> bool {
+    let replica = || router.ring().clockwise(&router.group(path.as_bytes())?.key).nth(1);
+    router.config().mirror == Mirror::All && replica() == Some(on)
 }
 
 /// Returns whether the last push, accepted or rejected, is older than `orphans_after`.

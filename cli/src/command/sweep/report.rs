@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::heal::{Healed, Poison};
+use super::repair::report::{self as repair, Line, Repaired, changed};
 use crate::cleanup::copy::{DeletionResult, GroupCopy, deleted};
 use crate::fleet::unreadable::Unreadable;
 use crate::output;
@@ -21,6 +22,9 @@ pub(crate) struct Report {
     /// Stubs that poison their gateway, with their result; only with `--heal`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) healed: Option<Vec<GroupCopy<Poison>>>,
+    /// Changes of groups on their owner or replica, and differences that stay; only with `--repair`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) repaired: Option<Vec<Line>>,
 }
 
 /// Name of the gateway that owns a copy's group. `None`: unknown.
@@ -60,12 +64,27 @@ impl Report {
                     .any(|stub| same(stub) && matches!(stub.result, DeletionResult::Deleted { .. }))
         };
         self.misplaced.retain(|copy| !is_gone(copy));
-        for gateway in healed.unreadable {
+        self.add_unreadable(healed.unreadable);
+        self.healed = Some(healed.stubs);
+    }
+
+    /// Adds the result of a repair.
+    pub(crate) fn repair(&mut self, repaired: Repaired) {
+        self.add_unreadable(repaired.unreadable);
+        self.repaired = Some(repaired.lines);
+    }
+
+    fn add_unreadable(&mut self, gateways: Vec<Unreadable>) {
+        for gateway in gateways {
             if self.unreadable.iter().all(|known| known.gateway != gateway.gateway) {
                 self.unreadable.push(gateway);
             }
         }
-        self.healed = Some(healed.stubs);
+    }
+
+    /// Returns the changes of a repair, and the differences that stay; none without `--repair`.
+    pub(crate) fn repaired(&self) -> &[Line] {
+        self.repaired.as_deref().unwrap_or_default()
     }
 
     /// Returns the stubs that poison their gateway; none without `--heal`.
@@ -78,7 +97,9 @@ impl Report {
         let done = if self.dry_run { 0 } else { deleted(&self.misplaced) };
         let stubs = self.stubs();
         let healed = if self.dry_run { 0 } else { deleted(stubs) };
+        let repaired = if self.dry_run { 0 } else { changed(self.repaired()) };
         self.misplaced.len() > done
+            || self.repaired().len() > repaired
             || stubs.len() > healed
             || self.unreadable.iter().any(|gateway| gateway.on_ring)
     }
@@ -99,7 +120,7 @@ pub(crate) fn text(report: &Report) -> String {
         };
         kept.add_row([&output::group(&copy.labels), &copy.on, owner, &reason]);
     }
-    let mut text = String::new();
+    let mut text = repair::text(report.repaired(), report.dry_run);
     if !counts.is_empty() {
         let header = if report.dry_run { "WOULD BE DELETED" } else { "DELETED" };
         let mut table = output::table(&["FROM", "OWNER", header]);
@@ -116,12 +137,20 @@ pub(crate) fn text(report: &Report) -> String {
     let deleted = deleted(&report.misplaced);
     let verb = if report.dry_run { "would be deleted" } else { "deleted" };
     text + &format!(
-        "{} in place, {deleted} {verb}, {} kept{}",
+        "{} in place, {deleted} {verb}, {} kept{}{}",
         report.in_place,
         report.misplaced.len() - deleted,
         match &report.healed {
             Some(stubs) if report.dry_run => format!(", {} would be healed", self::deleted(stubs)),
             Some(stubs) => format!(", {} healed", self::deleted(stubs)),
+            None => String::new(),
+        },
+        match &report.repaired {
+            Some(lines) => {
+                let (verb, done) =
+                    (if report.dry_run { "would be repaired" } else { "repaired" }, changed(lines));
+                format!(", {done} {verb}, {} not repaired", lines.len() - done)
+            }
             None => String::new(),
         }
     )

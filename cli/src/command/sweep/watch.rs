@@ -15,6 +15,7 @@ use tracing::info;
 use super::log::EventLog;
 use super::metrics::Metrics;
 use super::pass::{self, Options};
+use super::repair::require_replicas;
 use super::report::{PassResult, Report};
 use crate::cleanup::safety_check::SafetyCheck;
 use crate::command::expire::report::Report as ExpireReport;
@@ -25,6 +26,7 @@ use crate::duration;
 use crate::error::BadInput;
 use crate::etcd::client::EtcdArgs;
 use crate::etcd::lock::EtcdLock;
+use crate::fleet::ring_history::RingHistory;
 use crate::fleet::source::Source;
 use crate::gateway::pool::{GatewayArgs, Gateways};
 use crate::kubernetes::access::{KubernetesArgs, check_label};
@@ -125,7 +127,7 @@ pub(crate) fn run(
         BadInput(format!("--watch: found {interval:?}, allowed at least {MIN_INTERVAL:?}"))
     );
     let election = election(args, safety.source())?;
-    check_configuration(safety.source())?;
+    check_configuration(safety.source(), options)?;
     log::start();
     let (metrics, address) = Metrics::serve(args.listen)?;
     info!(url = format!("http://{address}/metrics"), "started");
@@ -135,8 +137,16 @@ pub(crate) fn run(
         safety.require_lock(move || held.check());
     }
     let rules = Rules { after: args.expire_after, jobs: args.expire_jobs.clone() };
-    let mut watcher =
-        Watcher { safety, held, gateways, options, rules, metrics, events: EventLog::default() };
+    let mut watcher = Watcher {
+        safety,
+        held,
+        gateways,
+        options,
+        rules,
+        metrics,
+        events: EventLog::default(),
+        history: RingHistory::default(),
+    };
     while !watcher.safety.interrupted() {
         let began = Instant::now();
         let active = watcher.is_active();
@@ -154,8 +164,12 @@ pub(crate) fn run(
 }
 
 /// Fails fast on configuration errors; a Consul outage is retried.
-fn check_configuration(source: &Source) -> anyhow::Result<()> {
+fn check_configuration(source: &Source, options: Options) -> anyhow::Result<()> {
     match source.read() {
+        Ok(fleet) if options.repair => {
+            fleet.require_owners()?;
+            require_replicas(fleet.router.config())
+        }
         Ok(fleet) => fleet.require_owners(),
         Err(error) if error.is::<BadInput>() => Err(error),
         Err(_) => Ok(()),
@@ -204,6 +218,7 @@ struct Watcher<'a> {
     rules: Rules,
     metrics: Metrics,
     events: EventLog,
+    history: RingHistory,
 }
 
 struct Pass {
@@ -226,7 +241,9 @@ impl Watcher<'_> {
         while began.elapsed() < interval && !self.safety.interrupted() && (active || !self.is_active()) {
             if reads && last_read.elapsed() >= READ_INTERVAL {
                 // The next pass reports the error.
-                let _ = self.safety.read_fleet();
+                if let Ok((fleet, _)) = self.safety.read_fleet() {
+                    self.history.observe(&fleet);
+                }
                 last_read = Instant::now();
             }
             thread::sleep(PAUSE);
@@ -251,6 +268,7 @@ impl Watcher<'_> {
 
     fn pass(&mut self) -> anyhow::Result<Pass> {
         let (fleet, left) = self.safety.read_fleet()?;
+        self.history.observe(&fleet);
         let config = fleet.router.config();
         self.metrics.fleet(config.members.len(), !left.is_zero());
         let paused = if left.is_zero() {
@@ -263,7 +281,7 @@ impl Watcher<'_> {
         // For each pass, because passwords, certificates and CA certificates may have been replaced.
         let gateways = &Gateways::new(self.gateways, &fleet)?;
         let options = Options { dry_run: self.options.dry_run || is_paused, ..self.options };
-        let swept = pass::pass(&fleet, gateways, &self.safety, options, |_, _| {})?;
+        let swept = pass::pass(&fleet, gateways, &self.safety, (options, &self.history), |_, _| {})?;
         let expired = if self.rules.after.is_none() && self.rules.jobs.is_empty() {
             ExpireReport::default()
         } else if options.dry_run {

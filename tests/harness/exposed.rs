@@ -1,12 +1,28 @@
-//! Just enough protobuf to compare metrics, without any of the code under test.
+//! Just enough protobuf to compare what Pushgateways expose, without any of the code under test.
 
 use std::collections::BTreeMap;
 
+use crate::Pushgateway;
+
+const ACCEPT: &str = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;\
+                      escaping=allow-utf-8";
+
 /// The exposition of the pushed groups: type and help of each family, and the bytes of each metric.
-pub(crate) type Exposed = BTreeMap<String, (u64, Vec<u8>, Vec<Vec<u8>>)>;
+pub type Exposed = BTreeMap<String, (u64, Vec<u8>, Vec<Vec<u8>>)>;
+
+/// Returns the exposition of the pushed groups of a gateway.
+///
+/// # Panics
+/// If it does not answer as a Pushgateway does.
+#[must_use]
+pub fn exposed(gateway: &Pushgateway) -> Exposed {
+    let answer = gateway.client().unwrap().send("GET", "/metrics", &[("accept", ACCEPT)], "").unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    parse(&answer.body)
+}
 
 /// Parses an exposition without the gateway's own metrics and push times. The metrics are sorted.
-pub(crate) fn exposed(mut body: &[u8]) -> Exposed {
+fn parse(mut body: &[u8]) -> Exposed {
     let mut all = Exposed::new();
     while !body.is_empty() {
         let length = read_varint(&mut body) as usize;

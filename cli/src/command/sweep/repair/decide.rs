@@ -1,0 +1,373 @@
+//! The next step for one group: the rules that prevent the loss of data.
+//!
+//! The owner first, because the replica gets what the owner holds. A push that is in flight looks like a push that was lost,
+//! so a group that was pushed just now is read once more, [`GRACE`] later.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use pushring_router::Mode;
+
+use super::place::Group;
+use super::readings::Readings;
+use super::restored::{Fate, GROUP, RestoredFamilies};
+use crate::fleet::authority::{Authority, Held};
+use crate::fleet::ring_history::RingHistory;
+use crate::gateway::api::Labels;
+use crate::gateway::clock::{MARGIN, is_later};
+use crate::reason::{Code, Reason};
+use crate::transfer::conflict::{conflict, same_series};
+use crate::transfer::gateway_state::{GatewayState, ListedGroup};
+
+/// A push that is younger may have reached only one of two gateways yet.
+pub(super) const GRACE: Duration = Duration::from_secs(2);
+
+/// The decision about a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Owner and replica hold the same.
+    Whole,
+    /// A push arrived while the gateways were read: read them again.
+    Reread,
+    /// A push may be in flight: read again after [`GRACE`].
+    Wait,
+    Send(Copy),
+    Keep(Difference),
+}
+
+/// A request to one gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Copy {
+    pub(super) from: usize,
+    pub(super) to: usize,
+    pub(super) action: Action,
+    /// The families that change.
+    pub(super) families: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    /// POST the families.
+    Add,
+    /// PUT all families of the source, because the receiver holds families that were deleted.
+    Replace,
+    /// PUT all families of the receiver itself except for these.
+    Drop,
+    /// DELETE the group.
+    Delete,
+}
+
+/// A difference that stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Difference {
+    pub(super) from: usize,
+    pub(super) to: usize,
+    pub(super) families: Vec<String>,
+    pub(super) reason: Reason,
+}
+
+/// The facts for a decision about one group.
+pub(super) struct Case<'a> {
+    pub(super) group: &'a Group,
+    pub(super) readings: &'a Readings,
+    pub(super) history: &'a RingHistory,
+    pub(super) mode: Mode,
+    pub(super) settle: Duration,
+    /// Whether the group was first seen at least [`GRACE`] ago.
+    pub(super) waited: bool,
+}
+
+/// The families of a group that differ, by what to do about them.
+#[derive(Debug, Default)]
+struct Families {
+    /// Families that the owner gets, by the index of their source.
+    restore: BTreeMap<usize, Vec<String>>,
+    /// Families on the owner that came from the replica and were deleted there since.
+    withdraw: Vec<String>,
+    /// Families on the owner that the replica lacks, or holds with other values.
+    copy: Vec<String>,
+    /// Families on the replica that were deleted on the owner.
+    stale: Vec<String>,
+    /// Families that a gateway has accepted but does not hold yet.
+    missing: bool,
+}
+
+impl Case<'_> {
+    /// Decides from one reading. `restored` are the families that this run stored on the owner.
+    pub(super) fn decide(&self, restored: &mut RestoredFamilies) -> Step {
+        match self.try_decide(restored) {
+            Ok(step) => step,
+            Err(reason) => Step::Keep(self.difference(Vec::new(), reason)),
+        }
+    }
+
+    fn try_decide(&self, restored: &mut RestoredFamilies) -> Result<Step, Reason> {
+        let Some(replica) = self.group.replica else { return Ok(Step::Whole) };
+        let (owner, copy) = (self.readings.state(self.group.owner)?, self.readings.state(replica)?);
+        for state in [owner, copy] {
+            self.check(state)?;
+        }
+        let labels = &self.group.labels;
+        let held = self.copies().any(|(_, state, _)| !state.agrees(labels));
+        if held || !owner.agrees(labels) || !copy.agrees(labels) {
+            return Ok(Step::Reread);
+        }
+        let Some(families) = self.families(restored)? else { return Ok(Step::Reread) };
+        if families.missing {
+            return Ok(Step::Reread);
+        }
+        if let Some((from, names)) = families.restore.into_iter().next() {
+            return self.send(Copy { from, to: self.group.owner, action: Action::Add, families: names });
+        }
+        if !families.withdraw.is_empty() {
+            return Ok(self.withdraw(families.withdraw, restored));
+        }
+        self.replicate(replica, families.copy, families.stale)
+    }
+
+    /// Refuses a gateway that does not show the group reliably.
+    fn check(&self, state: &GatewayState) -> Result<(), Reason> {
+        if let Some(ambiguity) =
+            state.groups.get(&self.group.labels).and_then(|group| group.ambiguity.as_ref())
+        {
+            return Err(ambiguity.clone());
+        }
+        if let Some(ambiguity) = state.groups.get(&Labels::new()).and_then(|group| group.ambiguity.as_ref()) {
+            let text = format!("its owner or replica has a group that may be this one: {ambiguity}");
+            return Err(Code::OwnerLabelsUnknown.because(text));
+        }
+        let clock = (Timestamp::UNIX_EPOCH, &state.clock);
+        if is_later(clock, clock).is_none() {
+            let text = "a gateway responded too slowly to determine its clock offset; run again";
+            return Err(Code::ClockUncertain.because(text));
+        }
+        Ok(())
+    }
+
+    /// Iterates over the copies of the group on all gateways of the reading.
+    fn copies(&self) -> impl Iterator<Item = (usize, &GatewayState, &ListedGroup)> {
+        self.group.involved.iter().filter_map(|&on| {
+            let state = self.readings.state(on).ok()?;
+            let group = state.groups.get(&self.group.labels)?;
+            // An ambiguous copy on a third gateway is no source.
+            (group.ambiguity.is_none() && !group.is_stub()).then_some((on, state, group))
+        })
+    }
+
+    fn group_on(&self, on: usize) -> Option<&ListedGroup> {
+        self.copies().find(|(index, _, _)| *index == on).map(|(_, _, group)| group)
+    }
+
+    /// Compares all families. `None` if the exposition of a gateway lacks one that its API lists.
+    fn families(&self, restored: &mut RestoredFamilies) -> Result<Option<Families>, Reason> {
+        let names: BTreeSet<&String> =
+            self.copies().flat_map(|(_, _, group)| group.families.keys()).collect();
+        let mut found = Families::default();
+        restored.retain(|name, copy| {
+            let fate = copy.fate(name, self.group, self.readings);
+            match fate {
+                Fate::Stands | Fate::Foreign => {}
+                Fate::Replaced => found.restore.entry(copy.from).or_default().push(name.clone()),
+                Fate::Deleted => found.withdraw.push(name.clone()),
+                Fate::Gone => found.stale.extend(self.is_on_replica(name).then(|| name.clone())),
+                Fate::Missing => found.missing = true,
+            }
+            fate != Fate::Foreign
+        });
+        for name in names {
+            let Some(()) = self.family(name, restored, &mut found) else { return Ok(None) };
+        }
+        self.empty_group(restored, &mut found);
+        Ok(Some(found))
+    }
+
+    fn is_on_replica(&self, name: &str) -> bool {
+        let group = self.group.replica.and_then(|replica| self.group_on(replica));
+        group.is_some_and(|group| group.families.contains_key(name))
+    }
+
+    /// Compares one family. `None` as [`Case::families`].
+    fn family(&self, name: &String, restored: &RestoredFamilies, found: &mut Families) -> Option<()> {
+        let mut values = BTreeMap::new();
+        let mut held = Vec::new();
+        for (on, state, group) in self.copies() {
+            let Some(family) = group.families.get(name) else { continue };
+            values.insert(on, (&family.kind, state.values(name, family)?));
+            held.push(Held { on, stamp: family.time_stamp });
+        }
+        let own = values.get(&self.group.owner);
+        let on_replica = self.group.replica.and_then(|replica| values.get(&replica));
+        if own.is_none() && restored.contains_key(name) {
+            return Some(());
+        }
+        // If all copies are equal, none has to be right.
+        let is_equal = own.is_some() && values.values().all(|other| Some(other) == own);
+        let right = match own {
+            Some(_) if is_equal || restored.contains_key(name) => Some(self.group.owner),
+            _ => self.authority().pick(self.group.place(), &held).map(|copy| copy.on),
+        };
+        match right {
+            Some(on) if on == self.group.owner || values.get(&on) == own => {
+                if on_replica != own && self.group.replica.is_some() {
+                    found.copy.push(name.clone());
+                }
+            }
+            Some(on) => found.restore.entry(on).or_default().push(name.clone()),
+            None if on_replica.is_some() => found.stale.push(name.clone()),
+            // A sweep decides about copies on other gateways.
+            None => {}
+        }
+        Some(())
+    }
+
+    fn authority(&self) -> Authority<'_> {
+        Authority { witnesses: &self.readings.witnesses, history: self.history, mode: self.mode }
+    }
+
+    /// A group without families, which a push without a body stores: its push counts as its family.
+    fn empty_group(&self, restored: &RestoredFamilies, found: &mut Families) {
+        if restored.contains_key(GROUP) || self.copies().any(|(_, _, group)| !group.families.is_empty()) {
+            return;
+        }
+        let held = |(on, _, group): (usize, _, &ListedGroup)| Some(Held { on, stamp: group.last_push()? });
+        let held: Vec<_> = self.copies().filter_map(held).collect();
+        if let Some(right) = self.authority().pick(self.group.place(), &held)
+            && self.group_on(self.group.owner).is_none()
+        {
+            found.restore.entry(right.on).or_default();
+        }
+    }
+
+    /// Makes the replica equal to the owner.
+    fn replicate(&self, replica: usize, copy: Vec<String>, stale: Vec<String>) -> Result<Step, Reason> {
+        let (owner, theirs) = (self.group_on(self.group.owner), self.group_on(replica));
+        let from = self.group.owner;
+        let Some(owner) = owner else {
+            return if theirs.is_some() { self.remove(replica, stale) } else { Ok(Step::Whole) };
+        };
+        if !stale.is_empty() {
+            if let Some(step) = self.too_young(replica, &stale) {
+                return Ok(step);
+            }
+            let mut families = [copy, stale].concat();
+            families.sort();
+            return self.send(Copy { from, to: replica, action: Action::Replace, families });
+        }
+        let families = self.not_in_flight(owner, theirs, copy);
+        let is_empty = theirs.is_none() && owner.families.is_empty();
+        match families {
+            Some(families) if families.is_empty() && !is_empty => Ok(Step::Whole),
+            Some(families) => self.send(Copy { from, to: replica, action: Action::Add, families }),
+            None => Ok(Step::Wait),
+        }
+    }
+
+    /// Returns the families of the owner that the replica lacks although they are not in flight; `None` if it is too early for
+    /// that.
+    fn not_in_flight(
+        &self,
+        owner: &ListedGroup,
+        theirs: Option<&ListedGroup>,
+        names: Vec<String>,
+    ) -> Option<Vec<String>> {
+        let mut missed = Vec::new();
+        for name in names {
+            let family =
+                |group: Option<&ListedGroup>| group?.families.get(&name).map(|family| family.time_stamp);
+            let on_replica = family(theirs);
+            let is_new = family(Some(owner)).is_some_and(|stamp| self.is_recent(self.group.owner, stamp));
+            // The replica gets pushes of this family, too: the next one ends the difference.
+            let keeps_up = on_replica.is_some_and(|stamp| {
+                self.group.replica.is_some_and(|replica| self.is_recent(replica, stamp))
+            });
+            match () {
+                () if is_new && keeps_up => {}
+                () if is_new && !self.waited => return None,
+                () => missed.push(name),
+            }
+        }
+        Some(missed)
+    }
+
+    /// Returns whether a push of this time, by the gateway's clock, may be in flight to another gateway.
+    fn is_recent(&self, on: usize, stamp: Timestamp) -> bool {
+        self.age(on, stamp) <= SignedDuration::try_from(GRACE).unwrap_or(MARGIN)
+    }
+
+    fn age(&self, on: usize, stamp: Timestamp) -> SignedDuration {
+        self.readings.state(on).map_or(SignedDuration::ZERO, |state| state.clock.age(stamp))
+    }
+
+    /// Deletes a group on the replica that was deleted on its owner.
+    fn remove(&self, replica: usize, stale: Vec<String>) -> Result<Step, Reason> {
+        if let Some(step) = self.too_young(replica, &stale) {
+            return Ok(step);
+        }
+        let all = self.group_on(replica).is_some_and(|group| group.families.len() == stale.len());
+        if !all {
+            let text = "the owner lacks the group, but not every family on the replica is certainly deleted";
+            return Err(Code::StaleReplica.because(text));
+        }
+        Ok(Step::Send(Copy { from: self.group.owner, to: replica, action: Action::Delete, families: stale }))
+    }
+
+    /// Requires that a push to the replica, if it reached the owner at the same time, has long been stored there.
+    fn too_young(&self, replica: usize, stale: &[String]) -> Option<Step> {
+        let last = self.group_on(replica)?.last_push()?;
+        if self.is_recent(replica, last) && !self.waited {
+            return Some(Step::Wait);
+        }
+        let settle = SignedDuration::try_from(self.settle).unwrap_or(SignedDuration::MAX);
+        (self.age(replica, last) <= settle.max(MARGIN)).then(|| {
+            let text = "the owner lacks it; it is removed from the replica once its last push is older than --settle";
+            Step::Keep(self.difference(stale.to_vec(), Code::StaleReplica.because(text)))
+        })
+    }
+
+    /// Sends a copy unless it conflicts, or a push is in flight.
+    fn send(&self, copy: Copy) -> Result<Step, Reason> {
+        let to_owner = copy.to == self.group.owner;
+        let role = if to_owner { "owner" } else { "replica" };
+        let (source, target) = (self.readings.state(copy.from)?, self.readings.state(copy.to)?);
+        let Some(group) = source.groups.get(&self.group.labels) else { return Ok(Step::Reread) };
+        let last = [copy.from, copy.to].map(|on| Some((on, self.group_on(on)?.last_push()?)));
+        let is_new = last.into_iter().flatten().any(|(on, last)| self.is_recent(on, last));
+        if is_new && !self.waited && (to_owner || copy.action == Action::Replace) {
+            return Ok(Step::Wait);
+        }
+        let pushed: Vec<String> = match copy.action {
+            Action::Replace => group.families.keys().cloned().collect(),
+            _ => copy.families.clone(),
+        };
+        let reason = same_series((target, role), &self.group.labels)
+            .or_else(|| conflict((target, role), group, &pushed));
+        Ok(match reason {
+            Some(reason) => {
+                Step::Keep(Difference { from: copy.from, to: copy.to, families: copy.families, reason })
+            }
+            None => Step::Send(copy),
+        })
+    }
+
+    /// Removes from the owner what this run stored there although a client had just deleted it.
+    fn withdraw(&self, families: Vec<String>, restored: &RestoredFamilies) -> Step {
+        let owner = self.group.owner;
+        let from = families.first().and_then(|name| restored.get(name)).map_or(owner, |copy| copy.from);
+        let Some(group) = self.group_on(owner) else { return Step::Reread };
+        if !restored.values().any(|copy| copy.is_last_push(group)) {
+            let text =
+                "it was deleted while it was copied, and the owner got another push since; delete it again";
+            let reason = Code::Changed.because(text);
+            return Step::Keep(Difference { from, to: owner, families, reason });
+        }
+        let dropped = families.iter().filter(|name| *name != GROUP).count();
+        let action = if group.families.len() == dropped { Action::Delete } else { Action::Drop };
+        Step::Send(Copy { from, to: owner, action, families })
+    }
+
+    fn difference(&self, families: Vec<String>, reason: Reason) -> Difference {
+        let owner = self.group.owner;
+        Difference { from: owner, to: self.group.replica.unwrap_or(owner), families, reason }
+    }
+}
