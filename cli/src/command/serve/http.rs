@@ -32,6 +32,9 @@ const COMPRESSION: Compression = Compression::new(3);
 
 const PUSH_HINT: &str = "pushring serve takes no pushes and no deletions: send them through Envoy\n";
 
+/// Envoy passes requests only to a server with this answer (envoy/cluster.yaml), because others listen on port 9093, too.
+const NAME: (&str, &str) = ("x-envoy-upstream-healthchecked-cluster", "pushring-serve");
+
 type Shared = State<Arc<Reader>>;
 
 pub(super) fn routes(reader: Arc<Reader>, _admin_api: bool) -> Router {
@@ -109,7 +112,7 @@ async fn push(request: Request) -> Response {
 }
 
 async fn healthy(request: Request) -> Response {
-    other_than_get(request.method()).unwrap_or_else(|| "OK".into_response())
+    other_than_get(request.method()).unwrap_or_else(|| ([NAME], "OK").into_response())
 }
 
 async fn ready(State(reader): Shared, request: Request) -> Response {
