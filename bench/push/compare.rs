@@ -5,7 +5,9 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use pushring_harness::Mode::{self, Cluster, Endpoint, Redirect};
 
-use crate::proxy::Kind::{self, Calls, Haproxy, Lua, Mutation, Nginx, Noop, Policy, Pushring, Without};
+use crate::proxy::Kind::{
+    self, Calls, Haproxy, Lua, Mirror, Mutation, Nginx, Noop, Policy, Pushring, Without,
+};
 use crate::proxy::{Part, RouteBy, Variant};
 use crate::rounds::{self, Body, Plan};
 use crate::summary::{self, Line};
@@ -79,6 +81,17 @@ const OPTIONS: &[Variant] = &[
     variant("endpoint, zipkin", blocks(Endpoint, &["zipkin"], true), 9),
     variant("endpoint, opentelemetry", blocks(Endpoint, &["opentelemetry"], true), 9),
 ];
+
+/// The shipped files with each setting `mirror`: `as shipped` has `deletes`, which copies no PUT.
+const REPLICAS: &[Variant] = &[
+    variant("as shipped", Mirror(Cluster, "deletes"), 10),
+    variant("cluster, none", Mirror(Cluster, "none"), 10),
+    variant("cluster, all", Mirror(Cluster, "all"), 10),
+    // The number of members assigns the variants of a mode to its reference.
+    variant("as shipped, 9", Mirror(Endpoint, "deletes"), 9),
+    variant("endpoint, none", Mirror(Endpoint, "none"), 9),
+    variant("endpoint, all", Mirror(Endpoint, "all"), 9),
+];
 const SMALL: Body = Body { name: "90 B", bytes: 90, slices: 10 };
 const LARGE: Body = Body { name: "20 KB", bytes: 20_000, slices: 5 };
 
@@ -111,6 +124,17 @@ pub(crate) fn options(rounds: Option<u32>, only: &[String]) -> Result<Vec<Line>>
         bodies: &[SMALL],
         rounds: rounds.unwrap_or(10),
         latency: None,
+    };
+    run(&plan)
+}
+
+/// Measures the shipped files with each setting `mirror`.
+pub(crate) fn replicas(rounds: Option<u32>, only: &[String]) -> Result<Vec<Line>> {
+    let plan = Plan {
+        variants: chosen(REPLICAS, only)?,
+        bodies: &[SMALL, LARGE],
+        rounds: rounds.unwrap_or(10),
+        latency: Some(Duration::from_millis(400)),
     };
     run(&plan)
 }

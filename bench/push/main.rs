@@ -32,7 +32,7 @@ struct Args {
     /// Number of rounds. By default each part has as many as a run of 15 minutes allows.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
-    /// Run only the variant with this name (compare, ablation, options); repeatable.
+    /// Run only the variant with this name (compare, ablation, options, replicas); repeatable.
     #[arg(long, requires = "part")]
     only: Vec<String>,
     /// Compare the filter with another build of it: the path of its Wasm module.
@@ -48,6 +48,8 @@ enum Part {
     Ablation,
     /// Pushes through the shipped files with one block of `examples/observability/` at a time.
     Options,
+    /// Pushes through the shipped files with each setting `mirror`.
+    Replicas,
     /// Pushes and reloads by members, labels and length of the path; latency during reloads.
     Scaling,
     /// Pushes with wrk as the load generator.
@@ -74,6 +76,9 @@ fn main() -> Result<()> {
     }
     if wanted(Part::Options) {
         write("options", &compare::options(args.rounds, &args.only)?)?;
+    }
+    if wanted(Part::Replicas) {
+        write("replicas", &compare::replicas(args.rounds, &args.only)?)?;
     }
     if wanted(Part::Scaling) {
         let measured = scaling::run(args.rounds)?;

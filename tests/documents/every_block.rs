@@ -3,7 +3,7 @@
 use crate::blocks::{self, Kind};
 
 /// The documents that a test walks through. The other ones have no block to execute.
-const WALKED: [&str; 27] = [
+const WALKED: [&str; 28] = [
     "docs/command/check.md",
     "docs/command/delete.md",
     "docs/command/deregister.md",
@@ -29,6 +29,7 @@ const WALKED: [&str; 27] = [
     "examples/endpoint/README.md",
     "examples/observability/README.md",
     "examples/redirect/README.md",
+    "examples/replicas/README.md",
     "docs/security.md",
     "examples/security/README.md",
 ];

@@ -29,6 +29,17 @@ fn endpoint() {
 }
 
 #[test]
+fn replicas() {
+    machine::isolated("examples::replicas", || {
+        let mut servers = Servers::start(Mode::Endpoint);
+        let mut walk = Walk::of("examples/replicas/README.md", &tools::repository());
+        walk.section("Replicas");
+        servers.gateways[1].process.kill();
+        walk.rest().finish();
+    });
+}
+
+#[test]
 fn redirect() {
     machine::isolated("examples::redirect", || {
         let _servers = Servers::start(Mode::Redirect);

@@ -15,6 +15,16 @@ fn fleet(mode: Mode, gateways: usize, mirror: &str) -> EnvoyFixture {
     EnvoyFixture::with(mode, gateways, |config| config["mirror"] = mirror.into())
 }
 
+/// Publishes another mirror, and waits until it is in force.
+fn set_mirror(fleet: &mut EnvoyFixture, mirror: &str) {
+    fleet.config["mirror"] = mirror.into();
+    fleet.layout.write(&fleet.config).unwrap();
+    poll_until(&format!("mirror {mirror}"), || {
+        (fleet.envoy.status().unwrap()["mirror"] == mirror).then_some(())
+    })
+    .unwrap();
+}
+
 /// Waits until exactly these gateways store the job. Envoy sends a copy in parallel, so it may arrive after the answer.
 fn wait_holders(fleet: &EnvoyFixture, job: &str, expected: &[usize]) {
     let expected: BTreeSet<usize> = expected.iter().copied().collect();

@@ -22,6 +22,7 @@ pub(super) fn start(kind: Kind, gateways: &[SocketAddr], dir: &Path) -> Result<P
     }
     let (mode, route_by) = match kind {
         Kind::Pushring(mode, route_by) => (mode, route_by),
+        Kind::Mirror(mode, _) => (mode, RouteBy::Group),
         _ => (Mode::Cluster, RouteBy::Group),
     };
     let layout = shipped(mode, route_by, gateways, dir)?;
@@ -40,6 +41,11 @@ pub(super) fn start(kind: Kind, gateways: &[SocketAddr], dir: &Path) -> Result<P
             Ok(())
         })?,
         Kind::Policy(policy) => one_cluster(&layout, policy)?,
+        Kind::Mirror(mode, mirror) => {
+            let mut ring = ring(mode, route_by, gateways);
+            ring["mirror"] = json!(mirror);
+            layout.write(&ring)?;
+        }
         Kind::Pushring(..) | Kind::Blocks { .. } | Kind::Nginx | Kind::Haproxy => {}
     }
     run(layout, dir)

@@ -27,6 +27,8 @@ pub(crate) enum Kind {
     Lua(RouteBy),
     /// pushring as shipped, by group or by decoded path.
     Pushring(Mode, RouteBy),
+    /// pushring as shipped, with this setting `mirror`.
+    Mirror(Mode, &'static str),
     /// The shipped cluster mode with one part left out.
     Without(Part),
     /// The shipped files with blocks of `examples/observability/`, with the shipped statistics by gateway or without.
