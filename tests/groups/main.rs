@@ -13,5 +13,6 @@ mod kinds;
 mod listed;
 mod poisoned;
 mod random;
+mod replicas;
 mod report;
 mod states;

@@ -88,6 +88,17 @@ impl GatewayFixture {
         router.ring().owner(&router.group(path.as_bytes()).unwrap().key).unwrap()
     }
 
+    /// Returns a push path with this job whose group belongs on these members: the owner, its first successor, and so on.
+    #[must_use]
+    pub fn placed(&self, members: &[usize], job: impl Display) -> String {
+        let router = Router::parse(self.config.to_string().as_bytes()).unwrap();
+        let mut paths = (0..).map(|n| format!("/metrics/job/{job}/n/{n}"));
+        let order = |path: &str| -> Vec<usize> {
+            router.ring().clockwise(&router.group(path.as_bytes()).unwrap().key).take(members.len()).collect()
+        };
+        paths.find(|path| order(path) == members).unwrap()
+    }
+
     /// Returns a push path with this job whose group `owner` owns.
     #[must_use]
     pub fn path_of(&self, owner: usize, job: impl Display) -> String {

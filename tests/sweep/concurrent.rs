@@ -14,7 +14,7 @@ use pushring_harness::{DelayingProxy, GatewayFixture, Pushgateway, Shift, poll_u
 use crate::report::{doubled, misplaced, sweep};
 
 /// Returns a hook that acts at the second read of the API: after the survey and before the deletion.
-fn at_second_read(what: impl Fn() + Send + Sync) -> impl Fn(&Request) + Send + Sync {
+pub(crate) fn at_second_read(what: impl Fn() + Send + Sync) -> impl Fn(&Request) + Send + Sync {
     let reads = AtomicUsize::new(0);
     move |request| {
         if request.path == "/api/v1/metrics" && reads.fetch_add(1, Ordering::Relaxed) == 1 {

@@ -6,6 +6,7 @@ mod concurrent;
 mod doubts;
 mod families;
 mod guard;
+mod replicas;
 mod report;
 mod returns;
 mod scale_out;

@@ -1,9 +1,9 @@
 //! A copy of a group on one gateway, and the result of its deletion.
 
-use serde::de::IgnoredAny;
 use serde::{Serialize, Serializer};
 
 use crate::gateway::api::{Labels, StoredGroup};
+use crate::gateway::values::Values;
 use crate::reason::{Code, Reason};
 use crate::text::line;
 
@@ -53,6 +53,8 @@ pub(crate) enum KeepReason {
     Lacking(Vec<String>),
     /// These families (or the group's last push) are not provably newer on the owner.
     NotNewer(Vec<String>),
+    /// The owner holds all of it, newer, but its replica does not, for this reason.
+    Unreplicated(Reason),
     /// The comparison was impossible, for this reason.
     Uncertain(Reason),
 }
@@ -63,12 +65,14 @@ pub(crate) struct Removal<'s> {
     /// Index of the gateway in the survey.
     pub(crate) on: usize,
     /// The group as the survey found it there.
-    pub(crate) group: &'s StoredGroup<IgnoredAny>,
+    pub(crate) group: &'s StoredGroup<Values>,
     /// A push path of the group.
     pub(crate) path: String,
     /// Index in the survey of the gateway that must hold every family of it, newer. `None`: it is
     /// deleted whatever other gateways hold.
     pub(crate) owner: Option<usize>,
+    /// Index of the gateway that must hold every family of it, too, as its replica.
+    pub(crate) replica: Option<usize>,
     pub(crate) why: Option<&'static str>,
 }
 
@@ -86,7 +90,7 @@ impl DeletionResult {
 impl Removal<'_> {
     /// Returns the gateways on which the decision depends.
     pub(crate) fn gateways_involved(&self) -> impl Iterator<Item = usize> {
-        [Some(self.on), self.owner].into_iter().flatten()
+        [Some(self.on), self.owner, self.replica].into_iter().flatten()
     }
 }
 
@@ -98,7 +102,7 @@ impl KeepReason {
             Self::NotNewer(names) => {
                 Code::NotNewer.because(format!("not provably newer on the owner: {}", list(names)))
             }
-            Self::Uncertain(reason) => reason.clone(),
+            Self::Unreplicated(reason) | Self::Uncertain(reason) => reason.clone(),
         }
     }
 
@@ -108,6 +112,7 @@ impl KeepReason {
             Self::LeftBehind => "left-behind",
             Self::Lacking(_) => "lacking",
             Self::NotNewer(_) => "not-newer",
+            Self::Unreplicated(_) => "unreplicated",
             Self::Uncertain(_) => "doubt",
         }
     }
@@ -119,7 +124,8 @@ impl Serialize for KeepReason {
     }
 }
 
-fn list(names: &[String]) -> String {
+/// Lists the first names.
+pub(crate) fn list(names: &[String]) -> String {
     const SHOWN: usize = 3;
     let more = names.len().saturating_sub(SHOWN);
     let shown = names.iter().take(SHOWN).map(|name| line(name)).collect::<Vec<_>>().join(", ");

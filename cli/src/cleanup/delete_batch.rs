@@ -9,25 +9,26 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
-use serde::de::IgnoredAny;
 
-use crate::cleanup::copy::{DeletionResult, Removal};
-use crate::cleanup::superseded::superseded;
+use crate::cleanup::copy::{DeletionResult, KeepReason, Removal};
+use crate::cleanup::superseded::{GroupOnGateway, replicated, superseded};
 use crate::fleet::survey::{Groups, Survey, read_push_times};
 use crate::gateway::api::{Labels, StoredGroup};
 use crate::gateway::client::Gateway;
 use crate::gateway::pool::Gateways;
 use crate::gateway::push_times::{GatewayPushTimes, PushTimes};
+use crate::gateway::values::Values;
 use crate::reason::{Code, Reason};
 
 /// Number of gateways per block; removals are sorted by block. Two blocks, between which any group may
-/// have moved, are read in a fraction of the maximum decision age, which leaves time for the deletions.
+/// have moved, or three with replicas, are read in a fraction of the maximum decision age, which leaves
+/// time for the deletions.
 const BLOCK: usize = 12;
 
 type RereadResult = Result<Reread, Reason>;
 
 enum Reread {
-    Groups(HashMap<Labels, StoredGroup<IgnoredAny>>),
+    Groups(HashMap<Labels, StoredGroup<Values>>),
     PushTimes(GatewayPushTimes),
 }
 
@@ -44,13 +45,15 @@ pub(crate) fn remove(
         progress(0, removals.len());
     }
     let mut results: Vec<Option<DeletionResult>> = vec![None; removals.len()];
-    // Neighbors involve the same gateways: one block or two.
+    // Neighbors involve the same gateways: one block for each role.
     let mut left: Vec<usize> = (0..removals.len()).collect();
     left.sort_by_key(|&index| {
-        let (owner, on) = (removals[index].owner, removals[index].on);
-        (owner.map(|owner| owner / BLOCK), on / BLOCK, owner, on)
+        let Removal { owner, replica, on, .. } = removals[index];
+        let block = |gateway: Option<usize>| gateway.map(|gateway| gateway / BLOCK);
+        (block(owner), block(replica), block(Some(on)), owner, on)
     });
-    let mut limit = 2 * BLOCK;
+    let roles = if removals.iter().any(|removal| removal.replica.is_some()) { 3 } else { 2 };
+    let mut limit = roles * BLOCK;
     while !left.is_empty() {
         if let Err(error) = is_safe() {
             let reason = Reason::from_error(&error, Code::NotSafe);
@@ -118,7 +121,7 @@ fn reread_gateway(gateway: &Gateway, before: &Groups, wanted: &HashSet<&Labels>)
     if before.took > gateway.limits.slow_api {
         return Ok(Reread::PushTimes(read_push_times(gateway)?));
     }
-    let groups = gateway.groups()?.into_iter();
+    let groups = gateway.groups_with::<Values>()?.into_iter();
     let groups = groups.filter(|group| group.ambiguity.is_none() && wanted.contains(&group.labels));
     Ok(Reread::Groups(groups.map(|group| (group.labels.clone(), group)).collect()))
 }
@@ -154,21 +157,34 @@ fn recheck(
         return Err(Code::Changed.because("it changed during the run: left to the next run"));
     }
     let Some(owner) = removal.owner else { return Ok(()) };
+    compare_again(survey, removal, read, (owner, "owner"), superseded)?;
+    let Some(replica) = removal.replica else { return Ok(()) };
+    compare_again(survey, removal, read, (replica, "replica"), replicated)
+}
+
+/// Compares the copy with the group on another gateway, as that was read again.
+fn compare_again<'s>(
+    survey: &'s Survey,
+    removal: &Removal<'s>,
+    read: &'s HashMap<usize, RereadResult>,
+    (other, role): (usize, &str),
+    check: impl Fn(GroupOnGateway<'s, Values>, Option<GroupOnGateway<'s, Values>>) -> Result<(), KeepReason>,
+) -> Result<(), Reason> {
+    let labels = &removal.group.labels;
     let surveyed =
         |index: usize| survey.gateways[index].groups().map_err(|text| Code::Unreadable.because(text));
-    let (copy_at, owner_at) = (surveyed(removal.on)?, surveyed(owner)?);
-    match find(read, owner)? {
+    let (copy_at, other_at) = (surveyed(removal.on)?, surveyed(other)?);
+    match find(read, other)? {
         // A group that is pushed all the time always differs from the survey: compare again.
         Reread::Groups(groups) => {
-            let owned = groups.get(labels).map(|group| (group, &owner_at.status.clock));
-            superseded((removal.group, &copy_at.status.clock), owned).map_err(|kept| kept.to_reason())
+            let held = groups.get(labels).map(|group| (group, &other_at.status.clock));
+            check((removal.group, &copy_at.status.clock), held).map_err(|kept| kept.to_reason())
         }
         Reread::PushTimes(times) => {
-            let before = owner_at.find(labels).and_then(PushTimes::of);
+            let before = other_at.find(labels).and_then(PushTimes::of);
             if before.is_none() || times.get(labels) != before {
-                return Err(
-                    Code::Changed.because("it changed on its owner during the run: left to the next run")
-                );
+                let text = format!("it changed on its {role} during the run: left to the next run");
+                return Err(Code::Changed.because(text));
             }
             Ok(())
         }

@@ -1,11 +1,11 @@
 //! The copies of groups that a command deletes, keeps or skips.
 
 use pushring_router::Router;
-use serde::de::IgnoredAny;
 
 use crate::cleanup::copy::{Age, DeletionResult, GroupCopy, KeepReason, Removal};
 use crate::fleet::survey::{Groups, Survey, locate_group, seconds};
 use crate::gateway::api::StoredGroup;
+use crate::gateway::values::Values;
 
 pub(crate) enum Selection<'s, D> {
     /// The command does not apply to the copy.
@@ -30,7 +30,7 @@ impl<'s, D> DeletionPlan<'s, D> {
     /// Calls `select` for every copy: index of its gateway, that gateway's groups, the group.
     pub(crate) fn new(
         survey: &'s Survey,
-        select: impl Fn(usize, &'s Groups, &'s StoredGroup<IgnoredAny>) -> Selection<'s, D>,
+        mut select: impl FnMut(usize, &'s Groups, &'s StoredGroup<Values>) -> Selection<'s, D>,
     ) -> Self {
         let mut plan = Self { copies: Vec::new(), skipped: 0, removals: Vec::new(), indices: Vec::new() };
         for (on, groups, group) in survey.copies() {
@@ -62,7 +62,7 @@ impl<'s, D> DeletionPlan<'s, D> {
 }
 
 /// Returns the age of a group; that of a stub is the time since its last rejected push.
-pub(crate) fn age(groups: &Groups, group: &StoredGroup<IgnoredAny>) -> Age {
+pub(crate) fn age(groups: &Groups, group: &StoredGroup<Values>) -> Age {
     let rejection = || {
         Some(
             groups
@@ -78,13 +78,14 @@ pub(crate) fn age(groups: &Groups, group: &StoredGroup<IgnoredAny>) -> Age {
 pub(crate) fn delete_by_age<'s>(
     router: &Router,
     (on, groups): (usize, &Groups),
-    group: &'s StoredGroup<IgnoredAny>,
+    group: &'s StoredGroup<Values>,
 ) -> Selection<'s, Age> {
     let age = age(groups, group);
     match locate_group(router, group) {
-        Ok(location) => {
-            Selection::Delete(age, Removal { on, group, path: location.path, owner: None, why: None })
-        }
+        Ok(location) => Selection::Delete(
+            age,
+            Removal { on, group, path: location.path, owner: None, replica: None, why: None },
+        ),
         Err(reason) => Selection::Keep(age, KeepReason::Uncertain(reason)),
     }
 }

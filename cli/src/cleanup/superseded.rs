@@ -5,9 +5,10 @@
 
 use jiff::Timestamp;
 
-use crate::cleanup::copy::KeepReason;
+use crate::cleanup::copy::{KeepReason, list};
 use crate::gateway::api::{NO_PUSH_TIME, StoredGroup};
 use crate::gateway::clock::{Clock, is_later};
+use crate::gateway::values::Values;
 use crate::reason::Code;
 
 /// A group as one gateway holds it, with the gateway's clock.
@@ -31,12 +32,7 @@ pub(crate) fn superseded<M, O>(
     if !lacking.is_empty() {
         return Err(KeepReason::Lacking(lacking));
     }
-    let later = |theirs: Timestamp, ours: Timestamp| {
-        is_later((theirs, owner_clock), (ours, copy_clock)).ok_or_else(|| {
-            let text = "a gateway responded too slowly to determine its clock offset";
-            KeepReason::Uncertain(Code::ClockUncertain.because(text))
-        })
-    };
+    let later = |theirs: Timestamp, ours: Timestamp| later((theirs, owner_clock), (ours, copy_clock));
     let mut not_newer = Vec::new();
     for (name, family) in &copy.families {
         if let Some(theirs) = owner.families.get(name)
@@ -60,6 +56,50 @@ pub(crate) fn superseded<M, O>(
         }
     }
     if not_newer.is_empty() { Ok(()) } else { Err(KeepReason::NotNewer(not_newer)) }
+}
+
+/// Checks that the replica holds every family of the copy, each with the same values or pushed later. Its owner decides
+/// about everything else, see [`superseded`].
+///
+/// # Errors
+/// The reason to keep the copy.
+pub(crate) fn replicated(
+    copy: GroupOnGateway<'_, Values>,
+    replica: Option<GroupOnGateway<'_, Values>>,
+) -> Result<(), KeepReason> {
+    let unreplicated = |text: String| Err(KeepReason::Unreplicated(Code::Unreplicated.because(text)));
+    let ((copy, copy_clock), Some((replica, clock))) = (copy, replica) else {
+        return unreplicated("its replica has no copy".to_owned());
+    };
+    if let Some(ambiguity) = &replica.ambiguity {
+        return Err(KeepReason::Uncertain(ambiguity.clone()));
+    }
+    let (mut lacking, mut not_newer) = (Vec::new(), Vec::new());
+    for (name, family) in &copy.families {
+        match replica.families.get(name) {
+            None => lacking.push(name.clone()),
+            Some(theirs) if (&theirs.kind, theirs.metrics) == (&family.kind, family.metrics) => {}
+            Some(theirs) if later((theirs.time_stamp, clock), (family.time_stamp, copy_clock))? => {}
+            Some(_) => not_newer.push(name.clone()),
+        }
+    }
+    match () {
+        () if !lacking.is_empty() => unreplicated(format!("its replica lacks {}", list(&lacking))),
+        () if !not_newer.is_empty() => {
+            unreplicated(format!("not provably newer on its replica: {}", list(&not_newer)))
+        }
+        () if replica.last_push().is_none() && !copy.is_stub() => {
+            unreplicated("its replica never accepted a push to it".to_owned())
+        }
+        () => Ok(()),
+    }
+}
+
+fn later(theirs: (Timestamp, &Clock), ours: (Timestamp, &Clock)) -> Result<bool, KeepReason> {
+    is_later(theirs, ours).ok_or_else(|| {
+        let text = "a gateway responded too slowly to determine its clock offset";
+        KeepReason::Uncertain(Code::ClockUncertain.because(text))
+    })
 }
 
 #[cfg(test)]
@@ -113,6 +153,37 @@ mod tests {
         );
         let clock = clock("10:00:00");
         assert_eq!(superseded::<_, IgnoredAny>((&copy, &clock), None), Err(KeepReason::LeftBehind));
+    }
+
+    #[test]
+    fn requires_every_family_newer_or_equal_on_the_replica() {
+        let group = |families: &[(&str, u32, u32)], pushed: u32| -> StoredGroup<Values> {
+            let at = |second: u32| format!("2026-11-21T10:00:{second:02}Z");
+            let family = |second, value: String| json!({"time_stamp": at(second), "type": "GAUGE", "metrics": [{"labels": {}, "value": value}]});
+            let mut json = json!({"labels": {"job": "j"}, "last_push_successful": true});
+            for (name, second, value) in families {
+                json[*name] = family(*second, value.to_string());
+            }
+            json["push_time_seconds"] = family(pushed, format!("{pushed}e9"));
+            json["push_failure_time_seconds"] = family(pushed, "0".to_owned());
+            serde_json::from_value(json).unwrap()
+        };
+        let clock = clock("10:00:00");
+        let check = |copy: &StoredGroup<Values>, replica: &StoredGroup<Values>| {
+            replicated((copy, &clock), Some((replica, &clock))).map_err(|kept| kept.to_reason().text)
+        };
+        let copy = group(&[("a", 10, 1), ("b", 20, 1)], 20);
+        assert_eq!(check(&copy, &group(&[("a", 10, 1), ("b", 30, 2)], 30)), Ok(()));
+        assert_eq!(check(&copy, &group(&[("a", 10, 1)], 30)), Err("its replica lacks b".to_owned()));
+        let not_newer = Err("not provably newer on its replica: b".to_owned());
+        assert_eq!(check(&copy, &group(&[("a", 9, 1), ("b", 15, 2)], 30)), not_newer);
+        assert_eq!(check(&copy, &group(&[("a", 9, 1), ("b", 22, 2)], 30)), not_newer, "within the margin");
+        let empty = group(&[], 10);
+        assert_eq!(check(&empty, &group(&[], 5)), Ok(()));
+        assert!(check(&empty, &group(&[], 0)).is_err(), "a stub");
+        assert!(replicated((&copy, &clock), None).is_err());
+        let ambiguous = StoredGroup { ambiguity: Some(Code::NoJob.because("d")), ..copy.clone() };
+        assert_eq!(check(&copy, &ambiguous), Err("d".to_owned()));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Reads every gateway of a fleet once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
 
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
 use crate::fleet::source::Fleet;
@@ -12,7 +13,7 @@ use crate::gateway::client::Gateway;
 use crate::gateway::pool::Gateways;
 use crate::gateway::push_times::reject_future_timestamps;
 
-impl<M: DeserializeOwned + Send> Survey<M> {
+impl<M: DeserializeOwned + Send + Sync> Survey<M> {
     /// Reads all gateways, each once. A gateway that does not answer is unreadable, and so are two
     /// addresses of one process, whose groups would count twice.
     pub(crate) fn read(gateways: &Gateways, fleet: &Fleet) -> Self {
@@ -27,6 +28,18 @@ impl<M: DeserializeOwned + Send> Survey<M> {
         };
         survey.reject_shared_processes();
         survey
+    }
+
+    /// Reads gateways again, by their index.
+    pub(crate) fn read_again(&mut self, gateways: &Gateways, again: &BTreeSet<usize>) {
+        let again: Vec<usize> = again.iter().copied().collect();
+        let read = gateways.each(&again, |&index| {
+            groups(&self.gateways[index].gateway).map_err(|error| format!("{error:#}"))
+        });
+        for (index, groups) in again.into_iter().zip(read) {
+            self.gateways[index].groups = groups;
+        }
+        self.reject_shared_processes();
     }
 
     /// Rejects gateways with two addresses: a deletion at one address would delete the owner's group, too.
@@ -50,10 +63,10 @@ impl<M: DeserializeOwned + Send> Survey<M> {
 }
 
 fn groups<M: DeserializeOwned>(gateway: &Gateway) -> anyhow::Result<Groups<M>> {
-    let began = Instant::now();
+    let (began, start) = (Timestamp::now(), Instant::now());
     let status = gateway.status()?;
     let mut all: Vec<StoredGroup<M>> = gateway.groups_with()?;
     reject_future_timestamps(&mut all, &status.clock);
     all.sort_by(|a, b| a.labels.cmp(&b.labels));
-    Ok(Groups { status, took: began.elapsed(), all })
+    Ok(Groups { status, began, took: start.elapsed(), all })
 }

@@ -2,27 +2,27 @@
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
-use pushring_router::{Router, labels_to_path};
-use serde::de::IgnoredAny;
+use jiff::{SignedDuration, Timestamp};
+use pushring_router::{Mirror, Router, labels_to_path};
 
 use super::unreadable::Unreadable;
 use crate::gateway::api::{Labels, StoredGroup};
 use crate::gateway::client::{Gateway, Status};
 use crate::gateway::exposition::families;
 use crate::gateway::push_times::GatewayPushTimes;
+use crate::gateway::values::Values;
 use crate::reason::{Code, Reason};
 
 /// All gateways of a fleet, read at about the same time.
 #[derive(Debug)]
-pub(crate) struct Survey<M = IgnoredAny> {
+pub(crate) struct Survey<M = Values> {
     /// The members in the order of the ring's indices, then registered gateways that are not on the ring.
     pub(crate) gateways: Vec<GatewaySurvey<M>>,
 }
 
 /// One gateway and its answer.
 #[derive(Debug)]
-pub(crate) struct GatewaySurvey<M = IgnoredAny> {
+pub(crate) struct GatewaySurvey<M = Values> {
     pub(crate) gateway: Gateway,
     pub(crate) on_ring: bool,
     /// Its groups, or the reason why they are unknown.
@@ -77,9 +77,11 @@ impl<M> Groups<M> {
 
 /// The groups of one gateway.
 #[derive(Debug)]
-pub(crate) struct Groups<M = IgnoredAny> {
+pub(crate) struct Groups<M = Values> {
     /// The process that answered, and its clock.
     pub(crate) status: Status,
+    /// Time of the first request, by our clock.
+    pub(crate) began: Timestamp,
     /// Time until the answer was complete.
     pub(crate) took: Duration,
     /// Sorted by labels.
@@ -93,6 +95,15 @@ pub(crate) struct GroupLocation {
     pub(crate) path: String,
     /// Index of its owner among the members.
     pub(crate) owner: usize,
+    /// Index of the member that also stores its pushes: the first successor, with `mirror: all`.
+    pub(crate) replica: Option<usize>,
+}
+
+impl GroupLocation {
+    /// Returns whether the group belongs on this gateway, as its owner or as its replica.
+    pub(crate) fn is_placed(&self, on: usize) -> bool {
+        self.owner == on || self.replica == Some(on)
+    }
 }
 
 /// Locates the group with these labels. Returns `None` if the ring has no members, or if no push path
@@ -112,8 +123,10 @@ pub(crate) fn locate(router: &Router, labels: &Labels) -> Option<GroupLocation> 
         .iter()
         .map(|(name, value)| (name.as_slice(), value.as_slice()))
         .eq(labels.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
-    let owner = router.ring().owner(&group.key).filter(|_| same)?;
-    Some(GroupLocation { path, owner })
+    let mut clockwise = router.ring().clockwise(&group.key);
+    let owner = clockwise.next().filter(|_| same)?;
+    let replica = if config.mirror == Mirror::All { clockwise.next() } else { None };
+    Some(GroupLocation { path, owner, replica })
 }
 
 /// Locates a group that a gateway holds.

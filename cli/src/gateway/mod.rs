@@ -7,3 +7,4 @@ pub(crate) mod exposition;
 pub(crate) mod pool;
 pub(crate) mod push_times;
 pub(crate) mod time_limits;
+pub(crate) mod values;

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use regex::Regex;
-use serde::de::IgnoredAny;
 
 use super::report::Report;
 use crate::cleanup::copy::{Age, KeepReason};
@@ -20,6 +19,7 @@ use crate::fleet::source::Fleet;
 use crate::fleet::survey::{Groups, Survey};
 use crate::gateway::api::{NO_PUSH_TIME, StoredGroup};
 use crate::gateway::pool::Gateways;
+use crate::gateway::values::Values;
 use crate::reason::{Code, Reason};
 
 #[derive(Clone, Debug, Default)]
@@ -74,7 +74,7 @@ impl Rules {
         })
     }
 
-    fn due(&self, groups: &Groups, group: &StoredGroup<IgnoredAny>) -> Due {
+    fn due(&self, groups: &Groups, group: &StoredGroup<Values>) -> Due {
         // An ambiguous group may have no job label: then the rule is a guess, but its age is unknown, too.
         let job = group.labels.get("job").map_or("", String::as_str);
         let Some(after) = self.after(job) else { return Due::No };
@@ -108,7 +108,7 @@ pub(crate) fn dry_run(fleet: &Fleet, gateways: &Gateways, rules: &Rules) -> Repo
     Report { dry_run: true, fresh: plan.skipped, groups: plan.copies, unreadable: survey.unreadable() }
 }
 
-fn unknown_age(group: &StoredGroup<IgnoredAny>) -> Reason {
+fn unknown_age(group: &StoredGroup<Values>) -> Reason {
     group.ambiguity.clone().unwrap_or_else(|| {
         let (code, text) = if group.is_stub() {
             (Code::NeverAccepted, "no push to it was ever accepted")
@@ -121,7 +121,7 @@ fn unknown_age(group: &StoredGroup<IgnoredAny>) -> Reason {
 
 /// Returns the time since the last push, accepted or rejected, by the clock of the gateway. `None`: the
 /// last accepted push is unknown.
-fn idle(groups: &Groups, group: &StoredGroup<IgnoredAny>) -> Option<SignedDuration> {
+fn idle(groups: &Groups, group: &StoredGroup<Values>) -> Option<SignedDuration> {
     let rejected = group.last_rejection().map(|rejected| groups.status.clock.age(rejected));
     if group.is_stub() && group.ambiguity.is_none() {
         return rejected;
@@ -155,6 +155,7 @@ mod tests {
             "push_time_seconds": gauge(accepted), "push_failure_time_seconds": gauge(rejected)});
         let groups = Groups {
             status: Status { start_time: String::new(), clock },
+            began: now,
             took: Duration::ZERO,
             all: vec![serde_json::from_value(group).unwrap()],
         };

@@ -9,6 +9,7 @@ mod curl;
 pub(crate) mod diagnose;
 mod exposed;
 mod rejections;
+mod replication;
 mod scrape_error;
 mod states;
 mod suspects;
@@ -36,14 +37,16 @@ use states::{Report, RowFilter, Sort, State};
 /// Each row is one copy of a group. States: in-place (on its owner); misplaced (the owner holds all of it, newer:
 /// `pushring sweep` deletes it); duplicated (the owner holds the group, but not all of it newer: kept); left-behind (the
 /// owner does not hold the group: the next push stores it there, `pushring drain` moves it); stale (in place, but not
-/// pushed for a long time); stub (no push was ever accepted); unknown (the state cannot be determined).
+/// pushed for a long time); stub (no push was ever accepted); unknown (the state cannot be determined). With `mirror: all`
+/// also: replica (on the first successor of its owner, which holds the same); stale-replica (there, but families or values
+/// differ: `pushring sweep --repair` repairs it); a group without its replica has the reason at its owner's row.
 /// Ages use the clock of the gateway that stores the group.
 #[derive(clap::Args)]
 #[command(after_help = "\
 The filters select the groups that are shown, counted and reflected in the exit code.
 
-Exit codes: 0 all selected groups are in-place or stale; 1 a group is in another state, or a gateway on the ring cannot
-be read (with --conflicts: or there is a conflict or a poisoned gateway); 2 wrong usage or invalid configuration.
+Exit codes: 0 all selected groups are in-place, replica or stale; 1 a group is in another state or without its replica,
+or a gateway on the ring cannot be read (with --conflicts: or there is a conflict or a poisoned gateway); 2 wrong usage or invalid configuration.
 
 Examples:
   pushring groups --config live/ring.yaml --sort age
@@ -87,13 +90,14 @@ impl GroupsArgs {
         }
         let fleet = self.fleet.source()?.read()?;
         let gateways = Gateways::new(&self.gateways, &fleet)?;
-        let survey = Survey::read(&gateways, &fleet);
+        let mut survey = Survey::read(&gateways, &fleet);
         if self.conflicts {
             let curl = Curl::new(&self.gateways);
             let report = conflicts::Report::new(&gateways, fleet.router.config(), &survey, &curl);
             output::show(self.output, &report, conflicts_text)?;
             return Ok(ExitStatus::found(report.is_bad()));
         }
+        replication::settle(&fleet, &gateways, &mut survey);
         let filter = RowFilter { groups: self.filter, younger_than: self.younger_than, states: self.states };
         let report = Report::new(&fleet, &survey, self.stale_after, &filter, self.sort);
         output::show(self.output, &report, text)?;
@@ -119,10 +123,12 @@ fn text(report: &Report) -> String {
     }
     let counts: Vec<String> =
         report.counts.iter().map(|(state, count)| format!("{count} {}", state.name())).collect();
+    let unreplicated = report.unreplicated.filter(|&count| count > 0);
+    let unreplicated = unreplicated.map_or_else(String::new, |count| format!("; {count} without replica"));
     let counts = if counts.is_empty() { "no groups".to_owned() } else { counts.join(", ") };
     let table = if table.is_empty() { String::new() } else { format!("{}\n\n", table) };
     let on = gateways(report.gateways, &report.unreadable);
-    format!("{table}{counts} on {on}\n{}", Unreadable::lines(&report.unreadable))
+    format!("{table}{counts} on {on}{unreplicated}\n{}", Unreadable::lines(&report.unreadable))
 }
 
 fn gateways(asked: usize, unreadable: &[Unreadable]) -> String {

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use pushring_router::RouteBy;
+use pushring_router::{Mirror, RouteBy};
 use serde::Serialize;
-use serde::de::IgnoredAny;
 
+use super::replication;
 use crate::cleanup::compare::compare;
 use crate::cleanup::copy::KeepReason;
 use crate::fleet::group_filter::{GroupFilter, is_older};
@@ -15,8 +15,9 @@ use crate::fleet::source::Fleet;
 use crate::fleet::survey::{GroupLocation, Groups, Survey, locate_group, seconds};
 use crate::fleet::unreadable::Unreadable;
 use crate::gateway::api::{Labels, NO_PUSH_TIME, StoredGroup};
+use crate::gateway::values::Values;
 use crate::output;
-use crate::reason::Code;
+use crate::reason::{Code, Reason};
 
 /// The state of one copy of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ValueEnum)]
@@ -24,9 +25,14 @@ use crate::reason::Code;
 pub(crate) enum State {
     /// On its owner.
     InPlace,
-    /// Not on its owner, which holds all of it, newer: `sweep` deletes this copy.
+    /// On its replica, with the same families and values as on its owner.
+    Replica,
+    /// On its replica, but its owner holds other families or values.
+    StaleReplica,
+    /// On another gateway, and its owner, and its replica if it has one, hold all of it, newer: `sweep` deletes this copy.
     Misplaced,
-    /// Not on its owner, which holds the group, but not all of it newer: `sweep` keeps this copy.
+    /// On another gateway, and its owner holds the group, but it or the replica does not hold all of it newer: `sweep` keeps
+    /// this copy.
     Duplicated,
     /// Not on its owner, which does not hold the group.
     LeftBehind,
@@ -43,6 +49,8 @@ impl State {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::InPlace => "in-place",
+            Self::Replica => "replica",
+            Self::StaleReplica => "stale-replica",
             Self::Misplaced => "misplaced",
             Self::Duplicated => "duplicated",
             Self::LeftBehind => "left-behind",
@@ -54,7 +62,7 @@ impl State {
 
     /// Returns whether the state requires an action. A stale group may belong to a job that runs rarely.
     pub(crate) fn is_bad(self) -> bool {
-        !matches!(self, Self::InPlace | Self::Stale)
+        !matches!(self, Self::InPlace | Self::Replica | Self::Stale)
     }
 }
 
@@ -96,8 +104,11 @@ pub(crate) struct Row {
     pub(crate) on_ring: bool,
     /// Name of its owner. `None`: unknown.
     pub(crate) owner: Option<String>,
+    /// Name of its replica; only with `mirror: all`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) replica: Option<String>,
     pub(crate) state: State,
-    /// Why it is kept, or why its state is unknown.
+    /// Why it is kept, why its state is unknown, or what is wrong with its replica.
     pub(crate) reason: Option<String>,
     /// The code of the reason.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -115,6 +126,9 @@ pub(crate) struct Report {
     pub(crate) groups: Vec<Row>,
     /// Number of these rows per state.
     pub(crate) counts: BTreeMap<State, usize>,
+    /// Number of rows of groups that are on their owner, but not on their replica; only with `mirror: all`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) unreplicated: Option<usize>,
     pub(crate) unreadable: Vec<Unreadable>,
 }
 
@@ -138,18 +152,29 @@ impl Report {
         for row in &rows {
             *counts.entry(row.state).or_default() += 1;
         }
-        Self { gateways: survey.gateways.len(), groups: rows, counts, unreadable: survey.unreadable() }
+        let is_alone = |row: &&Row| {
+            row.code == Some(Code::Unreplicated) && matches!(row.state, State::InPlace | State::Stale)
+        };
+        let unreplicated = rows.iter().filter(is_alone).count();
+        Self {
+            gateways: survey.gateways.len(),
+            unreplicated: (fleet.router.config().mirror == Mirror::All).then_some(unreplicated),
+            groups: rows,
+            counts,
+            unreadable: survey.unreadable(),
+        }
     }
 
     /// Returns whether a row requires an action, or a gateway on the ring cannot be read.
     pub(crate) fn is_bad(&self) -> bool {
         self.counts.keys().any(|state| state.is_bad())
+            || self.unreplicated.is_some_and(|count| count > 0)
             || self.unreadable.iter().any(|gateway| gateway.on_ring)
     }
 }
 
 impl RowFilter {
-    fn matches(&self, groups: &Groups, group: &StoredGroup<IgnoredAny>) -> bool {
+    fn matches(&self, groups: &Groups, group: &StoredGroup<Values>) -> bool {
         let age = groups.age(group);
         self.groups.matches(&group.labels)
             && self.groups.older_than.is_none_or(|than| is_older(age, than))
@@ -176,27 +201,28 @@ fn row(
     fleet: &Fleet,
     survey: &Survey,
     (on, groups): (usize, &Groups),
-    group: &StoredGroup<IgnoredAny>,
+    group: &StoredGroup<Values>,
     stale_after: Duration,
 ) -> Row {
     let age = groups.age(group);
-    let (owner, state) = owner_and_state(fleet, survey, on, group);
-    let (state, reason) = match state {
-        Ok(State::InPlace) if is_older(age, stale_after) => (State::Stale, None),
-        Ok(State::InPlace) if age.is_none() => (State::Unknown, Some(Code::NoPushTime.because(NO_PUSH_TIME))),
-        Ok(state) => (state, None),
-        Err(KeepReason::LeftBehind) => (State::LeftBehind, None),
-        Err(KeepReason::Uncertain(reason)) => (State::Unknown, Some(reason)),
-        Err(kept @ (KeepReason::Lacking(_) | KeepReason::NotNewer(_))) => {
-            (State::Duplicated, Some(kept.to_reason()))
+    let location = locate_owned(fleet, group);
+    let (state, reason) = match &location {
+        Err(reason) => (State::Unknown, Some(reason.clone())),
+        Ok(_) if group.is_stub() => (State::Stub, None),
+        Ok(location) if location.owner == on => on_owner(survey, (groups, group), location, stale_after),
+        Ok(location) if location.replica == Some(on) => {
+            replication::of_replica(survey, (groups, group), location.owner)
         }
+        Ok(location) => elsewhere(survey, on, group, location),
     };
+    let location = location.ok();
     let failed = group.last_rejection().map(|rejected| groups.status.clock.age(rejected));
     Row {
         labels: group.labels.clone(),
         on: survey.name(on),
         on_ring: survey.gateways[on].on_ring,
-        owner: owner.map(|owner| survey.name(owner)),
+        owner: location.as_ref().map(|location| survey.name(location.owner)),
+        replica: location.and_then(|location| location.replica).map(|replica| survey.name(replica)),
         state,
         code: reason.as_ref().map(|reason| reason.code),
         reason: reason.map(|reason| reason.text),
@@ -205,28 +231,43 @@ fn row(
     }
 }
 
-/// Returns the owner of a copy and the state that it has regardless of its age.
-fn owner_and_state(
-    fleet: &Fleet,
+/// Locates a group that has a single owner.
+fn locate_owned(fleet: &Fleet, group: &StoredGroup<Values>) -> Result<GroupLocation, Reason> {
+    let by_path = fleet.router.config().route_by == RouteBy::Path;
+    if group.ambiguity.is_none() && by_path {
+        return Err(Code::RouteByPath.because("route_by is \"path\": a group does not have a single owner"));
+    }
+    locate_group(&fleet.router, group)
+}
+
+fn on_owner(
+    survey: &Survey,
+    (groups, group): (&Groups, &StoredGroup<Values>),
+    location: &GroupLocation,
+    stale_after: Duration,
+) -> (State, Option<Reason>) {
+    let age = groups.age(group);
+    if age.is_none() {
+        return (State::Unknown, Some(Code::NoPushTime.because(NO_PUSH_TIME)));
+    }
+    let state = if is_older(age, stale_after) { State::Stale } else { State::InPlace };
+    let replica = location.replica;
+    (state, replica.and_then(|replica| replication::unreplicated(survey, (groups, group), replica)))
+}
+
+/// Returns the state of a copy on a gateway that is neither owner nor replica.
+fn elsewhere(
     survey: &Survey,
     on: usize,
-    group: &StoredGroup<IgnoredAny>,
-) -> (Option<usize>, Result<State, KeepReason>) {
-    if group.ambiguity.is_none() && fleet.router.config().route_by == RouteBy::Path {
-        (
-            None,
-            Err(KeepReason::Uncertain(
-                Code::RouteByPath.because("route_by is \"path\": a group does not have a single owner"),
-            )),
-        )
-    } else {
-        match locate_group(&fleet.router, group) {
-            Err(reason) => (None, Err(KeepReason::Uncertain(reason))),
-            Ok(location) if group.is_stub() => (Some(location.owner), Ok(State::Stub)),
-            Ok(location) if location.owner == on => (Some(on), Ok(State::InPlace)),
-            Ok(GroupLocation { owner, .. }) => {
-                (Some(owner), compare(survey, on, group, owner).map(|()| State::Misplaced))
-            }
+    group: &StoredGroup<Values>,
+    location: &GroupLocation,
+) -> (State, Option<Reason>) {
+    match compare(survey, on, group, location) {
+        Ok(()) => (State::Misplaced, None),
+        Err(KeepReason::LeftBehind) => (State::LeftBehind, None),
+        Err(KeepReason::Uncertain(reason)) => (State::Unknown, Some(reason)),
+        Err(kept @ (KeepReason::Lacking(_) | KeepReason::NotNewer(_) | KeepReason::Unreplicated(_))) => {
+            (State::Duplicated, Some(kept.to_reason()))
         }
     }
 }

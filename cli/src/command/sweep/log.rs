@@ -45,6 +45,7 @@ impl EventLog {
         info!(
             result = ended.word(),
             in_place = swept.in_place,
+            replicas = swept.replicas,
             deleted = of(deleted(&swept.misplaced)),
             kept = swept.misplaced.len() - deleted(&swept.misplaced),
             expired = of(deleted(&expired.groups)),

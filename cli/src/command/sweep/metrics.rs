@@ -27,7 +27,7 @@ const MEMBERS: &str = "pushring_sweep_members";
 const SETTLING: &str = "pushring_sweep_settling";
 
 /// Values of the label `reason` of [`KEPT`].
-const REASONS: [&str; 5] = ["left-behind", "lacking", "not-newer", "doubt", "failed"];
+const REASONS: [&str; 6] = ["left-behind", "lacking", "not-newer", "unreplicated", "doubt", "failed"];
 /// Values of the label `reason` of [`UNREPAIRED`].
 const DIFFERENCES: [&str; 4] = ["conflict", "doubt", "failed", "stale-replica"];
 /// Upper bounds of the histogram of durations, in seconds; the limit for a pass is 10 s.
@@ -138,6 +138,7 @@ mod tests {
             KeepReason::LeftBehind,
             KeepReason::Lacking(Vec::new()),
             KeepReason::NotNewer(Vec::new()),
+            KeepReason::Unreplicated(Code::Unreplicated.because("")),
             KeepReason::Uncertain(Code::Changed.because("")),
         ];
         for kept in all {

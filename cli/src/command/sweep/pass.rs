@@ -1,10 +1,9 @@
-//! One pass over the fleet: each copy on a gateway that does not own its group is deleted if nothing is
+//! One pass over the fleet: each copy on a gateway that is neither owner nor replica of its group is deleted if nothing is
 //! lost, and kept with a reason otherwise.
 
 use std::time::Duration;
 
-use pushring_router::{Mirror, Router};
-use serde::de::IgnoredAny;
+use pushring_router::Mirror;
 
 use super::heal;
 use super::repair::{self, Repair};
@@ -17,9 +16,10 @@ use crate::cleanup::safety_check::SafetyCheck;
 use crate::fleet::group_filter::is_older;
 use crate::fleet::ring_history::RingHistory;
 use crate::fleet::source::Fleet;
-use crate::fleet::survey::{Groups, Survey, locate_group};
+use crate::fleet::survey::{GroupLocation, Groups, Survey, locate_group};
 use crate::gateway::api::StoredGroup;
 use crate::gateway::pool::Gateways;
+use crate::gateway::values::Values;
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Options {
@@ -33,6 +33,7 @@ pub(crate) struct Options {
 }
 
 const SUPERSEDED: &str = "its owner holds all of it, newer";
+const REPLICATED: &str = "its owner holds all of it, newer, and its replica holds it, too";
 const ORPHAN: &str = "not pushed for longer than --orphans-after";
 
 /// Sweeps once. `progress` gets the number of decided removals and the total.
@@ -57,17 +58,32 @@ pub(crate) fn pass(
     };
     let survey = Survey::read(gateways, fleet);
     let unreadable = survey.unreadable();
-    let plan =
-        DeletionPlan::new(&survey, |on, groups, group| select(fleet, &survey, (on, groups), group, options));
-    let in_place = plan.skipped;
+    let mut replicas = 0;
+    let plan = DeletionPlan::new(&survey, |on, groups, group| match locate_group(&fleet.router, group) {
+        Err(reason) => Selection::Keep(Owner { owner: None }, KeepReason::Uncertain(reason)),
+        Ok(location) if location.is_placed(on) => {
+            replicas += usize::from(location.owner != on);
+            Selection::Skip
+        }
+        Ok(location) => select(&survey, (on, groups), group, location, options),
+    });
+    let in_place = plan.skipped - replicas;
+    let replicas = (fleet.router.config().mirror == Mirror::All).then_some(replicas);
     let misplaced = if options.dry_run {
         plan.copies
     } else {
         let results = delete_batch::remove(gateways, &survey, &plan.removals, || safety.check(), progress);
         plan.finish(results)
     };
-    let mut report =
-        Report { dry_run: options.dry_run, in_place, misplaced, unreadable, healed: None, repaired: None };
+    let mut report = Report {
+        dry_run: options.dry_run,
+        in_place,
+        replicas,
+        misplaced,
+        unreadable,
+        healed: None,
+        repaired: None,
+    };
     if let Some(repaired) = repaired {
         report.repair(repaired);
     }
@@ -78,37 +94,26 @@ pub(crate) fn pass(
 }
 
 fn select<'s>(
-    fleet: &Fleet,
     survey: &'s Survey,
     (on, groups): (usize, &Groups),
-    group: &'s StoredGroup<IgnoredAny>,
+    group: &'s StoredGroup<Values>,
+    location: GroupLocation,
     options: Options,
 ) -> Selection<'s, Owner> {
-    let location = match locate_group(&fleet.router, group) {
-        Ok(location) => location,
-        Err(reason) => return Selection::Keep(Owner { owner: None }, KeepReason::Uncertain(reason)),
+    let name = Owner { owner: Some(survey.name(location.owner)) };
+    let (owner, replica) = (Some(location.owner), location.replica);
+    let (owner, replica, why) = match compare(survey, on, group, &location) {
+        Ok(()) if replica.is_some() => (owner, replica, REPLICATED),
+        Ok(()) => (owner, None, SUPERSEDED),
+        Err(KeepReason::Uncertain(reason)) => return Selection::Keep(name, KeepReason::Uncertain(reason)),
+        Err(_) if is_orphan(groups, group, options) => (None, None, ORPHAN),
+        Err(reason) => return Selection::Keep(name, reason),
     };
-    if location.owner == on || is_replica(&fleet.router, &location.path, on) {
-        return Selection::Skip;
-    }
-    let owner = Owner { owner: Some(survey.name(location.owner)) };
-    let (newer_on, why) = match compare(survey, on, group, location.owner) {
-        Ok(()) => (Some(location.owner), SUPERSEDED),
-        Err(KeepReason::Uncertain(reason)) => return Selection::Keep(owner, KeepReason::Uncertain(reason)),
-        Err(_) if is_orphan(groups, group, options) => (None, ORPHAN),
-        Err(reason) => return Selection::Keep(owner, reason),
-    };
-    Selection::Delete(owner, Removal { on, group, path: location.path, owner: newer_on, why: Some(why) })
-}
-
-/// Returns whether pushes of the group of a push path are mirrored to this member.
-fn is_replica(router: &Router, path: &str, on: usize) -> bool {
-    let replica = || router.ring().clockwise(&router.group(path.as_bytes())?.key).nth(1);
-    router.config().mirror == Mirror::All && replica() == Some(on)
+    Selection::Delete(name, Removal { on, group, path: location.path, owner, replica, why: Some(why) })
 }
 
 /// Returns whether the last push, accepted or rejected, is older than `orphans_after`.
-fn is_orphan(groups: &Groups, group: &StoredGroup<IgnoredAny>, options: Options) -> bool {
+fn is_orphan(groups: &Groups, group: &StoredGroup<Values>, options: Options) -> bool {
     let Some(after) = options.orphans_after else { return false };
     let last = [group.pushed, group.rejected].into_iter().flatten().map(|push| push.time_stamp).max();
     is_older(last.map(|last| groups.status.clock.age(last)), after)
@@ -134,9 +139,10 @@ mod tests {
         let is_orphan = |accepted: i64, rejected: i64| {
             let group = json!({"labels": {"job": "j"}, "last_push_successful": false,
                 "push_time_seconds": gauge(accepted), "push_failure_time_seconds": gauge(rejected)});
-            let group: StoredGroup<IgnoredAny> = serde_json::from_value(group).unwrap();
+            let group: StoredGroup<Values> = serde_json::from_value(group).unwrap();
             let groups = Groups {
                 status: Status { start_time: String::new(), clock: Clock::new(&date, now, now).unwrap() },
+                began: now,
                 took: Duration::ZERO,
                 all: Vec::new(),
             };

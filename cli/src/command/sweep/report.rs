@@ -15,6 +15,9 @@ pub(crate) struct Report {
     pub(crate) dry_run: bool,
     /// Number of copies on their owner.
     pub(crate) in_place: usize,
+    /// Number of copies on the replica of their group; only with `mirror: all`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) replicas: Option<usize>,
     /// All other copies, with their result.
     pub(crate) misplaced: Vec<GroupCopy<Owner>>,
     /// Gateways that cannot be read; the groups that they hold or own were left unchanged.
@@ -137,8 +140,9 @@ pub(crate) fn text(report: &Report) -> String {
     let deleted = deleted(&report.misplaced);
     let verb = if report.dry_run { "would be deleted" } else { "deleted" };
     text + &format!(
-        "{} in place, {deleted} {verb}, {} kept{}{}",
+        "{} in place, {}{deleted} {verb}, {} kept{}{}",
         report.in_place,
+        report.replicas.map_or_else(String::new, |count| format!("{count} on replicas, ")),
         report.misplaced.len() - deleted,
         match &report.healed {
             Some(stubs) if report.dry_run => format!(", {} would be healed", self::deleted(stubs)),
