@@ -130,6 +130,24 @@ e2e-kubernetes: wasm kubernetes-tools $(addprefix $(BIN)/,pushgateway envoy etcd
 	cargo build --quiet -p pushring
 	cargo test -p pushring-harness -p pushring-demo --test kubernetes --test chart --test install --test istio -- --test-threads 1
 
+.PHONY: e2e-page page-picture
+e2e-page: wasm target/page/.ready $(BIN)/pushgateway $(BIN)/envoy ## use the page of `pushring serve` in headless Chromium, on real servers
+	cargo build --quiet -p pushring
+	cargo test -p pushring-harness --test page -- --test-threads 2
+
+page-picture: wasm target/page/.ready $(BIN)/pushgateway $(BIN)/envoy ## draw docs/page.png, the page of `pushring serve`, from a fleet of its own
+	cargo build --quiet -p pushring
+	PICTURE=$(abspath docs/page.png) cargo test --quiet -p pushring-harness --test page -- picture::
+
+# Node.js finds packages next to the sources only; the Chromium is that of the preview.
+target/page/.ready: $(PREVIEW)/.installed monitoring/preview/chromium.js tests/page/browse.js
+	rm -rf target/page
+	mkdir -p target/page
+	cp monitoring/preview/package.json monitoring/preview/chromium.js tests/page/browse.js target/page
+	ln -s $(abspath $(PREVIEW))/node_modules target/page/node_modules
+	cd target/page && node chromium.js
+	@touch $@
+
 .PHONY: e2e-monitoring monitoring-check monitoring-tools
 monitoring-check: $(TOOLS)/debian/.installed ## check the scrape configuration and the rules of monitoring/, and run their unit tests
 	$(PROMTOOL) check config monitoring/prometheus-file.yml

@@ -56,6 +56,11 @@ pub(crate) fn age(seconds: i64) -> String {
     duration::show(whole).split(' ').take(2).collect::<Vec<_>>().join(" ")
 }
 
+/// Formats a share as `12.3 %`; a share above zero never shows as `0.0 %`.
+pub(crate) fn percent(share: f64) -> String {
+    if share > 0.0 && share < 0.000_5 { "<0.1 %".to_owned() } else { format!("{:.1} %", share * 100.0) }
+}
+
 /// Text of others in one line of limited length, for people.
 pub(crate) fn short_line(text: &str) -> String {
     // Escapes make it longer.

@@ -24,6 +24,26 @@ pub(crate) fn lines(text: &str) -> Cow<'_, str> {
     escape(text, shows, visibly)
 }
 
+/// A part of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Run<'t> {
+    /// Every character shows as itself.
+    Plain(&'t str),
+    /// Escapes as in [`line`], of characters that do not.
+    Escaped(String),
+}
+
+/// Splits a text, for a reader that marks the escapes; [`line`] does not distinguish them from a text that looks the same.
+pub(crate) fn runs(mut text: &str) -> impl Iterator<Item = Run<'_>> {
+    std::iter::from_fn(move || {
+        let plain = shows_as_itself(text.chars().next()?);
+        let end = text.find(|char| shows_as_itself(char) != plain).unwrap_or(text.len());
+        let (run, rest) = text.split_at(end);
+        text = rest;
+        Some(if plain { Run::Plain(run) } else { Run::Escaped(line(run).into_owned()) })
+    })
+}
+
 /// Leaves out the middle of a long text: a label of a client can have megabytes, which no terminal and no reader takes. The
 /// start and the end stay, for they have the name and the accepted values.
 pub(crate) fn short(text: &str) -> Cow<'_, str> {

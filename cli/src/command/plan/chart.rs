@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::diff::{Basis, MemberDiff, RingDiff};
-use crate::output::{self, Table};
+use crate::output::{self, Table, percent};
 use crate::text::line;
 
 /// Characters of the longest bar, so that a row with counts fits 80 columns.
@@ -87,9 +87,4 @@ fn flows(plan: &RingDiff) -> Table {
     }
     table.align_right(&[2, 3]);
     table
-}
-
-/// Formats a share as `12.3 %`; a share above zero never shows as `0.0 %`.
-pub(super) fn percent(share: f64) -> String {
-    if share > 0.0 && share < 0.000_5 { "<0.1 %".to_owned() } else { format!("{:.1} %", share * 100.0) }
 }

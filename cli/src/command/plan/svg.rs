@@ -4,9 +4,9 @@ use std::fmt::Write;
 
 use pushring_router::Router;
 
-use super::chart::percent;
 use super::diff::{Basis, MemberDiff, RingDiff};
 use crate::command::ring_svg::{CENTER, band, color, owners};
+use crate::output::percent;
 
 /// Radii of the ring before, of the band that marks moving groups, and of the ring after.
 const BEFORE: (f64, f64) = (120.0, 162.0);

@@ -39,8 +39,8 @@ type Shared = State<Arc<Reader>>;
 
 pub(super) fn routes(reader: Arc<Reader>, _admin_api: bool) -> Router {
     Router::new()
-        .route("/", any(page))
-        .route("/status", any(page))
+        .route("/", any(groups))
+        .route("/status", any(status))
         .route("/static/{name}", any(asset))
         .route("/metrics", any(metrics))
         .route("/metrics/{*path}", any(push))
@@ -84,20 +84,30 @@ fn compress(body: &[u8]) -> std::io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-async fn page(State(reader): Shared, request: Request) -> Response {
+async fn groups(State(reader): Shared, request: Request) -> Response {
     if let Some(answer) = other_than_get(request.method()) {
         return answer;
     }
-    let query = request.uri().query().unwrap_or_default().to_owned();
     let Some(view) = full(&reader).await else { return too_busy() };
-    spawn_blocking(move || page::answer(&view, &query)).await.unwrap_or_else(|_| too_busy())
+    let (uri, headers) = (request.uri().clone(), request.headers().clone());
+    let answer = move || page::groups(&view, uri.query().unwrap_or_default(), &headers);
+    spawn_blocking(answer).await.unwrap_or_else(|_| too_busy())
 }
 
-async fn asset(Path(name): Path<String>, request: Request) -> Response {
+async fn status(State(reader): Shared, request: Request) -> Response {
     if let Some(answer) = other_than_get(request.method()) {
         return answer;
     }
-    page::asset(&name).unwrap_or_else(not_found)
+    let Some(view) = full(&reader).await else { return too_busy() };
+    spawn_blocking(move || page::status(&view, &[])).await.unwrap_or_else(|_| too_busy())
+}
+
+async fn asset(State(reader): Shared, Path(name): Path<String>, request: Request) -> Response {
+    if let Some(answer) = other_than_get(request.method()) {
+        return answer;
+    }
+    let answer = move || page::asset(&reader.fleet().router, &name);
+    spawn_blocking(answer).await.ok().flatten().unwrap_or_else(not_found)
 }
 
 async fn full(reader: &Arc<Reader>) -> Option<Arc<FleetView>> {

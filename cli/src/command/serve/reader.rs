@@ -99,6 +99,11 @@ impl Reader {
         }
     }
 
+    /// Returns the members as they are now, or as they last were if they cannot be read.
+    pub(super) fn fleet(&self) -> Arc<Fleet> {
+        self.fleet.read().0
+    }
+
     /// Returns whether a reading reached at least one gateway, and the members can be read now.
     pub(super) fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Relaxed) && self.fleet.read().1.is_none()
