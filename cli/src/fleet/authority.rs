@@ -19,6 +19,8 @@ pub(crate) struct Witness {
     pub(crate) clock: Clock,
     /// Start of its process, by its clock. `None` if it reports none: then it may have lost everything.
     pub(crate) started: Option<Timestamp>,
+    /// Time by our clock before it was read.
+    pub(crate) read: Timestamp,
 }
 
 /// One copy of a family.
@@ -66,7 +68,7 @@ impl Authority<'_> {
     }
 
     /// Returns whether a gateway that owned the group when this copy was stored lacks it now, and has lost nothing since: then
-    /// a client deleted it there.
+    /// a client deleted it there. A push that was stored after that gateway was read, or just before, proves nothing.
     fn refuted(&self, place: Place<'_>, copy: Held, held: &[Held]) -> bool {
         let Some(witness) = self.witness(copy.on) else { return false };
         let past = self.history.holders(place.labels, witness.clock.ours(copy.stamp));
@@ -79,7 +81,9 @@ impl Authority<'_> {
                 .iter()
                 .position(|other| other.as_ref().is_some_and(|other| other.name == then.owner));
             owner.is_some_and(|owner| {
-                held.iter().all(|copy| copy.on != owner) && !self.restarted_since(owner, copy)
+                held.iter().all(|copy| copy.on != owner)
+                    && !self.restarted_since(owner, copy)
+                    && self.was_read_after(owner, copy)
             })
         };
         // Two rings may have routed the push. The ring that made this gateway the replica did.
@@ -133,6 +137,14 @@ impl Authority<'_> {
         let Some(started) = gateway.started else { return true };
         let stamp = other.clock.ours(copy.stamp);
         gateway.clock.ours(started) > stamp.checked_sub(MARGIN).unwrap_or(stamp)
+    }
+
+    /// Returns whether a gateway was read after this copy was stored, beyond the error of the clocks.
+    fn was_read_after(&self, gateway: usize, copy: Held) -> bool {
+        let (Some(gateway), Some(other)) = (self.witness(gateway), self.witness(copy.on)) else {
+            return false;
+        };
+        gateway.read.duration_since(other.clock.ours(copy.stamp)) > MARGIN
     }
 
     fn witness(&self, index: usize) -> Option<&Witness> {
@@ -194,8 +206,10 @@ mod tests {
             let now = Timestamp::now();
             let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&now).unwrap();
             let clock = Clock::new(&date, now, now).unwrap();
-            let witness =
-                |name: &&str| Some(Witness { name: (*name).to_owned(), clock, started: Some(ago(3600)) });
+            let witness = |name: &&str| {
+                let started = Some(ago(3600));
+                Some(Witness { name: (*name).to_owned(), clock, started, read: now })
+            };
             let mut history = RingHistory::default();
             history.observe(&all);
             let (order, witnesses) = (order(&all, &labels), NAMES.iter().map(witness).collect());
@@ -263,6 +277,18 @@ mod tests {
         assert_eq!(case.pick(&[(0, 70), (1, 71)]), Some(0));
         case.witnesses[case.order[0]].as_mut().unwrap().started = None;
         assert_eq!(case.pick(&[(1, 60)]), Some(1));
+    }
+
+    #[test]
+    fn a_push_after_the_owner_was_read_is_no_deletion() {
+        let case = Case::new();
+        assert_eq!(case.pick(&[(1, 3)]), None);
+        assert_eq!(
+            case.pick(&[(1, 1)]),
+            Some(1),
+            "stored on the replica first, or within the error of the clocks"
+        );
+        assert_eq!(case.pick(&[(1, -1)]), Some(1), "stored after the owner was read");
     }
 
     #[test]

@@ -79,7 +79,8 @@ pub(super) fn view(reading: Reading, history: &RingHistory, took: Duration) -> F
                 }
                 let started = status.started();
                 view.started = started.map(|started| status.clock.ours(started));
-                witness = Some(Witness { name: view.name.clone(), clock: status.clock, started });
+                witness =
+                    Some(Witness { name: view.name.clone(), clock: status.clock, started, read: read_at });
                 view.took = took;
                 let groups = held::groups(exposed, listed.and_then(Result::ok));
                 view.groups = groups.len();

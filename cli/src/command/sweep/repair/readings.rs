@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
 
+use jiff::Timestamp;
+
 use super::Repair;
 use super::place::Group;
 use crate::fleet::authority::Witness;
@@ -43,16 +45,16 @@ pub(super) struct Survey {
 impl Readings {
     /// Reads these gateways, each once.
     pub(super) fn read(gateways: &Gateways, known: &[Known], indices: &BTreeSet<usize>) -> Self {
-        let began = Instant::now();
+        let (began, read) = (Instant::now(), Timestamp::now());
         let indices: Vec<usize> = indices.iter().copied().collect();
-        let read = gateways.each(&indices, |&index| {
-            let read = GatewayState::read(&known[index].gateway, None);
-            read.map_err(|error| Reason::from_error(&error, Code::Unreadable))
+        let states = gateways.each(&indices, |&index| {
+            let state = GatewayState::read(&known[index].gateway, None);
+            state.map_err(|error| Reason::from_error(&error, Code::Unreadable))
         });
-        let mut states: HashMap<_, _> = indices.into_iter().zip(read).collect();
+        let mut states: HashMap<_, _> = indices.into_iter().zip(states).collect();
         reject_shared_processes(&mut states);
         let witness = |(index, known): (usize, &Known)| match states.get(&index) {
-            Some(Ok(state)) => Some(witness(known, state)),
+            Some(Ok(state)) => Some(witness(known, state, read)),
             Some(Err(_)) => None,
             None => known.witness.clone(),
         };
@@ -86,11 +88,12 @@ fn reject_shared_processes(states: &mut HashMap<usize, Result<GatewayState, Reas
     }
 }
 
-fn witness(known: &Known, state: &GatewayState) -> Witness {
+fn witness(known: &Known, state: &GatewayState, read: Timestamp) -> Witness {
     Witness {
         name: known.gateway.name().to_owned(),
         clock: state.clock,
         started: state.start_time.parse().ok(),
+        read,
     }
 }
 
