@@ -199,6 +199,16 @@ impl Gateway {
         .map(drop)
     }
 
+    /// Deletes all groups by the gateway's admin API; returns whether it has one (`--web.enable-admin-api`).
+    pub(crate) fn wipe(&self) -> anyhow::Result<bool> {
+        let request = self.client.put(self.url("/api/v1/admin/wipe")).timeout(self.timeout);
+        let response = self.send(request)?;
+        match response.status().as_u16() {
+            404 | 405 => Ok(false),
+            _ => self.success(response).map(|_| true),
+        }
+    }
+
     /// Adds families (delimited protobuf) to a group. A response other than 2xx and 400 is an error.
     pub(crate) fn post(&self, path: &str, body: Vec<u8>) -> anyhow::Result<PushResponse> {
         self.push(self.client.post(self.push_url(path)), body)

@@ -7,7 +7,7 @@ mod conflicts;
 pub(crate) mod culprits;
 mod curl;
 pub(crate) mod diagnose;
-mod exposed;
+pub(crate) mod exposed;
 mod rejections;
 mod replication;
 mod scrape_error;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::metric;
 use super::own;
 use super::view::{Conflict, GroupView};
+use crate::command::groups::exposed;
 use crate::reason::{Code, Reason};
 
 /// A family of a group: indices of both.
@@ -16,9 +17,13 @@ type Place = (usize, usize);
 pub(super) fn find(groups: &mut [GroupView]) -> Vec<Conflict> {
     let mut conflicts = Vec::new();
     let mut by_name: BTreeMap<Arc<str>, Vec<Place>> = BTreeMap::new();
-    for (group, view) in groups.iter().enumerate() {
+    for (group, view) in groups.iter_mut().enumerate() {
+        let is_unfit = is_unfit(view);
+        for family in view.families.iter_mut() {
+            family.conflicts = is_unfit;
+        }
         for (index, family) in
-            view.families.iter().enumerate().filter(|(_, family)| !family.metrics.is_empty())
+            view.families.iter().enumerate().filter(|(_, family)| !is_unfit && !family.metrics.is_empty())
         {
             by_name.entry(family.name.clone()).or_default().push((group, index));
         }
@@ -44,12 +49,19 @@ pub(super) fn find(groups: &mut [GroupView]) -> Vec<Conflict> {
             continue;
         }
         kept.insert(name, kind);
+        conflicts.extend(remove_unfit(groups, name, places));
         if let Some(conflict) = remove_repeated(groups, name, places) {
             conflicts.push(conflict);
         }
     }
     conflicts.sort_by(|a, b| a.family.cmp(&b.family).then_with(|| a.reason.code.cmp(&b.reason.code)));
     conflicts
+}
+
+/// Returns whether a group of a poisoned gateway cannot be shown: it is why its gateway is poisoned.
+fn is_unfit(group: &GroupView) -> bool {
+    group.doubt.as_ref().is_some_and(|doubt| doubt.code == Code::NotUtf8)
+        || group.labels.keys().any(|name| name.starts_with("__"))
 }
 
 /// The text format has one type for both kinds of histograms, and a Pushgateway accepts both in one family.
@@ -89,6 +101,27 @@ fn collision<'k>(name: &str, kind: &str, kept: &BTreeMap<&'k str, &'static str>)
     };
     let part = |suffix: &&str| kept.get_key_value(&*format!("{name}{suffix}")).map(|(other, _)| *other);
     suffixes.iter().find_map(part)
+}
+
+/// Removes the metrics that make Prometheus reject the whole answer. A Pushgateway does not.
+fn remove_unfit(groups: &mut [GroupView], name: &str, places: &[Place]) -> Option<Conflict> {
+    let (mut losers, mut first) = (Vec::new(), None);
+    for &place in places {
+        let family = &mut groups[place.0].families[place.1];
+        let before = family.metrics.len();
+        let kind = family.kind;
+        family.metrics.retain(|raw| {
+            let reason = exposed::rejection(name, kind, raw);
+            let is_fit = reason.is_none();
+            first = first.take().or(reason);
+            is_fit
+        });
+        if family.metrics.len() < before {
+            losers.push(place);
+        }
+    }
+    let first = first?;
+    Some(conflict(name, first.code.because(format!("{name}: {first}")), &losers))
 }
 
 /// Removes all but one of the metrics with the same labels; that of the last push stays.

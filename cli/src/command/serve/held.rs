@@ -35,6 +35,8 @@ pub(super) struct HeldGroup {
 pub(super) struct HeldFamily {
     pub(super) kind: &'static str,
     pub(super) help: Option<Arc<str>>,
+    /// That of this group in the API; the exposition has one for all groups.
+    pub(super) listed_help: Option<Arc<str>>,
     /// By the gateway's clock.
     pub(super) stamp: Timestamp,
     pub(super) metrics: Vec<Bytes>,
@@ -128,7 +130,11 @@ impl Held {
             self.listed.extend(listed.keys.into_iter().map(|key| ((name.clone(), key), index)));
             let help = family.help.map(Arc::from);
             let kind = kind(&family.kind);
-            let family = HeldFamily { help, json: listed.json, ..HeldFamily::empty(kind, family.time_stamp) };
+            let family = HeldFamily {
+                listed_help: help,
+                json: listed.json,
+                ..HeldFamily::empty(kind, family.time_stamp)
+            };
             families.insert(name, family);
         }
         self.groups.push(HeldGroup { labels: group.labels, families, doubt: group.ambiguity, pushed });
@@ -179,7 +185,7 @@ impl Held {
 
 impl HeldFamily {
     fn empty(kind: &'static str, stamp: Timestamp) -> Self {
-        Self { kind, help: None, stamp, metrics: Vec::new(), json: None }
+        Self { kind, help: None, listed_help: None, stamp, metrics: Vec::new(), json: None }
     }
 }
 
@@ -230,7 +236,13 @@ fn from_api(group: StoredGroup<super::gateway_read::Listed>) -> HeldGroup {
         let help = family.help.map(Arc::from);
         families.insert(
             name.into(),
-            HeldFamily { help, metrics, json, ..HeldFamily::empty(kind, family.time_stamp) },
+            HeldFamily {
+                help: help.clone(),
+                listed_help: help,
+                metrics,
+                json,
+                ..HeldFamily::empty(kind, family.time_stamp)
+            },
         );
     }
     let pushed = group.pushed.map_or(Timestamp::UNIX_EPOCH, |push| push.time_stamp);

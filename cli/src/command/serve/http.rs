@@ -17,10 +17,11 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use tokio::task::spawn_blocking;
 
+use super::api::Process;
 use super::gateway_read::Depth;
 use super::reader::Reader;
 use super::view::FleetView;
-use super::{format, page, render};
+use super::{api, format, page, render};
 
 /// The timeout of Prometheus for the whole scrape.
 const SCRAPE_TIMEOUT: &str = "x-prometheus-scrape-timeout-seconds";
@@ -35,33 +36,45 @@ const PUSH_HINT: &str = "pushring serve takes no pushes and no deletions: send t
 /// Envoy passes requests only to a server with this answer (envoy/cluster.yaml), because others listen on port 9093, too.
 const NAME: (&str, &str) = ("x-envoy-upstream-healthchecked-cluster", "pushring-serve");
 
-type Shared = State<Arc<Reader>>;
+type Shared = State<Arc<Server>>;
 
-pub(super) fn routes(reader: Arc<Reader>, _admin_api: bool) -> Router {
+/// Everything that answers need.
+struct Server {
+    reader: Arc<Reader>,
+    process: Process,
+    admin_api: bool,
+}
+
+/// Returns the routes; `admin_api` is `--enable-admin-api`.
+pub(super) fn routes(reader: Arc<Reader>, process: Process, admin_api: bool) -> Router {
     Router::new()
         .route("/", any(groups))
         .route("/status", any(status))
         .route("/static/{name}", any(asset))
         .route("/metrics", any(metrics))
         .route("/metrics/{*path}", any(push))
+        .route("/api/v1/metrics", any(api_metrics))
+        .route("/api/v1/status", any(api_status))
+        .route("/api/v1/admin/wipe", any(wipe))
+        .route("/api/v1/{*path}", any(api_other))
         .route("/-/healthy", any(healthy))
         .route("/-/ready", any(ready))
         .fallback(async || not_found())
-        .with_state(reader)
+        .with_state(Arc::new(Server { reader, process, admin_api }))
 }
 
-async fn metrics(State(reader): Shared, request: Request) -> Response {
+async fn metrics(State(server): Shared, request: Request) -> Response {
     if let Some(answer) = other_than_get(request.method()) {
         return answer;
     }
     let headers = request.headers();
     let (format, escaping) = format::negotiate(text(headers, &ACCEPT));
     let gzip = format::wants_gzip(text(headers, &ACCEPT_ENCODING));
-    let Some(view) = reader.view(Depth::Values, time(headers, reader.deadline)).await else {
+    let Some(view) = server.reader.view(Depth::Values, time(headers, server.reader.deadline)).await else {
         return too_busy();
     };
     if view.is_blind() {
-        return error(StatusCode::SERVICE_UNAVAILABLE, "no gateway can be read\n".to_owned());
+        return blind();
     }
     let body = spawn_blocking(move || {
         let body = render::write(&view, format, escaping);
@@ -84,29 +97,30 @@ fn compress(body: &[u8]) -> std::io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-async fn groups(State(reader): Shared, request: Request) -> Response {
+async fn groups(State(server): Shared, request: Request) -> Response {
     if let Some(answer) = other_than_get(request.method()) {
         return answer;
     }
-    let Some(view) = full(&reader).await else { return too_busy() };
+    let Some(view) = full(&server.reader).await else { return too_busy() };
     let (uri, headers) = (request.uri().clone(), request.headers().clone());
     let answer = move || page::groups(&view, uri.query().unwrap_or_default(), &headers);
     spawn_blocking(answer).await.unwrap_or_else(|_| too_busy())
 }
 
-async fn status(State(reader): Shared, request: Request) -> Response {
+async fn status(State(server): Shared, request: Request) -> Response {
     if let Some(answer) = other_than_get(request.method()) {
         return answer;
     }
-    let Some(view) = full(&reader).await else { return too_busy() };
-    spawn_blocking(move || page::status(&view, &[])).await.unwrap_or_else(|_| too_busy())
+    let Some(view) = full(&server.reader).await else { return too_busy() };
+    let answer = move || page::status(&view, &server.process.facts());
+    spawn_blocking(answer).await.unwrap_or_else(|_| too_busy())
 }
 
-async fn asset(State(reader): Shared, Path(name): Path<String>, request: Request) -> Response {
+async fn asset(State(server): Shared, Path(name): Path<String>, request: Request) -> Response {
     if let Some(answer) = other_than_get(request.method()) {
         return answer;
     }
-    let answer = move || page::asset(&reader.fleet().router, &name);
+    let answer = move || page::asset(&server.reader.fleet().router, &name);
     spawn_blocking(answer).await.ok().flatten().unwrap_or_else(not_found)
 }
 
@@ -114,28 +128,77 @@ async fn full(reader: &Arc<Reader>) -> Option<Arc<FleetView>> {
     reader.view(Depth::Full, reader.deadline).await
 }
 
-async fn push(request: Request) -> Response {
-    if [Method::PUT, Method::POST, Method::DELETE].contains(request.method()) {
-        return ([(ALLOW, "")], error(StatusCode::METHOD_NOT_ALLOWED, PUSH_HINT.to_owned())).into_response();
+async fn api_metrics(State(server): Shared, request: Request) -> Response {
+    if let Some(answer) = other_than_api_get(request.method()) {
+        return answer;
     }
-    not_found()
+    let Some(view) = full(&server.reader).await else { return too_busy() };
+    if view.is_blind() {
+        return blind();
+    }
+    spawn_blocking(move || as_json(api::metrics(&view))).await.unwrap_or_else(|_| too_busy())
+}
+
+async fn api_status(State(server): Shared, request: Request) -> Response {
+    if let Some(answer) = other_than_api_get(request.method()) {
+        return answer;
+    }
+    let Some(view) = server.reader.view(Depth::Values, server.reader.deadline).await else {
+        return too_busy();
+    };
+    as_json(api::status(&view, &server.process))
+}
+
+async fn wipe(State(server): Shared, request: Request) -> Response {
+    if !server.admin_api || request.method() == Method::OPTIONS {
+        return api_other(request).await;
+    }
+    if let Some(answer) = other_than(&[Method::PUT, Method::POST], request.method(), "OPTIONS, POST, PUT") {
+        return answer;
+    }
+    // In a task of its own: it continues if the client closes the connection.
+    let reader = server.reader.clone();
+    match tokio::spawn(async move { super::wipe::all(&reader).await }).await {
+        Ok(Ok(())) => StatusCode::ACCEPTED.into_response(),
+        Ok(Err(failed)) => error(StatusCode::BAD_GATEWAY, format!("not wiped:\n{failed}")),
+        Err(failed) => error(StatusCode::INTERNAL_SERVER_ERROR, format!("{failed}\n")),
+    }
+}
+
+async fn api_other(request: Request) -> Response {
+    if request.method() == Method::OPTIONS { api::HEADERS.into_response() } else { not_found() }
+}
+
+fn other_than_api_get(method: &Method) -> Option<Response> {
+    if method == Method::OPTIONS {
+        return Some(api::HEADERS.into_response());
+    }
+    other_than_get(method)
+}
+
+fn as_json(body: String) -> Response {
+    ([(CONTENT_TYPE, "application/json")], api::HEADERS, body).into_response()
+}
+
+async fn push() -> Response {
+    ([(ALLOW, "")], error(StatusCode::METHOD_NOT_ALLOWED, PUSH_HINT.to_owned())).into_response()
 }
 
 async fn healthy(request: Request) -> Response {
     other_than_get(request.method()).unwrap_or_else(|| ([NAME], "OK").into_response())
 }
 
-async fn ready(State(reader): Shared, request: Request) -> Response {
+async fn ready(State(server): Shared, request: Request) -> Response {
     if let Some(answer) = other_than_get(request.method()) {
         return answer;
     }
     let is_ready = spawn_blocking({
-        let reader = reader.clone();
+        let reader = server.reader.clone();
         move || reader.is_ready()
     });
     // Before the first request for metrics, this is the first reading.
     if is_ready.await.unwrap_or_default()
-        || reader.view(Depth::Values, reader.deadline).await.is_some_and(|view| view.is_good())
+        || server.reader.view(Depth::Values, server.reader.deadline).await.is_some_and(|view| view.is_good())
     {
         return "OK".into_response();
     }
@@ -175,6 +238,10 @@ fn other_than(allowed: &[Method], method: &Method, header: &'static str) -> Opti
 
 fn not_found() -> Response {
     error(StatusCode::NOT_FOUND, "404 page not found\n".to_owned())
+}
+
+fn blind() -> Response {
+    error(StatusCode::SERVICE_UNAVAILABLE, "no gateway can be read\n".to_owned())
 }
 
 fn too_busy() -> Response {

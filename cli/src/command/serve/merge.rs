@@ -199,8 +199,12 @@ impl Merge<'_> {
         let mut families = Vec::with_capacity(names.len());
         for name in names {
             let held = copies.iter().filter_map(|(on, copy)| {
-                let family = copy.families.get(&name)?;
-                Some(Held { on: *on, stamp: family.stamp })
+                let mut stamp = copy.families.get(&name)?.stamp;
+                // A gateway sets the second of its own families once; it is as new as the group.
+                if &*name == PUSH_FAILED {
+                    stamp = copy.families.get(PUSH_TIME).map_or(stamp, |pushed| pushed.stamp.max(stamp));
+                }
+                Some(Held { on: *on, stamp })
             });
             let held: Vec<Held> = held.collect();
             let Some(picked) = self.pick(view, &held) else { continue };
@@ -233,6 +237,17 @@ fn shown(view: &GroupView, on: usize, name: Arc<str>, family: HeldFamily) -> Fam
         Some(_) if view.replica == Some(on) => Source::Replica,
         Some(_) => Source::Former,
     };
-    let HeldFamily { kind, help, stamp, metrics, json } = family;
-    FamilyView { name, kind, help, time_stamp: stamp, on, source, metrics, json, conflicts: false }
+    let HeldFamily { kind, help, listed_help, stamp, metrics, json } = family;
+    FamilyView {
+        name,
+        kind,
+        help,
+        time_stamp: stamp,
+        on,
+        source,
+        metrics,
+        json,
+        listed_help,
+        conflicts: false,
+    }
 }

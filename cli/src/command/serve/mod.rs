@@ -1,5 +1,6 @@
 //! `pushring serve`.
 
+mod api;
 mod conflicts;
 mod escape;
 mod fleet_watch;
@@ -8,6 +9,7 @@ mod from_json;
 mod gateway_read;
 mod held;
 mod http;
+mod json;
 mod merge;
 mod metric;
 mod number;
@@ -18,12 +20,15 @@ mod render;
 mod server;
 mod text;
 mod view;
+mod wipe;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tracing::info;
 
@@ -31,7 +36,10 @@ use crate::duration;
 use crate::error::BadInput;
 use crate::fleet::source::FleetArgs;
 use crate::gateway::pool::GatewayArgs;
+use crate::http::without_credentials;
 use crate::log;
+use crate::text as plain_text;
+use api::Process;
 use fleet_watch::FleetWatch;
 use reader::Reader;
 
@@ -71,6 +79,7 @@ fn listen_address(text: &str) -> Result<SocketAddr, String> {
 impl ServeArgs {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let fleet = FleetWatch::new(self.fleet.source()?, &self.fleet)?;
+        let process = Process { flags: self.flags(), started: Timestamp::now() };
         let reader = Arc::new(Reader::new(fleet, self.gateways, self.deadline)?);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
@@ -80,11 +89,23 @@ impl ServeArgs {
             log::start();
             info!(url = format!("http://{}", listener.local_addr().context("--listen")?), "started");
             tokio::spawn(reader.clone().follow());
-            server::run(listener, http::routes(reader, self.enable_admin_api)).await
+            server::run(listener, http::routes(reader, process, self.enable_admin_api)).await
         })?;
         info!("ended");
         // Requests to gateways that hang do not keep the process.
         runtime.shutdown_background();
         Ok(())
+    }
+
+    /// Returns the flags that `/api/v1/status` shows; credentials are not among them.
+    fn flags(&self) -> BTreeMap<&'static str, String> {
+        BTreeMap::from([
+            ("config", plain_text::path(&self.fleet.config)),
+            ("consul", self.fleet.consul.as_deref().map(without_credentials).unwrap_or_default()),
+            ("deadline", format!("{:?}", self.deadline)),
+            ("enable-admin-api", self.enable_admin_api.to_string()),
+            ("gateway-timeout", format!("{:?}", self.gateways.gateway_timeout)),
+            ("listen", self.listen.to_string()),
+        ])
     }
 }

@@ -138,6 +138,20 @@ impl Reader {
         done
     }
 
+    /// Returns the members as they are now, and all gateways.
+    ///
+    /// # Errors
+    /// The members cannot be read, so that some may be missing.
+    pub(super) async fn members(self: &Arc<Self>) -> Result<(Arc<Fleet>, Vec<Target>), String> {
+        let reader = self.clone();
+        let read = spawn_blocking(move || {
+            let (fleet, error) = reader.fleet.read();
+            let targets = reader.targets(&fleet);
+            error.map_or(Ok((fleet, targets)), Err)
+        });
+        read.await.unwrap_or_else(|error| Err(error.to_string()))
+    }
+
     async fn read(self: &Arc<Self>, depth: Depth, deadline: Instant) -> Option<FleetView> {
         let (began, read_at) = (Instant::now(), Timestamp::now());
         let reader = self.clone();

@@ -46,7 +46,7 @@ pub(super) fn write(view: &FleetView, format: Format, escaping: Escaping) -> Vec
     for family in families(view, &own).into_values() {
         match format {
             Format::Text => text::write(&mut out, &family, escaping),
-            Format::Delimited | Format::ProtoText | Format::CompactText => {
+            Format::Delimited => {
                 let (name, metrics) = (escaping.apply(family.name), family.encoded(escaping));
                 let family = exposition::Family::new(&name, family.kind, family.help, metrics);
                 out.extend(exposition::write(&Vec::from_iter(family)));

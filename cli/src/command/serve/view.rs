@@ -101,6 +101,8 @@ pub(super) struct FamilyView {
     pub(super) metrics: Vec<Bytes>,
     /// The metrics as the gateway's API lists them; only in a reading for the API or the page.
     pub(super) json: Option<Box<RawValue>>,
+    /// The `# HELP` text of this group there; the exposition has one for all groups of a gateway.
+    pub(super) listed_help: Option<Arc<str>>,
     /// Whether `/metrics` omits it, or some of its metrics, because of a conflict.
     pub(super) conflicts: bool,
 }

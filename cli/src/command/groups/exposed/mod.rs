@@ -87,11 +87,32 @@ pub(super) fn check(families: impl Iterator<Item = anyhow::Result<Family>>) -> a
     Ok(exposed)
 }
 
+/// Returns why Prometheus rejects a whole exposition with this metric; `kind` is the type of its family as the API names it.
+pub(crate) fn rejection(family: &str, kind: &str, raw: &prost::bytes::Bytes) -> Option<Reason> {
+    let Ok(metric) = decode_unmetered(raw) else {
+        return Some(Code::InvalidMetric.because("its bytes are not a metric"));
+    };
+    if family.is_empty() || family.contains('\0') {
+        return Some(Code::InvalidName.because("the name of the family is empty or contains a NUL byte"));
+    }
+    let shape = shape_of(kind);
+    let is_repeated = |label: &Label| *label.name == *b"quantile" && !label.value.is_empty();
+    if shape == Shape::Summary && metric.labels.iter().any(is_repeated) {
+        let text = "a summary has the label `quantile`, which each of its quantiles has, too";
+        return Some(Code::RepeatedLabel.because(text));
+    }
+    metric_error(shape, &metric)
+}
+
 fn decode(raw: &prost::bytes::Bytes) -> anyhow::Result<Metric> {
-    check_fields(raw, MAX_FIELDS)?;
-    let metric = Metric::decode(raw.clone())?;
+    let metric = decode_unmetered(raw)?;
     memory::charge(2 * size_of::<Metric>() + metric.labels.len() * size_of::<Label>() + 4 * raw.len())?;
     Ok(metric)
+}
+
+fn decode_unmetered(raw: &prost::bytes::Bytes) -> anyhow::Result<Metric> {
+    check_fields(raw, MAX_FIELDS)?;
+    Ok(Metric::decode(raw.clone())?)
 }
 
 impl Exposed {
@@ -151,7 +172,11 @@ impl Exposed {
 }
 
 fn shape(family: &Family) -> Shape {
-    match family.kind() {
+    shape_of(family.kind())
+}
+
+fn shape_of(kind: &str) -> Shape {
+    match kind {
         "SUMMARY" => Shape::Summary,
         "HISTOGRAM" | "GAUGE_HISTOGRAM" => Shape::Histogram,
         _ => Shape::Single,

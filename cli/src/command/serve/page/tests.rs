@@ -94,6 +94,7 @@ fn add<'v>(view: &'v mut FleetView, pairs: &[(&str, &str)], age: i64) -> &'v mut
         source: owner.map_or(Source::Unknown, |_| Source::Owner),
         metrics: vec![gauge(pairs, 1.5)],
         json: None,
+        listed_help: None,
         conflicts: false,
     };
     view.gateways[on].groups += 1;
