@@ -25,6 +25,8 @@ pub(crate) struct DrainFixture {
     pub(crate) source: Pushgateway,
     /// The proxy in front of each gateway that has one.
     pub(crate) proxies: BTreeMap<SocketAddr, SocketAddr>,
+    /// Settings of the filter's configuration.
+    pub(crate) settings: Value,
     pub(crate) dir: TempDir,
 }
 
@@ -37,6 +39,7 @@ impl DrainFixture {
             owners: (0..owners).map(|_| start()).collect(),
             source: start(),
             proxies: BTreeMap::new(),
+            settings: json!({}),
             dir,
         }
     }
@@ -71,7 +74,9 @@ impl DrainFixture {
     /// Writes the filter's configuration with the owners as members and returns its path.
     pub(crate) fn config(&self) -> PathBuf {
         let members: Vec<_> = self.owners.iter().map(|owner| self.address(owner)).collect();
-        self.write(&json!({"members": members}))
+        let mut config = self.settings.clone();
+        config["members"] = members.into();
+        self.write(&config)
     }
 
     pub(crate) fn write(&self, config: &Value) -> PathBuf {
@@ -82,9 +87,17 @@ impl DrainFixture {
 
     /// Returns the owner of the group of a push path.
     pub(crate) fn owner(&self, path: &str) -> &Pushgateway {
+        self.clockwise(path)[0]
+    }
+
+    /// Returns the owner of the group of a push path and its successors.
+    pub(crate) fn clockwise(&self, path: &str) -> Vec<&Pushgateway> {
         let router = Router::parse(&std::fs::read(self.config()).unwrap()).unwrap();
-        let owner = router.owner(&router.group(path.as_bytes()).unwrap().key).unwrap();
-        self.owners.iter().find(|gateway| self.address(gateway) == owner.address).unwrap()
+        let order = router.ring().clockwise(&router.group(path.as_bytes()).unwrap().key);
+        let address = |index: usize| router.config().members[index].address.clone();
+        let gateway =
+            |address: String| self.owners.iter().find(|gateway| self.address(gateway) == address).unwrap();
+        order.map(|index| gateway(address(index))).collect()
     }
 
     /// Returns the arguments of a drain without a settling time.

@@ -10,3 +10,4 @@ mod fixture;
 mod killed;
 mod persisted;
 mod refused;
+mod replicas;

@@ -4,6 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 mod next_step;
+mod passes;
 mod report;
 mod run;
 mod transfer;

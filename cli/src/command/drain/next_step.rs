@@ -1,47 +1,51 @@
 //! The next step for one group: the rules that prevent the loss of data.
 //!
 //! Families are compared one by one, by the times of their last pushes: POST builds a group in parts, so the owner may
-//! hold some families newer and lack others.
+//! hold some families newer and lack others. The same rules hold for a replica, which gets only what the owner got: an
+//! older family there would look newer than the owner's.
 //!
-//! Families that [conflict](crate::transfer::conflict) with the owner's groups are not copied.
+//! Families that [conflict](crate::transfer::conflict) with other groups of the receiver are not copied.
 
-use crate::gateway::api::Labels;
+use crate::gateway::api::{Family, Labels};
 use crate::gateway::clock::{MARGIN, is_later};
 use crate::reason::{Code, Reason};
-use crate::transfer::conflict::{conflict, same_series};
-use crate::transfer::gateway_state::{GatewayState, ListedGroup};
-
-/// The receiver of a copy, in messages.
-const OWNER: &str = "owner";
+use crate::transfer::conflict::{Target, conflict, same_series};
+use crate::transfer::gateway_state::{GatewayState, ListedGroup, Series};
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Copy these families to the owner; none if the owner lacks the group and the group has no family.
+    /// Copy these families to the receiver; none if it lacks the group and the group has no family.
     Copy(Vec<String>),
-    /// The owner holds the whole group: the copy here can be deleted.
+    /// The receiver holds the whole group.
     Held,
     /// Keep the group, for this reason, which includes advice.
     Keep(Reason),
-    /// A push reached the owner while it was read: read it again.
+    /// A push reached the receiver while it was read: read it again.
     Retry,
 }
 
-/// Decides from the state of the drained gateway and the current state of the owner.
-pub(super) fn next_step(source: &GatewayState, ours: &ListedGroup, owner: &GatewayState) -> Step {
+/// Decides from the state of the drained gateway and the current state of the receiver, which is the owner or, with the
+/// families that the owner holds newer, the replica.
+pub(super) fn next_step(
+    source: &GatewayState,
+    ours: &ListedGroup,
+    (owner, role): Target<'_>,
+    newer: &[String],
+) -> Step {
     let theirs = owner.groups.get(&ours.labels);
     // A group whose labels are unknown might be this one.
     let unknown = owner.groups.get(&Labels::new()).and_then(|group| group.ambiguity.as_ref());
     let reason = match (&ours.ambiguity, theirs.and_then(|theirs| theirs.ambiguity.as_ref()), unknown) {
         (Some(ambiguity), _, _) => Some(ambiguity.clone()),
-        (_, Some(ambiguity), _) => Some(ambiguity.code.because(format!("at its owner: {ambiguity}"))),
+        (_, Some(ambiguity), _) => Some(ambiguity.code.because(format!("at its {role}: {ambiguity}"))),
         (_, _, Some(ambiguity)) => {
-            let text = format!("its owner has a group that may be this one: {ambiguity}");
+            let text = format!("its {role} has a group that may be this one: {ambiguity}");
             Some(Code::OwnerLabelsUnknown.because(text))
         }
         _ if !source.agrees(&ours.labels) => {
             Some(Code::Changed.because("a push arrived while it was read; run again"))
         }
-        _ => same_series((owner, OWNER), &ours.labels),
+        _ => same_series((owner, role), &ours.labels),
     };
     if let Some(reason) = reason {
         return Step::Keep(reason);
@@ -49,7 +53,7 @@ pub(super) fn next_step(source: &GatewayState, ours: &ListedGroup, owner: &Gatew
     if !owner.agrees(&ours.labels) {
         return Step::Retry;
     }
-    let families = match families_to_copy(source, ours, owner) {
+    let families = match families_to_copy(source, ours, (owner, role), newer) {
         Ok(families) => families,
         Err(reason) => return Step::Keep(reason),
     };
@@ -57,17 +61,41 @@ pub(super) fn next_step(source: &GatewayState, ours: &ListedGroup, owner: &Gatew
     if families.is_empty() && (exists || ours.is_stub()) {
         return Step::Held;
     }
-    match conflict((owner, OWNER), ours, &families) {
+    match conflict((owner, role), ours, &families) {
         Some(reason) => Step::Keep(reason),
         None => Step::Copy(families),
     }
 }
 
-/// Returns the families that the owner lacks or holds older; otherwise the reason to keep the group.
+/// Returns the families of a group that the owner holds with other values.
+pub(super) fn different(source: &GatewayState, ours: &ListedGroup, owner: &GatewayState) -> Vec<String> {
+    let theirs = owner.groups.get(&ours.labels);
+    let differs = |name: &String, family: &Family<Vec<Series>>| {
+        let other = theirs.and_then(|theirs| theirs.families.get(name));
+        other.is_some_and(|other| !is_equal((source, family), (owner, other), name))
+    };
+    ours.families
+        .iter()
+        .filter(|(name, family)| differs(name, family))
+        .map(|(name, _)| name.clone())
+        .collect()
+}
+
+fn is_equal(ours: Stored<'_>, theirs: Stored<'_>, name: &str) -> bool {
+    let ((source, family), (target, other)) = (ours, theirs);
+    let values = source.values(name, family);
+    other.kind == family.kind && values.is_some() && values == target.values(name, other)
+}
+
+/// A family, and the gateway that stores it.
+type Stored<'s> = (&'s GatewayState, &'s Family<Vec<Series>>);
+
+/// Returns the families that the receiver lacks or holds older; otherwise the reason to keep the group.
 fn families_to_copy(
     source: &GatewayState,
     ours: &ListedGroup,
-    owner: &GatewayState,
+    (owner, role): Target<'_>,
+    newer: &[String],
 ) -> Result<Vec<String>, Reason> {
     if ours.pushed.is_none() {
         return Err(Code::NoPushTime.because("its gateway does not report the time of the last push"));
@@ -75,15 +103,15 @@ fn families_to_copy(
     let theirs = owner.groups.get(&ours.labels);
     let mut copy = Vec::new();
     for (name, family) in &ours.families {
-        let Some(values) = source.values(name, family) else {
+        if source.values(name, family).is_none() {
             return Err(Code::ExpositionIncomplete
                 .because(format!("the exposition lacks a part of {name}; run again")));
-        };
+        }
         let Some(other) = theirs.and_then(|theirs| theirs.families.get(name)) else {
             copy.push(name.clone());
             continue;
         };
-        if other.kind == family.kind && owner.values(name, other).is_some_and(|other| other == values) {
+        if is_equal((source, family), (owner, other), name) {
             continue;
         }
         let (us, them) = ((family.time_stamp, &source.clock), (other.time_stamp, &owner.clock));
@@ -97,11 +125,17 @@ fn families_to_copy(
             (Some(false), Some(false)) => {
                 let margin = MARGIN.as_secs();
                 return Err(Code::NotNewer.because(format!(
-                    "{name} differs at its owner and both were pushed within {margin} s, so neither is provably newer; \
+                    "{name} differs at its {role} and both were pushed within {margin} s, so neither is provably newer; \
                      push the group again, then run again"
                 )));
             }
         }
     }
-    Ok(copy)
+    match copy.iter().find(|name| newer.contains(name)) {
+        Some(name) => Err(Code::Unreplicated.because(format!(
+            "its {role} lacks {name} or holds it older, and its owner holds it newer; push the group again, or run \
+             `pushring sweep --repair`, then run again"
+        ))),
+        None => Ok(copy),
+    }
 }

@@ -1,10 +1,10 @@
-//! Empties a Pushgateway that has left the ring: moves its groups to their owners.
+//! Empties a Pushgateway that has left the ring: moves its groups to their owners and replicas.
 //!
-//! A group is deleted only after it was read back from its owner, so a drain may be killed at any point and run again.
+//! A group is deleted only after it was read back from them, so a drain may be killed at any point and run again.
 //! Values are copied byte for byte from the exposition ([`crate::gateway::exposition`]).
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,17 +12,18 @@ use anyhow::{Context, bail};
 use pushring_router::{Member, canonical_address};
 use serde::de::IgnoredAny;
 
-use super::transfer::{Options, Run, Task, move_groups};
+use super::passes::{Members, Moved};
+use super::transfer::{Options, Run, Task};
 use crate::cleanup::safety_check::SafetyCheck;
 use crate::error::NotSafe;
 use crate::fleet::source::Fleet;
-use crate::fleet::survey::{locate, locate_group};
+use crate::fleet::survey::{GroupLocation, locate, locate_group};
 use crate::gateway::api::{Labels, StoredGroup};
 use crate::gateway::client::Gateway;
 use crate::gateway::pool::Gateways;
 use crate::gateway::push_times::PushTimes;
 use crate::output;
-use crate::reason::{Code, Reason};
+use crate::reason::Code;
 use crate::transfer::gateway_state::GatewayState;
 
 use super::report::{DrainResult, Report};
@@ -58,7 +59,7 @@ pub(crate) fn has_left(address: &str, fleet: &Fleet) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Moves every group of the gateway at `address` to its owner. Problems with single groups are in the report.
+/// Moves every group of the gateway at `address` to its owner and to its replica. Problems with single groups are in the report.
 ///
 /// # Errors
 /// [`NotSafe`] if the gateway is on the ring; other errors if it cannot be read.
@@ -89,49 +90,66 @@ pub(crate) fn drain(
         Run { gateway: &gateway, source: &source, options, safety, progress, finished: Cell::new(0) };
     progress(0, source.groups.len());
     let mut report = Report { gateway: address.to_owned(), dry_run: options.dry_run, ..Report::default() };
-    let mut carried = BTreeSet::new();
-    if !options.keep && !options.dry_run {
-        let wait = persistence(gateways, &owners, &by_owner(&run, fleet, &mut Report::default()));
-        if !wait.is_zero() {
-            // First only copy, so that one wait is enough for all owners.
-            run.options.keep = true;
-            for (owner, tasks) in by_owner(&run, fleet, &mut Report::default()) {
-                let Ok(start_time) = process(&processes, owner) else { continue };
-                let moved = move_groups(&run, &owners[owner], start_time, tasks);
-                let moved = moved.into_iter().filter(|(_, result)| *result == DrainResult::Carried);
-                carried.extend(moved.map(|(task, _)| &task.group.labels));
-            }
-            run.options.keep = false;
-            run.finished.set(0);
-            wait_until_written(wait, safety);
-        }
-    }
+    let tasks = tasks(&run, fleet, &mut report);
+    let members = Members { gateways: &owners, processes: &processes };
+    let moved = move_all(&mut run, &members, gateways, tasks);
     let mut finished = BTreeSet::new();
-    for (owner, tasks) in by_owner(&run, fleet, &mut report) {
-        let name = members[owner].name.as_str();
-        let results = match process(&processes, owner) {
-            Ok(start_time) => move_groups(&run, &owners[owner], start_time, tasks),
-            Err(reason) => tasks.into_iter().map(|task| (task, DrainResult::Kept(reason.clone()))).collect(),
-        };
-        for (task, mut result) in results {
-            if result == DrainResult::Held && carried.contains(&task.group.labels) {
-                result = DrainResult::Carried;
-            }
-            if !matches!(result, DrainResult::Kept(_)) {
-                finished.insert(&task.group.labels);
-            }
-            report.add(&task.group.labels, Some(name), result);
+    for (task, result) in moved {
+        if !matches!(result, DrainResult::Kept(_)) {
+            finished.insert(&task.group.labels);
         }
+        report.add(&task.group.labels, Some(owners[task.owner].name()), result);
     }
     report.interrupted = safety.interrupted();
     add_remaining(&run, fleet, &finished, &mut report)?;
     Ok(report)
 }
 
+/// Moves all groups. If owners have to write them to disk, or replicas need them, too, the first passes only copy, so that
+/// one wait is enough for all.
+fn move_all<'s>(
+    run: &mut Run<'s>,
+    members: &Members<'_>,
+    gateways: &Gateways,
+    tasks: Vec<Task<'s>>,
+) -> Vec<Moved<'s>> {
+    let deletes = !run.options.keep && !run.options.dry_run;
+    let wait = if deletes { persistence(gateways, members.gateways, &tasks) } else { Duration::ZERO };
+    if wait.is_zero() && tasks.iter().all(|task| task.replica.is_none()) {
+        return members.to_owners(run, tasks);
+    }
+    run.options.keep = true;
+    let mut moved = members.to_owners(run, tasks);
+    moved = members.to_replicas(run, moved);
+    if !deletes {
+        return moved;
+    }
+    if !wait.is_zero() {
+        wait_until_written(wait, run.safety);
+        // A replica may have restarted in the meantime.
+        moved = members.to_replicas(run, moved);
+    }
+    run.options.keep = false;
+    let is_refused =
+        |(task, result): &Moved<'_>| task.replica.is_some() && matches!(result, DrainResult::Kept(_));
+    let (mut done, rest): (Vec<_>, Vec<_>) = moved.into_iter().partition(is_refused);
+    run.finished.set(done.len());
+    let carried = rest.iter().filter(|(_, result)| *result == DrainResult::Carried);
+    let carried: BTreeSet<&Labels> = carried.map(|(task, _)| &task.group.labels).collect();
+    let rest = rest.into_iter().map(|(task, _)| Task { pushes: 0, ..task }).collect();
+    for (task, result) in members.to_owners(run, rest) {
+        let is_carried = result == DrainResult::Held && carried.contains(&task.group.labels);
+        done.push((task, if is_carried { DrainResult::Carried } else { result }));
+    }
+    done
+}
+
 /// Returns how long the owners of these groups may keep them in memory only, and warns about each that never writes them.
 /// Zero if there is nothing to wait for.
-fn persistence(gateways: &Gateways, owners: &[Gateway], tasks: &BTreeMap<usize, Vec<Task<'_>>>) -> Duration {
-    let owners: Vec<&Gateway> = tasks.keys().map(|owner| &owners[*owner]).collect();
+fn persistence(gateways: &Gateways, members: &[Gateway], tasks: &[Task<'_>]) -> Duration {
+    let placed: BTreeSet<usize> =
+        tasks.iter().flat_map(|task| [Some(task.owner), task.replica]).flatten().collect();
+    let owners: Vec<&Gateway> = placed.into_iter().map(|member| &members[member]).collect();
     let found = gateways.each(&owners, |owner| owner.persistence());
     let mut longest = Duration::ZERO;
     for (owner, found) in owners.iter().zip(found) {
@@ -161,35 +179,18 @@ fn wait_until_written(wait: Duration, safety: &SafetyCheck) {
     }
 }
 
-/// Returns the groups to move by index of their owner; groups without a certain owner go to the report.
-fn by_owner<'s>(run: &Run<'s>, fleet: &Fleet, report: &mut Report) -> BTreeMap<usize, Vec<Task<'s>>> {
-    let mut tasks: BTreeMap<usize, Vec<Task<'_>>> = BTreeMap::new();
+/// Returns the groups to move; groups without a certain owner go to the report.
+fn tasks<'s>(run: &Run<'s>, fleet: &Fleet, report: &mut Report) -> Vec<Task<'s>> {
+    let mut tasks = Vec::new();
     for (labels, group) in &run.source.groups {
         match locate_group(&fleet.router, group) {
-            Ok(location) => {
-                tasks.entry(location.owner).or_default().push(Task { group, path: location.path, pushes: 0 });
+            Ok(GroupLocation { path, owner, replica }) => {
+                tasks.push(Task { group, path, owner, replica, pushes: 0, newer: Vec::new() });
             }
             Err(reason) => report.add(labels, None, DrainResult::Kept(reason)),
         }
     }
     tasks
-}
-
-/// Returns the start time of an owner; otherwise the reason why nothing may be copied to it.
-fn process(processes: &[anyhow::Result<String>], owner: usize) -> Result<&str, Reason> {
-    let start_time = match &processes[owner] {
-        Ok(start_time) => start_time,
-        Err(error) => {
-            let text = format!("its owner cannot be reached: {error:#}; run again");
-            return Err(Code::OwnerUnreadable.because(text));
-        }
-    };
-    let twins = processes.iter().flatten().filter(|other| *other == start_time).count();
-    if twins > 1 {
-        let text = "its owner is the same process as another member; correct the members, then run again";
-        return Err(Code::SharedProcess.because(text));
-    }
-    Ok(start_time)
 }
 
 /// Adds the remaining groups of the gateway to the report, after it has processed the queued deletions.

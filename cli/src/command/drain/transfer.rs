@@ -1,4 +1,4 @@
-//! Moves the groups of one owner, in rounds. Each round reads both gateways and acts while these readings are fresh.
+//! Moves the groups of one receiver, in rounds. Each round reads both gateways and acts while these readings are fresh.
 //!
 //! One round pushes a group that the owner lacks. Only a later round, which finds the same bytes on the owner, deletes
 //! the group at the source. Therefore a run can end at any point, and the next run continues.
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 
-use super::next_step::{Step, next_step};
+use super::next_step::{Step, different, next_step};
 use super::report::DrainResult;
 use crate::cleanup::safety_check::SafetyCheck;
 use crate::fleet::survey::read_push_times;
@@ -48,7 +48,46 @@ pub(super) struct Task<'s> {
     pub(super) group: &'s ListedGroup,
     /// Push path, with the prefix.
     pub(super) path: String,
+    /// Index of the member that owns it.
+    pub(super) owner: usize,
+    /// Index of the member that also gets it.
+    pub(super) replica: Option<usize>,
     pub(super) pushes: u32,
+    /// Families that the owner holds newer, once it was read.
+    pub(super) newer: Vec<String>,
+}
+
+/// The gateway that gets groups.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Receiver<'s> {
+    pub(super) gateway: &'s Gateway,
+    pub(super) role: Role,
+    /// Start of the process that was found first.
+    pub(super) start_time: &'s str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Owner,
+    Replica,
+}
+
+impl Role {
+    /// Returns the word of messages.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Replica => "replica",
+        }
+    }
+
+    /// Returns the code of an error to read a gateway with this role.
+    pub(super) fn unreadable(self) -> Code {
+        match self {
+            Self::Owner => Code::OwnerUnreadable,
+            Self::Replica => Code::ReplicaUnreadable,
+        }
+    }
 }
 
 /// The readings of both gateways in one round.
@@ -56,7 +95,7 @@ struct Fresh {
     /// Time before the first request.
     began: Instant,
     max_age: Duration,
-    owner: GatewayState,
+    receiver: GatewayState,
     push_times: GatewayPushTimes,
 }
 
@@ -70,7 +109,7 @@ impl Fresh {
 enum RoundResult {
     /// The group is finished.
     Finished(DrainResult),
-    /// The group was pushed to the owner; the next round checks whether the owner holds it.
+    /// The group was pushed to the receiver; the next round checks whether it holds the group.
     Pushed,
     /// A push arrived between the reads.
     Unclear,
@@ -78,19 +117,18 @@ enum RoundResult {
     TooLate,
 }
 
-/// Moves all of `tasks` to `owner`, the process that started at `start_time`.
+/// Moves all of `tasks` to a receiver. A group is deleted on the drained gateway only if that is the owner.
 pub(super) fn move_groups<'s>(
     run: &Run<'s>,
-    owner: &Gateway,
-    start_time: &str,
+    to: Receiver<'_>,
     mut tasks: Vec<Task<'s>>,
 ) -> Vec<(Task<'s>, DrainResult)> {
     let mut results = Vec::new();
     let mut slow = 0;
-    // The groups of the owner's API, as long as they are up to date: reading them costs as much as the exposition.
+    // The groups of the receiver's API, as long as they are up to date: reading them costs as much as the exposition.
     let mut groups = None;
     while !tasks.is_empty() {
-        let fresh = match read(run, owner, start_time, groups.take()) {
+        let fresh = match read(run, to, groups.take()) {
             Ok(fresh) => fresh,
             Err(error) => {
                 let reason = Reason::from_error(&error, Code::Unreadable);
@@ -102,7 +140,7 @@ pub(super) fn move_groups<'s>(
         let before = tasks.len();
         let (mut pushed, mut unclear) = (false, false);
         for mut task in std::mem::take(&mut tasks) {
-            match act(run, owner, &fresh, &mut task) {
+            match act(run, to, &fresh, &mut task) {
                 RoundResult::Finished(result) => {
                     run.finished.set(run.finished.get() + 1);
                     (run.progress)(run.finished.get(), run.source.groups.len());
@@ -116,14 +154,15 @@ pub(super) fn move_groups<'s>(
             tasks.push(task);
         }
         // After a push, the groups are out of date.
-        groups = (!pushed && !unclear).then_some(fresh.owner.groups);
+        groups = (!pushed && !unclear).then_some(fresh.receiver.groups);
         slow = if pushed || tasks.len() < before { 0 } else { slow + 1 };
         if slow == MAX_SLOW_ROUNDS {
             let reason = Code::TooSlow.because(format!(
-                "reading both gateways takes {} ms, but a decision may be {} ms old; or its owner receives pushes all the \
-                 time; run again when the gateways are less busy",
+                "reading both gateways takes {} ms, but a decision may be {} ms old; or its {} receives pushes all the time; run again \
+                 when the gateways are less busy",
                 took.as_millis(),
-                owner.limits.max_decision_age.as_millis()
+                to.gateway.limits.max_decision_age.as_millis(),
+                to.role.name()
             ));
             results.extend(tasks.drain(..).map(|task| (task, DrainResult::Kept(reason.clone()))));
         }
@@ -131,23 +170,24 @@ pub(super) fn move_groups<'s>(
     results
 }
 
-fn read(run: &Run<'_>, owner: &Gateway, start_time: &str, groups: Option<Groups>) -> anyhow::Result<Fresh> {
+fn read(run: &Run<'_>, to: Receiver<'_>, groups: Option<Groups>) -> anyhow::Result<Fresh> {
     if !run.options.dry_run {
         let safe = run.safety.check().context("run the same command again");
         safe.map_err(|error| Reason::from_error(&error, Code::NotSafe))?;
     }
     let began = Instant::now();
     let (gateway, source) = (run.gateway, run.source);
-    let (push_times, owner_state) = thread::scope(|scope| {
+    let role = to.role.name();
+    let (push_times, receiver) = thread::scope(|scope| {
         let push_times = scope.spawn(|| reread_source(gateway, source));
-        let owner_state = GatewayState::read(owner, groups).context("the owner");
-        (push_times.join(), owner_state)
+        let receiver = GatewayState::read(to.gateway, groups).with_context(|| format!("the {role}"));
+        (push_times.join(), receiver)
     });
     let Ok(push_times) = push_times else { bail!("reading the drained gateway failed") };
-    let owner = owner_state.map_err(|error| Reason::from_error(&error, Code::OwnerUnreadable))?;
-    let same = owner.start_time == start_time;
-    ensure!(same, Code::Restarted.because("the owner was restarted; run again"));
-    Ok(Fresh { began, max_age: run.gateway.limits.max_decision_age, owner, push_times: push_times? })
+    let receiver = receiver.map_err(|error| Reason::from_error(&error, to.role.unreadable()))?;
+    let same = receiver.start_time == to.start_time;
+    ensure!(same, Code::Restarted.because(format!("the {role} was restarted; run again")));
+    Ok(Fresh { began, max_age: run.gateway.limits.max_decision_age, receiver, push_times: push_times? })
 }
 
 fn reread_source(gateway: &Gateway, source: &GatewayState) -> anyhow::Result<GatewayPushTimes> {
@@ -161,7 +201,7 @@ fn reread_source(gateway: &Gateway, source: &GatewayState) -> anyhow::Result<Gat
     read_push_times(gateway)
 }
 
-fn act(run: &Run<'_>, owner: &Gateway, fresh: &Fresh, task: &mut Task<'_>) -> RoundResult {
+fn act(run: &Run<'_>, to: Receiver<'_>, fresh: &Fresh, task: &mut Task<'_>) -> RoundResult {
     let Options { keep, dry_run } = run.options;
     if !dry_run && (fresh.is_old() || run.safety.interrupted()) {
         return RoundResult::TooLate;
@@ -174,13 +214,20 @@ fn act(run: &Run<'_>, owner: &Gateway, fresh: &Fresh, task: &mut Task<'_>) -> Ro
         }
         Some(_) => {}
     }
-    match next_step(run.source, task.group, &fresh.owner) {
+    let newer: &[String] = if to.role == Role::Owner { &[] } else { &task.newer };
+    let step = next_step(run.source, task.group, (&fresh.receiver, to.role.name()), newer);
+    if to.role == Role::Owner && task.replica.is_some() {
+        let copied = if let Step::Copy(names) = &step { names.as_slice() } else { &[] };
+        task.newer = different(run.source, task.group, &fresh.receiver);
+        task.newer.retain(|name| !copied.contains(name));
+    }
+    match step {
         Step::Keep(reason) => RoundResult::Finished(DrainResult::Kept(reason)),
         Step::Retry => RoundResult::Unclear,
         Step::Held if keep || dry_run => RoundResult::Finished(held(task)),
         Step::Held => delete(run, fresh, task),
         Step::Copy(_) if dry_run => RoundResult::Finished(DrainResult::Carried),
-        Step::Copy(names) => push(run, owner, fresh, task, &names),
+        Step::Copy(names) => push(run, to, fresh, task, &names),
     }
 }
 
@@ -205,9 +252,17 @@ fn delete(run: &Run<'_>, fresh: &Fresh, task: &Task<'_>) -> RoundResult {
     })
 }
 
-fn push(run: &Run<'_>, owner: &Gateway, fresh: &Fresh, task: &mut Task<'_>, names: &[String]) -> RoundResult {
+fn push(
+    run: &Run<'_>,
+    to: Receiver<'_>,
+    fresh: &Fresh,
+    task: &mut Task<'_>,
+    names: &[String],
+) -> RoundResult {
+    let role = to.role.name();
     if task.pushes == MAX_PUSHES {
-        let text = "its owner accepted it but does not hold it; check the owner's log, then run again";
+        let text =
+            format!("its {role} accepted it but does not hold it; check the {role}'s log, then run again");
         return kept(Code::NotStored, text);
     }
     let Some(body) = body(run.source, task.group, names.iter().map(String::as_str)) else {
@@ -217,19 +272,19 @@ fn push(run: &Run<'_>, owner: &Gateway, fresh: &Fresh, task: &mut Task<'_>, name
         return RoundResult::TooLate;
     }
     task.pushes += 1;
-    match owner.post(&task.path, body) {
+    match to.gateway.post(&task.path, body) {
         Ok(PushResponse::Accepted) => RoundResult::Pushed,
         Ok(PushResponse::Rejected(message)) => {
-            let stub = if fresh.owner.groups.contains_key(&task.group.labels) {
+            let stub = if fresh.receiver.groups.contains_key(&task.group.labels) {
                 Ok(())
             } else {
-                remove_stub(owner, &task.group.labels, &task.path)
+                remove_stub(to.gateway, &task.group.labels, &task.path)
             };
             let left = stub.err().map(|error| format!("; a stub may remain there: {error:#}"));
-            let text = format!("its owner rejected it: {message}{}", left.unwrap_or_default());
+            let text = format!("its {role} rejected it: {message}{}", left.unwrap_or_default());
             kept(Code::OwnerRejected, text)
         }
-        Err(error) => kept(Code::PushFailed, format!("the push to its owner failed: {error:#}")),
+        Err(error) => kept(Code::PushFailed, format!("the push to its {role} failed: {error:#}")),
     }
 }
 
