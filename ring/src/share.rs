@@ -87,6 +87,21 @@ impl Ring {
     /// the same placement, because a position stands for different keys in different placements.
     #[must_use]
     pub fn flows(&self, other: &Self) -> Vec<(usize, usize, f64)> {
+        self.flows_by(other, Self::owner_at)
+    }
+
+    /// As [`Ring::flows`], for the first successors of the owners. Parts of the circle where one ring has no successor are
+    /// left out.
+    #[must_use]
+    pub fn successor_flows(&self, other: &Self) -> Vec<(usize, usize, f64)> {
+        self.flows_by(other, |ring, position| ring.clockwise_at(position).nth(1))
+    }
+
+    fn flows_by(
+        &self,
+        other: &Self,
+        member_at: impl Fn(&Self, u64) -> Option<usize>,
+    ) -> Vec<(usize, usize, f64)> {
         // Between two neighboring points of either ring the owners are constant: the owners of the later point.
         let mut bounds: Vec<u64> =
             self.points.positions.iter().chain(other.points.positions.iter()).copied().collect();
@@ -97,7 +112,7 @@ impl Ring {
         for &bound in &bounds {
             let arc = if bounds.len() == 1 { 1 << 64 } else { u128::from(bound.wrapping_sub(previous)) };
             previous = bound;
-            if let (Some(from), Some(to)) = (self.owner_at(bound), other.owner_at(bound)) {
+            if let (Some(from), Some(to)) = (member_at(self, bound), member_at(other, bound)) {
                 *flows.entry((from, to)).or_default() += arc;
             }
         }
@@ -219,6 +234,12 @@ mod tests {
         let pairs: Vec<_> = flows.iter().map(|&(from, to, _)| (from, to)).collect();
         assert_eq!(pairs, [(0, 0), (0, 2), (1, 1), (1, 2)]);
         assert!(two.flows(&ring(&[])).is_empty());
+        // In a ring of two members, each is the successor of the other; a third one follows on some arcs.
+        let pairs: Vec<_> = two.successor_flows(&three).iter().map(|&(from, to, _)| (from, to)).collect();
+        assert_eq!(pairs, [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]);
+        let swapped: Vec<f64> = two.successor_flows(&two).iter().map(|flow| flow.2).rev().collect();
+        assert!(swapped.iter().zip(two.shares()).all(|(successor, owner)| (successor - owner).abs() < 1e-9));
+        assert!(two.successor_flows(&ring(&["a:1"])).is_empty());
         let point = |name| Ring::build(Placement::Ring { points: 1 }, &[Member { name, weight: 1 }]).unwrap();
         assert_eq!(point("a:1").flows(&point("a:1")), [(0, 0, 1.0)]);
     }

@@ -11,6 +11,7 @@ mod heal;
 mod inputs;
 mod kinds;
 mod listed;
+mod pairs;
 mod poisoned;
 mod random;
 mod replicas;

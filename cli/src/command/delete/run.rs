@@ -4,13 +4,16 @@
 
 use serde::Serialize;
 
-use crate::cleanup::copy::{Age, GroupCopy, deleted};
-use crate::cleanup::plan::{DeletionPlan, Selection, delete_by_age};
+use crate::cleanup::copy::{Age, GroupCopy, KeepReason, deleted};
+use crate::cleanup::pair::{Partner, partner};
+use crate::cleanup::plan::{DeletionPlan, Selection, age, delete_by_age};
 use crate::command::copies_table::copies_text;
 use crate::fleet::group_filter::{GroupFilter, is_older};
 use crate::fleet::source::Fleet;
-use crate::fleet::survey::Survey;
+use crate::fleet::survey::{Groups, Survey};
 use crate::fleet::unreadable::Unreadable;
+use crate::gateway::api::StoredGroup;
+use crate::gateway::values::Values;
 
 /// The report of `pushring delete`.
 #[derive(Clone, Debug, Serialize)]
@@ -33,12 +36,21 @@ impl Report {
 /// Plans to delete the groups of a survey that `filter` matches.
 pub(crate) fn plan<'s>(fleet: &Fleet, survey: &'s Survey, filter: &GroupFilter) -> DeletionPlan<'s, Age> {
     DeletionPlan::new(survey, |on, groups, group| {
-        let is_old = filter.older_than.is_none_or(|than| is_older(groups.age(group), than));
-        if is_old && filter.matches(&group.labels) {
-            delete_by_age(&fleet.router, (on, groups), group)
-        } else {
-            Selection::Skip
+        if !filter.matches(&group.labels) {
+            return Selection::Skip;
         }
+        if let Some(than) = filter.older_than {
+            let is_old = |at: &Groups, group: &StoredGroup<Values>| is_older(at.age(group), than);
+            match partner(fleet, survey, on, group) {
+                _ if !is_old(groups, group) => return Selection::Skip,
+                Partner::Copy(at, copy) if !is_old(at, copy) => return Selection::Skip,
+                Partner::Unknown(reason) => {
+                    return Selection::Keep(age(groups, group), KeepReason::Uncertain(reason));
+                }
+                Partner::Copy(..) | Partner::None => {}
+            }
+        }
+        delete_by_age(&fleet.router, (on, groups), group)
     })
 }
 

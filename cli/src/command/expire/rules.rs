@@ -11,6 +11,7 @@ use regex::Regex;
 use super::report::Report;
 use crate::cleanup::copy::{Age, KeepReason};
 use crate::cleanup::delete_batch;
+use crate::cleanup::pair::{Partner, partner};
 use crate::cleanup::plan::{DeletionPlan, Selection, age, delete_by_age};
 use crate::cleanup::safety_check::SafetyCheck;
 use crate::duration;
@@ -69,7 +70,16 @@ impl Rules {
     fn plan<'s>(&self, fleet: &Fleet, survey: &'s Survey) -> DeletionPlan<'s, Age> {
         DeletionPlan::new(survey, |on, groups, group| match self.due(groups, group) {
             Due::No => Selection::Skip,
-            Due::Yes => delete_by_age(&fleet.router, (on, groups), group),
+            Due::Yes => match partner(fleet, survey, on, group) {
+                Partner::Unknown(reason) => {
+                    Selection::Keep(age(groups, group), KeepReason::Uncertain(reason))
+                }
+                Partner::Copy(at, copy) if self.due(at, copy) == Due::No => Selection::Skip,
+                Partner::Copy(at, copy) if self.due(at, copy) == Due::Unknown => {
+                    Selection::Keep(age(groups, group), KeepReason::Uncertain(unknown_age(copy)))
+                }
+                Partner::Copy(..) | Partner::None => delete_by_age(&fleet.router, (on, groups), group),
+            },
             Due::Unknown => Selection::Keep(age(groups, group), KeepReason::Uncertain(unknown_age(group))),
         })
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 
 use anyhow::Context;
-use pushring_router::{Member, ParsedGroup, PushOwner, Router, clean_path};
+use pushring_router::{Member, Mirror, ParsedGroup, PushOwner, Router, clean_path};
 use serde::Serialize;
 
 use super::request_target::{Rejected, path_of};
@@ -92,6 +92,9 @@ pub(crate) struct Answer {
     /// Position of the key on the ring, in 16 hex digits; with placement dynamic-sharding, the first 8 are its hash.
     pub(crate) hash: Option<String>,
     pub(crate) owner: Option<Named>,
+    /// The member that also gets the push; only with `mirror: all`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) replica: Option<Named>,
     /// Names of the next members clockwise: `successors` of the configuration, but at least 2 if the ring has them.
     pub(crate) successors: Vec<String>,
     /// URL at which the owner accepts this push.
@@ -136,6 +139,7 @@ pub(crate) fn answer(router: &Router, path: &[u8]) -> Answer {
         key: group.as_ref().map(|group| group.key.escape_ascii().to_string()),
         hash: group.as_ref().map(|group| format!("{:016x}", router.ring().position(&group.key))),
         owner: owner.map(Named::from),
+        replica: owner.and_then(|_| replica(router, &clean)).map(Named::from),
         successors: successors
             .take(config.successors.max(2))
             .filter_map(|index| config.members.get(index).map(|member| member.name.clone()))
@@ -145,6 +149,15 @@ pub(crate) fn answer(router: &Router, path: &[u8]) -> Answer {
             format!("{}://{}{path}", config.redirect_scheme, owner.address)
         }),
     }
+}
+
+/// Returns the member that also gets the pushes of a clean push path.
+pub(crate) fn replica<'r>(router: &'r Router, path: &[u8]) -> Option<&'r Member> {
+    if router.config().mirror != Mirror::All {
+        return None;
+    }
+    let index = router.ring().clockwise(&router.group(path)?.key).nth(1)?;
+    router.config().members.get(index)
 }
 
 fn labels(group: &ParsedGroup) -> Option<BTreeMap<String, String>> {

@@ -13,7 +13,7 @@ use crate::fleet::source::FleetArgs;
 use crate::output::{self, Output, Table};
 use crate::text;
 use anyhow::{Context, bail, ensure};
-use lookup::Answer;
+use lookup::{Answer, Named};
 use pushring_router::{Router, labels_to_path};
 
 /// Size of the buffers in bytes. They are large, because a million paths are about 80 MB.
@@ -148,10 +148,10 @@ fn table(answers: &[Answer]) -> Table {
         if index > 0 {
             table.add_row(["", ""]);
         }
-        let owner = answer.owner.as_ref().map(|owner| match owner.name == owner.address {
-            true => owner.name.clone(),
-            false => format!("{} ({})", owner.name, owner.address),
-        });
+        let member = |member: &Named| match member.name == member.address {
+            true => member.name.clone(),
+            false => format!("{} ({})", member.name, member.address),
+        };
         let word = answer.verdict.word();
         let verdict = answer.status.map_or_else(|| word.to_owned(), |status| format!("{word} ({status})"));
         let successors = Some(answer.successors.join(", ")).filter(|names| !names.is_empty());
@@ -161,11 +161,13 @@ fn table(answers: &[Answer]) -> Table {
             ("group", answer.labels.as_ref().map(output::group)),
             ("key", answer.key.clone()),
             ("hash", answer.hash.clone()),
-            ("owner", owner),
+            ("owner", answer.owner.as_ref().map(member)),
+            ("replica", answer.replica.as_ref().map(member)),
             ("successors", successors),
             ("url", answer.url.clone()),
         ];
-        for (name, value) in rows {
+        // Without `mirror: all`, no group has a replica.
+        for (name, value) in rows.into_iter().filter(|(name, value)| *name != "replica" || value.is_some()) {
             table.add_row([name, &value.unwrap_or_else(|| "-".to_owned())]);
         }
     }

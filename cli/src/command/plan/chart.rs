@@ -30,6 +30,13 @@ pub(crate) fn text(plan: &RingDiff) -> String {
             writeln!(out)
         };
     }
+    if let Some(replicas) = plan.replicas {
+        let _ = write!(out, "{} of all groups are expected to get another replica", percent(replicas.moved));
+        let _ = match (replicas.groups, plan.groups) {
+            (Some(moved), Some(groups)) => writeln!(out, "; {moved} of {} counted groups do", groups.counted),
+            _ => writeln!(out),
+        };
+    }
     for change in &plan.members {
         if let (Some(before), Some(after)) = (&change.address_before, &change.address_after)
             && before != after

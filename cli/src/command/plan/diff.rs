@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pushring_router::{Config, Member, Placement, RouteBy, Router, clean_path};
+use pushring_ring::Ring;
+use pushring_router::{Config, Member, Mirror, Placement, RouteBy, Router, clean_path};
 use serde::Serialize;
 
-use crate::command::owner::lookup::PushStatus;
+use crate::command::owner::lookup::{PushStatus, replica};
 use crate::command::owner::request_target::path_of;
 
 /// Method of the calculation of shares.
@@ -30,6 +31,9 @@ pub(crate) struct RingDiff {
     pub(crate) moved: f64,
     /// None if no groups were counted.
     pub(crate) groups: Option<Counts>,
+    /// The same for replicas; only if one of the rings has `mirror: all`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) replicas: Option<ReplicaDiff>,
     /// Members of both rings, sorted by name.
     pub(crate) members: Vec<MemberDiff>,
     /// Sorted by size, largest first.
@@ -78,39 +82,53 @@ pub(crate) struct Flow {
     pub(crate) groups: Option<u64>,
 }
 
+/// The groups that get another replica.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct ReplicaDiff {
+    /// Expected share of all groups that get a replica, or another one, 0 to 1.
+    pub(crate) moved: f64,
+    /// Number of counted groups that get a replica, or another one. None if no groups were counted.
+    pub(crate) groups: Option<u64>,
+}
+
 /// Counts groups by owner before and after.
 #[derive(Debug)]
 pub(crate) struct Counter<'r> {
     from: &'r Router,
     to: &'r Router,
     pairs: BTreeMap<(&'r str, &'r str), u64>,
+    /// Number of groups that get a replica, or another one.
+    replicas: u64,
     skipped: u64,
 }
 
 impl<'r> Counter<'r> {
     pub(crate) fn new(from: &'r Router, to: &'r Router) -> Self {
-        Self { from, to, pairs: BTreeMap::new(), skipped: 0 }
+        Self { from, to, pairs: BTreeMap::new(), replicas: 0, skipped: 0 }
     }
 
     /// Counts the group of a push path, which has the prefix of the ring before.
     pub(crate) fn add(&mut self, path: &[u8]) {
-        match self.owners(path) {
-            Some(pair) => *self.pairs.entry(pair).or_default() += 1,
+        match self.places(path) {
+            Some((before, after)) => {
+                *self.pairs.entry((before.owner, after.owner)).or_default() += 1;
+                self.replicas += u64::from(after.replica.is_some() && after.replica != before.replica);
+            }
             None => self.skipped += 1,
         }
     }
 
-    fn owners(&self, path: &[u8]) -> Option<(&'r str, &'r str)> {
+    fn places(&self, path: &[u8]) -> Option<(Place<'r>, Place<'r>)> {
         let path = clean_path(path_of(path).ok()?);
-        let before = owner(self.from, &path)?;
+        let before = place(self.from, &path)?;
         let prefix = self.to.config().path_prefix.as_bytes();
         let rest = path.strip_prefix(self.from.config().path_prefix.as_bytes()).filter(|_| {
             // After the change, clients push to the new prefix.
             self.from.config().path_prefix != self.to.config().path_prefix
         });
         let after = match rest {
-            Some(rest) => owner(self.to, &[prefix, rest].concat())?,
-            None => owner(self.to, &path)?,
+            Some(rest) => place(self.to, &[prefix, rest].concat())?,
+            None => place(self.to, &path)?,
         };
         Some((before, after))
     }
@@ -125,10 +143,18 @@ impl<'r> Counter<'r> {
     }
 }
 
-fn owner<'r>(router: &'r Router, path: &[u8]) -> Option<&'r str> {
+/// Names of the members on which a group belongs.
+#[derive(Clone, Copy, Debug)]
+struct Place<'r> {
+    owner: &'r str,
+    replica: Option<&'r str>,
+}
+
+fn place<'r>(router: &'r Router, path: &[u8]) -> Option<Place<'r>> {
     let found = router.owner_of(path);
     let good = PushStatus::of(found, true).is_good();
-    found.filter(|_| good)?.owner.map(|member| member.name.as_str())
+    let owner = found.filter(|_| good)?.owner.map(|member| member.name.as_str())?;
+    Some(Place { owner, replica: replica(router, path).map(|member| member.name.as_str()) })
 }
 
 impl RingDiff {
@@ -157,7 +183,12 @@ impl RingDiff {
             false => 1.0,
         };
         let groups = counter.map(Counter::counts);
-        Self { from: from.digest(), to: to.digest(), basis, moved, groups, members, flows }
+        let has_replicas = [from, to].iter().any(|router| router.config().mirror == Mirror::All);
+        let replicas = has_replicas.then(|| ReplicaDiff {
+            moved: moved_replicas(from, to, basis),
+            groups: counter.map(|counter| counter.replicas),
+        });
+        Self { from: from.digest(), to: to.digest(), basis, moved, groups, replicas, members, flows }
     }
 }
 
@@ -178,6 +209,32 @@ fn flows<'r>(from: &'r Router, to: &'r Router) -> (Basis, BTreeMap<(&'r str, &'r
         }
     }
     (Basis::Independent, flows)
+}
+
+/// Returns the expected share of all groups that get a replica, or another one.
+fn moved_replicas(from: &Router, to: &Router, basis: Basis) -> f64 {
+    if to.config().mirror != Mirror::All || to.config().members.len() < 2 {
+        return 0.0;
+    }
+    if from.config().mirror != Mirror::All {
+        return 1.0;
+    }
+    let (before, after) = (&from.config().members, &to.config().members);
+    let same = |i: usize, j: usize| {
+        before.get(i).is_some_and(|before| after.get(j).is_some_and(|after| before.name == after.name))
+    };
+    let kept: f64 = if basis == Basis::Exact {
+        let flows = from.ring().successor_flows(to.ring()).into_iter();
+        flows.filter(|&(i, j, _)| same(i, j)).map(|(_, _, share)| share).sum()
+    } else {
+        let shares = |ring: &Ring| ring.successor_flows(ring);
+        let after = shares(to.ring());
+        let pairs = shares(from.ring()).into_iter().flat_map(|(i, _, share)| {
+            after.iter().filter(move |&&(j, _, _)| same(i, j)).map(move |&(_, _, other)| share * other)
+        });
+        pairs.sum()
+    };
+    (1.0 - kept).max(0.0)
 }
 
 /// Returns whether a group has the same key and hash in both. Only then can the rings be compared by position.
