@@ -43,6 +43,13 @@ impl Installation {
         self.gateways.push(Pushgateway::run(command, self.dir.path(), address, &[]).unwrap());
     }
 
+    /// Starts a gateway that was killed, without its groups.
+    pub(crate) fn restart_gateway(&mut self, index: usize) {
+        let command = machine::on("gateways", &tools::find("pushgateway").unwrap());
+        let address = self.gateways[index].address;
+        self.gateways[index] = Pushgateway::run(command, self.dir.path(), address, &[]).unwrap();
+    }
+
     /// Copies the files that an ingress machine needs to /etc/pushring.
     pub(crate) fn install_files() {
         fs::create_dir_all("/etc/pushring/live").unwrap();

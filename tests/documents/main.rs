@@ -10,6 +10,7 @@ mod every_block;
 mod examples;
 mod installation;
 mod migration;
+mod one_pushgateway;
 mod operations;
 mod output;
 mod runbook;
