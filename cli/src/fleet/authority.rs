@@ -68,7 +68,8 @@ impl Authority<'_> {
     }
 
     /// Returns whether a gateway that owned the group when this copy was stored lacks it now, and has lost nothing since: then
-    /// a client deleted it there. A push that was stored after that gateway was read, or just before, proves nothing.
+    /// a client deleted it there. A push that the replica stored after that gateway was read, or just before, proves nothing: it
+    /// may be under way to the owner.
     fn refuted(&self, place: Place<'_>, copy: Held, held: &[Held]) -> bool {
         let Some(witness) = self.witness(copy.on) else { return false };
         let past = self.history.holders(place.labels, witness.clock.ours(copy.stamp));
@@ -83,7 +84,7 @@ impl Authority<'_> {
             owner.is_some_and(|owner| {
                 held.iter().all(|copy| copy.on != owner)
                     && !self.restarted_since(owner, copy)
-                    && self.was_read_after(owner, copy)
+                    && (place.replica != Some(copy.on) || self.was_read_after(owner, copy))
             })
         };
         // Two rings may have routed the push. The ring that made this gateway the replica did.
@@ -289,6 +290,7 @@ mod tests {
             "stored on the replica first, or within the error of the clocks"
         );
         assert_eq!(case.pick(&[(1, -1)]), Some(1), "stored after the owner was read");
+        assert_eq!(case.pick(&[(2, 1)]), None, "no push is under way to the owner and a third gateway");
     }
 
     #[test]

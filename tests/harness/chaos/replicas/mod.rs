@@ -14,7 +14,8 @@
 //! with a value if the series must have none; else *older*. *Twice* is a series, or the type of a family, that a scrape has a
 //! second time. *Failed* is a scrape without an answer, by the watcher or by Prometheus.
 //!
-//! The next gateway is killed only when the owner and the replica of every group hold it as of a second ago: the promise is about the loss of one gateway at a time.
+//! The next gateway is killed only when the owner and the replica of every group hold it as of a second ago, and the repair that was
+//! running then has ended: the promise is about the loss of one gateway at a time.
 
 mod book;
 mod clients;

@@ -27,6 +27,7 @@ const EVERY: &str = "5s";
 pub(super) struct Servers {
     pub(super) prometheus: Prometheus,
     pub(super) serve: SocketAddr,
+    sweep: Client,
     watched: Vec<Process>,
     pub(super) envoy: Envoy,
     status: Client,
@@ -51,12 +52,12 @@ impl Servers {
         let config = format!("--config={}", ring.display());
         let url = format!("--envoy=http://{}", envoy.push);
         let sweep = ["sweep", "--watch=1s", "--repair", "--single", "--settle=1s", "--listen=127.0.0.1:0"];
-        let (sweep, _) = start(dir, &[&sweep[..], &[&config, &url]].concat())?;
+        let (sweep, metrics) = start(dir, &[&sweep[..], &[&config, &url]].concat())?;
         let (serve, address) = start(dir, &["serve", "--listen=127.0.0.1:0", &config])?;
         let prometheus = Prometheus::with_config(dir, &scrapes(address))?;
         let status = envoy.client()?;
-        let watched = vec![serve, sweep];
-        Ok(Self { prometheus, serve: address, watched, envoy, status, follower, registry, ring })
+        let (watched, sweep) = (vec![serve, sweep], Client::new(metrics)?);
+        Ok(Self { prometheus, serve: address, sweep, watched, envoy, status, follower, registry, ring })
     }
 
     /// Moves a gateway from one state to another in the list of members.
@@ -68,6 +69,13 @@ impl Servers {
     pub(super) fn digest(&self) -> Option<String> {
         let status = self.status.get("/-/pushring").ok()?.json().ok()?;
         status["digest"].as_str().map(str::to_owned)
+    }
+
+    /// Returns the number of passes that `sweep` has finished, none of them a dry run.
+    pub(super) fn passes(&self) -> Result<u64> {
+        let text = self.sweep.get("/metrics")?.text();
+        let line = text.lines().find(|line| line.starts_with("pushring_sweep_passes_total{result=\"done\"}"));
+        Ok(line.and_then(|line| line.rsplit_once(' ')?.1.parse().ok()).unwrap_or_default())
     }
 
     /// Returns an error if a server has ended.

@@ -146,7 +146,13 @@ fn judge(
 fn held(gateways: &[Client], group: usize, series: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for (index, gateway) in gateways.iter().enumerate() {
-        let Ok(answer) = gateway.get("/metrics") else { continue };
+        let answer = match gateway.get("/metrics") {
+            Ok(answer) => answer,
+            Err(error) => {
+                lines.push(format!("{}: {error:#}", name(index)));
+                continue;
+            }
+        };
         let (text, instance) = (answer.text(), format!("instance=\"g{group}\""));
         let wanted = |line: &&str| {
             (line.starts_with(SERIES[series]) || line.starts_with("push_time_seconds{"))
