@@ -62,11 +62,21 @@ struct End {
     until: Option<Instant>,
 }
 
+/// A period in which groups get their second copy again.
+#[derive(Debug)]
+struct Repair {
+    from: Instant,
+    until: Option<Instant>,
+    /// `None`: any group.
+    groups: Option<BTreeSet<usize>>,
+}
+
 /// Every push.
 #[derive(Debug)]
 pub(super) struct Book {
     groups: Vec<Vec<Push>>,
     ends: Vec<End>,
+    repairs: Vec<Repair>,
     /// Number of accepted and of failed pushes.
     pub(super) accepted: u64,
     pub(super) failed: u64,
@@ -81,6 +91,9 @@ pub(super) enum Kind {
     Older,
     /// A group or a family is there although it was deleted.
     Returned,
+    /// No broken promise: while the group is repaired, a copy of the state before replaces a newer push, until the repair sees
+    /// it.
+    Overtaken,
 }
 
 /// A broken promise about one group.
@@ -105,7 +118,13 @@ impl fmt::Display for Fault {
 
 impl Book {
     pub(super) fn new() -> Self {
-        Self { groups: vec![Vec::new(); GROUPS], ends: Vec::new(), accepted: 0, failed: 0 }
+        Self {
+            groups: vec![Vec::new(); GROUPS],
+            ends: Vec::new(),
+            repairs: Vec::new(),
+            accepted: 0,
+            failed: 0,
+        }
     }
 
     /// Records a push, before it is sent.
@@ -137,6 +156,35 @@ impl Book {
         }
     }
 
+    /// Records that groups lose a copy from now on.
+    pub(super) fn repair_begins(&mut self, from: Instant) {
+        self.repairs.push(Repair { from, until: None, groups: None });
+    }
+
+    /// Records the groups that lost one.
+    pub(super) fn repair_concerns(&mut self, groups: BTreeSet<usize>) {
+        if let Some(repair) = self.repairs.last_mut() {
+            repair.groups = Some(groups);
+        }
+    }
+
+    /// Records that all groups have two copies.
+    pub(super) fn repair_ends(&mut self, until: Instant) {
+        if let Some(repair) = self.repairs.last_mut() {
+            repair.until = Some(until);
+        }
+    }
+
+    /// Returns the time before which pushes are certain even if a group is repaired during a scrape.
+    fn before_repair(&self, group: usize, start: Instant, end: Instant) -> Option<Instant> {
+        let during = |repair: &&Repair| {
+            repair.from < end
+                && repair.until.is_none_or(|until| until > start)
+                && repair.groups.as_ref().is_none_or(|groups| groups.contains(&group))
+        };
+        self.repairs.iter().rev().find(during)?.from.checked_sub(COPIED)
+    }
+
     /// Returns the broken promises of a scrape that took this time, at most one of each kind for each group.
     pub(super) fn judge(&self, exposed: &Exposed, start: Instant, end: Instant) -> Vec<Fault> {
         (0..GROUPS).flat_map(|group| self.judge_group(group, exposed, start, end)).collect()
@@ -157,7 +205,11 @@ impl Book {
             if allowed.contains(&shown) {
                 continue;
             }
+            let before = self.before_repair(group, start, end);
+            let overtaken =
+                before.is_some_and(|before| self.allowed(group, series, before, end).contains(&shown));
             let kind = match shown {
+                _ if overtaken => Kind::Overtaken,
                 None => Kind::Missing,
                 Some(_) if allowed.iter().all(Option::is_none) => Kind::Returned,
                 Some(_) => Kind::Older,
@@ -258,7 +310,7 @@ mod tests {
         /// The broken promises of a scrape of 20 ms that shows these values of the first series.
         fn scrape(&self, time: u64, shown: &[(usize, u64)]) -> Vec<Kind> {
             let values = shown.iter().map(|(series, value)| ((GROUP, *series), *value)).collect();
-            let exposed = Exposed { values, twice: Vec::new() };
+            let exposed = Exposed { values, ..Exposed::default() };
             let faults = self.book.judge(&exposed, self.at(time), self.at(time + 20));
             faults.iter().map(|fault| fault.kind).collect()
         }
@@ -323,6 +375,23 @@ mod tests {
         scene.push(2000, Method::Put, &[0], 2, Some(0));
         assert_eq!(scene.scrape(5100, &[(0, 2), (1, 1)]), [Kind::Returned]);
         assert_eq!(scene.scrape(5100, &[(0, 2)]), []);
+    }
+
+    #[test]
+    fn a_repair_may_show_what_was_certain_before_it() {
+        let mut scene = Scene::new();
+        scene.push(1000, Method::Put, &[0], 1, Some(0));
+        scene.push(2000, Method::Put, &[0], 2, Some(0));
+        scene.book.repair_begins(scene.at(4000));
+        scene.push(4100, Method::Put, &[0], 3, Some(0));
+        assert_eq!(scene.scrape(4200, &[(0, 2)]), [Kind::Overtaken]);
+        assert_eq!(scene.scrape(4200, &[(0, 1)]), [Kind::Older]);
+        assert_eq!(scene.scrape(4200, &[]), [Kind::Missing]);
+        scene.book.repair_ends(scene.at(6000));
+        assert_eq!(scene.scrape(5900, &[(0, 2)]), [Kind::Overtaken]);
+        assert_eq!(scene.scrape(6100, &[(0, 2)]), [Kind::Older]);
+        scene.book.repair_concerns(BTreeSet::from([GROUP + 1]));
+        assert_eq!(scene.scrape(5900, &[(0, 2)]), [Kind::Older], "another group was repaired");
     }
 
     #[test]

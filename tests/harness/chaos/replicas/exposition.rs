@@ -13,6 +13,8 @@ pub(super) struct Exposed {
     pub(super) values: BTreeMap<(usize, usize), u64>,
     /// Series and families that were there a second time.
     pub(super) twice: Vec<String>,
+    /// Gateways that `serve` could not read.
+    pub(super) down: Vec<String>,
 }
 
 /// Parses a scrape; series of other jobs are only counted.
@@ -27,7 +29,7 @@ pub(super) fn parse(text: &str) -> Result<Exposed> {
             exposed.twice.push(line);
         }
     };
-    let mut values = BTreeMap::new();
+    let (mut values, mut down) = (BTreeMap::new(), Vec::new());
     ensure!(text.is_empty() || text.ends_with('\n'), "the last line is not complete");
     for line in text.lines() {
         if let Some(family) = line.strip_prefix("# TYPE ") {
@@ -35,12 +37,15 @@ pub(super) fn parse(text: &str) -> Result<Exposed> {
         } else if !line.is_empty() && !line.starts_with('#') {
             let (name, labels, value) = sample(line).with_context(|| format!("line {line:?}"))?;
             note(format!("{name}{labels:?}"));
+            if name == "pushring_serve_gateway_up" && value == 0.0 {
+                down.extend(labels.get("gateway").cloned());
+            }
             if let Some(key) = key(name, &labels) {
                 values.insert(key, value as u64);
             }
         }
     }
-    exposed.values = values;
+    (exposed.values, exposed.down) = (values, down);
     Ok(exposed)
 }
 

@@ -12,10 +12,12 @@
 //! A scrape may show for each series the effect of the last push to it that is certain, or that of a later one that was sent
 //! before the scrape ended, with or without success. Anything else is a broken promise: *missing* without a value; *returned*
 //! with a value if the series must have none; else *older*. *Twice* is a series, or the type of a family, that a scrape has a
-//! second time. *Failed* is a scrape without an answer, by the watcher or by Prometheus.
+//! second time. While a group that lost a copy is repaired, a push is certain only if that was the case a second before the loss
+//! ([`book::Kind::Overtaken`]): the repair may write what it read over a newer push, and then writes that again. *Failed* is a
+//! scrape without an answer, by the watcher or by Prometheus.
 //!
-//! The next gateway is killed only when the owner and the replica of every group hold it as of a second ago, and the repair that was
-//! running then has ended: the promise is about the loss of one gateway at a time.
+//! The next gateway is killed only when the owner and the replica of every group hold it as of a second ago, and the repair
+//! that was running then has ended: the promise is about the loss of one gateway at a time.
 
 mod book;
 mod clients;

@@ -28,6 +28,18 @@ pub(super) enum Step {
     Join { gateway: usize },
 }
 
+impl Step {
+    /// Returns the gateway that is killed, leaves or joins.
+    pub(super) fn gateway(self) -> usize {
+        match self {
+            Self::Kill { gateway, .. }
+            | Self::Crash { gateway }
+            | Self::Leave { gateway }
+            | Self::Join { gateway } => gateway,
+        }
+    }
+}
+
 /// Draws the steps.
 #[derive(Debug)]
 pub(super) struct Plan {

@@ -1,5 +1,6 @@
 //! Kills gateways and changes members one after another, and collects the results.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -68,7 +69,7 @@ fn run_in(dir: &Path, settings: Settings, stop: &AtomicBool, mut print: impl FnM
         let steps = run.steps.len();
         if steps.is_multiple_of(PRINT_EVERY) {
             let accepted = lock(&run.book).accepted;
-            let faults = seen(&watcher, Seen::total);
+            let faults = seen(&watcher, |seen| seen.total());
             print(&format!("{kills} kills, {changes} changes, {accepted} pushes, {faults} broken promises"));
         }
         run.servers.check()?;
@@ -140,6 +141,8 @@ impl Run {
 
     fn make(&mut self, step: Step) -> Result<()> {
         self.note(format!("{step:?}"));
+        lock(&self.book).repair_begins(Instant::now());
+        let mut concerned = self.groups_of(step.gateway())?;
         match step {
             Step::Kill { gateway, away } => {
                 self.kill(gateway);
@@ -162,8 +165,22 @@ impl Run {
             }
             Step::Join { gateway } => self.change(gateway, State::Passing)?,
         }
+        concerned.extend(self.groups_of(step.gateway())?);
+        lock(&self.book).repair_concerns(concerned);
         self.note("  done".to_owned());
         Ok(())
+    }
+
+    /// Returns the groups whose owner or replica is this gateway.
+    fn groups_of(&self, gateway: usize) -> Result<BTreeSet<usize>> {
+        let (ring, address) = (Ring::read(&self.servers.ring)?, self.fleet.address(gateway));
+        let mut groups = BTreeSet::new();
+        for group in 0..GROUPS {
+            if ring.homes(group)?.contains(&address) {
+                groups.insert(group);
+            }
+        }
+        Ok(groups)
     }
 
     fn kill(&mut self, gateway: usize) {
@@ -216,6 +233,7 @@ impl Run {
             thread::sleep(TICK);
             problems = self.problems()?;
         }
+        lock(&self.book).repair_ends(Instant::now());
         self.restored.push(begin.elapsed());
         self.note("  restored".to_owned());
         Ok(())

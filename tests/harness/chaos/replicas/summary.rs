@@ -66,9 +66,11 @@ impl Summary {
             self.restored.get(index).map(Duration::as_millis).unwrap_or_default()
         };
         format!(
-            "{} pushes without success, {} scrapes of Prometheus; two copies of all groups again after: p50 {} ms, p99 {} ms",
+            "{} pushes without success, {} scrapes of Prometheus, {} newer pushes overtaken by a repair for a while; \
+             two copies of all groups again after: p50 {} ms, p99 {} ms",
             self.failed_pushes,
             self.prometheus.0,
+            self.seen.faults.get(&Kind::Overtaken).copied().unwrap_or_default(),
             of(50),
             of(99)
         )

@@ -37,12 +37,13 @@ pub(super) struct Seen {
 
 impl Seen {
     pub(super) fn is_clean(&self) -> bool {
-        self.faults.values().all(|count| *count == 0) && self.twice == 0 && self.failed == 0
+        self.total() == 0
     }
 
     /// Returns the number of broken promises.
-    pub(super) fn total(&mut self) -> u64 {
-        self.faults.values().sum::<u64>() + self.twice + self.failed
+    pub(super) fn total(&self) -> u64 {
+        let broken = self.faults.iter().filter(|(kind, _)| **kind != Kind::Overtaken);
+        broken.map(|(_, count)| count).sum::<u64>() + self.twice + self.failed
     }
 
     fn add(&mut self, time: Instant, text: String) {
@@ -70,7 +71,6 @@ impl Watcher {
     ) -> Result<Self> {
         let (stop, seen) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Seen::default())));
         let (own_stop, own_seen) = (Arc::clone(&stop), Arc::clone(&seen));
-        let clients: Vec<Client> = gateways.into_iter().map(Client::new).collect::<Result<_>>()?;
         let client = Client::new(serve)?;
         let thread = thread::spawn(move || {
             while !own_stop.load(Ordering::SeqCst) {
@@ -80,7 +80,7 @@ impl Watcher {
                 let mut seen = own_seen.lock().unwrap_or_else(PoisonError::into_inner);
                 seen.scrapes += 1;
                 match scrape {
-                    Ok(exposed) => judge(&mut seen, &exposed, &book, begin, end, started, &clients),
+                    Ok(exposed) => judge(&mut seen, &exposed, &book, begin, end, started, &gateways),
                     Err(error) => {
                         seen.failed += 1;
                         seen.add(begin, format!("scrape failed: {error:#}"));
@@ -122,7 +122,7 @@ fn judge(
     begin: Instant,
     end: Instant,
     started: Instant,
-    gateways: &[Client],
+    gateways: &[SocketAddr],
 ) {
     let faults = lock(book).judge(exposed, begin, end);
     seen.twice += exposed.twice.len() as u64;
@@ -133,8 +133,10 @@ fn judge(
     for fault in faults {
         *seen.faults.entry(fault.kind).or_default() += 1;
         seen.last.push((fault.kind, fault.group));
-        if !before.contains(&(fault.kind, fault.group)) && seen.texts.len() < KEPT {
+        let is_new = fault.kind != Kind::Overtaken && !before.contains(&(fault.kind, fault.group));
+        if is_new && seen.texts.len() < KEPT {
             let mut lines = vec![fault.to_string()];
+            lines.extend(exposed.down.iter().map(|gateway| format!("not read: {gateway}")));
             lines.extend(lock(book).history(fault.group, started, fault.series));
             lines.extend(held(gateways, fault.group, fault.series));
             seen.add(begin, lines.join("\n    "));
@@ -143,10 +145,10 @@ fn judge(
 }
 
 /// Returns the series as each gateway holds it now, for a report.
-fn held(gateways: &[Client], group: usize, series: usize) -> Vec<String> {
+fn held(gateways: &[SocketAddr], group: usize, series: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for (index, gateway) in gateways.iter().enumerate() {
-        let answer = match gateway.get("/metrics") {
+        let answer = match Client::new(*gateway).and_then(|client| client.get("/metrics")) {
             Ok(answer) => answer,
             Err(error) => {
                 lines.push(format!("{}: {error:#}", name(index)));
