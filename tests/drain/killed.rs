@@ -1,13 +1,11 @@
 //! A drain that was killed at any point finishes in the next run, and no family is missing at any moment.
 
 use std::collections::BTreeSet;
-use std::process::Stdio;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::thread;
 
-use pushring_harness::{Shift, command, poll_until};
-use rustix::process::{Pid, Signal, kill_process};
+use pushring_harness::{Shift, Victim, command, poll_until};
 
 use crate::fixture::{DrainFixture, exposed, push};
 
@@ -39,43 +37,11 @@ fn anywhere(fixture: &DrainFixture) -> BTreeSet<(String, Vec<u8>)> {
     .collect()
 }
 
-/// A drain, and the number of its requests that are forwarded before it is killed.
-#[derive(Default)]
-struct Victim {
-    /// `None` while no drain runs: a request that arrives then comes from a drain that is dead.
-    pid: Option<Pid>,
-    left: usize,
-}
-
-impl Victim {
-    /// Counts one request, or kills the drain if none is left. Returns whether to forward the request.
-    fn may_send(&mut self) -> bool {
-        let Some(pid) = self.pid else { return false };
-        let left = self.left.checked_sub(1);
-        match left {
-            Some(left) => self.left = left,
-            // Another request may have killed it already.
-            None => drop(kill_process(pid, Signal::KILL)),
-        }
-        left.is_some()
-    }
-}
-
 /// Kills a drain before the request after this number of requests; returns whether there was such a request.
-fn drain_killed(fixture: &DrainFixture, victim: &Mutex<Victim>, requests: usize) -> bool {
-    let mut child = {
-        // Its first request waits until its process id is known.
-        let mut victim = victim.lock().unwrap();
-        let mut command = command::command().unwrap();
-        let child =
-            command.args(fixture.args(&[])).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        *victim = Victim { pid: Some(Pid::from_child(&child)), left: requests };
-        child
-    };
-    let status = child.wait().unwrap();
-    victim.lock().unwrap().pid = None;
-    assert!(status.code().is_none_or(|code| code == 0), "{status}");
-    status.code().is_none()
+fn drain_killed(fixture: &DrainFixture, victim: &Victim, requests: usize) -> bool {
+    let mut command = command::command().unwrap();
+    command.args(fixture.args(&[]));
+    victim.run(command, requests).unwrap()
 }
 
 /// Ends the watcher when the test ends, be it by a failure: the scope waits for it.
@@ -90,19 +56,11 @@ impl Drop for SetOnDrop<'_> {
 #[test]
 fn finishes_in_the_next_run_after_a_kill_at_any_request() {
     let mut fixture = DrainFixture::start(2, &[]);
-    let victim = Arc::new(Mutex::new(Victim::default()));
+    let victim = Victim::default();
     let all: Vec<_> =
         std::iter::once(&fixture.source).chain(&fixture.owners).map(|gateway| gateway.address).collect();
     for gateway in all {
-        let victim = Arc::clone(&victim);
-        fixture.proxy(gateway, Shift::default(), move |_| {
-            if !victim.lock().unwrap().may_send() {
-                // This request is never forwarded.
-                loop {
-                    thread::park();
-                }
-            }
-        });
+        fixture.proxy(gateway, Shift::default(), victim.hook());
     }
     fill(&fixture);
     let before = anywhere(&fixture);

@@ -37,6 +37,7 @@ pub mod server;
 pub mod slow;
 pub mod templates;
 pub mod tools;
+pub mod victim;
 pub mod witness;
 
 pub use consul::{Consul, ConsulTemplate};
@@ -54,4 +55,5 @@ pub use process::Process;
 pub use prometheus::Prometheus;
 pub use pushgateway::Pushgateway;
 pub use templates::Templates;
+pub use victim::Victim;
 pub use witness::Witness;

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pushring_harness::command::CommandOutput;
+use pushring_harness::command::{self, CommandOutput};
 use pushring_harness::exposed::{Exposed, exposed};
 use pushring_harness::{GatewayFixture, Pushgateway, poll_until, proto};
 use pushring_router::Router;
@@ -85,8 +85,15 @@ impl RepairFixture {
     }
 
     pub(crate) fn sweep_settled(&self, settle: &str, args: &[&str]) -> CommandOutput {
-        let flags = ["--repair", "--output", "json", "--settle", settle];
-        self.inner.run("sweep", &[&flags, args].concat())
+        command::pushring(self.args(settle, args)).unwrap()
+    }
+
+    /// Returns the arguments of a repair. A test decides when a mirrored push arrives, so nothing waits for one.
+    pub(crate) fn args(&self, settle: &str, more: &[&str]) -> Vec<String> {
+        let config = self.inner.config_file().display().to_string();
+        let args = ["sweep", "--repair", "--output", "json", "--config", &config, "--settle", settle];
+        let limits = ["--in-flight", "100ms", "--confirm-after", "100ms"];
+        args.iter().chain(&limits).chain(more).map(|&arg| arg.to_owned()).collect()
     }
 
     /// Repairs, which must leave nothing to do, and returns what was repaired.

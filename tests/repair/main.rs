@@ -4,5 +4,7 @@
 mod bytes;
 mod families;
 mod fixture;
+mod killed;
 mod races;
 mod refused;
+mod watch;

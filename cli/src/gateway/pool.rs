@@ -195,6 +195,7 @@ mod tests {
                 slow_api: timeout,
                 max_delete_time: timeout,
                 confirm_after: timeout,
+                in_flight: timeout,
             },
         };
         let router = Router::parse(br#"{"members":["a:1"]}"#).unwrap();

@@ -21,4 +21,7 @@ pub(crate) struct Limits {
     /// within this time
     #[arg(long, hide = true, env = "PUSHRING_CONFIRM_AFTER", default_value = "1s", value_parser = parse_duration)]
     pub(crate) confirm_after: Duration,
+    /// A younger push may have reached only one of owner and replica yet
+    #[arg(long, hide = true, env = "PUSHRING_IN_FLIGHT", default_value = "2s", value_parser = parse_duration)]
+    pub(crate) in_flight: Duration,
 }

@@ -70,7 +70,8 @@ fn whole(state: &GatewayState, name: &str) -> Option<String> {
     state.kinds.get(whole)?.keys().any(|kind| parts(kind).contains(&part)).then(|| whole.to_owned())
 }
 
-fn parts(kind: &str) -> &'static [&'static str] {
+/// Returns the suffixes of the series of a type.
+pub(crate) fn parts(kind: &str) -> &'static [&'static str] {
     match kind {
         "HISTOGRAM" => &["_count", "_sum", "_bucket"],
         "SUMMARY" => &["_count", "_sum"],

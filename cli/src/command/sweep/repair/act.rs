@@ -1,8 +1,10 @@
 //! Sends the request of a decision, while the readings are fresh.
 
+use std::sync::PoisonError;
+
 use super::decide::{Action, Copy, Difference};
 use super::place::Group;
-use super::readings::{Known, Readings};
+use super::readings::Readings;
 use super::restored::{GROUP, Restored, RestoredFamilies};
 use crate::gateway::client::{Gateway, PushResponse};
 use crate::reason::{Code, Reason};
@@ -15,6 +17,8 @@ pub(super) enum Sent {
     Accepted,
     /// The readings were too old to send it.
     TooLate,
+    /// It may conflict with what this run pushed since the contents of the receiver were read.
+    Reread,
     Failed(Difference),
 }
 
@@ -22,11 +26,12 @@ pub(super) enum Sent {
 pub(super) fn send(
     group: &Group,
     copy: &Copy,
-    (gateways, readings): (&[Known], &Readings),
+    readings: &Readings<'_>,
     restored: &mut RestoredFamilies,
 ) -> Sent {
-    let gateway = &gateways[copy.to].gateway;
-    let is_late = || readings.began.elapsed() > gateway.limits.max_decision_age;
+    let known = readings.gateway(copy.to);
+    let gateway = &known.gateway;
+    let is_late = || readings.is_late(group);
     let sent = match (copy.action, readings.state(copy.from), readings.state(copy.to)) {
         (Action::Delete, _, _) => {
             if is_late() {
@@ -43,8 +48,15 @@ pub(super) fn send(
             if is_late() {
                 return Sent::TooLate;
             }
-            let known = target.groups.contains_key(&group.labels);
-            let sent = push(gateway, group, method, body, known);
+            let stored = source.groups.get(&group.labels).filter(|_| copy.action != Action::Drop);
+            let names = &copy.families;
+            let mut pushed = known.pushed.lock().unwrap_or_else(PoisonError::into_inner);
+            if stored.is_some_and(|stored| !pushed.admit(stored, names)) {
+                return Sent::Reread;
+            }
+            drop(pushed);
+            let exists = target.groups.contains_key(&group.labels);
+            let sent = push(gateway, group, method, body, exists);
             if sent.is_ok() && copy.to == group.owner {
                 remember(group, copy, readings, target, restored);
             }
@@ -85,13 +97,13 @@ fn content(
     }
 }
 
-fn push(gateway: &Gateway, group: &Group, method: &str, body: Vec<u8>, known: bool) -> Result<(), Reason> {
+fn push(gateway: &Gateway, group: &Group, method: &str, body: Vec<u8>, exists: bool) -> Result<(), Reason> {
     let pushed =
         if method == "PUT" { gateway.put(&group.path, body) } else { gateway.post(&group.path, body) };
     match pushed {
         Ok(PushResponse::Accepted) => Ok(()),
         Ok(PushResponse::Rejected(message)) => {
-            let stub = if known { Ok(()) } else { remove_stub(gateway, &group.labels, &group.path) };
+            let stub = if exists { Ok(()) } else { remove_stub(gateway, &group.labels, &group.path) };
             let left = stub.err().map(|error| format!("; a stub may remain there: {error:#}"));
             let text = format!("{} rejected it: {message}{}", gateway.name(), left.unwrap_or_default());
             Err(Code::OwnerRejected.because(text))
@@ -110,7 +122,7 @@ fn delete(gateway: &Gateway, group: &Group) -> Result<(), Reason> {
 fn remember(
     group: &Group,
     copy: &Copy,
-    readings: &Readings,
+    readings: &Readings<'_>,
     owner: &GatewayState,
     restored: &mut RestoredFamilies,
 ) {

@@ -1,7 +1,8 @@
 //! The next step for one group: the rules that prevent the loss of data.
 //!
 //! The owner first, because the replica gets what the owner holds. A push that is in flight looks like a push that was lost,
-//! so a group that was pushed just now is read once more, [`GRACE`] later.
+//! so a group that was pushed just now is read once more,
+//! [`Limits::in_flight`](crate::gateway::time_limits::Limits) later.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -20,9 +21,6 @@ use crate::reason::{Code, Reason};
 use crate::transfer::conflict::{conflict, same_series};
 use crate::transfer::gateway_state::{GatewayState, ListedGroup};
 
-/// A push that is younger may have reached only one of two gateways yet.
-pub(super) const GRACE: Duration = Duration::from_secs(2);
-
 /// The decision about a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
@@ -30,7 +28,7 @@ pub(super) enum Step {
     Whole,
     /// A push arrived while the gateways were read: read them again.
     Reread,
-    /// A push may be in flight: read again after [`GRACE`].
+    /// A push may be in flight: read again later.
     Wait,
     Send(Copy),
     Keep(Difference),
@@ -70,12 +68,14 @@ pub(super) struct Difference {
 /// The facts for a decision about one group.
 pub(super) struct Case<'a> {
     pub(super) group: &'a Group,
-    pub(super) readings: &'a Readings,
+    pub(super) readings: &'a Readings<'a>,
     pub(super) history: &'a RingHistory,
     pub(super) mode: Mode,
     pub(super) settle: Duration,
-    /// Whether the group was first seen at least [`GRACE`] ago.
+    /// Whether the group was first seen so long ago that the pushes of that time have arrived.
     pub(super) waited: bool,
+    /// Whether this run changed the group: then a difference is no push in flight.
+    pub(super) mends: bool,
 }
 
 /// The families of a group that differ, by what to do about them.
@@ -282,7 +282,7 @@ impl Case<'_> {
                 self.group.replica.is_some_and(|replica| self.is_recent(replica, stamp))
             });
             match () {
-                () if is_new && keeps_up => {}
+                () if is_new && keeps_up && !self.mends => {}
                 () if is_new && !self.waited => return None,
                 () => missed.push(name),
             }
@@ -292,7 +292,8 @@ impl Case<'_> {
 
     /// Returns whether a push of this time, by the gateway's clock, may be in flight to another gateway.
     fn is_recent(&self, on: usize, stamp: Timestamp) -> bool {
-        self.age(on, stamp) <= SignedDuration::try_from(GRACE).unwrap_or(MARGIN)
+        let in_flight = self.readings.gateway(on).gateway.limits.in_flight;
+        self.age(on, stamp) <= SignedDuration::try_from(in_flight).unwrap_or(MARGIN)
     }
 
     fn age(&self, on: usize, stamp: Timestamp) -> SignedDuration {
@@ -332,7 +333,9 @@ impl Case<'_> {
         let (source, target) = (self.readings.state(copy.from)?, self.readings.state(copy.to)?);
         let Some(group) = source.groups.get(&self.group.labels) else { return Ok(Step::Reread) };
         let last = [copy.from, copy.to].map(|on| Some((on, self.group_on(on)?.last_push()?)));
-        let is_new = last.into_iter().flatten().any(|(on, last)| self.is_recent(on, last));
+        let mut last = last.into_iter().flatten();
+        // The error of the clocks delays the word of an owner that a push was deleted.
+        let is_new = last.any(|(on, last)| self.is_recent(on, last) || self.age(on, last) <= 2 * MARGIN);
         if is_new && !self.waited && (to_owner || copy.action == Action::Replace) {
             return Ok(Step::Wait);
         }

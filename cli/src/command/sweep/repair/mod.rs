@@ -7,11 +7,13 @@
 mod act;
 mod decide;
 mod place;
+mod pushed;
 mod readings;
 pub(super) mod report;
 mod restored;
 mod rounds;
 
+use std::thread;
 use std::time::Duration;
 
 use anyhow::ensure;
@@ -22,7 +24,7 @@ use crate::error::BadInput;
 use crate::fleet::ring_history::RingHistory;
 use crate::fleet::source::Fleet;
 use crate::gateway::pool::Gateways;
-use readings::Survey;
+use readings::Cache;
 use report::Repaired;
 
 /// The context of one repair.
@@ -54,14 +56,15 @@ pub(super) fn require_replicas(config: &Config) -> anyhow::Result<()> {
 /// Repairs all groups once. With `dry_run` it only reports what it would copy. `progress` gets the number of finished groups
 /// and the total.
 pub(super) fn repair(run: &Repair<'_>, dry_run: bool, progress: impl Fn(usize, usize)) -> Repaired {
-    let survey = Survey::read(run);
-    let mut repaired = Repaired { unreadable: survey.unreadable(), ..Repaired::default() };
-    if dry_run {
-        repaired.lines = rounds::forecast(run, &survey);
-        return repaired;
-    }
-    let tasks = rounds::tasks(run, &survey);
-    let gateways = survey.into_gateways();
-    repaired.lines = rounds::run(run, &gateways, tasks, progress);
+    let cache = Cache::read(run);
+    let mut repaired = Repaired { unreadable: cache.unreadable(), ..Repaired::default() };
+    repaired.lines = if dry_run {
+        rounds::forecast(run, &cache).unwrap_or_else(|in_flight| {
+            thread::sleep(in_flight);
+            rounds::forecast_of_waited(run, &Cache::read(run))
+        })
+    } else {
+        rounds::run(run, cache, progress)
+    };
     repaired
 }

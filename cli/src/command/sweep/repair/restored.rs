@@ -71,7 +71,7 @@ impl Restored {
     }
 
     /// Compares with a later reading; remembers the time stamp of the copy.
-    pub(super) fn fate(&mut self, name: &str, group: &Group, readings: &Readings) -> Fate {
+    pub(super) fn fate(&mut self, name: &str, group: &Group, readings: &Readings<'_>) -> Fate {
         let (Ok(owner), Ok(source)) = (readings.state(group.owner), readings.state(self.from)) else {
             return Fate::Foreign;
         };

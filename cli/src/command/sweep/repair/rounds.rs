@@ -11,30 +11,34 @@ use std::time::{Duration, Instant};
 
 use super::Repair;
 use super::act::{self, Sent};
-use super::decide::{Action, Case, Copy, Difference, GRACE, Step};
+use super::decide::{Action, Case, Copy, Difference, Step};
 use super::place::Group;
-use super::readings::{Known, Readings, Survey};
+use super::readings::{Cache, Readings};
 use super::report::{Line, RepairResult};
 use super::restored::{GROUP, RestoredFamilies};
 use crate::reason::{Code, Reason};
 
 /// Number of gateways per round, as for deletions: these are read in a fraction of the maximum decision age.
 const GATEWAYS: usize = 24;
-/// Interval at which signals are checked while nothing is due.
+/// Interval at which signals are checked while nothing is due, and at which a group is read again.
 const PAUSE: Duration = Duration::from_millis(100);
+/// Interval at which contents are read while groups are left for which nothing was sent yet.
+const REFRESH: Duration = Duration::from_secs(3);
 /// Maximum number of requests for one group.
 const MAX_REQUESTS: u32 = 6;
-/// Maximum number of consecutive readings of a group that show different states in the API and in the exposition.
+/// Maximum number of consecutive readings of a group that are of no use.
 const MAX_REREADS: u32 = 20;
 /// Maximum number of consecutive rounds between two gateways that are too slow to act on.
 const MAX_SLOW_ROUNDS: u32 = 6;
 
 /// A group that is not whole.
 #[derive(Clone, Debug)]
-pub(super) struct Task {
+struct Task {
     group: Arc<Group>,
     seen: Instant,
     due: Instant,
+    /// The contents of these gateways must be newer.
+    outdated: BTreeSet<usize>,
     requests: u32,
     rereads: u32,
     restored: RestoredFamilies,
@@ -47,218 +51,271 @@ enum Progress {
     Finished(Option<Difference>),
     /// A request was sent.
     Sent(Copy),
-    Again(Duration),
+    Wait,
+    Reread(BTreeSet<usize>),
     TooLate,
 }
 
-/// Returns the groups that differ between owner and replica, or seem to.
-pub(super) fn tasks(run: &Repair<'_>, survey: &Survey) -> Vec<Task> {
-    let now = Instant::now();
+/// Repairs all groups that differ, or seem to.
+pub(super) fn run(run: &Repair<'_>, cache: Cache, progress: impl Fn(usize, usize)) -> Vec<Line> {
+    let left = tasks(run, &cache);
+    let total = left.len();
+    let (limit, lines) = (GATEWAYS, Vec::new());
+    let mut rounds = Rounds { run, cache, left, lines, limit, slow: 0, refreshed: Instant::now() };
+    while !rounds.left.is_empty() {
+        progress(total - rounds.left.len(), total);
+        if let Err(error) = run.safety.check() {
+            rounds.give_up(&Reason::from_error(&error, Code::NotSafe));
+            break;
+        }
+        rounds.next();
+    }
+    progress(total, total);
+    // Stable: the lines of one group stay in the order of its changes.
+    rounds.lines.sort_by(|a, b| a.labels.cmp(&b.labels));
+    rounds.lines
+}
+
+fn tasks(run: &Repair<'_>, cache: &Cache) -> Vec<Task> {
+    let (now, readings) = (Instant::now(), cache.as_read());
     let task = |group: Group| {
-        let step = case(run, &group, &survey.readings, false).decide(&mut RestoredFamilies::new());
-        let due = if step == Step::Wait { now + GRACE } else { now };
+        let step = case(run, &group, &readings, [false; 2]).decide(&mut RestoredFamilies::new());
+        let pause = if step == Step::Wait {
+            cache.gateway(group.owner).gateway.limits.in_flight
+        } else {
+            Duration::ZERO
+        };
         (step != Step::Whole).then(|| Task {
+            outdated: BTreeSet::new(),
             group: Arc::new(group),
             seen: now,
-            due,
+            due: now + pause,
             requests: 0,
             rereads: 0,
             restored: RestoredFamilies::new(),
             lines: Vec::new(),
         })
     };
-    survey.groups(run).into_iter().filter_map(task).collect()
+    let mut tasks: Vec<_> = cache.groups(run).into_iter().filter_map(task).collect();
+    // Neighbors involve the same gateways.
+    tasks.sort_by_key(|task| (task.group.owner, task.group.replica));
+    tasks
 }
 
 /// Returns what a repair would report, if nothing changed.
-pub(super) fn forecast(run: &Repair<'_>, survey: &Survey) -> Vec<Line> {
-    let name = |index: usize| survey.gateways()[index].gateway.name().to_owned();
-    let line =
-        |group: Group| match case(run, &group, &survey.readings, true).decide(&mut RestoredFamilies::new()) {
-            Step::Send(copy) => Some(sent(&group, copy, &name)),
-            Step::Keep(difference) => Some(kept(&group, difference, &name)),
-            Step::Whole | Step::Reread | Step::Wait => None,
-        };
-    survey.groups(run).into_iter().filter_map(line).collect()
-}
-
-fn case<'a>(run: &'a Repair<'_>, group: &'a Group, readings: &'a Readings, waited: bool) -> Case<'a> {
-    Case {
-        group,
-        readings,
-        history: run.history,
-        mode: run.fleet.router.config().mode,
-        settle: run.settle,
-        waited,
+///
+/// # Errors
+/// A push may be in flight: read the gateways again after this time.
+pub(super) fn forecast(run: &Repair<'_>, cache: &Cache) -> Result<Vec<Line>, Duration> {
+    match tasks(run, cache).iter().find(|task| task.due > task.seen) {
+        Some(task) => Err(task.due.duration_since(task.seen)),
+        None => Ok(forecast_of_waited(run, cache)),
     }
 }
 
-fn sent(group: &Group, copy: Copy, name: impl Fn(usize) -> String) -> Line {
+/// Returns what a repair would report, if nothing is in flight.
+pub(super) fn forecast_of_waited(run: &Repair<'_>, cache: &Cache) -> Vec<Line> {
+    let readings = cache.as_read();
+    let line = |group: Group| {
+        let step = case(run, &group, &readings, [true, false]).decide(&mut RestoredFamilies::new());
+        match step {
+            Step::Send(copy) => Some(sent(&group, copy, cache)),
+            Step::Keep(difference) => Some(kept(&group, difference, cache)),
+            Step::Whole | Step::Reread | Step::Wait => None,
+        }
+    };
+    cache.groups(run).into_iter().filter_map(line).collect()
+}
+
+fn case<'a>(
+    run: &'a Repair<'_>,
+    group: &'a Group,
+    readings: &'a Readings<'a>,
+    [waited, mends]: [bool; 2],
+) -> Case<'a> {
+    let (history, mode, settle) = (run.history, run.fleet.router.config().mode, run.settle);
+    Case { group, readings, history, mode, settle, waited, mends }
+}
+
+fn sent(group: &Group, copy: Copy, cache: &Cache) -> Line {
     let result = match copy.action {
         Action::Add | Action::Replace => RepairResult::Copied,
         Action::Drop | Action::Delete => RepairResult::Removed,
     };
+    let families = copy.families.into_iter().filter(|name| name != GROUP).collect();
     Line {
         labels: group.labels.clone(),
-        from: name(copy.from),
-        to: name(copy.to),
-        families: copy.families.into_iter().filter(|name| name != GROUP).collect(),
+        from: cache.name(copy.from),
+        to: cache.name(copy.to),
+        families,
         result,
     }
 }
 
-fn kept(group: &Group, difference: Difference, name: impl Fn(usize) -> String) -> Line {
+fn kept(group: &Group, difference: Difference, cache: &Cache) -> Line {
     let Difference { from, to, families, reason } = difference;
     Line {
         labels: group.labels.clone(),
-        from: name(from),
-        to: name(to),
+        from: cache.name(from),
+        to: cache.name(to),
         families,
         result: RepairResult::of(reason),
     }
 }
 
-/// Repairs the groups of all tasks.
-pub(super) fn run(
-    run: &Repair<'_>,
-    gateways: &[Known],
-    mut left: Vec<Task>,
-    progress: impl Fn(usize, usize),
-) -> Vec<Line> {
-    let name = |index: usize| gateways[index].gateway.name().to_owned();
-    let total = left.len();
-    // Neighbors involve the same gateways.
-    left.sort_by_key(|task| (task.group.owner, task.group.replica));
-    let mut lines = Vec::new();
-    let (mut limit, mut slow) = (GATEWAYS, 0);
-    while !left.is_empty() {
-        progress(total - left.len(), total);
-        if let Err(error) = run.safety.check() {
-            let reason = Reason::from_error(&error, Code::NotSafe);
-            for task in left.drain(..) {
-                lines.extend(task.finish(Some(reason.clone()), &name));
-            }
-            break;
-        }
-        let batch = next_batch(&left, limit);
+struct Rounds<'r, 'a> {
+    run: &'r Repair<'a>,
+    cache: Cache,
+    left: Vec<Task>,
+    lines: Vec<Line>,
+    /// Maximum number of gateways per round.
+    limit: usize,
+    /// Number of consecutive rounds that were too slow.
+    slow: u32,
+    /// Time of the last reading of contents.
+    refreshed: Instant,
+}
+
+impl Rounds<'_, '_> {
+    fn next(&mut self) {
+        let batch = self.batch();
         if batch.is_empty() {
-            wait_until_due(run, &left);
-            continue;
+            return self.wait_until_due();
         }
-        let involved = batch.iter().flat_map(|&index| &left[index].group.involved).copied().collect();
-        let readings = Readings::read(run.gateways, gateways, &involved);
-        let results = run.gateways.each(&batch, |&index| round(run, gateways, &readings, &left[index]));
-        let mut acted = false;
+        let involved: BTreeSet<usize> =
+            batch.iter().flat_map(|&index| &self.left[index].group.involved).copied().collect();
+        let outdated: BTreeSet<usize> =
+            batch.iter().flat_map(|&index| &self.left[index].outdated).copied().collect();
+        if !outdated.is_empty() {
+            self.refreshed = Instant::now();
+        }
+        let readings = self.cache.reread(self.run.gateways, &involved, &outdated);
+        let (run, left) = (self.run, &self.left);
+        let results = run.gateways.each(&batch, |&index| round(run, &readings, &left[index]));
         let mut finished = BTreeSet::new();
-        for (&index, (mut task, result)) in batch.iter().zip(results) {
-            acted |= !matches!(result, Progress::TooLate);
-            match result {
-                Progress::Finished(difference) => {
-                    let kept = difference.map(|difference| kept(&task.group, difference, name));
-                    lines.extend(task.lines.drain(..).chain(kept));
-                    finished.insert(index);
-                }
-                Progress::Sent(copy) => {
-                    task.lines.push(sent(&task.group, copy, name));
-                    task.due = Instant::now() + gateways[task.group.owner].gateway.limits.confirm_after;
-                }
-                Progress::Again(pause) => task.due = Instant::now() + pause,
-                Progress::TooLate => {}
+        let mut acted = false;
+        for (&index, (task, progress)) in batch.iter().zip(results) {
+            acted |= !matches!(progress, Progress::TooLate);
+            self.left[index] = task;
+            if self.apply(index, progress) {
+                finished.insert(index);
             }
-            left[index] = task;
         }
         if acted {
-            slow = 0;
-        } else if limit > 2 {
-            limit = (involved.len() / 2).max(2);
+            self.slow = 0;
+        } else if self.limit > 2 {
+            self.limit = (involved.len() / 2).max(2);
         } else {
-            slow += 1;
+            self.slow += 1;
         }
-        if slow == MAX_SLOW_ROUNDS {
+        if self.slow == MAX_SLOW_ROUNDS {
+            self.slow = 0;
             let reason =
                 Code::TooSlow.because("reading its gateways takes longer than a decision may be old");
             for &index in &batch {
-                lines.extend(left[index].clone().finish(Some(reason.clone()), &name));
+                let difference = self.left[index].difference(reason.clone());
+                self.apply(index, Progress::Finished(Some(difference)));
                 finished.insert(index);
             }
-            slow = 0;
         }
-        let mut index = 0;
-        left.retain(|_| {
-            index += 1;
-            !finished.contains(&(index - 1))
-        });
+        let mut indices = 0..;
+        self.left.retain(|_| indices.next().is_some_and(|index| !finished.contains(&index)));
     }
-    progress(total, total);
-    // Stable: the lines of one group stay in the order of its changes.
-    lines.sort_by(|a, b| a.labels.cmp(&b.labels));
-    lines
-}
 
-/// Returns the indices of the first tasks that are due and together involve at most `limit` gateways, or those of one group.
-fn next_batch(left: &[Task], limit: usize) -> Vec<usize> {
-    let now = Instant::now();
-    let mut involved: BTreeSet<usize> = BTreeSet::new();
-    let mut batch = Vec::new();
-    for (index, task) in left.iter().enumerate().filter(|(_, task)| task.due <= now) {
-        let more = task.group.involved.difference(&involved).count();
-        if involved.len() + more <= limit || batch.is_empty() {
-            involved.extend(&task.group.involved);
-            batch.push(index);
+    /// Returns the indices of the first tasks that are due and together involve at most `limit` gateways, or of one task.
+    fn batch(&self) -> Vec<usize> {
+        let now = Instant::now();
+        let due = || self.left.iter().enumerate().filter(|(_, task)| task.due <= now);
+        // Reading contents takes long: first the groups that need none, so that one reading serves many.
+        let refresh = self.refreshed.elapsed() > REFRESH || due().all(|(_, task)| !task.outdated.is_empty());
+        let mut involved: BTreeSet<usize> = BTreeSet::new();
+        let mut batch = Vec::new();
+        for (index, task) in due().filter(|(_, task)| refresh || task.outdated.is_empty()) {
+            let more = task.group.involved.difference(&involved).count();
+            if involved.len() + more <= self.limit || batch.is_empty() {
+                involved.extend(&task.group.involved);
+                batch.push(index);
+            }
+        }
+        batch
+    }
+
+    fn wait_until_due(&self) {
+        let Some(due) = self.left.iter().map(|task| task.due).min() else { return };
+        while Instant::now() < due && !self.run.safety.interrupted() {
+            thread::sleep(PAUSE.min(due.saturating_duration_since(Instant::now())));
         }
     }
-    batch
-}
 
-fn wait_until_due(run: &Repair<'_>, left: &[Task]) {
-    let Some(due) = left.iter().map(|task| task.due).min() else { return };
-    while Instant::now() < due && !run.safety.interrupted() {
-        thread::sleep(PAUSE.min(due.saturating_duration_since(Instant::now())));
+    /// Notes the result of a round for a task; returns whether it is finished.
+    fn apply(&mut self, index: usize, progress: Progress) -> bool {
+        let task = &mut self.left[index];
+        let now = Instant::now();
+        match progress {
+            Progress::Finished(difference) => {
+                let kept = difference.map(|difference| kept(&task.group, difference, &self.cache));
+                self.lines.extend(task.lines.drain(..).chain(kept));
+                return true;
+            }
+            Progress::Sent(copy) => {
+                task.outdated.insert(copy.to);
+                task.due = now + self.cache.gateway(copy.to).gateway.limits.confirm_after;
+                task.lines.push(sent(&task.group, copy, &self.cache));
+            }
+            Progress::Wait => task.due = now + self.cache.gateway(task.group.owner).gateway.limits.in_flight,
+            Progress::Reread(outdated) => {
+                task.outdated = outdated;
+                task.due = now + PAUSE;
+            }
+            Progress::TooLate => {}
+        }
+        false
+    }
+
+    fn give_up(&mut self, reason: &Reason) {
+        for index in 0..self.left.len() {
+            let difference = self.left[index].difference(reason.clone());
+            self.apply(index, Progress::Finished(Some(difference)));
+        }
     }
 }
 
 /// Decides and acts on one group; returns the task as it is then.
-fn round(run: &Repair<'_>, gateways: &[Known], readings: &Readings, task: &Task) -> (Task, Progress) {
+fn round(run: &Repair<'_>, readings: &Readings<'_>, task: &Task) -> (Task, Progress) {
     let mut task = task.clone();
-    // Nothing was sent for it, so nothing but a request can finish it.
-    if task.requests == 0
-        && readings.began.elapsed() > gateways[task.group.owner].gateway.limits.max_decision_age
-    {
+    task.outdated.clear();
+    // If nothing was sent for it, only a request finishes it.
+    if readings.is_late(&task.group) && task.requests == 0 {
         return (task, Progress::TooLate);
     }
-    let waited = readings.began.duration_since(task.seen) >= GRACE || task.requests > 0;
-    let step = case(run, &task.group, readings, waited).decide(&mut task.restored);
+    let outdated = readings.outdated(&task.group);
+    let mends = task.requests > 0;
+    let waited = mends || task.seen.elapsed() >= readings.gateway(task.group.owner).gateway.limits.in_flight;
+    let step = match outdated.is_empty() {
+        true => case(run, &task.group, readings, [waited, mends]).decide(&mut task.restored),
+        false => Step::Reread,
+    };
     if step != Step::Reread {
         task.rereads = 0;
     }
     let progress = match step {
         Step::Whole => Progress::Finished(None),
         Step::Keep(difference) => Progress::Finished(Some(difference)),
-        Step::Wait => Progress::Again(GRACE),
-        Step::Reread if task.rereads < MAX_REREADS => {
-            task.rereads += 1;
-            Progress::Again(PAUSE)
-        }
-        Step::Reread if task.requests > 0 => {
-            let text = "it was accepted, but is not stored, or it receives pushes all the time; run again";
-            Progress::Finished(Some(task.difference(Code::NotStored.because(text))))
-        }
-        Step::Reread => {
-            let text = "it receives pushes all the time; run again";
-            Progress::Finished(Some(task.difference(Code::Changed.because(text))))
-        }
+        Step::Wait => Progress::Wait,
+        Step::Reread => task.reread(outdated),
         Step::Send(_) if run.safety.interrupted() => Progress::TooLate,
         Step::Send(copy) if task.requests == MAX_REQUESTS => {
             let Copy { from, to, families, .. } = copy;
             let reason = Code::Changed.because("it changed after every copy; run again");
             Progress::Finished(Some(Difference { from, to, families, reason }))
         }
-        Step::Send(copy) => match act::send(&task.group, &copy, (gateways, readings), &mut task.restored) {
+        Step::Send(copy) => match act::send(&task.group, &copy, readings, &mut task.restored) {
             Sent::Accepted => {
                 task.requests += 1;
                 Progress::Sent(copy)
             }
             Sent::TooLate => Progress::TooLate,
+            Sent::Reread => task.reread(BTreeSet::from([copy.to])),
             Sent::Failed(difference) => Progress::Finished(Some(difference)),
         },
     };
@@ -266,14 +323,27 @@ fn round(run: &Repair<'_>, gateways: &[Known], readings: &Readings, task: &Task)
 }
 
 impl Task {
+    /// Reads the contents of these gateways again; without any, of all that the group involves.
+    fn reread(&mut self, outdated: BTreeSet<usize>) -> Progress {
+        self.rereads += 1;
+        if self.rereads <= MAX_REREADS {
+            return Progress::Reread(if outdated.is_empty() {
+                self.group.involved.clone()
+            } else {
+                outdated
+            });
+        }
+        let reason = if self.requests > 0 {
+            Code::NotStored
+                .because("it was accepted, but is not stored, or it receives pushes all the time; run again")
+        } else {
+            Code::Changed.because("it receives pushes all the time; run again")
+        };
+        Progress::Finished(Some(self.difference(reason)))
+    }
+
     fn difference(&self, reason: Reason) -> Difference {
         let owner = self.group.owner;
         Difference { from: owner, to: self.group.replica.unwrap_or(owner), families: Vec::new(), reason }
-    }
-
-    /// Ends before the group is whole.
-    fn finish(mut self, reason: Option<Reason>, name: impl Fn(usize) -> String) -> Vec<Line> {
-        let kept = reason.map(|reason| kept(&self.group, self.difference(reason), name));
-        self.lines.drain(..).chain(kept).collect()
     }
 }
