@@ -4,6 +4,7 @@
 # `make observe` shows traces if Java and Maven are installed.
 
 GATEWAYS ?= 3
+REPLICAS ?= 1
 MODE ?= cluster
 PROMETHEUS ?= http://127.0.0.1:9090
 TOOLS := target/tools
@@ -51,9 +52,9 @@ include tools/images.mk
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile tools/dist.mk tools/images.mk | awk -F'|' '{printf "%-22s %s\n", $$1, $$2}'
 
-run: wasm $(BIN)/pushgateway $(BIN)/envoy $(RUN_SERVERS_$(RUN_SOURCE)) ## try pushring: real Pushgateways behind a real Envoy; SOURCE=etcd (consul, dns, kubernetes, file) CONSUL=1 GATEWAYS=5 MODE=endpoint PORT=20091 DIR=folder
+run: wasm $(BIN)/pushgateway $(BIN)/envoy $(RUN_SERVERS_$(RUN_SOURCE)) ## try pushring: real Pushgateways behind a real Envoy; SOURCE=etcd (consul, dns, kubernetes, file) CONSUL=1 GATEWAYS=5 REPLICAS=2 MODE=endpoint PORT=20091 DIR=folder
 	cargo build $(QUICK) -p pushring-demo -p pushring
-	@target/debug/pushring-demo --gateways $(GATEWAYS) --mode $(MODE) --source $(RUN_SOURCE) \
+	@target/debug/pushring-demo --gateways $(GATEWAYS) --replicas $(REPLICAS) --mode $(MODE) --source $(RUN_SOURCE) \
 		$(if $(PORT),--port $(PORT)) $(if $(DIR),--dir "$(DIR)")
 
 observe: wasm $(addprefix $(BIN)/,pushgateway envoy prometheus alertmanager $(OBSERVE_SOURCE)) $(TOOLS)/debian/.installed ## see a fleet work, with all that watches it, jobs and a story of faults; SOURCE=etcd MODE=endpoint SPEED=1 FOR=300 PORT=20091 DIR=folder

@@ -28,13 +28,17 @@ pub(crate) struct FromTemplate {
 }
 
 impl FromTemplate {
-    /// Starts Consul with the Pushgateways and renders the first ring, before Envoy starts.
+    /// Starts Consul with the Pushgateways and renders the first ring, before Envoy starts. `settings` edits the shipped ones.
     ///
     /// # Errors
     /// If one of them fails.
-    pub(crate) fn create(layout: &Layout, place: &Place<'_>) -> Result<(Self, Router)> {
+    pub(crate) fn create(
+        layout: &Layout,
+        place: &Place<'_>,
+        settings: &[(&str, &str)],
+    ) -> Result<(Self, Router)> {
         let consul = ConsulAgent::start(place)?;
-        let templates = Templates::install(layout, &[])?;
+        let templates = Templates::install(layout, settings)?;
         screen::step("first ring, by consul-template -once", || templates.once(consul.address()))?;
         let changes = ConsulChanges::new(consul.health()?);
         let new = Self { template: None, consul, consul_ended: false, templates, changes };

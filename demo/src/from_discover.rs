@@ -35,7 +35,7 @@ pub(crate) struct FromDiscover {
 }
 
 impl FromDiscover {
-    /// Starts the registry and publishes the first ring, before Envoy starts.
+    /// Starts the registry and publishes the first ring, before Envoy starts. `settings` edits the shipped ones.
     ///
     /// # Errors
     /// If one of them fails.
@@ -44,9 +44,10 @@ impl FromDiscover {
         source: Source,
         place: &Place<'_>,
         fleet: &mut Fleet,
+        settings: &[(&str, &str)],
     ) -> Result<(Self, Router)> {
         let registry = registry::start(source, place, fleet)?;
-        let templates = Templates::install(layout, &[])?;
+        let templates = Templates::install(layout, settings)?;
         let mut flags = registry.flags();
         flags.push(format!("--settings={}", screen::short(&templates.settings())));
         flags.push(format!("--live={}", screen::short(&layout.live())));

@@ -1,7 +1,10 @@
 //! Prints what the user can try. Each command works as printed in the folder of the repository.
 
+use std::net::SocketAddr;
+
 use pushring_harness::Mode;
 
+use crate::companion::Companion;
 use crate::demo::Demo;
 use crate::fleet::start_command;
 use crate::registry::{Registry, Step};
@@ -31,14 +34,25 @@ pub(crate) fn pushes(demo: &Demo) {
 }
 
 /// Prints the addresses of all servers.
-pub(crate) fn pages(demo: &Demo, registry: &dyn Registry, follower: &str) {
+pub(crate) fn pages(
+    demo: &Demo,
+    page: SocketAddr,
+    companions: &[Companion],
+    registry: &dyn Registry,
+    follower: &str,
+) {
     heading("Look inside");
+    line(format_args!("  all groups   http://{page}/   page, API and /metrics of all"));
     for (address, process) in demo.fleet.running() {
         let name = if address == demo.spare { "spare      " } else { "pushgateway" };
         line(format_args!("  {name}  http://{address}/   process {process}"));
     }
     line(format_args!("  Envoy        http://{}/   process {}", demo.envoy.admin, demo.envoy.process.id()));
     line(format_args!("  logs, files  {}", short(&demo.dir)));
+    for companion in companions {
+        text(companion.purpose);
+        command(companion.command());
+    }
     text("This process follows the members:");
     command(follower);
     let Some((operator, (gateway, _))) = demo.envoy.operator.zip(demo.gateways().first().copied()) else {

@@ -6,6 +6,7 @@
 //! Exit codes: 0 stopped by Ctrl-C or a signal, 1 an error, 2 wrong usage.
 
 mod change;
+mod companion;
 mod consul_changes;
 mod consul_template;
 mod demo;
@@ -16,6 +17,7 @@ mod guide;
 mod observe;
 mod ports;
 mod registry;
+mod replicas;
 mod screen;
 mod state;
 mod table;
@@ -33,6 +35,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use change::count;
+use companion::Companion;
 use consul_template::FromTemplate;
 use demo::Demo;
 use fleet::Fleet;
@@ -70,6 +73,9 @@ struct Options {
     /// Where the members come from
     #[arg(long, value_enum, default_value_t = Source::File)]
     source: Source,
+    /// Number of copies of each group: with 2, each has a replica, and the demo kills an owner
+    #[arg(long, default_value_t = 1, value_name = "1..2", value_parser = clap::value_parser!(u16).range(1..=2))]
+    replicas: u16,
     /// First port, for pushes; the others follow it. 0: any free ports
     #[arg(long, default_value_t = 19_091, value_parser = clap::value_parser!(u16).range(..=65_000))]
     port: u16,
@@ -139,30 +145,40 @@ fn run(options: &Options) -> Result<()> {
     let stop = stop_signals()?;
     let state = State::open(&options.dir.clone().unwrap_or_else(|| tools::repository().join("target/run")))?;
     let ports = Ports::choose(options.port, options.gateways, options.source)?;
-    let Some((mut demo, mut follower)) = start(options, &state, ports, &stop)? else { return Ok(()) };
+    let Some((mut demo, mut follower, serve)) = start(options, &state, ports, &stop)? else { return Ok(()) };
 
     groups::push(demo.envoy.push)?;
-    let found = table::ask(&demo.gateways().into_iter().map(|(address, _)| address).collect::<Vec<_>>())?;
+    let found = replicas::wait(&demo, options.replicas)?;
     screen::heading(format_args!(
         "Pushed {}, each in several spellings; where they are:",
         count(groups::GROUPS.len(), "group")
     ));
     screen::line(table::table(&found).trim_fmt());
-    screen::line(format_args!("  {}", table::verdict(&found)?));
+    screen::line(format_args!("  {}", table::verdict(&found, options.replicas)?));
+    let mut servers = vec![serve];
+    if options.replicas > 1 {
+        servers.push(replicas::start_sweeper(&demo)?);
+        if options.source != Source::Kubernetes {
+            replicas::kill_an_owner(&mut demo)?;
+        }
+    }
 
     guide::network(follower.registry());
     guide::pushes(&demo);
-    guide::pages(&demo, follower.registry(), &follower.command());
+    let page = companion::page(&demo, ports.serve());
+    guide::pages(&demo, page, &servers, follower.registry(), &follower.command());
     guide::members(&demo, follower.registry());
     guide::clean_up(&demo);
     screen::heading("Running. Press Ctrl-C to stop. Events:");
     while !stop.load(Ordering::Relaxed) {
         demo.check_envoy()?;
         follower.tick(&mut demo)?;
+        servers.iter_mut().for_each(Companion::report_ended);
         std::thread::sleep(TICK);
     }
     // The process that follows the members and Envoy stop first, so that neither reacts to missing Pushgateways.
     drop(follower);
+    drop(servers);
     drop(demo);
     screen::line(format_args!("\nStopped: all processes have ended. Logs: {}", screen::short(&state.dir)));
     Ok(())
@@ -174,8 +190,9 @@ fn start(
     state: &State,
     ports: Ports,
     stop: &AtomicBool,
-) -> Result<Option<(Demo, Follower)>> {
+) -> Result<Option<(Demo, Follower, Companion)>> {
     let Options { mode, source, .. } = options;
+    let settings = replicas::settings(options)?;
     screen::heading(format_args!(
         "pushring: {}, mode {mode}, members from {}",
         count(options.gateways.into(), "pushgateway"),
@@ -198,12 +215,15 @@ fn start(
         ..Default::default()
     };
     let layout = Layout::create(&state.dir, *mode, envoy_ports)?;
+    if *mode != Mode::Redirect {
+        layout.serve_at(ports.serve())?;
+    }
     let place = Place { dir: &state.dir, ports: ports.registry(), gateways: &gateways };
     let (mut follower, router) = if *source == Source::ConsulTemplate {
-        let (template, router) = FromTemplate::create(&layout, &place)?;
+        let (template, router) = FromTemplate::create(&layout, &place, settings)?;
         (Follower::Template(Box::new(template)), router)
     } else {
-        let (discover, router) = FromDiscover::create(&layout, *source, &place, &mut fleet)?;
+        let (discover, router) = FromDiscover::create(&layout, *source, &place, &mut fleet, settings)?;
         (Follower::Discover(Box::new(discover)), router)
     };
     if stop.load(Ordering::Relaxed) {
@@ -216,7 +236,8 @@ fn start(
     if demo.digest() != Some(demo.router.digest()) {
         bail!("the ring in Envoy is not the written one; {}", demo.envoy.process.tail());
     }
-    Ok(Some((demo, follower)))
+    let serve = companion::serve(&demo, ports.serve())?;
+    Ok(Some((demo, follower, serve)))
 }
 
 /// Returns a flag that Ctrl-C, SIGTERM or a closed terminal sets. A second signal ends the demo at once, and the

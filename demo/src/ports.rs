@@ -7,6 +7,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::registry::{Source, pod_address};
 
+/// Offset of `pushring serve`, behind the ports of the registry.
+const SERVE: u16 = 6;
 /// Offset of the first Pushgateway.
 const GATEWAYS: u16 = 10;
 /// Distance between suggested blocks.
@@ -63,6 +65,11 @@ impl Ports {
         [3, 4, 5].map(|offset| self.first + offset)
     }
 
+    /// Returns the address of `pushring serve`.
+    pub(crate) fn serve(self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.first + SERVE).into()
+    }
+
     /// Returns the addresses of the first Pushgateways.
     pub(crate) fn gateways(self) -> Vec<SocketAddr> {
         (0..self.gateways).map(|index| self.gateway(index)).collect()
@@ -90,6 +97,7 @@ impl Ports {
             (self.push(), "pushes"),
             (self.operator(), "operators"),
             (self.admin(), "Envoy's admin page"),
+            (self.serve().port(), "pushring serve"),
         ];
         if let (_, Some(name)) = self.source.names() {
             all.extend(self.registry().map(|port| (port, name)));
@@ -188,7 +196,7 @@ mod tests {
         let all = ports.len();
         ports.sort_unstable();
         ports.dedup();
-        assert_eq!((ports.len(), all), (57, 57));
+        assert_eq!((ports.len(), all), (58, 58));
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod consul;
 mod dns;
 mod etcd;
 mod file;
+mod replicas;
 mod running;
 
 use std::collections::BTreeSet;
@@ -111,7 +112,7 @@ fn leaves_no_process_when_killed() {
     let mut demo = Running::start(&[]);
     demo.wait("Running. Press Ctrl-C to stop.");
     let children = demo.children();
-    assert_eq!(children.len(), 6, "gateways, Envoy and discover");
+    assert_eq!(children.len(), 7, "gateways, Envoy, discover and serve");
     assert_eq!(demo.end(Signal::KILL), None);
     assert_gone(&children, &demo.gateways());
 }
