@@ -7,12 +7,13 @@ use crate::page::Page;
 use crate::pushes;
 
 /// The units of one machine, and the users of their processes.
-const UNITS: [(&str, &str); 6] = [
+const UNITS: [(&str, &str); 7] = [
     ("pushring-discover", "pushring"),
     ("pushring-envoy", "pushring-envoy"),
     ("pushring-pushgateway@127.0.0.1:19091", "pushring-gateway"),
     ("pushring-pushgateway@127.0.0.1:19092", "pushring-gateway"),
     ("pushring-pushgateway@127.0.0.1:19093", "pushring-gateway"),
+    ("pushring-serve", "pushring"),
     ("pushring-sweep", "pushring"),
 ];
 
