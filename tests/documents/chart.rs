@@ -7,7 +7,7 @@ use pushring_harness::tools;
 use serde_json::Value;
 
 /// Components with the same fields for their pods: `*` in the README.
-const COMPONENTS: [&str; 3] = ["gateways", "envoy", "sweeper"];
+const COMPONENTS: [&str; 4] = ["gateways", "envoy", "sweeper", "serve"];
 
 #[test]
 fn readme_has_each_value_with_its_default() {
@@ -85,6 +85,12 @@ fn manifests_have_the_shipped_files() {
             ("/etc/pushring/pushring_filter.wasm", "/etc/pushring/filter/plugin.wasm"),
             ("address: 0.0.0.0,", "address: \"0.0.0.0\","),
             ("max_heap_size_bytes: 2147483648", "max_heap_size_bytes: 268435456"),
+            ("address: 127.0.0.1, port_value: 9093 ", "address: pushring-serve, port_value: 9093 "),
+            (
+                "name: pushring-serve\n    type: STATIC",
+                "name: pushring-serve\n    type: STRICT_DNS\n    dns_lookup_family: ALL\n    \
+                 # Pushes do not wait for it.\n    wait_for_warm_on_init: false",
+            ),
         ] {
             assert!(shipped.contains(from), "envoy/{mode}.yaml lacks {from:?}, which the chart replaces");
             shipped = shipped.replace(from, to);

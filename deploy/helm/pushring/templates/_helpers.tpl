@@ -194,6 +194,8 @@ topologySpreadConstraints:
   | replace "address: 0.0.0.0," (printf "address: %q," .Values.envoy.bindAddress)
   | replace "max_heap_size_bytes: 2147483648" (printf "max_heap_size_bytes: %d" (int64 .Values.envoy.maxHeapBytes))
   | replace "max_active_downstream_connections: 10000" (printf "max_active_downstream_connections: %d" (int64 .Values.envoy.maxConnections))
+  | replace "name: pushring-serve\n    type: STATIC" "name: pushring-serve\n    type: STRICT_DNS\n    dns_lookup_family: ALL\n    # Pushes do not wait for it.\n    wait_for_warm_on_init: false"
+  | replace "address: 127.0.0.1, port_value: 9093 " (printf "address: %s-serve, port_value: 9093 " (include "pushring.fullname" .))
   | replace `replace(":path", "/-/ready")` (printf `replace(":path", "%s/-/ready")` $prefix)
   | replace `exact: /-/ready }` (printf `exact: %s/-/ready }` $prefix) }}
 {{- end -}}
