@@ -151,7 +151,7 @@ target/page/.ready: $(PREVIEW)/.installed monitoring/preview/chromium.js tests/p
 
 .PHONY: e2e-monitoring monitoring-check monitoring-tools
 monitoring-check: $(TOOLS)/debian/.installed ## check the scrape configuration and the rules of monitoring/, and run their unit tests
-	$(PROMTOOL) check config monitoring/prometheus-file.yml
+	$(PROMTOOL) check config monitoring/prometheus-file.yml monitoring/prometheus-serve.yml
 	$(PROMTOOL) check rules --lint=all monitoring/rules.yml
 	$(PROMTOOL) test rules monitoring/tests/*.yml
 
