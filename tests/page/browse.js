@@ -53,7 +53,7 @@ for (const [name, ...values] of steps) {
   try {
     results.push((await actions[name](...values)) ?? null);
   } catch (error) {
-    console.error(`${name} ${values.join(' ')}: ${error}\n${errors.join('\n')}\n${await page.content()}`);
+    console.error(`${name} ${values.join(' ')}: ${error}\n${errors.join('\n')}\n${(await page.content()).slice(0, 3000)}`);
     process.exit(1);
   }
 }
@@ -65,17 +65,17 @@ process.exit();
 function faults() {
   const found = [];
   for (const element of document.querySelectorAll('a, button, input, select, summary, img')) {
-    const label = element.labels?.[0]?.innerText ?? '';
-    const name = `${element.getAttribute('aria-label') ?? ''}${element.innerText ?? ''}${label}`.trim();
+    const label = element.labels?.[0]?.textContent ?? '';
+    const name = `${element.getAttribute('aria-label') ?? ''}${element.textContent}${label}`.trim();
     const isDecoration = element.localName === 'img' && element.hasAttribute('alt');
     if (!name && !isDecoration) found.push(`no name: ${element.outerHTML.slice(0, 200)}`);
   }
   const ids = [...document.querySelectorAll('[id]')].map((element) => element.id);
   found.push(...ids.filter((id, index) => ids.indexOf(id) !== index).map((id) => `repeated: ${id}`));
   let last = 1;
-  for (const heading of document.querySelectorAll('h1, h2, h3, h4')) {
+  for (const heading of document.querySelectorAll('h1, h2, h3')) {
     const level = Number(heading.localName[1]);
-    if (level > last + 1) found.push(`${heading.localName} after h${last}: ${heading.innerText}`);
+    if (level > last + 1) found.push(`${heading.localName} after h${last}: ${heading.textContent}`);
     last = level;
   }
   for (const landmark of ['header', 'nav', 'main', 'footer']) {

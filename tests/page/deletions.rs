@@ -13,10 +13,10 @@ fn deletes_a_group_after_a_confirmation() {
         fleet.push(&format!("/metrics/job/{job}/path@base64/YSBiL2M"), "x 1\n");
     }
     poll_until("both copies", || (fleet.holders("remove") == 2).then_some(())).unwrap();
-    let item = ".groups > li:has(.label:text('remove'))";
+    let item = ".groups > li:has(.label:has-text('remove'))";
     let results = fleet.browser().run(json!([
         ["open", "/"],
-        ["click", ".groups > li:has(.label:text('keep')) > details > summary"],
+        ["click", ".groups > li:has(.label:has-text('keep')) > details > summary"],
         ["click", format!("{item} .delete")],
         ["texts", "#confirm .group"],
         ["click", "#confirm button:text-is('Cancel')"],

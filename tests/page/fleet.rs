@@ -26,8 +26,13 @@ pub(crate) struct Fleet {
 impl Fleet {
     /// Starts three gateways, with each push mirrored to the next one if `replicas`.
     pub(crate) fn start(replicas: bool) -> Self {
+        Self::with_flags(replicas, &[])
+    }
+
+    /// As [`Fleet::start`], with flags for each gateway.
+    pub(crate) fn with_flags(replicas: bool, flags: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let gateways: Vec<_> = (0..3).map(|_| Pushgateway::start(dir.path(), &[]).unwrap()).collect();
+        let gateways: Vec<_> = (0..3).map(|_| Pushgateway::start(dir.path(), flags).unwrap()).collect();
         let members: Vec<Member> = gateways.iter().map(|gateway| gateway.address.into()).collect();
         let mut config = envoy_files::config(Mode::Cluster, &members).unwrap();
         config.as_object_mut().unwrap().remove("mirror_deletes");
@@ -38,7 +43,9 @@ impl Fleet {
         let layout = Layout::create(&dir.path().join("pushring"), Mode::Cluster, Ports::default()).unwrap();
         layout.write(&config).unwrap();
         let mut command = command::prepare(process::command(&tools::pushring().unwrap()));
-        command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(layout.live().join("ring.yaml"));
+        command
+            .args(["serve", "--listen", "127.0.0.1:0", "--deadline", "60s", "--config"])
+            .arg(layout.live().join("ring.yaml"));
         let mut process = Process::start("serve", command, dir.path()).unwrap();
         let serve = process.wait_until("its address", |process| address(&process.log())).unwrap();
         layout.serve_at(serve).unwrap();

@@ -39,7 +39,7 @@ fn text_of_others_is_only_text() {
             ["open", "/"],
             ["openAll"],
             ["overflow"],
-            ["texts", ".groups > li > details > summary h3"],
+            ["texts", ".groups > li > details > summary h2"],
             ["count", "script"],
             ["count", "img:not([src^='static/'])"],
             ["faults"],

@@ -27,9 +27,9 @@ fn draws_the_picture() {
     }
     let total = || fleet.gateways.iter().map(|gateway| gateway.groups().unwrap().len()).sum::<usize>();
     poll_until("all copies", || (total() == 2 * 48).then_some(())).unwrap();
-    let restarted = fleet.gateways[1].address;
-    fleet.gateways[1].process.kill();
-    fleet.gateways[1] = Pushgateway::start_at(dir.path(), restarted, &[]).unwrap();
+    let restarted = fleet.gateways[0].address;
+    fleet.gateways[0].process.kill();
+    fleet.gateways[0] = Pushgateway::start_at(dir.path(), restarted, &[]).unwrap();
     let mut browser = fleet.browser();
     browser.height = 900;
     let first = ".groups > li:first-child";

@@ -127,7 +127,7 @@ fn item(view: &FleetView, group: &GroupView, open: bool, budget: &mut Budget, or
         li data-path=[path] {
             details open[open] {
                 summary {
-                    h3 { (labels::chips(&group.labels)) }
+                    h2 { (labels::chips(&group.labels)) }
                     span.facts {
                         @for mark in &marks {
                             @if *mark != Mark::InPlace {
@@ -217,10 +217,10 @@ fn family(
     html! {
         details.family {
             summary {
-                h4 { (short(&family.name)) }
+                h3 { (short(&family.name)) }
                 span.type { (family.kind.to_lowercase()) }
                 @if family.conflicts { span.mark.error { "conflict" } }
-                @if Some(family.on) != group.owner { span.mark.note { "from " (gateway(view, Some(family.on))) } }
+                @if group.families.iter().any(|other| other.on != family.on) { span.mark.note { "from " (gateway(view, Some(family.on))) } }
                 @if let Some(help) = family.help.as_deref().filter(|help| !help.is_empty()) { span.help { (short(help)) } }
                 span.time { (ago(view, family.time_stamp)) }
             }

@@ -42,8 +42,8 @@ async function answered(event) {
 // The path is that of the push, so that Envoy sends the deletion to the owner.
 async function deleteGroup(group) {
   const response = await fetch(group.path, { method: 'DELETE' });
+  const text = (await response.text()).trim();
   if (!response.ok) {
-    const text = (await response.text()).trim();
     throw new Error(text.startsWith('<') || !text ? `status ${response.status}` : text.slice(0, 500));
   }
   // A gateway accepts a deletion before it deletes.
