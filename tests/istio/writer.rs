@@ -20,7 +20,7 @@ fn writes_what_changed_and_nothing_else() {
         assert_eq!(
             plugin["spec"]["pluginConfig"],
             json!({
-                "mode": "endpoint", "mirror": "deletes", "health": true, "status_path": "/-/pushring", "min_members": 2,
+                "mode": "endpoint", "mirror_deletes": true, "health": true, "status_path": "/-/pushring", "min_members": 2,
                 "members": [
                     {"name": "pushgateway-0", "address": "10.77.0.1:9091", "weight": 1},
                     {"name": "pushgateway-1", "address": "10.77.0.2:9091", "weight": 1},

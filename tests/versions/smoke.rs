@@ -1,5 +1,6 @@
 //! The main promises once on each version: a push reaches its owner, a lookup names it, a change of the ring takes effect,
-//! an empty ring gets 503, a DELETE reaches the former owner as well, failures show in the access log and name the gateway.
+//! an empty ring gets 503, a DELETE reaches the former owner as well, a push its replica, failures show in the access log and
+//! name the gateway.
 
 use std::collections::BTreeSet;
 
@@ -19,6 +20,7 @@ fn every_version_serves_every_mode() {
             let client = fleet.envoy.client().unwrap();
             pushes_and_lookups(&fleet, &client, &what);
             delete(&fleet, &client, &what);
+            replica(&mut fleet, &client, &what);
             change_members(&mut fleet, &[0, 2]);
             pushes_and_lookups(&fleet, &client, &what);
             change_members(&mut fleet, &[]);
@@ -92,6 +94,27 @@ fn delete(fleet: &EnvoyFixture, client: &Client, what: &str) {
     poll_until(&format!("{what}: the deleted group to be left on {rest:?} only"), || {
         let holders = fleet.holders();
         (holders.iter().find(|(group, _)| group["job"] == "deleted")?.1 == &rest).then_some(())
+    })
+    .unwrap();
+}
+
+/// Pushes with `mirror: all`; the owner and its first successor store the group.
+fn replica(fleet: &mut EnvoyFixture, client: &Client, what: &str) {
+    if fleet.layout.mode() == Mode::Redirect {
+        return;
+    }
+    fleet.config["mirror"] = "all".into();
+    fleet.layout.write_ring(&fleet.config.to_string()).unwrap();
+    poll_until(&format!("{what}: the mirror"), || {
+        (fleet.envoy.status().unwrap()["mirror"] == "all").then_some(())
+    })
+    .unwrap();
+    let path = "/metrics/job/mirrored";
+    assert_eq!(client.put(path, "x 1\n").unwrap().status, 200, "{what}");
+    let both: BTreeSet<usize> = fleet.clockwise(path)[..2].iter().copied().collect();
+    poll_until(&format!("{what}: the group on {both:?}"), || {
+        let holders = fleet.holders();
+        (holders.iter().find(|(group, _)| group["job"] == "mirrored")?.1 == &both).then_some(())
     })
     .unwrap();
 }

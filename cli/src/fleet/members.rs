@@ -316,7 +316,12 @@ fn config(settings: &Settings, members: &BTreeMap<String, Candidate>) -> String 
     let min_members = min_members(settings, members);
     let mut text = String::from("{\n");
     for (field, value) in &settings.filter {
-        text += &format!("  {}: {value},\n", json!(field));
+        // A filter of 0.2 rejects `mirror`, and the ring would stay as it is until its upgrade.
+        text += &match (field.as_str(), value.as_str()) {
+            ("mirror", Some("deletes")) => "  \"mirror_deletes\": true,\n".to_owned(),
+            ("mirror", Some("none")) => "  \"mirror_deletes\": false,\n".to_owned(),
+            _ => format!("  {}: {value},\n", json!(field)),
+        };
     }
     let passing = members.values().filter(|candidate| candidate.passing).map(|candidate| &candidate.member);
     let mut schemes = members.values().map(|candidate| candidate.scheme);
