@@ -28,6 +28,8 @@ fn kept(fixture: &GatewayFixture) -> String {
 fn deletes_a_third_copy_only_if_owner_and_replica_hold_all_of_it() {
     let (mut fixture, path) = third_copy();
     fixture.put(0, &path, "a 2\nb 2\n");
+    let forecast = sweep(&fixture, &["--dry-run"]);
+    assert_eq!(misplaced(&forecast)["g2"], ("kept".to_owned(), "unreplicated".to_owned()));
     assert_eq!(kept(&fixture), "unreplicated");
     fixture.put(1, &path, "a 2\n");
     assert_eq!(kept(&fixture), "unreplicated");

@@ -49,6 +49,11 @@ impl Clock {
         self.age(stamp) < -(MARGIN + self.error)
     }
 
+    /// Returns whether the response was quick enough to compare timestamps of two such gateways within [`MARGIN`].
+    pub(crate) fn is_certain(&self) -> bool {
+        self.error * 2 <= MARGIN
+    }
+
     /// Returns whether neither this clock nor ours was set or stopped since `before`, within the error of both.
     pub(crate) fn agrees_with(&self, before: &Self) -> bool {
         (self.ahead - before.ahead).abs() <= self.error + before.error
@@ -82,6 +87,7 @@ mod tests {
             clock("Sat, 21 Nov 2026 10:05:00 GMT", "2026-11-21T10:00:00.2Z", "2026-11-21T10:00:00.4Z");
         assert_eq!(clock.ahead, SignedDuration::from_millis(300_200));
         assert_eq!(clock.error, SignedDuration::from_millis(600));
+        assert!(clock.is_certain());
         assert_eq!(clock.ours(at("2026-11-21T10:05:00.2Z")), at("2026-11-21T10:00:00Z"));
         assert_eq!(clock.theirs(at("2026-11-21T10:00:00Z")), at("2026-11-21T10:05:00.2Z"));
     }
@@ -127,6 +133,7 @@ mod tests {
     #[test]
     fn a_slow_response_leaves_the_clock_unknown() {
         let slow = clock("Sat, 21 Nov 2026 10:00:00 GMT", "2026-11-21T10:00:00Z", "2026-11-21T10:00:02.5Z");
+        assert!(!slow.is_certain());
         assert_eq!(is_later((at("2026-11-21T11:00:00Z"), &slow), (at("2026-11-21T10:00:00Z"), &slow)), None);
         assert!(Clock::new("yesterday", at("2026-11-21T10:00:00Z"), at("2026-11-21T10:00:00Z")).is_err());
     }

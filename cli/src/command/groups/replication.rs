@@ -131,10 +131,11 @@ fn difference(owner: Copy<'_>, replica: Copy<'_>, arrived: Arrived) -> Option<Re
     }
 }
 
-/// Returns whether a push of this time on one gateway was over when both were read.
+/// Returns whether a push of this time on one gateway was certainly over when both were read.
 fn has_arrived(on: &Groups, stamp: Timestamp, other: &Groups) -> bool {
-    let age = on.began.min(other.began).duration_since(on.status.clock.ours(stamp));
-    Duration::try_from(age).is_ok_and(|age| age > IN_FLIGHT)
+    let clock = &on.status.clock;
+    let age = on.began.min(other.began).duration_since(clock.ours(stamp));
+    clock.is_certain() && Duration::try_from(age).is_ok_and(|age| age > IN_FLIGHT)
 }
 
 /// Returns the reason why a running owner does not hold a group that its replica holds.
