@@ -104,4 +104,22 @@ fn a_new_owner_and_its_replica_get_the_group_of_a_former_owner() {
     let report = output.json().unwrap();
     assert_eq!(report["repaired"].as_array().unwrap().len(), 2, "{report} {}", output.stderr);
     assert_eq!(values(&fixture, &["a"]), [texts(&["1"]), texts(&["1"])]);
+    // The source of the copy stays until the next run.
+    let repaired = fixture.repair();
+    assert!(repaired.len() <= 1 && repaired.iter().all(|line| line["result"] == "removed"), "{repaired:?}");
+    assert_eq!(fixture.gateway(former).groups().unwrap(), [], "owner and replica hold all of it");
+    assert_eq!(values(&fixture, &["a"]), [texts(&["1"]), texts(&["1"])]);
+}
+
+#[test]
+fn a_copy_on_a_third_gateway_goes_even_if_the_group_was_deleted() {
+    let fixture = RepairFixture::start(3);
+    let [owner, replica] = fixture.places(PATH);
+    let third = 3 - owner - replica;
+    fixture.age();
+    fixture.send(third, "PUT", PATH, "a 1\n");
+    pass(3);
+    let output = fixture.sweep(&[]);
+    assert_eq!(fixture.gateway(third).groups().unwrap(), [], "{} {}", output.stdout, output.stderr);
+    assert_eq!(fixture.gateway(owner).groups().unwrap(), []);
 }

@@ -38,6 +38,11 @@ impl Clock {
         stamp.checked_sub(self.ahead).unwrap_or(stamp)
     }
 
+    /// Returns the maximum error of a time that [`Clock::ours`] returns.
+    pub(crate) fn error(&self) -> SignedDuration {
+        self.error
+    }
+
     /// Age of a timestamp of the gateway; negative if it is in the gateway's future.
     pub(crate) fn age(&self, stamp: Timestamp) -> SignedDuration {
         self.theirs(Timestamp::now()).duration_since(stamp)

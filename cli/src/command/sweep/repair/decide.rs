@@ -123,7 +123,23 @@ impl Case<'_> {
         if !families.withdraw.is_empty() {
             return Ok(self.withdraw(families.withdraw, restored));
         }
-        self.replicate(replica, families.copy, families.stale)
+        // The source of a copy stays until the next run: as long as it holds a family, no client has deleted it there.
+        let is_equal = families.copy.is_empty() && families.stale.is_empty() && restored.is_empty();
+        let step = self.replicate(replica, families.copy, families.stale)?;
+        Ok(if is_equal && step == Step::Whole { self.remove_former(replica) } else { step })
+    }
+
+    /// Deletes a copy on a gateway that is neither owner nor replica, if these two are equal and no family there counts: each is
+    /// newer on the owner, or was deleted. If it stayed, it would count as soon as both gateways that know this had restarted.
+    fn remove_former(&self, replica: usize) -> Step {
+        let settle = SignedDuration::try_from(self.settle).unwrap_or(SignedDuration::MAX).max(MARGIN);
+        let mut former = self.copies().filter(|(on, _, group)| {
+            let is_former = *on != self.group.owner && *on != replica;
+            is_former && group.last_push().is_some_and(|last| self.age(*on, last) > settle)
+        });
+        let Some((to, _, group)) = former.next() else { return Step::Whole };
+        let families = group.families.keys().cloned().collect();
+        Step::Send(Copy { from: self.group.owner, to, action: Action::Delete, families })
     }
 
     /// Refuses a gateway that does not show the group reliably.
