@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use pushring_harness::http::Client;
 use pushring_harness::{
@@ -15,29 +16,36 @@ pub(crate) struct Fleet {
     pub(crate) client: Client,
     pub(crate) gateways: Vec<Pushgateway>,
     pub(crate) config: Value,
-    _envoy: Envoy,
+    pub(crate) envoy: Envoy,
     pub(crate) serve: Process,
     dir: tempfile::TempDir,
 }
 
 impl Fleet {
     /// Starts a fleet in which each group has a replica.
-    pub(crate) fn start(mode: Mode, change: impl FnOnce(&mut Value)) -> Self {
+    pub(crate) fn start(mode: Mode) -> Self {
+        Self::with(mode, "", &[])
+    }
+
+    /// Starts one with a `path_prefix` and more flags of `serve`.
+    pub(crate) fn with(mode: Mode, prefix: &str, flags: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let gateways: Vec<_> = (0..3).map(|_| Pushgateway::start(dir.path(), &[]).unwrap()).collect();
+        let route = format!("--web.route-prefix={prefix}");
+        let route: &[&str] = if prefix.is_empty() { &[] } else { &[&route] };
+        let gateways: Vec<_> = (0..3).map(|_| Pushgateway::start(dir.path(), route).unwrap()).collect();
         let members: Vec<_> = gateways.iter().map(|gateway| gateway.address.into()).collect();
         let mut config = envoy_files::config(mode, &members).unwrap();
         config["mirror"] = "all".into();
-        change(&mut config);
+        config["path_prefix"] = prefix.into();
         let layout = Layout::create(&dir.path().join("pushring"), mode, Ports::default()).unwrap();
         layout.write(&config).unwrap();
-        let (serve, address) = serve(&layout, dir.path());
+        let (serve, address) = serve(&layout, dir.path(), flags);
         layout.serve_at(address).unwrap();
         let envoy = Envoy::start(&layout, 1).unwrap();
         let client = envoy.client().unwrap();
         poll_until("Envoy to find serve", || (client.get("/metrics").ok()?.status == 200).then_some(()))
             .unwrap();
-        Self { client, gateways, config, _envoy: envoy, serve, dir }
+        Self { client, gateways, config, envoy, serve, dir }
     }
 
     /// Returns the value of each group in `/metrics`; each is there once.
@@ -74,9 +82,12 @@ impl Fleet {
 }
 
 /// Starts `pushring serve` and returns its address.
-fn serve(layout: &Layout, dir: &std::path::Path) -> (Process, SocketAddr) {
+fn serve(layout: &Layout, dir: &Path, flags: &[&str]) -> (Process, SocketAddr) {
     let mut command = command::prepare(process::command(&tools::pushring().unwrap()));
-    command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(layout.live().join("ring.yaml"));
+    command
+        .args(["serve", "--listen", "127.0.0.1:0", "--config"])
+        .arg(layout.live().join("ring.yaml"))
+        .args(flags);
     let mut serve = Process::start("serve", command, dir).unwrap();
     let address = serve.wait_until("to listen", |serve| {
         let log = serve.log();

@@ -1,9 +1,11 @@
 //! A client that knows one address pushes, reads and deletes. The death of a gateway changes nothing for it.
 
 use std::collections::BTreeMap;
+use std::fs;
 
-use pushring_harness::{Mode, poll_until};
+use pushring_harness::{Mode, command, poll_until};
 use pushring_router::Router;
+use serde_json::json;
 
 use crate::fleet::Fleet;
 
@@ -12,7 +14,7 @@ const GROUPS: usize = 60;
 #[test]
 fn the_death_of_an_owner_changes_nothing() {
     for mode in Mode::ROUTED {
-        let mut fleet = Fleet::start(mode, |_| ());
+        let mut fleet = Fleet::start(mode);
         let mut expected = BTreeMap::new();
         for number in 0..GROUPS {
             let answer = fleet.client.put(&path(number), format!("value {number}\n")).unwrap();
@@ -44,21 +46,57 @@ fn the_death_of_an_owner_changes_nothing() {
 }
 
 #[test]
-fn the_page_is_at_the_address_of_pushes() {
-    for mode in Mode::ROUTED {
-        let fleet = Fleet::start(mode, |_| ());
-        assert_eq!(fleet.client.put(&path(1), "value 1\n").unwrap().status, 200);
-        let page = fleet.client.get("/").unwrap();
+fn page_api_and_metrics_are_at_the_address_of_pushes() {
+    for (mode, prefix) in [(Mode::Cluster, ""), (Mode::Endpoint, "/pg")] {
+        let fleet = Fleet::with(mode, prefix, &[]);
+        let get = |page: &str| fleet.client.get(&format!("{prefix}{page}")).unwrap();
+        let pushed = fleet.client.put(&format!("{prefix}{}", path(1)), "value 1\n").unwrap();
+        assert_eq!(pushed.status, 200, "{mode}: {}", pushed.text());
+        let page = get("/");
         assert_eq!(page.status, 200, "{mode}: {}", page.text());
         assert!(page.header("content-type").unwrap().starts_with("text/html"), "{mode}: {:?}", page.headers);
-        assert!(page.text().contains("pushring"), "{mode}: {}", page.text());
+        assert!(page.text().contains("whole"), "{mode}: {}", page.text());
+        assert!(get("/metrics").text().contains(&series(1)), "{mode}");
+        let groups = get("/api/v1/metrics").json().unwrap();
+        assert_eq!(groups["data"][0]["labels"]["number"], "1", "{mode}: {groups}");
+        assert_eq!(get("/api/v1/status").json().unwrap()["status"], "success", "{mode}");
+        // Only with --enable-admin-api.
+        let wiped = fleet.client.put(&format!("{prefix}/api/v1/admin/wipe"), "").unwrap();
+        assert_eq!(wiped.status, 404, "{mode}: {}", wiped.text());
+        assert!(get("/metrics").text().contains(&series(1)), "{mode}");
     }
+}
+
+#[test]
+fn a_wipe_through_envoy_deletes_all_groups() {
+    let fleet = Fleet::with(Mode::Cluster, "", &["--enable-admin-api"]);
+    for number in 0..GROUPS {
+        assert_eq!(fleet.client.put(&path(number), "value 1\n").unwrap().status, 200);
+    }
+    fleet.wait_replicas(GROUPS);
+    assert_eq!(fleet.client.put("/api/v1/admin/wipe", "").unwrap().status, 202);
+    fleet.wait_replicas(0);
+    assert_eq!(fleet.values(), BTreeMap::new());
+}
+
+/// As a member, Envoy would answer for the whole fleet, and a sweep would delete groups through it.
+#[test]
+fn an_envoy_that_is_a_member_by_mistake_is_no_gateway() {
+    let fleet = Fleet::start(Mode::Cluster);
+    assert_eq!(fleet.client.put(&path(1), "value 1\n").unwrap().status, 200);
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("ring.json");
+    let config = json!({"members": [fleet.gateways[0].address.to_string(), fleet.envoy.push.to_string()]});
+    fs::write(&file, config.to_string()).unwrap();
+    let found = command::pushring(["groups", "--config", file.to_str().unwrap()]).unwrap();
+    assert_eq!(found.code, 1, "{}", found.stdout);
+    assert!(format!("{}{}", found.stdout, found.stderr).contains("508"), "{}{}", found.stdout, found.stderr);
 }
 
 /// The routes find the paths of `serve` also where serve ends.
 #[test]
 fn without_serve_pushes_are_stored() {
-    let mut fleet = Fleet::start(Mode::Cluster, |_| ());
+    let mut fleet = Fleet::start(Mode::Cluster);
     fleet.serve.kill();
     assert_eq!(fleet.client.get("/metrics").unwrap().status, 404);
     assert_eq!(fleet.client.put(&path(1), "value 1\n").unwrap().status, 200);

@@ -15,6 +15,7 @@ mod metric;
 mod number;
 mod own;
 mod page;
+mod prefix;
 mod reader;
 mod render;
 mod server;
@@ -89,7 +90,8 @@ impl ServeArgs {
             log::start();
             info!(url = format!("http://{}", listener.local_addr().context("--listen")?), "started");
             tokio::spawn(reader.clone().follow());
-            server::run(listener, http::routes(reader, process, self.enable_admin_api)).await
+            let path_prefix = reader.fleet().router.config().path_prefix.clone();
+            server::run(listener, http::routes(reader, process, self.enable_admin_api), path_prefix).await
         })?;
         info!("ended");
         // Requests to gateways that hang do not keep the process.
