@@ -75,7 +75,10 @@ struct Held {
 
 /// Groups by the names of their labels, those with the most labels first.
 #[derive(Default)]
-struct Shapes(Vec<(Vec<String>, HashMap<Box<[u8]>, usize>)>);
+struct Shapes(Vec<Shape>);
+
+/// Names of labels, and the groups that have them, by the key of their labels.
+type Shape = (Vec<String>, HashMap<Box<[u8]>, usize>);
 
 impl Held {
     fn new(families: &[Family], listed: Option<Listing>) -> Self {
