@@ -224,15 +224,13 @@ impl Case<'_> {
             _ => self.authority().pick(self.group.place(), &held).map(|copy| copy.on),
         };
         match right {
-            Some(on) if on == self.group.owner || values.get(&on) == own => {
-                if on_replica != own && self.group.replica.is_some() {
-                    found.copy.push(name.clone());
-                }
+            Some(on) if on != self.group.owner && values.get(&on) != own => {
+                found.restore.entry(on).or_default().push(name.clone());
             }
-            Some(on) => found.restore.entry(on).or_default().push(name.clone()),
+            Some(_) if on_replica != own => found.copy.push(name.clone()),
             None if on_replica.is_some() => found.stale.push(name.clone()),
-            // A sweep decides about copies on other gateways.
-            None => {}
+            // The replica holds the same; a sweep decides about copies on other gateways.
+            Some(_) | None => {}
         }
         Some(())
     }

@@ -5,14 +5,13 @@
 //! overwritten here.
 
 use std::collections::BTreeMap;
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::place::Group;
 use super::readings::Readings;
-use crate::transfer::gateway_state::{GatewayState, ListedGroup};
+use crate::transfer::gateway_state::{GatewayState, ListedGroup, Series};
 
 /// A family that this run stored on the owner of a group.
 #[derive(Clone, Debug)]
@@ -23,8 +22,7 @@ pub(super) struct Restored {
     stamp: Timestamp,
     /// The process of the owner that got the copy.
     owner_start: String,
-    /// Hash of the values.
-    hash: u64,
+    values: Arc<Values>,
     /// Time stamp of the owner's older copy, which the push replaces.
     before: Option<Timestamp>,
     /// Time stamp of the copy, once it was read back.
@@ -64,7 +62,7 @@ impl Restored {
             source_start: source.start_time.clone(),
             stamp: original.stamp,
             owner_start: owner.start_time.clone(),
-            hash: stored(values, group, name)?.hash?,
+            values: Arc::new(stored(values, group, name)?.values?),
             before: stored(owner, group, name).map(|copy| copy.stamp),
             at: None,
         })
@@ -89,7 +87,7 @@ impl Restored {
         };
         let is_ours = match self.at {
             Some(at) => copy.stamp == at,
-            None => copy.hash == Some(self.hash),
+            None => copy.values.as_ref() == Some(&*self.values),
         };
         if !is_ours {
             let waits = self.at.is_none() && self.before == Some(copy.stamp);
@@ -100,7 +98,7 @@ impl Restored {
             _ if lost => Fate::Stands,
             None => Fate::Deleted,
             Some(original) if original.stamp == self.stamp => Fate::Stands,
-            Some(original) if original.hash == Some(self.hash) => Fate::Stands,
+            Some(original) if original.values.as_ref() == Some(&*self.values) => Fate::Stands,
             Some(_) => Fate::Replaced,
         }
     }
@@ -118,24 +116,30 @@ pub(super) type RestoredFamilies = BTreeMap<String, Restored>;
 /// The name of a group without families, which no family has.
 pub(super) const GROUP: &str = "";
 
+/// The type of a family, and the encoded metrics.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Values {
+    kind: String,
+    metrics: Vec<(Series, Box<[u8]>)>,
+}
+
 /// A family, or a group without families, as a gateway stores it.
 struct Stored {
     stamp: Timestamp,
-    /// Hash of the values; `None`: the exposition lacks some.
-    hash: Option<u64>,
+    /// `None`: the exposition lacks some.
+    values: Option<Values>,
 }
 
 fn stored(state: &GatewayState, group: &Group, name: &str) -> Option<Stored> {
     let held = state.groups.get(&group.labels)?;
     if name == GROUP {
         let stamp = held.last_push().filter(|_| held.families.is_empty())?;
-        return Some(Stored { stamp, hash: Some(0) });
+        return Some(Stored { stamp, values: Some(Values::default()) });
     }
     let family = held.families.get(name)?;
-    let hash = state.values(name, family).map(|values| {
-        let mut hasher = DefaultHasher::new();
-        (&family.kind, values).hash(&mut hasher);
-        hasher.finish()
+    let values = state.values(name, family).map(|values| Values {
+        kind: family.kind.clone(),
+        metrics: values.into_iter().map(|(series, raw)| (series.clone(), raw.as_ref().into())).collect(),
     });
-    Some(Stored { stamp: family.time_stamp, hash })
+    Some(Stored { stamp: family.time_stamp, values })
 }
