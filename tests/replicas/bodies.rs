@@ -12,6 +12,9 @@ use crate::{fleet, wait_holders};
 /// `max_request_bytes` of the shipped files.
 const LIMIT: usize = 16 << 20;
 
+/// The headers that describe a body.
+type Headers = &'static [(&'static str, &'static str)];
+
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(bytes).unwrap();
@@ -23,11 +26,10 @@ fn the_replica_gets_each_kind_of_body() {
     let protobuf = family("of_protobuf", GAUGE, &[metric(&[gauge(1.0)])]);
     let end = "\nx 1\n";
     let largest = format!("{}{end}", "#".repeat(LIMIT - end.len()));
-    let kind = ("content-type", CONTENT_TYPE);
-    let bodies: [(&str, Vec<u8>, &[(&str, &str)]); 5] = [
+    let bodies: [(&str, Vec<u8>, Headers); 5] = [
         ("text", "x 1\n".into(), &[]),
         ("gzip", gzip(b"x 1\n"), &[("content-encoding", "gzip")]),
-        ("protobuf", protobuf, &[kind]),
+        ("protobuf", protobuf, &[("content-type", CONTENT_TYPE)]),
         ("large", largest.into(), &[]),
         // An empty push removes all families, and the group stays.
         ("empty", Vec::new(), &[]),
