@@ -43,7 +43,7 @@ MINUTES ?= 2
 # `make test` runs these one after another and prints how long each took.
 PHASES := lint monitoring-check unit doc wasm-tests fuzz e2e
 
-.PHONY: help run observe check test lint prose dashboard preview picture doc fmt snapshots e2e e2e-kubernetes e2e-upgrade e2e-versions envoys bench bench-against bench-placement bench-sweep fuzz chaos chaos-replicas outage abuse wasm tools kubernetes-tools clean unit wasm-tests
+.PHONY: help run observe check test lint prose dashboard preview picture doc fmt snapshots e2e e2e-kubernetes e2e-upgrade e2e-versions envoys bench bench-against bench-placement bench-serve bench-sweep fuzz chaos chaos-replicas outage abuse wasm tools kubernetes-tools clean unit wasm-tests
 .DEFAULT_GOAL := help
 
 include tools/dist.mk
@@ -196,6 +196,10 @@ bench: wasm $(BIN)/envoy $(TOOLS)/debian/.installed ## measure the CPU time of a
 
 bench-against: wasm $(BIN)/envoy ## compare this build of the filter with another one in one interleaved run; MODULE=other.wasm ROUNDS=60
 	cargo run --profile bench -p pushring-bench -- --against $(MODULE) $(if $(ROUNDS),--rounds $(ROUNDS))
+
+bench-serve: $(RUST) ## measure time and memory of a scrape of `pushring serve` over 50 gateways with 20,000 groups
+	cargo build --quiet --release -p pushring
+	cargo run --quiet --profile bench -p pushring-bench --bin serve -- target/release/pushring
 
 bench-sweep: $(RUST) $(BIN)/pushgateway ## measure time and memory of one sweep over 50 gateways with 20,000 groups
 	cargo build --quiet --release -p pushring

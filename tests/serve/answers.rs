@@ -7,7 +7,7 @@ use pushring_harness::{GatewayFixture, Pushgateway};
 use pushring_router::labels_to_path;
 use serde_json::{Value, json};
 
-use crate::fixture::{Serve, body, fill, groups, protobuf_families, text_families};
+use crate::fixture::{Serve, body, fill, groups, protobuf_families, prototext_families, text_families};
 use crate::inputs;
 
 const UTF8: &[&str] = &["--push.enable-utf8-names"];
@@ -39,6 +39,9 @@ fn accepts() -> Vec<String> {
     for escaping in ["allow-utf-8", "underscores", "dots", "values", "unknown"] {
         accepts.push(format!("text/plain;escaping={escaping}"));
         accepts.push(format!("text/plain;q=0.5,{PROTOBUF};escaping={escaping};q=0.6"));
+        for encoding in ["text", "compact-text"] {
+            accepts.push(format!("{PROTOBUF};escaping={escaping}").replace("delimited", encoding));
+        }
     }
     accepts
 }
@@ -56,12 +59,17 @@ fn formats_are_those_of_one_pushgateway() {
             for name in ["content-type", "content-encoding", "vary"] {
                 assert_eq!(got.header(name), want.header(name), "{accept:?} {encoding:?}: {name}");
             }
-            let is_text = got.header("content-type").unwrap().starts_with("text/plain");
+            let kind = got.header("content-type").unwrap();
+            let (is_text, is_delimited) = (kind.starts_with("text/plain"), kind.contains("=delimited"));
             let [want, got] = [&want, &got].map(body);
             if is_text {
                 let [want, got] = [want, got].map(|body| text_families(&String::from_utf8(body).unwrap()));
                 assert!(want.len() > 20, "{want:?}");
                 assert_same(&want, &got, &accept);
+            } else if !is_delimited {
+                let [want, got] =
+                    [want, got].map(|body| prototext_families(&String::from_utf8(body).unwrap()));
+                assert_eq!(got, want, "{accept}");
             } else {
                 let [want, got] = [want, got].map(|body| protobuf_families(&body));
                 assert_eq!(got, want, "{accept}");

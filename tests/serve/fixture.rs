@@ -139,6 +139,18 @@ pub(crate) fn protobuf_families(body: &[u8]) -> Vec<(String, Vec<u8>)> {
     families
 }
 
+/// Returns the families of a body in protobuf's text format, as for [`text_families`]; the number of spaces has no meaning.
+pub(crate) fn prototext_families(body: &str) -> Vec<String> {
+    let between = if body.contains("\n\n") { "\n\n" } else { "\n" };
+    let families = body.split(between);
+    let name = |family: &str| family.split('"').nth(1).unwrap_or_default().to_owned();
+    let kept = families.filter(|family| {
+        let name = name(family);
+        name != "push_time_seconds" && !OWN.iter().any(|own| name.starts_with(own))
+    });
+    kept.map(|family| family.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+}
+
 fn varint(bytes: &mut &[u8]) -> usize {
     let mut number = 0;
     for shift in (0..).step_by(7) {

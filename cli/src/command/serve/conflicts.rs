@@ -1,9 +1,14 @@
 //! Families and series that do not fit together. One Pushgateway rejects the later push; several gateways accept both. The
 //! part that most groups agree on stays, so that Prometheus accepts the whole.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use prost::bytes::Bytes;
+use rayon::prelude::*;
+
+use super::escape::is_legacy;
 use super::metric;
 use super::own;
 use super::view::{Conflict, GroupView};
@@ -42,6 +47,7 @@ pub(super) fn find(groups: &mut [GroupView]) -> Vec<Conflict> {
     }
     // The families of most groups come first, and stay.
     families.sort_by(|a, b| b.2.len().cmp(&a.2.len()).then_with(|| a.0.cmp(&b.0)));
+    let mut fitting = Vec::new();
     for (name, kind, places) in &families {
         if let Some(other) = collision(name, kind, &kept) {
             let text = format!("{name}: its name is that of a series of {other}");
@@ -49,10 +55,12 @@ pub(super) fn find(groups: &mut [GroupView]) -> Vec<Conflict> {
             continue;
         }
         kept.insert(name, kind);
-        conflicts.extend(remove_unfit(groups, name, places));
-        if let Some(conflict) = remove_repeated(groups, name, places) {
-            conflicts.push(conflict);
-        }
+        fitting.push((name, places));
+    }
+    let misfits: Vec<_> =
+        fitting.par_iter().map(|(name, places)| Misfits::find(groups, name, places)).collect();
+    for ((name, _), misfits) in fitting.iter().zip(misfits) {
+        conflicts.extend(misfits.remove(groups, name));
     }
     conflicts.sort_by(|a, b| a.family.cmp(&b.family).then_with(|| a.reason.code.cmp(&b.reason.code)));
     conflicts
@@ -103,49 +111,80 @@ fn collision<'k>(name: &str, kind: &str, kept: &BTreeMap<&'k str, &'static str>)
     suffixes.iter().find_map(part)
 }
 
-/// Removes the metrics that make Prometheus reject the whole answer. A Pushgateway does not.
-fn remove_unfit(groups: &mut [GroupView], name: &str, places: &[Place]) -> Option<Conflict> {
-    let (mut losers, mut first) = (Vec::new(), None);
-    for &place in places {
-        let family = &mut groups[place.0].families[place.1];
-        let before = family.metrics.len();
-        let kind = family.kind;
-        family.metrics.retain(|raw| {
-            let reason = exposed::rejection(name, kind, raw);
-            let is_fit = reason.is_none();
-            first = first.take().or(reason);
-            is_fit
-        });
-        if family.metrics.len() < before {
-            losers.push(place);
-        }
-    }
-    let first = first?;
-    Some(conflict(name, first.code.because(format!("{name}: {first}")), &losers))
+/// Metrics of one family that are left out.
+#[derive(Default)]
+struct Misfits {
+    /// Indices of metrics, ascending, by family.
+    removed: Vec<(Place, Vec<usize>)>,
+    /// Families with metrics that make Prometheus reject the whole answer, although a Pushgateway accepts them.
+    rejected: Vec<Place>,
+    /// The first reason for that.
+    reason: Option<Reason>,
+    /// Families with metrics that another family has, too; that of the last push stays.
+    repeated: Vec<Place>,
 }
 
-/// Removes all but one of the metrics with the same labels; that of the last push stays.
-fn remove_repeated(groups: &mut [GroupView], name: &str, places: &[Place]) -> Option<Conflict> {
-    if places.len() < 2 {
+impl Misfits {
+    fn find(groups: &[GroupView], name: &str, places: &[Place]) -> Self {
+        let mut misfits = Self::default();
+        let mut places = places.to_vec();
+        places.sort_by_key(|&(group, family)| Reverse(groups[group].families[family].time_stamp));
+        let mut seen = (places.len() > 1).then(HashSet::new);
+        for place in places {
+            let family = &groups[place.0].families[place.1];
+            let mut removed = Vec::new();
+            for (index, raw) in family.metrics.iter().enumerate() {
+                if let Some(reason) = rejection(name, family.kind, raw) {
+                    misfits.rejected.push(place);
+                    misfits.reason.get_or_insert(reason);
+                } else if let Some(seen) = &mut seen
+                    && !seen
+                        .insert(metric::labels(raw).map(|labels| metric::key_of(&labels)).unwrap_or_default())
+                {
+                    misfits.repeated.push(place);
+                } else {
+                    continue;
+                }
+                removed.push(index);
+            }
+            if !removed.is_empty() {
+                misfits.removed.push((place, removed));
+            }
+        }
+        misfits.rejected.dedup();
+        misfits.repeated.dedup();
+        misfits
+    }
+
+    fn remove(self, groups: &mut [GroupView], name: &str) -> Vec<Conflict> {
+        for ((group, family), removed) in self.removed {
+            let family = &mut groups[group].families[family];
+            let mut index = 0;
+            family.metrics.retain(|_| {
+                index += 1;
+                removed.binary_search(&(index - 1)).is_err()
+            });
+            family.conflicts = family.metrics.is_empty();
+        }
+        let rejected = self
+            .reason
+            .map(|reason| conflict(name, reason.code.because(format!("{name}: {reason}")), &self.rejected));
+        let reason = Code::SeriesConflict.because(format!("{name}: several groups have the same series"));
+        let repeated = (!self.repeated.is_empty()).then(|| conflict(name, reason, &self.repeated));
+        rejected.into_iter().chain(repeated).collect()
+    }
+}
+
+/// Returns why Prometheus rejects an answer with this metric. Most metrics need no complete check.
+fn rejection(name: &str, kind: &str, raw: &Bytes) -> Option<Reason> {
+    let is_simple = ["COUNTER", "GAUGE", "UNTYPED"].contains(&kind) && is_legacy(name);
+    let is_plain = |label: &metric::Label| {
+        std::str::from_utf8(label.name()).is_ok_and(|name| is_legacy(name) && !name.contains(':'))
+    };
+    if is_simple && metric::labels(raw).is_ok_and(|labels| labels.iter().all(is_plain)) {
         return None;
     }
-    let mut places = places.to_vec();
-    places.sort_by_key(|&(group, family)| std::cmp::Reverse(groups[group].families[family].time_stamp));
-    let mut seen = HashSet::new();
-    let mut losers = Vec::new();
-    for place in places {
-        let family = &mut groups[place.0].families[place.1];
-        let before = family.metrics.len();
-        family
-            .metrics
-            .retain(|raw| metric::labels(raw).is_ok_and(|labels| seen.insert(metric::key_of(&labels))));
-        if family.metrics.len() < before {
-            family.conflicts = family.metrics.is_empty();
-            losers.push(place);
-        }
-    }
-    let reason = Code::SeriesConflict.because(format!("{name}: several groups have the same series"));
-    (!losers.is_empty()).then(|| conflict(name, reason, &losers))
+    exposed::rejection(name, kind, raw)
 }
 
 fn leave_out(groups: &mut [GroupView], name: &str, reason: Reason, places: &[Place]) -> Conflict {

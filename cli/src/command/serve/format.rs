@@ -10,8 +10,11 @@ use super::escape::Escaping;
 pub(super) enum Format {
     /// Version 0.0.4.
     Text,
-    /// Protobuf, each family after its length. Protobuf's text formats are for debugging, and are not offered.
+    /// Protobuf, each family after its length.
     Delimited,
+    /// Protobuf's text format, on several lines or on one for each family.
+    ProtoText,
+    CompactText,
 }
 
 const PROTOBUF: &str = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=";
@@ -25,9 +28,13 @@ pub(super) fn negotiate(accept: &str) -> (Format, Escaping) {
         }
         let parameter = |name| range.parameters.get(name).copied().unwrap_or_default();
         let is_protobuf = (range.kind, range.subkind) == ("application", "vnd.google.protobuf");
-        let encoding = (parameter("proto"), parameter("encoding"));
-        if is_protobuf && encoding == ("io.prometheus.client.MetricFamily", "delimited") {
-            return (Format::Delimited, escaping);
+        if is_protobuf && parameter("proto") == "io.prometheus.client.MetricFamily" {
+            match parameter("encoding") {
+                "delimited" => return (Format::Delimited, escaping),
+                "text" => return (Format::ProtoText, escaping),
+                "compact-text" => return (Format::CompactText, escaping),
+                _ => {}
+            }
         }
         if (range.kind, range.subkind) == ("text", "plain") && ["", "0.0.4"].contains(&parameter("version")) {
             break;
@@ -42,6 +49,8 @@ pub(super) fn content_type(format: Format, escaping: Escaping) -> String {
     match format {
         Format::Text => format!("text/plain; version=0.0.4; charset=utf-8; escaping={escaping}"),
         Format::Delimited => format!("{PROTOBUF}delimited; escaping={escaping}"),
+        Format::ProtoText => format!("{PROTOBUF}text; escaping={escaping}"),
+        Format::CompactText => format!("{PROTOBUF}compact-text; escaping={escaping}"),
     }
 }
 

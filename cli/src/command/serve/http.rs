@@ -252,3 +252,23 @@ fn error(status: StatusCode, text: String) -> Response {
     let headers = [(CONTENT_TYPE, "text/plain; charset=utf-8"), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
     (status, headers, text).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reading_ends_before_prometheus_stops_waiting() {
+        let time = |seconds: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(SCRAPE_TIMEOUT, seconds.parse().unwrap());
+            super::time(&headers, Duration::from_secs(10)).as_secs_f64()
+        };
+        for (announced, seconds) in
+            [("10", 9.0), ("2", 1.5), ("60", 10.0), ("0.5", 0.25), ("x", 10.0), ("-1", 10.0), ("inf", 10.0)]
+        {
+            assert!((time(announced) - seconds).abs() < 1e-9, "{announced}: {}", time(announced));
+        }
+        assert_eq!(super::time(&HeaderMap::new(), Duration::from_secs(3)), Duration::from_secs(3));
+    }
+}

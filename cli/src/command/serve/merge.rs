@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pushring_router::{Mirror, RouteBy};
+use pushring_router::RouteBy;
+use rayon::prelude::*;
 
 use super::conflicts;
 use super::gateway_read::{Exposed, GatewayRead};
@@ -61,42 +62,53 @@ pub(super) fn view(reading: Reading, history: &RingHistory, took: Duration) -> F
     let mut merge = Merge { fleet: &fleet, history, witnesses: Vec::new() };
     let mut views = Vec::new();
     let mut copies: BTreeMap<Labels, Vec<(usize, HeldGroup)>> = BTreeMap::new();
-    for (on, (target, read)) in without_twins(gateways).into_iter().enumerate() {
-        let mut view = GatewayView {
-            name: target.gateway.name().to_owned(),
-            address: target.gateway.address().to_owned(),
-            on_ring: target.on_ring,
-            state: GatewayState::Up,
-            started: None,
-            groups: 0,
-            took: Duration::ZERO,
-        };
-        let mut witness = None;
-        match read {
-            Ok(GatewayRead { status, exposed, listed, took }) => {
-                if let Exposed::Poisoned(error) = &exposed {
-                    view.state = GatewayState::Poisoned(error.clone());
-                }
-                let started = status.started();
-                view.started = started.map(|started| status.clock.ours(started));
-                witness =
-                    Some(Witness { name: view.name.clone(), clock: status.clock, started, read: read_at });
-                view.took = took;
-                let groups = held::groups(exposed, listed.and_then(Result::ok));
-                view.groups = groups.len();
-                for mut group in groups {
-                    let labels = std::mem::take(&mut group.labels);
-                    copies.entry(labels).or_default().push((on, group));
-                }
-            }
-            Err(reason) => view.state = GatewayState::Down(reason),
+    let read: Vec<_> = without_twins(gateways).into_par_iter().map(|read| one(read, read_at)).collect();
+    for (on, (view, witness, groups)) in read.into_iter().enumerate() {
+        for mut group in groups {
+            let labels = std::mem::take(&mut group.labels);
+            copies.entry(labels).or_default().push((on, group));
         }
         merge.witnesses.push(witness);
         views.push(view);
     }
-    let mut groups: Vec<_> = copies.into_iter().map(|(labels, copies)| merge.group(labels, copies)).collect();
+    let copies: Vec<_> = copies.into_iter().collect();
+    let merged = copies.into_par_iter().map(|(labels, copies)| merge.group(labels, copies));
+    let mut groups: Vec<_> = merged.collect();
     let conflicts = conflicts::find(&mut groups);
     FleetView { fleet, fleet_error, read_at, took, gateways: views, groups, conflicts }
+}
+
+/// Converts the answers of one gateway.
+fn one(
+    (target, read): (Target, Result<GatewayRead, String>),
+    read_at: Timestamp,
+) -> (GatewayView, Option<Witness>, Vec<HeldGroup>) {
+    let mut view = GatewayView {
+        name: target.gateway.name().to_owned(),
+        address: target.gateway.address().to_owned(),
+        on_ring: target.on_ring,
+        state: GatewayState::Up,
+        started: None,
+        groups: 0,
+        took: Duration::ZERO,
+    };
+    let GatewayRead { status, exposed, listed, took } = match read {
+        Ok(read) => read,
+        Err(reason) => {
+            view.state = GatewayState::Down(reason);
+            return (view, None, Vec::new());
+        }
+    };
+    if let Exposed::Poisoned(error) = &exposed {
+        view.state = GatewayState::Poisoned(error.clone());
+    }
+    let started = status.started();
+    view.started = started.map(|started| status.clock.ours(started));
+    view.took = took;
+    let groups = held::groups(exposed, listed.and_then(Result::ok));
+    view.groups = groups.len();
+    let witness = Witness { name: view.name.clone(), clock: status.clock, started, read: read_at };
+    (view, Some(witness), groups)
 }
 
 /// Two addresses of one process would show each group twice: only the first one counts.
@@ -131,7 +143,7 @@ impl Merge<'_> {
         let owner = location.as_ref().map(|location| location.owner);
         let mut view = GroupView {
             labels,
-            replica: location.as_ref().and_then(|location| self.replica(&location.path)),
+            replica: location.as_ref().and_then(|location| location.replica),
             path: location.map(|location| location.path),
             owner,
             copies: copies.iter().map(|(on, copy)| self.copy(*on, copy)).collect(),
@@ -164,13 +176,6 @@ impl Merge<'_> {
         }
         locate(&self.fleet.router, labels)
             .ok_or_else(|| Code::NoPath.because("no push path produces these labels"))
-    }
-
-    /// Returns the gateway that the pushes of this path are mirrored to.
-    fn replica(&self, path: &str) -> Option<usize> {
-        let router = &self.fleet.router;
-        let group = router.group(path.as_bytes()).filter(|_| router.config().mirror == Mirror::All)?;
-        router.ring().clockwise(&group.key).nth(1)
     }
 
     fn copy(&self, on: usize, copy: &HeldGroup) -> CopyView {

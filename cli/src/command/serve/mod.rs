@@ -16,6 +16,7 @@ mod number;
 mod own;
 mod page;
 mod prefix;
+mod prototext;
 mod reader;
 mod render;
 mod server;

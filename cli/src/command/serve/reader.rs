@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{sleep, timeout_at};
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::fleet_watch::{self, FleetWatch};
 use super::gateway_read::{self, Api, Depth};
@@ -20,6 +20,7 @@ use super::view::FleetView;
 use crate::fleet::source::Fleet;
 use crate::gateway::client::Gateway;
 use crate::gateway::pool::{GatewayArgs, Gateways};
+use crate::log;
 
 /// Most readings at the same time; the next one waits, and all requests that come until then share it.
 const MAX_READINGS: usize = 2;
@@ -65,6 +66,8 @@ struct Waiting {
 struct Record {
     running: usize,
     failed: bool,
+    /// Why it could not be read, as last logged.
+    error: Option<String>,
 }
 
 impl Reader {
@@ -182,6 +185,9 @@ impl Reader {
                 }
             }
         }
+        for (target, read) in all.iter().zip(&reads) {
+            self.log(target, read.as_ref().err().cloned());
+        }
         if reads.iter().any(Result::is_ok) {
             self.ready.store(true, Ordering::Relaxed);
         }
@@ -192,6 +198,19 @@ impl Reader {
             merge::view(reading, &reader.fleet.history(), began.elapsed())
         });
         merged.await.ok()
+    }
+
+    /// Logs that a gateway cannot be read, or can be read again.
+    fn log(&self, target: &Target, error: Option<String>) {
+        let gateway = target.gateway.name();
+        self.record(target, |record| {
+            if log::is_news(&mut record.error, error) {
+                match &record.error {
+                    Some(error) => warn!(gateway, error, "a gateway cannot be read"),
+                    None => info!(gateway, "a gateway can be read again"),
+                }
+            }
+        });
     }
 
     fn targets(&self, fleet: &Arc<Fleet>) -> Vec<Target> {

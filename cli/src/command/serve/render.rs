@@ -9,6 +9,7 @@ use super::escape::{Escaping, is_legacy};
 use super::format::Format;
 use super::metric::{self, Label, Labels, Metric};
 use super::own;
+use super::prototext;
 use super::text;
 use super::view::FleetView;
 use crate::gateway::exposition;
@@ -44,13 +45,17 @@ pub(super) fn write(view: &FleetView, format: Format, escaping: Escaping) -> Vec
     let own = own::families(view);
     let mut out = Vec::new();
     for family in families(view, &own).into_values() {
+        if format == Format::Text {
+            text::write(&mut out, &family, escaping);
+            continue;
+        }
+        let (name, metrics) = (escaping.apply(family.name), family.encoded(escaping));
+        let family = exposition::Family::new(&name, family.kind, family.help, metrics);
+        let encoded = exposition::write(&Vec::from_iter(family));
         match format {
-            Format::Text => text::write(&mut out, &family, escaping),
-            Format::Delimited => {
-                let (name, metrics) = (escaping.apply(family.name), family.encoded(escaping));
-                let family = exposition::Family::new(&name, family.kind, family.help, metrics);
-                out.extend(exposition::write(&Vec::from_iter(family)));
-            }
+            Format::ProtoText => prototext::write(&mut out, &encoded, false),
+            Format::CompactText => prototext::write(&mut out, &encoded, true),
+            Format::Text | Format::Delimited => out.extend(encoded),
         }
     }
     out
