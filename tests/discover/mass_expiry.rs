@@ -31,8 +31,8 @@ fn agents_whose_leases_end_come_back_with_new_ones() {
     let witness = watch(&discover);
     // The agents are paused beyond their leases.
     agents.iter_mut().for_each(|agent| agent.process.halt().unwrap());
+    poll_until("all leases have ended", || (keys() == 0).then_some(())).unwrap();
     wait_held(&mut discover);
-    assert_eq!(keys(), 0);
     agents.iter_mut().for_each(|agent| agent.process.signal(Signal::CONT));
     wait_healed(&mut discover, 4);
     // So is etcd, until each agent has waited for it longer than that.
