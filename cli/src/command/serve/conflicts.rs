@@ -14,6 +14,7 @@ use super::own;
 use super::view::{Conflict, GroupView};
 use crate::command::groups::exposed;
 use crate::reason::{Code, Reason};
+use crate::transfer::conflict::parts;
 
 /// A family of a group: indices of both.
 type Place = (usize, usize);
@@ -98,17 +99,12 @@ fn collision<'k>(name: &str, kind: &str, kept: &BTreeMap<&'k str, &'static str>)
         .find_map(|suffix| Some((name.strip_suffix(suffix)?, suffix)));
     if let Some((whole, suffix)) = shorter
         && let Some((other, kind)) = kept.get_key_value(whole)
-        && (*kind == "HISTOGRAM" || *kind == "SUMMARY" && suffix != "_bucket")
+        && parts(kind).contains(&suffix)
     {
         return Some(other);
     }
-    let suffixes: &[&str] = match kind {
-        "HISTOGRAM" => &["_count", "_sum", "_bucket"],
-        "SUMMARY" => &["_count", "_sum"],
-        _ => &[],
-    };
     let part = |suffix: &&str| kept.get_key_value(&*format!("{name}{suffix}")).map(|(other, _)| *other);
-    suffixes.iter().find_map(part)
+    parts(kind).iter().find_map(part)
 }
 
 /// Metrics of one family that are left out.
