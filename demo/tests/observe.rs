@@ -34,9 +34,9 @@ fn all_is_watched_and_ends(source: &str, mode: &str) {
     let targets = || {
         let answer = client.get("/api/v1/targets?state=active").ok()?.json().ok()?;
         let targets = answer["data"]["activeTargets"].as_array()?.clone();
-        // 4 gateways and their agents, 2 Envoys, 2 discover, the sweeper and node_exporter.
+        // 4 gateways and their agents, 2 Envoys, 2 discover, serve, the sweeper and node_exporter.
         let up = targets.iter().filter(|target| target["health"] == "up").count();
-        (up == targets.len() && up >= 14).then_some(())
+        (up == targets.len() && up >= 15).then_some(())
     };
     poll_until("all targets to be up", targets).unwrap();
     let rules = || {
@@ -48,10 +48,20 @@ fn all_is_watched_and_ends(source: &str, mode: &str) {
     };
     poll_until("all rules to be evaluated", rules).unwrap();
     demo.wait("both Envoys have a ring of 5 members");
+    let groups = || {
+        let answer = client.get("/api/v1/query?query=sum(pushring_serve_groups)").ok()?.json().ok()?;
+        (answer["data"]["result"][0]["value"][1].as_str()?.parse::<u32>().ok()? > 0).then_some(())
+    };
+    poll_until("Prometheus to know the groups of pushring serve", groups).unwrap();
+    for envoy in found["envoys"].as_array().unwrap() {
+        let page = Client::new(address(&envoy["push"])).unwrap().get("/").unwrap();
+        assert_eq!(page.status, 200, "{}", page.text());
+    }
 
     let children = demo.children();
-    assert!(children.len() >= 18, "{children:?}");
-    let mut addresses = vec![prometheus, address(&found["alertmanager"]), address(&found["registry"])];
+    assert!(children.len() >= 19, "{children:?}");
+    let mut addresses: Vec<_> =
+        ["prometheus", "alertmanager", "registry", "serve"].map(|name| address(&found[name])).into();
     addresses.extend(found["gateways"].as_array().unwrap().iter().map(address));
     for envoy in found["envoys"].as_array().unwrap() {
         addresses.extend(["push", "metrics", "discover"].map(|name| address(&envoy[name])));

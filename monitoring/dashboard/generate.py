@@ -43,7 +43,8 @@ def pushring() -> builders.Dashboard:
     # `.*` also selects gateways without a datacenter. Without such a value, All gateways are those of the datacenter.
     datacenter = variable("dc", "Datacenter", 'label_values(up{job="pushgateway"}, dc)').all_value(".*")
     board.with_variable(datacenter)
-    board.with_variable(variable("gateway", "Gateway", 'label_values(up{job="pushgateway",dc=~"$dc"}, instance)'))
+    addresses = variable("gateway", "Gateway", f"query_result({' '.join(q.ADDRESSES.split())})")
+    board.with_variable(addresses.regex('/gateway="([^"]+)"/'))
     changes = builders.AnnotationQuery().name("The ring changed").datasource(DATASOURCE).enable(True).icon_color("blue")
     board.annotation(changes.expr(f"sum(changes({q.RING}_version[{q.WINDOW}])) > 0"))
     ids = itertools.count(1)

@@ -84,6 +84,14 @@ MEAN = " / ".join(
     for part in ("sum", "count")
 )
 P99 = f"histogram_quantile(0.99, sum by (le) (rate(envoy_http_downstream_rq_time_bucket{{{PUSH}}}[{WINDOW}]))) / 1000"
+# Addresses of gateways; of a Prometheus that scrapes `pushring serve` in place of them, those to which the Envoys connect.
+ADDRESSES = """max by (gateway) (label_join(up{job="pushgateway",dc=~"$dc"}, "gateway", "", "instance"))
+  or on () max by (gateway) (label_join(envoy_cluster_endpoint_rq_total{%s}, "gateway", "", "envoy_endpoint_address"))""" % MEMBERS
+# Gateways that cannot be read: by Prometheus, or by `pushring serve` in its place.
+UNREAD = f"sum({own('up')} == bool 0) or sum(min by (gateway) (pushring_serve_gateway_up) == bool 0)"
+# 0: down, 1: poisoned, 2: read. By the name of the member, which may be another one than the address.
+SERVED = """min by (gateway) (pushring_serve_gateway_up)
+  * on (gateway) (2 - max by (gateway) (pushring_serve_gateway_poisoned))"""
 # Share of the CPUs that the gateway may use.
 CPU = of_gateway(
     f"""rate({own("process_cpu_seconds_total")}[{WINDOW}])

@@ -54,9 +54,10 @@ def now():
         number(
             "Gateways not scraped",
             4,
-            f"sum({q.own('up')} == bool 0) or vector(0)",
+            f"{q.UNREAD} or vector(0)",
             "Prometheus cannot read these gateways, so their groups are missing. The column State of the table Gateways says "
-            "whether one is down or poisoned. " + runbook("PushringGatewayDown", "PushringGatewayPoisoned"),
+            "whether one is down or poisoned. If Prometheus scrapes `pushring serve` alone, these are the ones that it cannot read. "
+            + runbook("PushringGatewayDown", "PushringGatewayPoisoned", "PushringServeGatewayDown"),
             steps=[(1, BAD)],
         ),
         number(
@@ -228,6 +229,57 @@ def agreed():
     ]
 
 
+def served():
+    states = {"0": ("down", BAD), "1": ("poisoned", WARNING), "2": ("read", GOOD)}
+    return [
+        chart(
+            "Groups by source",
+            8,
+            7,
+            [
+                ('max(pushring_serve_groups{source="unknown"})', "owner unknown", "bad"),
+                ('max(pushring_serve_groups{source="former"})', "former owner", "other"),
+                ('max(pushring_serve_groups{source="replica"})', "replica", "warning"),
+                ('max(pushring_serve_groups{source="owner"})', "owner", "good"),
+            ],
+            "Without `pushring serve`, this row is empty. The gateways that the groups in its `/metrics` come from. Replica: the owner is "
+            "down, or restarted without its groups, which `pushring sweep --repair` restores. "
+            + runbook("PushringServeFromReplicas", "PushringServeDown"),
+            stack=True,
+        ),
+        rows(
+            "Gateways that it reads",
+            6,
+            7,
+            [q.SERVED],
+            {"gateway": "Gateway", "Value": "State"},
+            "Down: `pushring serve` cannot read its groups, so they come from replicas, if there are any. Poisoned: its "
+            "`/metrics` fails, and its API is read. " + runbook("PushringServeGatewayDown", "PushringGatewayPoisoned"),
+            overrides=[("Gateway", WIDE), ("State", in_words(states))],
+            sort=("Gateway", False),
+        ),
+        chart(
+            "Conflicts",
+            4,
+            7,
+            [("max(pushring_serve_conflicts)", "families", "warning")],
+            "Families of which `/metrics` leaves out a part, because groups contradict each other. The page names the groups. "
+            + runbook("PushringServeConflicts"),
+        ),
+        chart(
+            "Time for a scrape",
+            6,
+            7,
+            [
+                ('max(scrape_duration_seconds{job="pushring-serve"})', "whole scrape", "quiet"),
+                ("max(pushring_serve_reading_duration_seconds)", "reading all gateways", "other"),
+            ],
+            "Near the `scrape_timeout` of Prometheus, groups of slow gateways will be missing. " + runbook("PushringServeDown"),
+            unit="s",
+        ),
+    ]
+
+
 def loaded():
     states = {"0": ("down", BAD), "1": ("poisoned", BAD), "2": ("no pushes", NEUTRAL), "3": ("in service", GOOD)}
     return [
@@ -339,6 +391,7 @@ ROWS = [
     ("", now),
     ("Is every push taken?", taken),
     ("Is every group where it belongs?", placed),
+    ("Does pushring serve show every group?", served),
     ("Do all Envoys and the membership agree?", agreed),
     ("Is a member overloaded or slow?", loaded),
     ("What changed last?", changed),

@@ -47,6 +47,7 @@ fn names_alerts_of_the_rules() {
 
 fn shows_a_fleet(mode: Mode) {
     let mut fleet = Fleet::start(mode, FACTOR);
+    fleet.start_serve();
     fleet.wait_members(3);
     fleet.observers.wait_history();
     // The annotations show a change.
@@ -84,9 +85,16 @@ fn queries(dashboard: &Value) -> Vec<String> {
         targets.chain(list(&dashboard["annotations"]["list"])).map(|query| text(&query)).collect();
     assert!(all.len() > 40, "only {} queries", all.len());
     let variables = list(&dashboard["templating"]["list"]);
-    let values = Regex::new(r"^label_values\((.*), \w+\)$").unwrap();
-    let series = variables.iter().filter_map(|variable| values.captures(variable["query"].as_str()?));
-    all.extend(series.map(|found| found[1].to_owned()));
+    let values = Regex::new(r"^(?:label_values\((.*), \w+\)|query_result\((.*)\))$").unwrap();
+    let series: Vec<String> = variables
+        .iter()
+        .filter_map(|variable| {
+            let found = values.captures(variable["query"].as_str()?)?;
+            Some(found.get(1).or(found.get(2))?.as_str().to_owned())
+        })
+        .collect();
+    assert_eq!(series.len(), 2, "{series:?}");
+    all.extend(series);
     all
 }
 

@@ -1,11 +1,13 @@
 //! The servers: etcd, gateways with their agents, two ingress machines, and a sweeper. This machine is 10.0.1.1, the first
 //! ingress; the second is 10.0.1.2, the gateways are 10.0.0.1:9091 and so on.
 
+use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use pushring_harness::{Mode, Process, Pushgateway, command, machine, poll_until, process, tools};
 use rustix::process::Signal;
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::alerts::Alerts;
@@ -14,6 +16,8 @@ use crate::load::Load;
 use crate::observers::Observers;
 
 pub(crate) const ETCD: &str = "10.0.1.1:2379";
+/// Not at the port of the shipped files, at which Alertmanager is.
+const SERVE: &str = "10.0.1.1:9094";
 /// The machine of all gateways.
 const GATEWAYS: &str = "gateways";
 
@@ -27,6 +31,8 @@ pub(crate) struct Fleet {
     pub(crate) etcd: Process,
     pub(crate) alerts: Alerts,
     pub(crate) observers: Observers,
+    /// `pushring serve`, of which most tests need nothing.
+    serve: Option<Process>,
     dir: TempDir,
 }
 
@@ -117,7 +123,15 @@ impl Fleet {
         let load = Some(Load::start());
         let alerts = Alerts::receive().unwrap();
         let observers = Observers::start(logs, factor, alerts.address);
-        Self { load, gateways, ingress, sweeper, etcd, alerts, observers, dir }
+        Self { load, gateways, ingress, sweeper, etcd, alerts, observers, serve: None, dir }
+    }
+
+    /// Starts `pushring serve`, and makes it a target of both Prometheus.
+    pub(crate) fn start_serve(&mut self) {
+        let mut command = command::prepare(process::command(&tools::pushring().unwrap()));
+        command.args(["serve", "--config", "/etc/pushring/live/ring.yaml", "--listen", SERVE]);
+        self.serve = Some(Process::start("serve", command, self.dir.path()).unwrap());
+        fs::write("/etc/pushring/serve.json", json!([{"targets": [SERVE]}]).to_string()).unwrap();
     }
 
     pub(crate) fn add_gateway(&mut self, last: u8) {

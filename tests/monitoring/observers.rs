@@ -97,6 +97,7 @@ fn prometheus(dir: &Path, factor: u64, rules: &Value, version: &str, address: &s
     // The second file is for the targets of a test.
     config["scrape_configs"][0]["file_sd_configs"][0]["files"] =
         json!(["/etc/pushring/pushgateways.json", "/etc/pushring/more.json"]);
+    config["scrape_configs"].as_array_mut().unwrap().push(serve_job());
     // JSON is YAML.
     fs::write(folder.join("prometheus.yml"), config.to_string()).unwrap();
     let binary = match version {
@@ -108,6 +109,18 @@ fn prometheus(dir: &Path, factor: u64, rules: &Value, version: &str, address: &s
     command.arg(format!("--config.file={}", folder.join("prometheus.yml").display()));
     command.arg(format!("--storage.tsdb.path={}", folder.join("data").display()));
     ready(Process::start(&format!("prometheus-{version}"), command, dir).unwrap(), address)
+}
+
+/// Returns the shipped job of `pushring serve` without the groups, which come from each gateway. A test writes its targets.
+fn serve_job() -> Value {
+    let config = shorten::shipped("prometheus-serve.yml");
+    let jobs = config["scrape_configs"].as_array().unwrap();
+    let mut job = jobs.iter().find(|job| job["job_name"] == "pushring-serve").unwrap().clone();
+    job.as_object_mut().unwrap().remove("static_configs");
+    job["file_sd_configs"] = json!([{"files": ["/etc/pushring/serve.json"]}]);
+    job["metric_relabel_configs"] =
+        json!([{"source_labels": ["__name__"], "regex": "pushring_serve_.+", "action": "keep"}]);
+    job
 }
 
 fn alertmanager(dir: &Path, factor: u64, receiver: SocketAddr) -> Process {

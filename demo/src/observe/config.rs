@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 
 /// Works with every registry, and with a Prometheus that was built without the service discoveries of clouds.
 const SCRAPES: &str = "prometheus-file.yml";
+/// The job of this name is in another file: it scrapes all groups a second time.
+pub(super) const SERVE: &str = "pushring-serve";
 
 /// Targets of a job in the scrape configuration.
 pub(super) type Targets<'a> = (&'a str, Vec<SocketAddr>);
@@ -56,6 +58,7 @@ pub(super) fn prometheus(
     let mut config: Value = serde_saphyr::from_str(&text).context(SCRAPES)?;
     config["alerting"]["alertmanagers"] = json!([{"static_configs": [{"targets": [alertmanager]}]}]);
     let jobs = config["scrape_configs"].as_array_mut().context("no scrape_configs")?;
+    jobs.push(serve_job(speed)?);
     for (name, addresses) in targets {
         let targets = json!([{"targets": addresses}]);
         match jobs.iter_mut().find(|job| job["job_name"] == *name) {
@@ -64,6 +67,17 @@ pub(super) fn prometheus(
         }
     }
     Ok(config)
+}
+
+/// Returns the job of `pushring serve` without the groups, which come from each gateway.
+fn serve_job(speed: u64) -> Result<Value> {
+    let text = shipped("prometheus-serve.yml", speed)?;
+    let mut config: Value = serde_saphyr::from_str(&text).context("prometheus-serve.yml")?;
+    let jobs = config["scrape_configs"].as_array_mut().context("no scrape_configs")?;
+    let mut job = jobs.drain(..).find(|job| job["job_name"] == SERVE).context("no job pushring-serve")?;
+    job["metric_relabel_configs"] =
+        json!([{"source_labels": ["__name__"], "regex": "pushring_serve_.+", "action": "keep"}]);
+    Ok(job)
 }
 
 #[cfg(test)]
@@ -84,7 +98,7 @@ mod tests {
     #[test]
     fn every_shipped_job_gets_targets() {
         let at: SocketAddr = ([127, 0, 0, 9], 1).into();
-        let jobs = ["envoy", "pushring-discover", "pushring-sweep", "pushring-register", "node"];
+        let jobs = ["envoy", "pushring-discover", "pushring-sweep", "pushring-register", "node", SERVE];
         let targets: Vec<Targets<'_>> = jobs.iter().map(|job| (*job, vec![at])).collect();
         let config = prometheus(15, Path::new("/x/t.json"), at, &targets).unwrap();
         let text = config.to_string();

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 use pushring::command::publish::RING_FILE;
-use pushring_harness::{Envoy, Layout, Mode, Ports, Process, Templates, command, process, tools};
+use pushring_harness::{Envoy, Layout, Mode, Process, Templates, command, process, tools};
 use serde_json::json;
 
+use super::ports::Ports;
 use super::store::Store;
 
 /// Dropping it kills both processes.
@@ -22,16 +23,17 @@ pub(super) struct Ingress {
 }
 
 impl Ingress {
-    /// Publishes the first ring, and starts both. `zipkin` receives the traces.
+    /// Publishes the first ring, and starts both; `index` is 0 or 1. `zipkin` receives the traces.
     pub(super) fn start(
         dir: &Path,
         mode: Mode,
-        ports: Ports,
+        (ports, index): (Ports, u16),
         store: &Store,
-        listen: SocketAddr,
         zipkin: Option<SocketAddr>,
     ) -> Result<Self> {
-        let layout = Layout::create(dir, mode, ports)?;
+        let (own, listen) = (ports.envoy(index), ports.discover(index));
+        let layout = Layout::create(dir, mode, own)?;
+        layout.serve_at(ports.serve())?;
         if let Some(zipkin) = zipkin {
             trace(&layout, zipkin)?;
         }
@@ -50,7 +52,7 @@ impl Ingress {
         discover.arg("discover").args(&flags).arg(format!("--admin=http://{}", envoy.admin));
         discover.arg(format!("--listen={listen}")).arg(format!("--file-sd={}", targets(dir).display()));
         let discover = Process::start("discover", discover, dir)?;
-        let metrics = (Ipv4Addr::LOCALHOST, ports.metrics).into();
+        let metrics = (Ipv4Addr::LOCALHOST, own.metrics).into();
         Ok(Self { envoy, discover, metrics, layout })
     }
 

@@ -10,7 +10,7 @@ use crate::ports;
 /// Number of gateways at the start.
 pub(super) const GATEWAYS: u16 = 4;
 
-const COUNT: u16 = 30;
+const COUNT: u16 = 31;
 const STORE: u16 = 11;
 const FIRST_GATEWAY: u16 = 14;
 const FIRST_AGENT: u16 = 20;
@@ -71,5 +71,9 @@ impl Ports {
 
     pub(super) fn node_exporter(self) -> SocketAddr {
         self.at(29)
+    }
+
+    pub(super) fn serve(self) -> SocketAddr {
+        self.at(30)
     }
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use pushring_harness::{Mode, Process, command, poll_until, process, tools};
 use serde_json::{Value, json};
 
@@ -106,7 +106,7 @@ impl Running {
             let start = |index: u16| {
                 let folder = dir.join(format!("ingress-{}", index + 1));
                 fs::create_dir(&folder)?;
-                Ingress::start(&folder, mode, ports.envoy(index), &store, ports.discover(index), traces)
+                Ingress::start(&folder, mode, (ports, index), &store, traces)
             };
             // Each takes a second, at the same time.
             thread::scope(|scope| {
@@ -117,6 +117,12 @@ impl Running {
             })
         })?;
         going()?;
+        let first = ingress.first().context("no Envoy")?;
+        let serve =
+            screen::step(format_args!("`pushring serve`, one page at http://{}/", first.envoy.push), || {
+                watchers::serve(dir, ports.serve(), &first.ring(), first.envoy.push)
+            })?;
+        watchers.push(("pushring serve", serve));
         let sweeper = screen::step("sweeper", || sweeper(dir, &store, &ingress, ports.sweeper()))?;
         let node = screen::step("node_exporter", || watchers::node_exporter(dir, ports.node_exporter()))?;
         watchers.push(("node_exporter", node));
@@ -131,6 +137,8 @@ impl Running {
             ("envoy", ingress.iter().map(|one| one.metrics).collect()),
             ("pushring-discover", vec![ports.discover(0), ports.discover(1)]),
             ("pushring-sweep", vec![ports.sweeper()]),
+            // Through Envoy, as in prometheus-serve.yml.
+            (config::SERVE, vec![first.envoy.push]),
             ("pushring-register", agents),
             ("node", vec![ports.node_exporter()]),
         ];
@@ -171,17 +179,13 @@ impl Running {
         let prometheus = self.ports.prometheus();
         screen::heading("Look here");
         let dir = screen::short(&self.dir);
+        let first = self.ingress.first().context("no Envoy")?;
         for (name, url) in [
+            ("page, /metrics", format!("http://{}/", first.envoy.push)),
             ("alerts, queries", format!("http://{prometheus}/api/v1/alerts")),
             ("alerts sent", format!("http://{}/api/v2/alerts", self.ports.alertmanager())),
             ("registry", self.store.url()),
-            (
-                "metrics of Envoy",
-                format!(
-                    "http://{}/metrics",
-                    self.ingress.first().map_or(self.ports.prometheus(), |one| one.metrics)
-                ),
-            ),
+            ("metrics of Envoy", format!("http://{}/metrics", first.metrics)),
             ("logs, files", dir.clone()),
             ("addresses", format!("{dir}/{WHERE}")),
         ] {
@@ -274,6 +278,7 @@ impl Running {
             "zipkin": self.zipkin_is_up.then(|| url(self.ports.zipkin())),
             "registry": self.store.url(),
             "sweeper": url(self.ports.sweeper()),
+            "serve": url(self.ports.serve()),
             "envoys": envoys,
             "gateways": self.gateways.iter().map(|gateway| url(gateway.address)).collect::<Vec<_>>(),
             "story": self.shown, "story_is_over": is_over,

@@ -1,4 +1,4 @@
-//! The observers of the fleet: Prometheus, Alertmanager, Zipkin and node_exporter.
+//! The observers of the fleet: `pushring serve`, Prometheus, Alertmanager, Zipkin and node_exporter.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -7,13 +7,20 @@ use std::process::Command;
 
 use anyhow::Result;
 use pushring_harness::http::Client;
-use pushring_harness::{Process, process, tools};
+use pushring_harness::{Process, command, process, tools};
 use serde_json::Value;
 
 use super::config;
 
 /// Zipkin with its page, from Maven.
 const ZIPKIN: &str = "target/tools/zipkin-server.jar";
+
+/// Starts `pushring serve`, and waits until Envoy, at this address, passes requests to it.
+pub(super) fn serve(dir: &Path, address: SocketAddr, ring: &Path, envoy: SocketAddr) -> Result<Process> {
+    let mut command = command::prepare(process::command(&tools::pushring()?));
+    command.arg("serve").arg("--config").arg(ring).arg(format!("--listen={address}"));
+    ready(Process::start("serve", command, dir)?, envoy, "/")
+}
 
 /// Starts Prometheus with rules and scrape configuration, and waits until it is ready.
 pub(super) fn prometheus(dir: &Path, address: SocketAddr, config: &Value, speed: u64) -> Result<Process> {
