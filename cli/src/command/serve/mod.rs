@@ -56,7 +56,7 @@ Exit codes: 0 ended by a signal; 2 wrong usage or invalid configuration.
 
 Examples:
   pushring serve --config live/ring.yaml
-  pushring serve --config live/ring.yaml --listen 0.0.0.0:9093 --enable-admin-api")]
+  pushring serve --config live/ring.yaml --listen 127.0.0.1:9094 --deadline 5s")]
 pub(crate) struct ServeArgs {
     /// Address to listen on; port 0 selects a free port, which is logged
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9093", value_parser = listen_address)]

@@ -21,7 +21,7 @@ use crate::output::{self, Output};
 use pass::Options;
 use watch::WatchArgs;
 
-/// Delete stale copies of groups from gateways that no longer own them
+/// Delete stale copies of groups from former owners; with --repair, restore lost ones
 ///
 /// When members change, some groups get another owner, and copies of them remain on the former owners. A copy is
 /// deleted if the owner holds all of its metric families, each pushed later (by more than 2 s, with the clocks
