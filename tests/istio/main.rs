@@ -7,4 +7,5 @@ mod gateway;
 mod manifests;
 mod mesh;
 mod pushes;
+mod serve;
 mod writer;

@@ -25,6 +25,15 @@ fn istio_finds_no_fault() {
         assert_eq!(code, Some(0), "{text}");
         let found: Vec<&str> = text.lines().filter(|line| line.contains(" [")).collect();
         assert!(found.len() == 1 && found[0].contains(ACCEPTED), "{text}");
+        let with_serve = mesh.dir.path().join("with-serve.yaml");
+        fs::write(&with_serve, mesh.resources_with_serve()).unwrap();
+        let (code, text) = istioctl(&mesh, &["validate", "-f", with_serve.to_str().unwrap()]);
+        assert_eq!(code, Some(0), "{text}");
+        mesh.apply_with_serve();
+        let (code, text) = istioctl(&mesh, &["analyze", "--namespace", "pushring"]);
+        assert_eq!(code, Some(0), "{text}");
+        let found: Vec<&str> = text.lines().filter(|line| line.contains(" [")).collect();
+        assert!(found.len() == 1 && found[0].contains(ACCEPTED), "{text}");
         // It does find faults.
         let wrong = fs::read_to_string(&file).unwrap().replace("istio: pushring-gateway", "istio: nothing");
         mesh.servers.kubectl(&["apply", "-f", "-"], &wrong).unwrap();

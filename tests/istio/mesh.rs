@@ -1,6 +1,7 @@
 //! An API server with Istio's resource definitions and the resources of deploy/istio; its functions panic.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -48,10 +49,32 @@ impl Mesh {
         self.servers.apply(&pod).unwrap();
     }
 
-    /// Returns the resources of deploy/istio as they are applied: the module is a file here, because no registry runs.
+    /// Applies an overlay with deploy/istio/serve.
+    pub(crate) fn apply_with_serve(&self) {
+        self.servers.kubectl(&["apply", "-f", "-"], &self.resources_with_serve()).unwrap();
+    }
+
+    /// Returns the resources of an overlay with deploy/istio/serve.
+    pub(crate) fn resources_with_serve(&self) -> String {
+        let overlay = self.dir.path().join("overlay");
+        fs::create_dir_all(&overlay).unwrap();
+        let link = self.dir.path().join("pushring");
+        if !link.exists() {
+            symlink(tools::repository(), link).unwrap();
+        }
+        let text = "resources: [../pushring/deploy/istio]\ncomponents: [../pushring/deploy/istio/serve]\n";
+        fs::write(overlay.join("kustomization.yaml"), text).unwrap();
+        self.build(&overlay)
+    }
+
+    /// Returns the resources of deploy/istio as they are applied.
     pub(crate) fn resources(&self) -> String {
-        let resources =
-            self.kubectl(&["kustomize", tools::repository().join("deploy/istio").to_str().unwrap()]);
+        self.build(&tools::repository().join("deploy/istio"))
+    }
+
+    /// Runs kustomize. The module is a file, because no registry runs.
+    fn build(&self, folder: &Path) -> String {
+        let resources = self.kubectl(&["kustomize", folder.to_str().unwrap()]);
         let image = "oci://ghcr.io/pushring/pushring-filter:0.2.0";
         assert!(resources.contains(image), "{resources}");
         resources.replace(image, &format!("file://{}", tools::wasm().unwrap().display()))

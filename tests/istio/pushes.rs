@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::gateway::{Gateway, addresses, pushgateway, rejected};
 use super::mesh::{Mesh, name};
+use super::serve::one_address_answers_reads;
 
 /// The gateways are a StatefulSet, and `discover` runs with the arguments and the rights of the shipped Deployment.
 #[test]
@@ -38,6 +39,7 @@ fn each_group_is_on_its_owner() {
         refuses_what_a_gateway_must_not_get(&gateway, &fleet);
         a_delete_reaches_the_owner_and_the_one_before(&gateway, &fleet);
         a_client_that_waits_for_continue_is_answered(&gateway);
+        one_address_answers_reads(&mesh, &gateway, &fleet);
 
         // A gateway that is down: its groups go to their next owners, and only those.
         let dead = fleet.remove(1);
