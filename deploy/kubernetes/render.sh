@@ -19,6 +19,8 @@ render() {
 
 render endpoint --set mode=endpoint
 render cluster --set mode=cluster
-render components/network-policy --set networkPolicy.enabled=true --show-only templates/networkpolicy.yaml
+render components/serve --set serve.enabled=true --show-only templates/serve.yaml
+render components/network-policy --set networkPolicy.enabled=true,serve.enabled=true --show-only templates/networkpolicy.yaml
 render components/monitoring --show-only templates/monitoring.yaml \
   --set monitoring.monitors.enabled=true,monitoring.rules.enabled=true,monitoring.dashboard.enabled=true
+render components/monitoring-serve --show-only templates/monitoring-serve.yaml --set monitoring.monitors.enabled=true,serve.enabled=true

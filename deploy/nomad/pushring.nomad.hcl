@@ -1,4 +1,4 @@
-# Three gateways, two Envoys with discover, and a sweeper, found in Consul. An example: no test runs it, because Nomad cannot be
+# Three gateways, two Envoys with discover and serve, and a sweeper, found in Consul. An example: no test runs it, because Nomad cannot be
 # built where the tests are. docs/install/nomad.md explains it.
 
 variable "version" {
@@ -167,6 +167,27 @@ job "pushring" {
       resources {
         cpu    = 50
         memory = 64
+      }
+    }
+
+    # Answers GET of /, /metrics and /api/ on the port of pushes, for all gateways as one Pushgateway does.
+    task "serve" {
+      driver = "docker"
+
+      lifecycle {
+        hook    = "poststart"
+        sidecar = true
+      }
+
+      config {
+        image        = var.image
+        network_mode = "host"
+        args         = ["serve", "--config", "/alloc/data/live/ring.yaml"]
+      }
+
+      resources {
+        cpu    = 100
+        memory = 256 # two times the text of all metrics, and 64 MB
       }
     }
 

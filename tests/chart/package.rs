@@ -26,7 +26,7 @@ fn the_plain_manifests_are_those_of_the_chart() {
     let output = command.arg(dir.path()).env("HELM", tools::find("helm").unwrap()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let rendered = files(dir.path());
-    assert_eq!(rendered.len(), 4, "{rendered:?}");
+    assert_eq!(rendered.len(), 6, "{rendered:?}");
     for file in rendered {
         let shipped = fs::read_to_string(folder.join(&file)).unwrap_or_default();
         let now = fs::read_to_string(dir.path().join(&file)).unwrap();
