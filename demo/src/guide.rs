@@ -117,8 +117,8 @@ pub(crate) fn clean_up(demo: &Demo) {
 fn kill(demo: &Demo, registry: &dyn Registry) {
     let Some((address, process)) = demo.gateways().last().copied() else { return };
     let pushes = match demo.layout.mode() {
-        Mode::Cluster => "its groups get 503 until it is back or no longer a member",
-        Mode::Endpoint => "its groups go to the ring's next member at once",
+        Mode::Cluster => "pushes of its groups get 503 until it is back or no longer a member",
+        Mode::Endpoint => "pushes of its groups go to the ring's next member at once",
         Mode::Redirect => "clients are redirected to it until it is back or no longer a member",
     };
     let restarts = registry.enter().is_some();

@@ -95,6 +95,7 @@ fn page_is_followed() {
     pushes::assert_on_owners(&machine, 100);
     page.section(&machine, "Units and their settings");
     pushes::assert_on_owners(&machine, 100);
+    page.skip("Replicas");
     page.section(&machine, "Add a gateway");
     pushes::push(&machine, 100);
     pushes::wait_swept(&machine, 100);
@@ -116,6 +117,29 @@ fn page_is_followed() {
     let left = "find / -xdev -name '*pushring*' ! -path '/root/*' ! -path '/proc/*' ! -path '/layers/*' ! -path '/tmp/*' ! -path '/sys/*'";
     assert_eq!(machine.ok(left), "");
     assert_eq!(machine.run("grep pushring /etc/passwd /etc/group").stdout, "");
+}
+
+#[test]
+fn a_gateway_that_lost_its_disk_gets_its_groups_back() {
+    let machine = Machine::boot("vm");
+    let mut page = Page::open();
+    for section in ["The programs", "Three gateways", "Envoy and the ring"] {
+        page.section(&machine, section);
+    }
+    pushes::push(&machine, 100);
+    page.go_to("Replicas");
+    page.section(&machine, "Replicas");
+    pushes::wait_replicated(&machine, 100);
+    // All groups of the pushes are in each answer for all gateways.
+    let shown = "test \"$(curl -sS --fail http://127.0.0.1:9091/metrics | grep -c '^records{')\" = 100";
+    machine.ok(shown);
+    machine.ok("systemctl stop pushring-pushgateway@127.0.0.1:19091");
+    machine.ok(shown);
+    machine.ok("rm -r /var/lib/pushring-gateway/127.0.0.1:19091");
+    machine.ok("systemctl start pushring-pushgateway@127.0.0.1:19091");
+    machine.ok(shown);
+    pushes::wait_replicated(&machine, 100);
+    machine.ok(shown);
 }
 
 #[test]

@@ -31,6 +31,17 @@ pub(crate) fn wait_swept(machine: &Machine, count: usize) {
     poll_until("the sweeper", || (copies(machine).len() == count).then_some(())).unwrap();
 }
 
+/// Waits until each group is on its owner and on its replica.
+#[track_caller]
+pub(crate) fn wait_replicated(machine: &Machine, count: usize) {
+    let with = |copies: &[Value], state: &str| copies.iter().filter(|copy| copy["state"] == state).count();
+    poll_until("the replicas", || {
+        let copies = copies(machine);
+        (with(&copies, "in-place") == count && with(&copies, "replica") == count).then_some(())
+    })
+    .unwrap();
+}
+
 /// Returns the copies of the groups of [`push`].
 fn copies(machine: &Machine) -> Vec<Value> {
     let outcome = machine.run("pushring groups --config /etc/pushring/live/ring.yaml --output json");
