@@ -1,0 +1,3 @@
+//! The `metric-index` command.
+
+fn main() {}
