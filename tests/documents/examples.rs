@@ -4,7 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use pushring_harness::{Mode, Process, Pushgateway, machine, process, tools};
+use pushring_harness::{Mode, Process, Pushgateway, command, machine, process, tools};
 
 use crate::installation::{Installation, copy_of_repository, wait_answer};
 use crate::walk::Walk;
@@ -85,6 +85,7 @@ fn document(mode: Mode) -> Walk {
 /// The services of a docker-compose.yaml.
 struct Servers {
     _envoy: Process,
+    _serve: Process,
     gateways: Vec<Pushgateway>,
     _dir: tempfile::TempDir,
 }
@@ -100,7 +101,10 @@ impl Servers {
         command.arg("--config-path").arg(format!("/etc/pushring/{mode}.yaml"));
         let envoy = Process::start("envoy", command, dir.path()).unwrap();
         wait_answer("127.0.0.1:9091", "/-/ready");
-        Self { _envoy: envoy, gateways, _dir: dir }
+        let mut command = command::prepare(process::command(&tools::pushring().unwrap()));
+        command.args(["serve", "--config", "/etc/pushring/live/ring.yaml"]);
+        let serve = Process::start("serve", command, dir.path()).unwrap();
+        Self { _envoy: envoy, _serve: serve, gateways, _dir: dir }
     }
 }
 
