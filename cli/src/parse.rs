@@ -42,16 +42,19 @@ pub(crate) fn json<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     Ok(parsed)
 }
 
-/// As [`json`], for an answer of `whose`, which can be hundreds of megabytes.
+/// As [`json`], for an answer of `whose`, which can be hundreds of megabytes, and a value that is not built from its type
+/// alone.
 ///
 /// # Errors
 /// "The response of" and `whose` with the error of the stream; that it needs too much memory, or "not the response of" and `whose` with the error of [`json`].
-pub(crate) fn json_stream<T: DeserializeOwned>(
+pub(crate) fn json_stream<'de, S: DeserializeSeed<'de>>(
     stream: impl Read,
     whose: &str,
     keeps: Keeps,
-) -> anyhow::Result<T> {
+    seed: S,
+) -> anyhow::Result<S::Value> {
     let mut deserializer = serde_json::Deserializer::from_reader(Metered::new(stream, keeps));
+    let mut track = Track::new();
     let not_theirs = |error: String| match memory::exceeded() {
         Some(full) => full.into(),
         None => anyhow!("not the response of {whose}: {error}"),
@@ -60,11 +63,11 @@ pub(crate) fn json_stream<T: DeserializeOwned>(
     let broken = |error: serde_json::Error| {
         anyhow::Error::from(io::Error::from(error)).context(format!("the response of {whose}"))
     };
-    let parsed =
-        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| match error.inner().is_io() {
-            true => broken(error.into_inner()),
-            false => not_theirs(message("", error.path(), error.inner())),
-        })?;
+    let parsed = seed.deserialize(serde_path_to_error::Deserializer::new(&mut deserializer, &mut track));
+    let parsed = parsed.map_err(|error| match error.is_io() {
+        true => broken(error),
+        false => not_theirs(message("", &track.path(), error)),
+    })?;
     let end = deserializer.end();
     end.map_err(|error| if error.is_io() { broken(error) } else { not_theirs(error.to_string()) })?;
     Ok(parsed)
@@ -253,8 +256,9 @@ mod tests {
         ] {
             let error = json::<Document>(text).unwrap_err();
             assert!(error.starts_with(start), "{text}: {error}");
-            let streamed =
-                json_stream::<Document>(text.as_bytes(), "a server", Keeps::All).unwrap_err().to_string();
+            let document = PhantomData::<Document>;
+            let streamed = json_stream(text.as_bytes(), "a server", Keeps::All, document).unwrap_err();
+            let streamed = streamed.to_string();
             assert!(streamed.starts_with("not the response of a server: "), "{streamed}");
         }
         let bomb = (0..9).fold("a0: &a0 [x,x,x,x,x,x,x,x,x]\n".to_owned(), |bomb, n| {

@@ -14,6 +14,7 @@ use crate::gateway::clock::Clock;
 use crate::http::{Answer, AnswerLimits, cause, send};
 
 use super::api::StoredGroup;
+use super::each_group::EachGroup;
 use super::time_limits::Limits;
 
 /// Lossless for all types of metrics; names that are not ASCII stay unescaped.
@@ -158,9 +159,18 @@ impl Gateway {
 
     /// Lists all groups, with the metrics of each family parsed as `M`.
     pub(crate) fn groups_with<M: DeserializeOwned>(&self) -> anyhow::Result<Vec<StoredGroup<M>>> {
+        let mut all = Vec::new();
+        self.each_group(|group| all.push(group))?;
+        Ok(all)
+    }
+
+    /// Calls `take` for each group as it arrives, so that no list of all groups needs memory. Some were taken before an error.
+    pub(crate) fn each_group<M: DeserializeOwned>(
+        &self,
+        take: impl FnMut(StoredGroup<M>),
+    ) -> anyhow::Result<()> {
         let response = self.get("/api/v1/metrics", "application/json")?;
-        let all: Data<Vec<StoredGroup<M>>> = response.json(SERVER).context("/api/v1/metrics")?;
-        Ok(all.data)
+        response.json_seed(SERVER, EachGroup::new(take)).context("/api/v1/metrics")
     }
 
     /// Scrapes the metrics as delimited protobuf. A poisoned gateway responds with 500, which is an error.

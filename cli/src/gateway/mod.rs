@@ -3,6 +3,7 @@
 pub(crate) mod api;
 pub(crate) mod client;
 pub(crate) mod clock;
+mod each_group;
 pub(crate) mod exposition;
 pub(crate) mod pool;
 pub(crate) mod push_times;

@@ -4,13 +4,14 @@
 //! could hold a command forever, and one that never ends could fill the memory.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
+use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use reqwest::StatusCode;
 use reqwest::blocking::{RequestBuilder, Response};
 use reqwest::header::{CONTENT_ENCODING, HeaderMap, LOCATION};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, DeserializeSeed};
 
 use super::without_credentials;
 use crate::memory;
@@ -120,9 +121,18 @@ impl Answer {
     /// A limit was exceeded, the connection broke, or the body is not the JSON of a `T`; then with "not the response of"
     /// and `whose`.
     pub(crate) fn json<T: DeserializeOwned>(self, whose: &str) -> anyhow::Result<T> {
+        self.json_seed(whose, PhantomData)
+    }
+
+    /// As [`Answer::json`], for a value that is not built from its type alone.
+    pub(crate) fn json_seed<'de, S: DeserializeSeed<'de>>(
+        self,
+        whose: &str,
+        seed: S,
+    ) -> anyhow::Result<S::Value> {
         let keeps = self.limits.keeps;
         self.limit_memory();
-        parse::json_stream(BufReader::with_capacity(1 << 16, self), whose, keeps)
+        parse::json_stream(BufReader::with_capacity(1 << 16, self), whose, keeps, seed)
     }
 
     /// Lets this thread charge the limit of memory for what it decodes.

@@ -1,12 +1,15 @@
 //! Reads one gateway: its clock, its metrics in protobuf, and its API as far as needed.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::grouping::Grouping;
+use super::held::{self, HeldGroup};
 use super::metric;
 use crate::gateway::api::StoredGroup;
 use crate::gateway::client::{Gateway, Scrape, Status};
@@ -26,7 +29,6 @@ pub(super) enum Depth {
 /// How much of the API is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Api {
-    Nothing,
     /// Groups and times of families.
     Times,
     /// The metrics in JSON, too.
@@ -37,20 +39,19 @@ pub(super) enum Api {
 #[derive(Debug)]
 pub(super) struct GatewayRead {
     pub(super) status: Status,
-    pub(super) exposed: Exposed,
-    /// Its API; `None`: not asked. An error is the reason why there is no answer.
-    pub(super) listed: Option<Result<Listing, String>>,
+    pub(super) contents: Contents,
     pub(super) took: Duration,
 }
 
 #[derive(Debug)]
-pub(super) enum Exposed {
-    Families(Vec<Family>),
-    /// It answers 500 with this error.
-    Poisoned(String),
+pub(super) enum Contents {
+    /// Its metrics; its API was not asked.
+    Exposed(Arc<[Family]>),
+    /// Its groups, by both or by its metrics alone.
+    Groups(Vec<HeldGroup>),
+    /// Its `/metrics` answers 500 with this error; its groups are those of its API.
+    Poisoned(String, Vec<HeldGroup>),
 }
-
-pub(super) type Listing = Vec<StoredGroup<Listed>>;
 
 /// The metrics of a family in the API.
 #[derive(Debug)]
@@ -60,44 +61,51 @@ pub(super) struct Listed {
     pub(super) json: Option<Box<RawValue>>,
 }
 
-/// Reads a gateway in this time.
+/// Reads a gateway in this time; its API only if it is needed.
 ///
 /// # Errors
 /// It does not answer, or neither its `/metrics` nor its API does.
-pub(super) fn read(gateway: &Gateway, api: Api, time: Duration) -> anyhow::Result<GatewayRead> {
+pub(super) fn read(gateway: &Gateway, api: Option<Api>, time: Duration) -> anyhow::Result<GatewayRead> {
     let began = Instant::now();
     let left = || time.saturating_sub(began.elapsed()).max(Duration::from_millis(1));
     let status = gateway.clone().within(time).status()?;
-    let exposed = match gateway.clone().within(left()).scrape()? {
-        Scrape::Exposition(answer) => Exposed::Families(families(*answer).collect::<anyhow::Result<_>>()?),
-        Scrape::Poisoned(error) => Exposed::Poisoned(error),
+    let contents = match gateway.clone().within(left()).scrape()? {
+        Scrape::Exposition(answer) => {
+            let families = families(*answer).collect::<anyhow::Result<Arc<[Family]>>>()?;
+            match api {
+                None => Contents::Exposed(families),
+                // Half, so that an API that hangs costs only itself.
+                Some(api) => Contents::Groups(groups(gateway, &families, api, left() / 2)),
+            }
+        }
+        Scrape::Poisoned(error) => {
+            let mut groups = Vec::new();
+            list(gateway, Api::Everything, left() / 2, |group| groups.push(held::from_api(group)))?;
+            Contents::Poisoned(error, groups)
+        }
     };
-    let api = if matches!(exposed, Exposed::Poisoned(_)) { Api::Everything } else { api };
-    let listed = match list(gateway, api, left() / 2) {
-        Some(Err(error)) if matches!(exposed, Exposed::Poisoned(_)) => return Err(error),
-        listed => listed.map(|listed| listed.map_err(|error| format!("{error:#}"))),
-    };
-    Ok(GatewayRead { status, exposed, listed, took: began.elapsed() })
+    Ok(GatewayRead { status, contents, took: began.elapsed() })
 }
 
-/// Reads the API of a gateway in this time; half of the time that is left, so that an API that hangs costs only itself.
-pub(super) fn list(gateway: &Gateway, api: Api, time: Duration) -> Option<anyhow::Result<Listing>> {
+/// Reads the API of a gateway whose exposition was read before, and returns its groups. If the API cannot be read in this
+/// time, they are those of the exposition.
+pub(super) fn groups(gateway: &Gateway, exposed: &[Family], api: Api, time: Duration) -> Vec<HeldGroup> {
+    let mut grouping = Grouping::with_api();
+    let listed = list(gateway, api, time, |group| grouping.list(group));
+    listed.map_or_else(|_| Grouping::default(), |()| grouping).finish(exposed)
+}
+
+fn list(
+    gateway: &Gateway,
+    api: Api,
+    time: Duration,
+    mut take: impl FnMut(StoredGroup<Listed>),
+) -> anyhow::Result<()> {
     let gateway = gateway.clone().within(time);
     match api {
-        Api::Nothing => None,
-        Api::Times => Some(
-            gateway
-                .groups_with::<Times>()
-                .map(|groups| with(groups, |Times(keys)| Listed { keys, json: None })),
-        ),
-        Api::Everything => {
-            Some(gateway.groups_with::<Everything>().map(|groups| with(groups, |Everything(listed)| listed)))
-        }
+        Api::Times => gateway.each_group(|group| take(group.map(|Times(keys)| Listed { keys, json: None }))),
+        Api::Everything => gateway.each_group(|group| take(group.map(|Everything(listed)| listed))),
     }
-}
-
-fn with<M, L>(groups: Vec<StoredGroup<M>>, convert: impl Fn(M) -> L + Copy) -> Vec<StoredGroup<L>> {
-    groups.into_iter().map(|group| group.map(convert)).collect()
 }
 
 /// The keys of the metrics in a list.

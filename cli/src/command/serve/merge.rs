@@ -1,6 +1,6 @@
 //! Merges the groups of all gateways to one picture: each group once, each family from the gateway that is right about it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,52 +9,18 @@ use pushring_router::RouteBy;
 use rayon::prelude::*;
 
 use super::conflicts;
-use super::gateway_read::{Exposed, GatewayRead};
-use super::held::{self, HeldFamily, HeldGroup};
+use super::gateway_read::{Contents, GatewayRead};
+use super::grouping::Grouping;
+use super::held::{HeldFamily, HeldGroup};
 use super::metric;
+use super::reading::{Reading, Target, without_twins};
 use super::view::{CopyView, FamilyView, FleetView, GatewayState, GatewayView, GroupView, Source};
 use crate::fleet::authority::{Authority, Held, Place, Witness};
 use crate::fleet::ring_history::RingHistory;
 use crate::fleet::source::Fleet;
 use crate::fleet::survey::{GroupLocation, locate};
 use crate::gateway::api::{Labels, PUSH_FAILED, PUSH_TIME};
-use crate::gateway::exposition::Family;
 use crate::reason::{Code, Reason};
-
-/// One reading of the fleet.
-pub(super) struct Reading {
-    pub(super) fleet: Arc<Fleet>,
-    pub(super) fleet_error: Option<String>,
-    pub(super) read_at: Timestamp,
-    /// The members in the order of the ring's indices, then the others.
-    pub(super) gateways: Vec<(Target, Result<GatewayRead, String>)>,
-}
-
-/// A gateway to read.
-#[derive(Clone, Debug)]
-pub(super) struct Target {
-    pub(super) gateway: crate::gateway::client::Gateway,
-    pub(super) on_ring: bool,
-}
-
-/// Returns whether the expositions alone do not decide: a group is on several gateways, or not on its owner. Then the time
-/// of each family counts, which only the API reports.
-pub(super) fn needs_api(fleet: &Fleet, gateways: &[Result<GatewayRead, String>]) -> bool {
-    let mut seen = BTreeSet::new();
-    let readable = gateways.iter().enumerate().filter_map(|(on, read)| Some((on, read.as_ref().ok()?)));
-    readable.into_iter().any(|(on, read)| match &read.exposed {
-        Exposed::Poisoned(_) => false,
-        Exposed::Families(families) => groups(families).any(|labels| {
-            let owner = locate(&fleet.router, &labels).map(|location| location.owner);
-            owner != Some(on) || !seen.insert(labels)
-        }),
-    })
-}
-
-fn groups(families: &[Family]) -> impl Iterator<Item = Labels> {
-    let pushes = families.iter().filter(|family| family.name() == PUSH_TIME);
-    pushes.flat_map(Family::metrics).flatten().map(|metric| held::without_empty_instance(metric.labels))
-}
 
 /// Merges what was read. `took` is the time of the reading until now.
 pub(super) fn view(reading: Reading, history: &RingHistory, took: Duration) -> FleetView {
@@ -66,7 +32,10 @@ pub(super) fn view(reading: Reading, history: &RingHistory, took: Duration) -> F
     for (on, (view, witness, groups)) in read.into_iter().enumerate() {
         for mut group in groups {
             let labels = std::mem::take(&mut group.labels);
-            copies.entry(labels).or_default().push((on, group));
+            let copies = copies.entry(labels).or_default();
+            // A list that grows would take room for four.
+            copies.reserve_exact(1);
+            copies.push((on, group));
         }
         merge.witnesses.push(witness);
         views.push(view);
@@ -92,39 +61,27 @@ fn one(
         groups: 0,
         took: Duration::ZERO,
     };
-    let GatewayRead { status, exposed, listed, took } = match read {
+    let GatewayRead { status, contents, took } = match read {
         Ok(read) => read,
         Err(reason) => {
             view.state = GatewayState::Down(reason);
             return (view, None, Vec::new());
         }
     };
-    if let Exposed::Poisoned(error) = &exposed {
-        view.state = GatewayState::Poisoned(error.clone());
-    }
+    let groups = match contents {
+        Contents::Exposed(families) => Grouping::default().finish(&families),
+        Contents::Groups(groups) => groups,
+        Contents::Poisoned(error, groups) => {
+            view.state = GatewayState::Poisoned(error);
+            groups
+        }
+    };
     let started = status.started();
     view.started = started.map(|started| status.clock.ours(started));
     view.took = took;
-    let groups = held::groups(exposed, listed.and_then(Result::ok));
     view.groups = groups.len();
     let witness = Witness { name: view.name.clone(), clock: status.clock, started, read: read_at };
     (view, Some(witness), groups)
-}
-
-/// Two addresses of one process would show each group twice: only the first one counts.
-fn without_twins(
-    mut gateways: Vec<(Target, Result<GatewayRead, String>)>,
-) -> Vec<(Target, Result<GatewayRead, String>)> {
-    let mut processes: HashMap<String, String> = HashMap::new();
-    for (target, read) in &mut gateways {
-        let Ok(GatewayRead { status, .. }) = read else { continue };
-        let name = target.gateway.name().to_owned();
-        let first = processes.entry(status.start_time.clone()).or_insert_with(|| name.clone());
-        if *first != name {
-            *read = Err(format!("it is the same process as {first}: they started at the same nanosecond"));
-        }
-    }
-    gateways
 }
 
 struct Merge<'r> {
@@ -200,7 +157,7 @@ impl Merge<'_> {
             return families.into_iter().map(|(name, family)| shown(view, on, name, family)).collect();
         }
         let names: BTreeSet<Arc<str>> =
-            copies.iter().flat_map(|(_, copy)| copy.families.keys().cloned()).collect();
+            copies.iter().flat_map(|(_, copy)| copy.families.names().cloned()).collect();
         let mut families = Vec::with_capacity(names.len());
         for name in names {
             let held = copies.iter().filter_map(|(on, copy)| {

@@ -1,12 +1,14 @@
 //! `pushring serve`.
 
 mod api;
+mod clients;
 mod conflicts;
 mod escape;
 mod fleet_watch;
 mod format;
 mod from_json;
 mod gateway_read;
+mod grouping;
 mod held;
 mod http;
 mod json;
@@ -18,7 +20,9 @@ mod page;
 mod prefix;
 mod prototext;
 mod reader;
+mod reading;
 mod render;
+mod requests;
 mod server;
 mod text;
 mod view;

@@ -7,8 +7,8 @@ use pushring_router::{Config, labels_to_path};
 use tokio::task::JoinSet;
 use tracing::warn;
 
-use super::merge::Target;
 use super::reader::Reader;
+use super::reading::Target;
 use crate::gateway::client::Gateway;
 
 /// Wipes all gateways at the same time.
