@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::blocks::{self, Block, Kind};
 use super::cluster::Cluster;
-use super::release::Release;
+use super::release::{PUSH, Release};
 
 const PAGE: &str = "docs/install/kubernetes.md";
 /// A chart in a registry, which the test takes from the repository.
@@ -20,6 +20,7 @@ const CHART: &str = "oci://$REGISTRY/pushring/charts/pushring --version 0.2.0";
 const SHORTER: &str = "--set gateways.persistence.interval=1s";
 /// The definitions of the Prometheus operator that the chart uses.
 const DEFINITIONS: [&str; 3] = ["podmonitors", "prometheusrules", "servicemonitors"];
+const REPLICAS: &str = "One page and /metrics, replicas";
 const BACKUP: &str = "backup_last_success{instance=\"\",job=\"backup\"} 1";
 
 /// A shell in which a reader follows the page.
@@ -58,6 +59,13 @@ impl Page {
         self.shell(&text)
     }
 
+    /// Leaves the next block to another test; it must be in the section with this heading.
+    #[track_caller]
+    fn skip(&mut self, section: &str) {
+        assert_eq!(self.blocks.get(self.next).expect("another block").section, section);
+        self.next += 1;
+    }
+
     /// Executes commands. Variables stay for the next ones.
     #[track_caller]
     fn shell(&self, text: &str) -> String {
@@ -87,6 +95,7 @@ fn page_is_followed() {
         page.next("Push");
         let owner: Value = page_owner(&page.next("Push"));
         assert_eq!(backup_on(&release), [owner.as_str().unwrap()]);
+        page.skip(REPLICAS);
 
         define(&release.cluster);
         page.next("Prometheus");
@@ -120,6 +129,37 @@ fn page_is_followed() {
         poll_until("an empty namespace", || (left() == "configmap/kube-root-ca.crt").then_some(()))
             .unwrap_or_else(|error| panic!("{error}: {}", left()));
         assert_eq!(page.blocks.get(page.next), None, "a block that the test does not execute");
+    });
+}
+
+#[test]
+fn one_address_shows_all_groups_and_their_replicas() {
+    isolated("page::one_address_shows_all_groups_and_their_replicas", || {
+        let release = Release { cluster: Cluster::start() };
+        let mut page = Page::open(&release.cluster);
+        page.next("Install");
+        release.wait_ring(3);
+        page.next("Push");
+        page.next("Push");
+        page.next(REPLICAS);
+        // The sweeper makes the replica of the group that was there.
+        poll_until("two copies", || (backup_on(&release).len() == 2).then_some(())).unwrap();
+        let envoy = *release.cluster.ready(PUSH).values().next().expect("an Envoy");
+        let shown = || {
+            let answer = Client::new(envoy).unwrap().get("/metrics").ok()?;
+            (answer.status == 200).then(|| answer.text().lines().filter(|line| *line == BACKUP).count())
+        };
+        poll_until("the group, once", || shown().filter(|count| *count == 1)).unwrap();
+        assert!(Client::new(envoy).unwrap().get("/").unwrap().text().contains("<html"));
+        // While a gateway with the group is away, the other one shows it.
+        let gateway = backup_on(&release).remove(0);
+        release.cluster.kubectl(&["delete", "pod", &gateway, "--wait=false"]);
+        poll_until("two gateways", || {
+            assert_eq!(shown(), Some(1));
+            (release.gateways().len() == 2).then_some(())
+        })
+        .unwrap();
+        assert_eq!(shown(), Some(1));
     });
 }
 
