@@ -1,0 +1,113 @@
+//! The catalogue: every series, in a database that people can query.
+//!
+//! A batch of sightings is one transaction; it is on the disk when [`Catalogue::record`] returns. One thread writes, and
+//! readers have connections of their own: neither waits for the other.
+
+mod batch;
+mod connection;
+mod intern;
+mod record;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
+
+use anyhow::{Context, Result, anyhow, bail};
+use pushring_index::Sighting;
+use tokio::sync::{Semaphore, oneshot};
+
+use batch::Batch;
+use connection::Connection;
+pub(crate) use record::Recorded;
+
+/// Queries that run at once; others wait.
+const READERS: usize = 8;
+/// The version of the schema that this program reads and writes.
+const VERSION: &str = "1";
+
+/// The file of the catalogue in its folder.
+pub(crate) const FILE: &str = "catalogue.sqlite";
+
+/// An open catalogue.
+pub(crate) struct Catalogue {
+    writer: mpsc::Sender<Job>,
+    place: PathBuf,
+    readers: std::sync::Mutex<Vec<Connection>>,
+    slots: Semaphore,
+}
+
+type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+
+impl Catalogue {
+    /// Opens the catalogue of a folder; creates both if they are not there.
+    pub(crate) async fn open(folder: &Path) -> Result<Self> {
+        let place = folder.join(FILE);
+        let folder = folder.to_owned();
+        let file = place.clone();
+        let open = move || {
+            std::fs::create_dir_all(&folder)
+                .with_context(|| format!("cannot create the folder {}", folder.display()))?;
+            prepare(&file).with_context(|| format!("cannot open the catalogue {}", file.display()))
+        };
+        let connection = tokio::task::spawn_blocking(open).await??;
+        let (writer, jobs) = mpsc::channel::<Job>();
+        let write = move |mut connection: Connection| jobs.into_iter().for_each(|job| job(&mut connection));
+        thread::Builder::new().name("catalogue".into()).spawn(move || write(connection))?;
+        Ok(Self { writer, place, readers: std::sync::Mutex::default(), slots: Semaphore::new(READERS) })
+    }
+
+    /// Records sightings, all or none. They are durable when it returns.
+    ///
+    /// The first time of a series becomes the least one, its last time the greatest one, in whatever order batches come: a batch
+    /// that comes twice changes nothing. The same holds for the times of a source.
+    ///
+    /// # Errors
+    /// If the database refuses; nothing of the batch is recorded then.
+    pub(crate) async fn record(&self, batch: &[Sighting]) -> Result<Recorded> {
+        let batch = Batch::new(batch);
+        self.write(move |sql| sql.transaction(|sql| record::record(sql, &batch))).await
+    }
+
+    /// Runs work on the connection that writes.
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (answer, done) = oneshot::channel();
+        // The request may have gone: the work is done all the same.
+        let job: Job = Box::new(move |sql| drop(answer.send(work(sql))));
+        self.writer.send(job).map_err(|_| anyhow!("the thread that writes the catalogue has ended"))?;
+        done.await.context("the thread that writes the catalogue has ended")?
+    }
+
+    /// Runs a query on a connection that only reads.
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let _slot = self.slots.acquire().await?;
+        let kept = self.readers.lock().map_err(|_| anyhow!("a reader has failed"))?.pop();
+        let place = self.place.clone();
+        let read = move || {
+            let mut sql = kept.map_or_else(|| Connection::open(&place), Ok)?;
+            let result = work(&mut sql);
+            anyhow::Ok((sql, result))
+        };
+        let (sql, result) = tokio::task::spawn_blocking(read).await??;
+        self.readers.lock().map_err(|_| anyhow!("a reader has failed"))?.push(sql);
+        result
+    }
+}
+
+fn prepare(file: &Path) -> Result<Connection> {
+    let mut sql = Connection::open(file)?;
+    sql.transaction(|sql| sql.script(include_str!("schema/sqlite.sql")))?;
+    let version =
+        sql.rows("SELECT value FROM meta WHERE name = 'version'", &[])?.first_mut().map(|row| row.text(0));
+    match version.transpose()?.as_deref() {
+        Some(VERSION) => Ok(sql),
+        other => bail!("its schema has the version {other:?}, this program knows {VERSION}"),
+    }
+}
