@@ -3,5 +3,27 @@
 // `serve` opens it.
 #[allow(dead_code)]
 mod catalogue;
+mod cli;
+mod command;
+#[allow(dead_code, unused_imports, reason = "the parts that read these fields follow")]
+mod config;
+#[allow(dead_code, reason = "the subcommands that find something follow")]
+mod error;
+mod log;
+mod own_metrics;
+mod server;
 
-fn main() {}
+use std::process::ExitCode;
+
+use git_version::git_version;
+
+/// The commit that the command was built from, with `-dirty` if tracked files differed. Outside a repository, `make dist`
+/// passes it.
+const COMMIT: &str = match option_env!("PUSHRING_COMMIT") {
+    Some(commit) => commit,
+    None => git_version!(args = ["--always", "--dirty", "--exclude=*", "--abbrev=12"], fallback = "unknown"),
+};
+
+fn main() -> ExitCode {
+    cli::run(COMMIT)
+}

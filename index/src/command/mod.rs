@@ -1,0 +1,4 @@
+//! The subcommands: each parses its arguments, does its work and prints the result.
+
+pub(crate) mod check;
+pub(crate) mod serve;

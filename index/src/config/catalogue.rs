@@ -1,0 +1,21 @@
+//! The section `catalogue`.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// The embedded catalogue, and the time that each catalogue keeps series.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Catalogue {
+    /// Directory of the embedded catalogue.
+    pub(crate) path: PathBuf,
+    /// Days that a series stays after it was last seen.
+    pub(crate) retention_days: u32,
+}
+
+impl Default for Catalogue {
+    fn default() -> Self {
+        Self { path: "metric-index-data".into(), retention_days: 90 }
+    }
+}

@@ -1,0 +1,7 @@
+//! The HTTP server: the listener with its limits, and the routes of operation.
+
+mod listener;
+mod operation;
+
+pub(crate) use listener::run;
+pub(crate) use operation::{State, routes};
