@@ -5,6 +5,7 @@
 
 mod key;
 mod labels;
+pub mod matcher;
 mod sighting;
 
 pub use key::Key;
