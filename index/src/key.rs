@@ -28,6 +28,11 @@ impl Key {
         Self(XxHash3_128::oneshot(bytes))
     }
 
+    /// Returns another key for each other `salt`.
+    pub(crate) fn mixed(self, salt: Self) -> Self {
+        Self(self.0 ^ salt.0)
+    }
+
     /// Returns the wire format.
     #[must_use]
     pub fn to_bytes(self) -> [u8; 16] {

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::wire::write_varint;
+
 /// The label that holds the name of the metric.
 pub const METRIC_NAME: &str = "__name__";
 
@@ -75,12 +77,7 @@ impl Labels {
 
 /// Appends a string after its length.
 pub(crate) fn write_string(bytes: &[u8], into: &mut Vec<u8>) {
-    let mut length = bytes.len();
-    while length >= 0x80 {
-        into.push((length & 0x7f) as u8 | 0x80);
-        length >>= 7;
-    }
-    into.push(length as u8);
+    write_varint(bytes.len() as u64, into);
     into.extend_from_slice(bytes);
 }
 

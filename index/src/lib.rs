@@ -3,10 +3,12 @@
 //! A series has one key, in every process, with remote write 1.0 and 2.0 and for a push: the key is a wire format
 //! (docs/index/wire-format.md) and never changes. Nothing here reads a clock, a file or the network.
 
+pub mod body;
 mod key;
 mod labels;
 pub mod matcher;
 mod sighting;
+pub mod wire;
 
 pub use key::Key;
 pub use labels::{Labels, LabelsError, METRIC_NAME};
