@@ -1,7 +1,7 @@
 # `make help` lists the targets. What they build and the servers that they download go to target/, the build folder of
 # cargo; the caches and toolchains of rustup, cargo, Go, pip and npm are where these programs keep them.
 # Prerequisites: rustup, Go, Python 3.11 with venv, a C compiler; `make test` also needs Node.js with npm, unshare and ip.
-# `make observe` shows traces if Java and Maven are installed.
+# `make observe` shows traces if Java and Maven are installed; the suites of metric-index with Kafka need both.
 
 GATEWAYS ?= 3
 REPLICAS ?= 1
@@ -48,9 +48,10 @@ PHASES := lint monitoring-check unit doc wasm-tests fuzz e2e
 
 include tools/dist.mk
 include tools/images.mk
+include tools/index.mk
 
 help: ## list the targets
-	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile tools/dist.mk tools/images.mk | awk -F'|' '{printf "%-22s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile tools/dist.mk tools/images.mk tools/index.mk | awk -F'|' '{printf "%-22s %s\n", $$1, $$2}'
 
 run: wasm $(BIN)/pushgateway $(BIN)/envoy $(RUN_SERVERS_$(RUN_SOURCE)) ## try pushring: real Pushgateways behind a real Envoy; SOURCE=etcd (consul, dns, kubernetes, file) CONSUL=1 GATEWAYS=5 REPLICAS=2 MODE=endpoint PORT=20091 DIR=folder
 	cargo build $(QUICK) -p pushring-demo -p pushring

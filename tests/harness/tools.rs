@@ -69,6 +69,48 @@ pub fn debian_libraries() -> Result<PathBuf> {
     debian(&format!("lib/{}-linux-gnu", env::consts::ARCH))
 }
 
+/// Returns a server for the distributed engine of metric-index by name.
+///
+/// # Errors
+/// If it is not installed.
+pub fn index(name: &str) -> Result<PathBuf> {
+    existing(&format!("target/tools/bin/{name}"), "make index-tools")
+}
+
+/// Returns the path of a file of Debian's packages for Redis and MariaDB, below `usr/`.
+///
+/// # Errors
+/// If it is not installed.
+pub fn stores(path: &str) -> Result<PathBuf> {
+    existing(&format!("target/tools/stores/usr/{path}"), "make index-tools")
+}
+
+/// Returns a command for a program of these packages, below `usr/`, with their libraries.
+///
+/// # Errors
+/// If it is not installed.
+pub fn stores_command(program: &str) -> Result<Command> {
+    let mut command = process::command(&stores(program)?);
+    command.env("LD_LIBRARY_PATH", stores(&format!("lib/{}-linux-gnu", env::consts::ARCH))?);
+    Ok(command)
+}
+
+/// Returns the folder with the libraries of Kafka.
+///
+/// # Errors
+/// If they are not installed.
+pub fn kafka() -> Result<PathBuf> {
+    existing("target/tools/kafka", "make index-tools")
+}
+
+/// Returns the `metric-index` command.
+///
+/// # Errors
+/// If it is not built.
+pub fn metric_index() -> Result<PathBuf> {
+    existing("target/debug/metric-index", "cargo build -p pushring-index")
+}
+
 /// Returns the Python interpreter that has `prometheus_client`.
 ///
 /// # Errors

@@ -1,0 +1,3 @@
+//! The distributed engine of metric-index with real Redis, Kafka, MariaDB, Prometheus, vmagent and VictoriaMetrics.
+
+mod stores;

@@ -1,0 +1,43 @@
+# Servers of the distributed engine of metric-index, and the suites that need them. The Makefile includes it.
+# Java and Maven are prerequisites of these targets: Kafka comes from Maven Central.
+
+STORES := $(TOOLS)/stores
+# Redis and MariaDB with their libraries; their versions are those of the Debian release.
+STORES_DEBIAN := redis-server redis-tools libjemalloc2 liblzf1 \
+	mariadb-server mariadb-server-core mariadb-client mariadb-client-core mariadb-common libaio1 liburing2
+.PHONY: index-tools e2e-index
+e2e-index: index-tools $(BIN)/prometheus ## test the distributed engine of metric-index with real Redis, Kafka and MariaDB; senders and targets are real
+	cargo build --quiet -p pushring-index
+	cargo test -p pushring-harness --test index_distributed -- --test-threads 2
+
+index-tools: $(STORES)/.installed $(TOOLS)/kafka/.installed $(BIN)/.victoriametrics-built $(BIN)/remote-write-compliance ## download Redis, MariaDB and Kafka, build VictoriaMetrics and vmagent, for `make e2e-index` (a minute of CPU time)
+
+# Unpacked, not installed, as the packages in debian/.
+$(STORES)/.installed: tools/index.mk
+	@echo "Downloading Redis and MariaDB from Debian's packages (20 MB)"
+	mkdir -p $(STORES)/packages
+	cd $(STORES)/packages && { $(APT) download $(STORES_DEBIAN) || { mkdir -p lists/partial; \
+		$(APT) -o Dir::State::lists=$$PWD/lists update && $(APT) -o Dir::State::lists=$$PWD/lists download $(STORES_DEBIAN); }; }
+	for package in $(STORES)/packages/*.deb; do dpkg -x $$package $(STORES); done
+	@touch $@
+
+$(TOOLS)/kafka/.installed: tools/kafka/pom.xml
+	@echo "Downloading Kafka from Maven Central (43 MB)"
+	rm -rf $(TOOLS)/kafka
+	mvn --quiet --batch-mode --file tools/kafka/pom.xml org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
+		-DincludeScope=runtime -DoutputDirectory=$(abspath $(TOOLS))/kafka
+	@touch $@
+
+$(BIN)/.victoriametrics-built: tools/victoriametrics/go.mod tools/victoriametrics/go.sum
+	@echo "Building VictoriaMetrics and vmagent (half a minute)"
+	@mkdir -p $(BIN)
+	cd tools/victoriametrics && go build -mod=readonly -ldflags "-s -w" -o $(abspath $(BIN))/ \
+		$$(sed -n 's/^\t\(github.com\/VictoriaMetrics\/VictoriaMetrics\/app\/.*\)$$/\1/p' go.mod)
+	@touch $@
+
+# Prometheus' tests of a receiver of remote write. The path of their module is misspelled.
+$(BIN)/remote-write-compliance: tools/remote-write-compliance/go.mod tools/remote-write-compliance/go.sum
+	@echo "Building the tests of a receiver of remote write (half a minute)"
+	@mkdir -p $(BIN)
+	cd tools/remote-write-compliance && go test -mod=readonly -c -o $(abspath $@) github.com/prometheus/complicance/remotewrite2
+	@touch $@
