@@ -28,6 +28,10 @@ impl Key {
         Self(XxHash3_128::oneshot(bytes))
     }
 
+    pub(crate) fn number(self) -> u128 {
+        self.0
+    }
+
     /// Returns another key for each other `salt`.
     pub(crate) fn mixed(self, salt: Self) -> Self {
         Self(self.0 ^ salt.0)

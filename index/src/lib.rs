@@ -5,6 +5,7 @@
 
 pub mod body;
 mod key;
+pub mod known;
 mod labels;
 pub mod matcher;
 mod sighting;
