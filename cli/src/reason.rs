@@ -52,6 +52,7 @@ pub(crate) enum Code {
     OwnerRejected,
     NotStored,
     StaleReplica,
+    StaleOwner,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

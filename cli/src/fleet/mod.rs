@@ -6,6 +6,7 @@ pub(crate) mod authority;
 mod candidates;
 pub(crate) mod group_filter;
 pub mod members;
+pub(crate) mod past;
 mod read;
 pub mod registration;
 pub mod render;
@@ -14,4 +15,6 @@ pub mod ring_file;
 pub(crate) mod ring_history;
 pub mod source;
 pub(crate) mod survey;
+#[cfg(test)]
+mod test_fleet;
 pub(crate) mod unreadable;

@@ -59,6 +59,19 @@ impl Clock {
         self.error * 2 <= MARGIN
     }
 
+    /// Combines this reading of a clock with one of the same clock that is older by `age`. Each `Date` says where the clock was
+    /// within a second; together, a few say it within milliseconds. Clocks drift apart by less than 1 ms per second. If the
+    /// readings contradict each other, the clock was set, and only this one counts.
+    pub(crate) fn narrowed(&self, before: &Self, age: SignedDuration) -> Self {
+        let before_error = before.error + age.max(SignedDuration::ZERO) / 1000;
+        let low = (self.ahead - self.error).max(before.ahead - before_error);
+        let high = (self.ahead + self.error).min(before.ahead + before_error);
+        if low > high {
+            return *self;
+        }
+        Self { ahead: low + (high - low) / 2, error: (high - low) / 2 }
+    }
+
     /// Returns whether neither this clock nor ours was set or stopped since `before`, within the error of both.
     pub(crate) fn agrees_with(&self, before: &Self) -> bool {
         (self.ahead - before.ahead).abs() <= self.error + before.error
@@ -112,6 +125,23 @@ mod tests {
             Some(true)
         );
         assert_eq!(is_later((at("2026-11-21T10:01:00Z"), &ahead), (ten, &even)), Some(false));
+    }
+
+    #[test]
+    fn several_readings_narrow_the_error_of_a_clock() {
+        // It is 300 ms ahead: its seconds begin at .7 by ours.
+        let first =
+            clock("Sat, 21 Nov 2026 10:00:00 GMT", "2026-11-21T10:00:00.65Z", "2026-11-21T10:00:00.65Z");
+        let second =
+            clock("Sat, 21 Nov 2026 10:00:01 GMT", "2026-11-21T10:00:00.75Z", "2026-11-21T10:00:00.75Z");
+        let age = SignedDuration::from_millis(100);
+        let both = second.narrowed(&first, age);
+        assert!((both.ahead - SignedDuration::from_millis(300)).abs() < both.error, "{both:?}");
+        assert!(both.error < SignedDuration::from_millis(51), "{both:?}");
+        let much_later = first.narrowed(&both, SignedDuration::from_hours(1));
+        assert_eq!(much_later.error, first.error, "the drift is not known");
+        let set = clock("Sat, 21 Nov 2026 10:00:05 GMT", "2026-11-21T10:00:00.9Z", "2026-11-21T10:00:00.9Z");
+        assert_eq!(set.narrowed(&both, age), set);
     }
 
     #[test]

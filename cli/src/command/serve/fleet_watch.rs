@@ -7,18 +7,18 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use crate::fleet::ring_history::RingHistory;
+use crate::fleet::past::Past;
 use crate::fleet::source::{Fleet, FleetArgs, Source};
 use crate::log;
 
-/// Interval at which the members are read, so that the history has every ring.
+/// Interval at which the members are read, so that every ring is known.
 pub(super) const INTERVAL: Duration = Duration::from_millis(500);
 
 pub(super) struct FleetWatch {
     source: Source,
     config: PathBuf,
     last: Mutex<Last>,
-    history: RwLock<RingHistory>,
+    past: RwLock<Past>,
 }
 
 struct Last {
@@ -40,10 +40,10 @@ impl FleetWatch {
         let config = args.config.clone();
         let version = version(&config);
         let fleet = source.read()?;
-        let mut history = RingHistory::default();
-        history.observe(&fleet);
+        let mut past = Past::default();
+        past.observe(&fleet);
         let last = Last { fleet: Arc::new(fleet), error: None, version };
-        Ok(Self { source, config, last: Mutex::new(last), history: RwLock::new(history) })
+        Ok(Self { source, config, last: Mutex::new(last), past: RwLock::new(past) })
     }
 
     /// Reads the members, and returns the last ones that could be read, with the error if that is not now.
@@ -70,14 +70,14 @@ impl FleetWatch {
             }
         }
         if let Some(fleet) = fleet {
-            self.history.write().unwrap_or_else(PoisonError::into_inner).observe(&fleet);
+            self.past.write().unwrap_or_else(PoisonError::into_inner).observe(&fleet);
             last.fleet = Arc::new(fleet);
         }
     }
 
-    /// The rings until now.
-    pub(super) fn history(&self) -> RwLockReadGuard<'_, RingHistory> {
-        self.history.read().unwrap_or_else(PoisonError::into_inner)
+    /// What is known of the time until now.
+    pub(super) fn past(&self) -> RwLockReadGuard<'_, Past> {
+        self.past.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn last(&self) -> MutexGuard<'_, Last> {

@@ -1,9 +1,9 @@
 //! Reads one gateway: its clock, its metrics in protobuf, and its API as far as needed.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -13,6 +13,7 @@ use super::held::{self, HeldGroup};
 use super::metric;
 use crate::gateway::api::StoredGroup;
 use crate::gateway::client::{Gateway, Scrape, Status};
+use crate::gateway::clock::Clock;
 use crate::gateway::exposition::{Family, families};
 use crate::memory;
 use crate::parse;
@@ -46,7 +47,7 @@ pub(super) struct GatewayRead {
 #[derive(Debug)]
 pub(super) enum Contents {
     /// Its metrics; its API was not asked.
-    Exposed(Arc<[Family]>),
+    Exposed(Vec<Family>),
     /// Its groups, by both or by its metrics alone.
     Groups(Vec<HeldGroup>),
     /// Its `/metrics` answers 500 with this error; its groups are those of its API.
@@ -69,13 +70,15 @@ pub(super) fn read(gateway: &Gateway, api: Option<Api>, time: Duration) -> anyho
     let began = Instant::now();
     let left = || time.saturating_sub(began.elapsed()).max(Duration::from_millis(1));
     let status = gateway.clone().within(time).status()?;
+    // First the API: a push that comes between makes the time of a value older than the value, never newer. A newer time
+    // would make an old value count. Half of the time, so that an API that hangs costs only itself.
+    let grouping = api.map(|api| grouping(gateway, api, &status.clock, left() / 2));
     let contents = match gateway.clone().within(left()).scrape()? {
         Scrape::Exposition(answer) => {
-            let families = families(*answer).collect::<anyhow::Result<Arc<[Family]>>>()?;
-            match api {
+            let families = families(*answer).collect::<anyhow::Result<Vec<Family>>>()?;
+            match grouping {
                 None => Contents::Exposed(families),
-                // Half, so that an API that hangs costs only itself.
-                Some(api) => Contents::Groups(groups(gateway, &families, api, left() / 2)),
+                Some(grouping) => Contents::Groups(grouping.finish(&families)),
             }
         }
         Scrape::Poisoned(error) => {
@@ -87,12 +90,12 @@ pub(super) fn read(gateway: &Gateway, api: Option<Api>, time: Duration) -> anyho
     Ok(GatewayRead { status, contents, took: began.elapsed() })
 }
 
-/// Reads the API of a gateway whose exposition was read before, and returns its groups. If the API cannot be read in this
-/// time, they are those of the exposition.
-pub(super) fn groups(gateway: &Gateway, exposed: &[Family], api: Api, time: Duration) -> Vec<HeldGroup> {
-    let mut grouping = Grouping::with_api();
+/// Begins with the API of a gateway, or with nothing if it cannot be read in this time.
+fn grouping(gateway: &Gateway, api: Api, clock: &Clock, time: Duration) -> Grouping {
+    let now = clock.theirs(Timestamp::now());
+    let mut grouping = Grouping::with_api(now.checked_sub(clock.error()).unwrap_or(now));
     let listed = list(gateway, api, time, |group| grouping.list(group));
-    listed.map_or_else(|_| Grouping::default(), |()| grouping).finish(exposed)
+    listed.map_or_else(|_| Grouping::default(), |()| grouping)
 }
 
 fn list(

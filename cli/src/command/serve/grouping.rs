@@ -21,8 +21,8 @@ const MAX_SHAPES: usize = 256;
 #[derive(Default)]
 pub(super) struct Grouping {
     groups: Vec<HeldGroup>,
-    /// Whether the API was read.
-    has_api: bool,
+    /// If the API was read: a time before, by the gateway's clock.
+    asked: Option<Timestamp>,
     /// By name of the family and key of the metric, what the API lists.
     listed: HashMap<(Arc<str>, Box<[u8]>), usize>,
     /// By the key of the metrics of the gateway's own families.
@@ -40,9 +40,10 @@ struct Shapes(Vec<Shape>);
 type Shape = (Vec<String>, HashMap<Box<[u8]>, usize>);
 
 impl Grouping {
-    /// Begins with the API of the gateway, of which [`Grouping::list`] takes the groups.
-    pub(super) fn with_api() -> Self {
-        Self { has_api: true, ..Self::default() }
+    /// Begins with the API of the gateway, of which [`Grouping::list`] takes the groups. It is read after `asked`, by the
+    /// gateway's clock.
+    pub(super) fn with_api(asked: Timestamp) -> Self {
+        Self { asked: Some(asked), ..Self::default() }
     }
 
     /// Takes a group of the API.
@@ -74,14 +75,14 @@ impl Grouping {
         self.groups.push(HeldGroup { labels: group.labels, families, doubt: group.ambiguity, pushed });
     }
 
-    /// Adds the exposition, which was read before the API, and returns the groups.
+    /// Adds the exposition, which was read after the API, and returns the groups.
     pub(super) fn finish(mut self, exposed: &[Family]) -> Vec<HeldGroup> {
         self.add_unlisted(exposed);
         self.shapes = Shapes::new(&self.groups);
         for family in exposed {
             self.add(family);
         }
-        // Families of the API that were pushed after the exposition was read are dropped.
+        // Families of the API that were deleted before the exposition was read are dropped.
         let with_metrics: HashSet<_> =
             self.listed.into_iter().map(|((name, _), group)| (group, name)).collect();
         let mut groups = self.groups;
@@ -102,10 +103,10 @@ impl Grouping {
             if self.own.contains_key(&key) {
                 continue;
             }
-            let doubt = self
-                .has_api
-                .then(|| Code::UnknownLabels.because("the gateway's API does not report its labels"));
             let pushed = time(metric.gauge.unwrap_or_default());
+            let is_new = self.asked.is_none_or(|asked| pushed >= asked);
+            let doubt = (!is_new)
+                .then(|| Code::UnknownLabels.because("the gateway's API does not report its labels"));
             self.own.insert(key, self.groups.len());
             let labels = without_empty_instance(metric.labels);
             self.groups.push(HeldGroup { labels, doubt, pushed, ..HeldGroup::default() });

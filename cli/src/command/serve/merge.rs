@@ -16,16 +16,16 @@ use super::metric;
 use super::reading::{Reading, Target, without_twins};
 use super::view::{CopyView, FamilyView, FleetView, GatewayState, GatewayView, GroupView, Source};
 use crate::fleet::authority::{Authority, Held, Place, Witness};
-use crate::fleet::ring_history::RingHistory;
+use crate::fleet::past::Past;
 use crate::fleet::source::Fleet;
 use crate::fleet::survey::{GroupLocation, locate};
 use crate::gateway::api::{Labels, PUSH_FAILED, PUSH_TIME};
 use crate::reason::{Code, Reason};
 
 /// Merges what was read. `took` is the time of the reading until now.
-pub(super) fn view(reading: Reading, history: &RingHistory, took: Duration) -> FleetView {
+pub(super) fn view(reading: Reading, past: &Past, took: Duration) -> FleetView {
     let Reading { fleet, fleet_error, read_at, gateways } = reading;
-    let mut merge = Merge { fleet: &fleet, history, witnesses: Vec::new() };
+    let mut merge = Merge { fleet: &fleet, past, witnesses: Vec::new() };
     let mut views = Vec::new();
     let mut copies: BTreeMap<Labels, Vec<(usize, HeldGroup)>> = BTreeMap::new();
     let read: Vec<_> = without_twins(gateways).into_par_iter().map(|read| one(read, read_at)).collect();
@@ -40,6 +40,7 @@ pub(super) fn view(reading: Reading, history: &RingHistory, took: Duration) -> F
         merge.witnesses.push(witness);
         views.push(view);
     }
+    merge.authority().saw_only(copies.keys());
     let copies: Vec<_> = copies.into_iter().collect();
     let merged = copies.into_par_iter().map(|(labels, copies)| merge.group(labels, copies));
     let mut groups: Vec<_> = merged.collect();
@@ -86,7 +87,7 @@ fn one(
 
 struct Merge<'r> {
     fleet: &'r Fleet,
-    history: &'r RingHistory,
+    past: &'r Past,
     witnesses: Vec<Option<Witness>>,
 }
 
@@ -152,13 +153,18 @@ impl Merge<'_> {
     fn families(&self, view: &GroupView, mut copies: Vec<(usize, HeldGroup)>) -> Vec<FamilyView> {
         if let [(on, copy)] = &mut copies[..]
             && view.owner.is_none_or(|owner| owner == *on)
+            && view.replica.is_none()
         {
             let (on, families) = (*on, std::mem::take(&mut copy.families));
             return families.into_iter().map(|(name, family)| shown(view, on, name, family)).collect();
         }
+        let authority = self.authority();
+        let place = view.owner.map(|owner| Place { labels: &view.labels, owner, replica: view.replica });
+        let authority = place.map(|place| authority.about(place));
         let names: BTreeSet<Arc<str>> =
             copies.iter().flat_map(|(_, copy)| copy.families.names().cloned()).collect();
         let mut families = Vec::with_capacity(names.len());
+        let mut whole: BTreeSet<usize> = view.owner.into_iter().chain(view.replica).collect();
         for name in names {
             let held = copies.iter().filter_map(|(on, copy)| {
                 let mut stamp = copy.families.get(&name)?.stamp;
@@ -169,26 +175,50 @@ impl Merge<'_> {
                 Some(Held { on: *on, stamp })
             });
             let held: Vec<Held> = held.collect();
-            let Some(picked) = self.pick(view, &held) else { continue };
-            let from = copies.iter_mut().find(|(on, _)| *on == picked.on);
-            if let Some(family) = from.and_then(|(_, copy)| copy.families.remove(&name)) {
-                families.push(shown(view, picked.on, name, family));
+            let picked = match &authority {
+                Some(authority) => authority.pick(&held),
+                None => self.latest(&held),
+            };
+            let from = picked.and_then(|picked| copies.iter().position(|(on, _)| *on == picked.on));
+            if ![PUSH_TIME, PUSH_FAILED].contains(&&*name) {
+                let right = from.and_then(|from| copies[from].1.families.get(&name));
+                whole.retain(|on| {
+                    let copy = copies.iter().find(|(index, _)| index == on);
+                    same(right, copy.and_then(|(_, copy)| copy.families.get(&name)))
+                });
             }
+            if let Some((on, copy)) = from.map(|from| &mut copies[from])
+                && let Some(family) = copy.families.remove(&name)
+            {
+                families.push(shown(view, *on, name, family));
+            }
+        }
+        if let Some(authority) = &authority {
+            authority.saw_whole(whole.into_iter());
         }
         families
     }
 
-    fn pick(&self, view: &GroupView, held: &[Held]) -> Option<Held> {
-        let Some(owner) = view.owner else {
-            let ours = |held: &&Held| {
-                let witness = self.witnesses.get(held.on).and_then(Option::as_ref);
-                witness.map(|witness| witness.clock.ours(held.stamp))
-            };
-            return held.iter().max_by_key(ours).copied();
-        };
+    fn authority(&self) -> Authority<'_> {
         let mode = self.fleet.router.config().mode;
-        let authority = Authority { witnesses: &self.witnesses, history: self.history, mode };
-        authority.pick(Place { labels: &view.labels, owner, replica: view.replica }, held)
+        Authority { witnesses: &self.witnesses, past: self.past, mode }
+    }
+
+    /// Returns the latest copy of a group whose owner is not known.
+    fn latest(&self, held: &[Held]) -> Option<Held> {
+        let ours = |held: &&Held| {
+            let witness = self.witnesses.get(held.on).and_then(Option::as_ref);
+            witness.map(|witness| witness.clock.ours(held.stamp))
+        };
+        held.iter().max_by_key(ours).copied()
+    }
+}
+
+/// Returns whether two gateways hold the same values of a family, or both none.
+fn same(a: Option<&HeldFamily>, b: Option<&HeldFamily>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => a.kind == b.kind && a.metrics == b.metrics,
+        (a, b) => a.is_none() && b.is_none(),
     }
 }
 

@@ -19,7 +19,6 @@ use super::requests::Requests;
 use super::view::FleetView;
 use crate::fleet::source::Fleet;
 use crate::gateway::client::Gateway;
-use crate::gateway::exposition::Family;
 use crate::gateway::pool::GatewayArgs;
 
 /// Most readings at the same time; the next one waits, and all requests that come until then share it.
@@ -66,7 +65,7 @@ impl Reader {
         })
     }
 
-    /// Follows the members between requests, so that the history has every ring.
+    /// Follows the members between requests, so that every ring is known.
     pub(super) async fn follow(self: Arc<Self>) {
         loop {
             let reader = self.clone();
@@ -150,8 +149,11 @@ impl Reader {
         if needed {
             self.list(&all, &mut reads, deadline).await;
         }
-        for (target, read) in all.iter().zip(&reads) {
+        for (target, read) in all.iter().zip(&mut reads) {
             self.requests.log(target, read.as_ref().err().cloned());
+            if let Ok(read) = read {
+                self.requests.narrow_clock(target, &mut read.status);
+            }
         }
         if reads.iter().any(Result::is_ok) {
             self.ready.store(true, Ordering::Relaxed);
@@ -160,30 +162,23 @@ impl Reader {
         let reader = self.clone();
         let merged = spawn_blocking(move || {
             let reading = Reading { fleet, fleet_error, read_at, gateways };
-            merge::view(reading, &reader.fleet.history(), began.elapsed())
+            merge::view(reading, &reader.fleet.past(), began.elapsed())
         });
         merged.await.ok()
     }
 
-    /// Reads the APIs of gateways of which only the metrics were read.
+    /// Reads gateways again of which only the metrics were read: the API has to be read first.
     async fn list(&self, all: &[Target], reads: &mut [Result<GatewayRead, String>], deadline: Instant) {
-        let exposed: Vec<(usize, Arc<[Family]>)> = reads
-            .iter()
-            .enumerate()
-            .filter_map(|(index, read)| match &read.as_ref().ok()?.contents {
-                Contents::Exposed(families) => Some((index, families.clone())),
-                _ => None,
-            })
-            .collect();
-        let targets: Vec<Target> = exposed.iter().map(|(index, _)| all[*index].clone()).collect();
-        let list = |index: usize| {
-            let families = exposed[index].1.clone();
-            move |gateway: &Gateway, time| Ok(gateway_read::groups(gateway, &families, Api::Times, time))
+        let is_exposed = |read: &&mut Result<GatewayRead, String>| {
+            read.as_ref().is_ok_and(|read| matches!(read.contents, Contents::Exposed(_)))
         };
-        let listed = self.requests.each(&targets, deadline, list).await;
-        for ((index, _), groups) in exposed.into_iter().zip(listed) {
-            if let (Ok(read), Ok(groups)) = (&mut reads[index], groups) {
-                read.contents = Contents::Groups(groups);
+        let (targets, exposed): (Vec<Target>, Vec<_>) =
+            all.iter().cloned().zip(reads.iter_mut()).filter(|(_, read)| is_exposed(read)).unzip();
+        let read = |_| |gateway: &Gateway, time| gateway_read::read(gateway, Some(Api::Times), time);
+        let again = self.requests.each(&targets, deadline, read).await;
+        for (read, again) in exposed.into_iter().zip(again) {
+            if again.is_ok() {
+                *read = again;
             }
         }
     }

@@ -4,13 +4,15 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout_at;
 use tracing::{info, warn};
 
 use super::reading::Target;
-use crate::gateway::client::Gateway;
+use crate::gateway::client::{Gateway, Status};
+use crate::gateway::clock::Clock;
 use crate::log;
 
 /// Most requests to one gateway that did not end yet, in readings that did.
@@ -32,6 +34,20 @@ struct Record {
     failed: bool,
     /// Why it could not be read, as last logged.
     error: Option<String>,
+    /// Its process, its clock by all answers until then, and that time.
+    clock: Option<(String, Clock, Timestamp)>,
+}
+
+impl Record {
+    fn narrow(&mut self, status: &mut Status) {
+        let now = Timestamp::now();
+        if let Some((process, clock, then)) = &self.clock
+            && *process == status.start_time
+        {
+            status.clock = status.clock.narrowed(clock, now.duration_since(*then));
+        }
+        self.clock = Some((status.start_time.clone(), status.clock, now));
+    }
 }
 
 impl Requests {
@@ -51,6 +67,11 @@ impl Requests {
                 }
             }
         });
+    }
+
+    /// Makes the clock of an answer more precise by those of earlier answers.
+    pub(super) fn narrow_clock(&self, target: &Target, status: &mut Status) {
+        self.record(target, |record| record.narrow(status));
     }
 
     /// Runs a job for each gateway (`job` gets its index), with the time that is left. A gateway that failed before gets less

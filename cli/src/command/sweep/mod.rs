@@ -14,7 +14,7 @@ use crate::cleanup::safety_check::{SafetyArgs, SafetyCheck};
 use crate::command::given::Given;
 use crate::duration;
 use crate::error::ExitStatus;
-use crate::fleet::ring_history::RingHistory;
+use crate::fleet::past::Past;
 use crate::fleet::source::FleetArgs;
 use crate::gateway::pool::{GatewayArgs, Gateways};
 use crate::output::{self, Output};
@@ -91,10 +91,10 @@ impl SweepArgs {
         }
         let gateways = Gateways::new(&self.gateways, &fleet)?;
         let fleet = if self.dry_run { fleet } else { safety.wait_until_settled(output::settling)? };
-        let mut history = RingHistory::default();
-        history.observe(&fleet);
+        let mut past = Past::default();
+        past.observe(&fleet);
         let bar = output::progress("groups");
-        let report = pass::pass(&fleet, &gateways, &safety, (options, &history), output::advance(&bar))?;
+        let report = pass::pass(&fleet, &gateways, &safety, (options, &past), output::advance(&bar))?;
         bar.finish_and_clear();
         output::show(self.output, &report, report::text)?;
         Ok(ExitStatus::found(report.is_unfinished()))

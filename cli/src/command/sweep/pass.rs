@@ -14,7 +14,7 @@ use crate::cleanup::delete_batch;
 use crate::cleanup::plan::{DeletionPlan, Selection};
 use crate::cleanup::safety_check::SafetyCheck;
 use crate::fleet::group_filter::is_older;
-use crate::fleet::ring_history::RingHistory;
+use crate::fleet::past::Past;
 use crate::fleet::source::Fleet;
 use crate::fleet::survey::{GroupLocation, Groups, Survey, locate_group};
 use crate::gateway::api::StoredGroup;
@@ -44,14 +44,14 @@ pub(crate) fn pass(
     fleet: &Fleet,
     gateways: &Gateways,
     safety: &SafetyCheck,
-    (options, history): (Options, &RingHistory),
+    (options, past): (Options, &Past),
     progress: impl Fn(usize, usize),
 ) -> anyhow::Result<Report> {
     fleet.require_owners()?;
     // First, because a copy on a third gateway may be the source of a repair.
     let repaired = if options.repair {
         repair::require_replicas(fleet.router.config())?;
-        let run = Repair { fleet, gateways, safety, history, settle: safety.settle() };
+        let run = Repair { fleet, gateways, safety, past, settle: safety.settle() };
         Some(repair::repair(&run, options.dry_run, &progress))
     } else {
         None

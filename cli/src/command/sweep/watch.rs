@@ -26,7 +26,7 @@ use crate::duration;
 use crate::error::BadInput;
 use crate::etcd::client::EtcdArgs;
 use crate::etcd::lock::EtcdLock;
-use crate::fleet::ring_history::RingHistory;
+use crate::fleet::past::Past;
 use crate::fleet::source::Source;
 use crate::gateway::pool::{GatewayArgs, Gateways};
 use crate::kubernetes::access::{KubernetesArgs, check_label};
@@ -145,7 +145,7 @@ pub(crate) fn run(
         rules,
         metrics,
         events: EventLog::default(),
-        history: RingHistory::default(),
+        past: Past::default(),
     };
     while !watcher.safety.interrupted() {
         let began = Instant::now();
@@ -218,7 +218,7 @@ struct Watcher<'a> {
     rules: Rules,
     metrics: Metrics,
     events: EventLog,
-    history: RingHistory,
+    past: Past,
 }
 
 struct Pass {
@@ -242,7 +242,7 @@ impl Watcher<'_> {
             if reads && last_read.elapsed() >= READ_INTERVAL {
                 // The next pass reports the error.
                 if let Ok((fleet, _)) = self.safety.read_fleet() {
-                    self.history.observe(&fleet);
+                    self.past.observe(&fleet);
                 }
                 last_read = Instant::now();
             }
@@ -268,7 +268,7 @@ impl Watcher<'_> {
 
     fn pass(&mut self) -> anyhow::Result<Pass> {
         let (fleet, left) = self.safety.read_fleet()?;
-        self.history.observe(&fleet);
+        self.past.observe(&fleet);
         let config = fleet.router.config();
         self.metrics.fleet(config.members.len(), !left.is_zero());
         let paused = if left.is_zero() {
@@ -281,7 +281,7 @@ impl Watcher<'_> {
         // For each pass, because passwords, certificates and CA certificates may have been replaced.
         let gateways = &Gateways::new(self.gateways, &fleet)?;
         let options = Options { dry_run: self.options.dry_run || is_paused, ..self.options };
-        let swept = pass::pass(&fleet, gateways, &self.safety, (options, &self.history), |_, _| {})?;
+        let swept = pass::pass(&fleet, gateways, &self.safety, (options, &self.past), |_, _| {})?;
         let expired = if self.rules.after.is_none() && self.rules.jobs.is_empty() {
             ExpireReport::default()
         } else if options.dry_run {

@@ -1,5 +1,6 @@
 //! Checks that the loss of any one gateway loses nothing and shows nothing twice: gateways without persistence, `mirror: all`,
-//! `pushring sweep --watch --repair` and `pushring serve`, while gateways are killed and members join and leave.
+//! `pushring sweep --watch --repair` and `pushring serve`, while gateways are killed and members join and leave, some of them
+//! with the groups that they held when they left.
 //!
 //! Clients push all the time by PUT, by POST in parts and by DELETE; some groups are pushed once, before the first kill, and
 //! live from then on by repair alone. The values of a group increase. Every answer names the gateway that accepted the push.

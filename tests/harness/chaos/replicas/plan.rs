@@ -22,8 +22,9 @@ pub(super) enum Step {
     Kill { gateway: usize, away: Duration },
     /// SIGKILL, and the gateway leaves the ring at once, as after failed health checks. It starts again, empty.
     Crash { gateway: usize },
-    /// The gateway leaves the ring; then it is replaced by an empty one, which may join later.
-    Leave { gateway: usize },
+    /// The gateway leaves the ring, and may join later. `keeps`: its process goes on, with its groups; else an empty one
+    /// replaces it.
+    Leave { gateway: usize, keeps: bool },
     /// The gateway joins the ring.
     Join { gateway: usize },
 }
@@ -34,7 +35,7 @@ impl Step {
         match self {
             Self::Kill { gateway, .. }
             | Self::Crash { gateway }
-            | Self::Leave { gateway }
+            | Self::Leave { gateway, .. }
             | Self::Join { gateway } => gateway,
         }
     }
@@ -90,7 +91,7 @@ impl Plan {
         let leaves = count == GATEWAYS || (count > LEAST && self.random.bool());
         let gateway = self.one(leaves);
         self.on[gateway] = !leaves;
-        if leaves { Step::Leave { gateway } } else { Step::Join { gateway } }
+        if leaves { Step::Leave { gateway, keeps: self.random.bool() } } else { Step::Join { gateway } }
     }
 
     fn count(&self) -> usize {

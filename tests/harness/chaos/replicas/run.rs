@@ -156,12 +156,16 @@ impl Run {
                 lock(&self.book).gateway_ended(gateway, Instant::now());
                 self.fleet.restart(gateway)?;
             }
-            Step::Leave { gateway } => {
+            Step::Leave { gateway, keeps } => {
                 lock(&self.book).gateway_ends(gateway, Instant::now());
                 self.change(gateway, State::Absent)?;
-                self.fleet.kill(gateway);
+                if !keeps {
+                    self.fleet.kill(gateway);
+                }
                 lock(&self.book).gateway_ended(gateway, Instant::now());
-                self.fleet.restart(gateway)?;
+                if !keeps {
+                    self.fleet.restart(gateway)?;
+                }
             }
             Step::Join { gateway } => self.change(gateway, State::Passing)?,
         }

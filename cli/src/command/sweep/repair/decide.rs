@@ -13,8 +13,8 @@ use pushring_router::Mode;
 use super::place::Group;
 use super::readings::Readings;
 use super::restored::{Fate, GROUP, RestoredFamilies};
-use crate::fleet::authority::{Authority, Held};
-use crate::fleet::ring_history::RingHistory;
+use crate::fleet::authority::{Authority, GroupAuthority, Held};
+use crate::fleet::past::Past;
 use crate::gateway::api::Labels;
 use crate::gateway::clock::{MARGIN, is_later};
 use crate::reason::{Code, Reason};
@@ -69,7 +69,7 @@ pub(super) struct Difference {
 pub(super) struct Case<'a> {
     pub(super) group: &'a Group,
     pub(super) readings: &'a Readings<'a>,
-    pub(super) history: &'a RingHistory,
+    pub(super) past: &'a Past,
     pub(super) mode: Mode,
     pub(super) settle: Duration,
     /// Whether the group was first seen so long ago that the pushes of that time have arrived.
@@ -89,6 +89,8 @@ struct Families {
     copy: Vec<String>,
     /// Families on the replica that were deleted on the owner.
     stale: Vec<String>,
+    /// Families on the owner that were deleted while it was off the ring, or that it loaded from its file.
+    outlived: Vec<String>,
     /// Families that a gateway has accepted but does not hold yet.
     missing: bool,
 }
@@ -124,15 +126,58 @@ impl Case<'_> {
             return Ok(self.withdraw(families.withdraw, restored));
         }
         // The source of a copy stays until the next run: as long as it holds a family, no client has deleted it there.
-        let is_equal = families.copy.is_empty() && families.stale.is_empty() && restored.is_empty();
-        let step = self.replicate(replica, families.copy, families.stale)?;
-        Ok(if is_equal && step == Step::Whole { self.remove_former(replica) } else { step })
+        let Families { copy, stale, outlived, .. } = families;
+        let kept = if outlived.is_empty() {
+            None
+        } else {
+            match self.remove_outlived(outlived) {
+                kept @ Step::Keep(_) if !stale.is_empty() => return Ok(kept),
+                kept @ Step::Keep(_) => Some(kept),
+                step => return Ok(step),
+            }
+        };
+        let is_equal = copy.is_empty() && stale.is_empty() && kept.is_none() && restored.is_empty();
+        if is_equal {
+            self.authority().about(self.group.place()).saw_whole([self.group.owner, replica].into_iter());
+        }
+        Ok(match self.replicate(replica, copy, stale)? {
+            Step::Whole if is_equal => self.remove_former(replica),
+            Step::Whole => kept.unwrap_or(Step::Whole),
+            step => step,
+        })
+    }
+
+    /// Removes families from the owner that were deleted while it was off the ring, or down, unless a push just came.
+    fn remove_outlived(&self, families: Vec<String>) -> Step {
+        let owner = self.group.owner;
+        let Some(group) = self.group_on(owner) else { return Step::Reread };
+        let Some(last) = group.last_push() else { return Step::Reread };
+        if self.is_recent(owner, last) && !self.waited {
+            return Step::Wait;
+        }
+        if self.age(owner, last) <= self.settled() {
+            let text = "its replica, which got all pushes since, lacks it; it is removed from the owner once the \
+                        owner's last push is older than --settle";
+            return Step::Keep(self.difference(families, Code::StaleOwner.because(text)));
+        }
+        self.drop_from_owner(group, families, self.group.replica.unwrap_or(owner))
+    }
+
+    fn drop_from_owner(&self, group: &ListedGroup, families: Vec<String>, from: usize) -> Step {
+        let dropped = families.iter().filter(|name| *name != GROUP).count();
+        let action = if group.families.len() == dropped { Action::Delete } else { Action::Drop };
+        Step::Send(Copy { from, to: self.group.owner, action, families })
+    }
+
+    /// Returns the age from which a push is certainly stored on both gateways.
+    fn settled(&self) -> SignedDuration {
+        SignedDuration::try_from(self.settle).unwrap_or(SignedDuration::MAX).max(MARGIN)
     }
 
     /// Deletes a copy on a gateway that is neither owner nor replica, if these two are equal and no family there counts: each is
     /// newer on the owner, or was deleted. If it stayed, it would count as soon as both gateways that know this had restarted.
     fn remove_former(&self, replica: usize) -> Step {
-        let settle = SignedDuration::try_from(self.settle).unwrap_or(SignedDuration::MAX).max(MARGIN);
+        let settle = self.settled();
         let mut former = self.copies().filter(|(on, _, group)| {
             let is_former = *on != self.group.owner && *on != replica;
             is_former && group.last_push().is_some_and(|last| self.age(*on, last) > settle)
@@ -191,10 +236,12 @@ impl Case<'_> {
             }
             fate != Fate::Foreign
         });
+        let authority = self.authority();
+        let authority = authority.about(self.group.place());
         for name in names {
-            let Some(()) = self.family(name, restored, &mut found) else { return Ok(None) };
+            let Some(()) = self.family(name, &authority, restored, &mut found) else { return Ok(None) };
         }
-        self.empty_group(restored, &mut found);
+        self.empty_group(&authority, restored, &mut found);
         Ok(Some(found))
     }
 
@@ -204,7 +251,13 @@ impl Case<'_> {
     }
 
     /// Compares one family. `None` as [`Case::families`].
-    fn family(&self, name: &String, restored: &RestoredFamilies, found: &mut Families) -> Option<()> {
+    fn family(
+        &self,
+        name: &String,
+        authority: &GroupAuthority<'_>,
+        restored: &RestoredFamilies,
+        found: &mut Families,
+    ) -> Option<()> {
         let mut values = BTreeMap::new();
         let mut held = Vec::new();
         for (on, state, group) in self.copies() {
@@ -217,17 +270,18 @@ impl Case<'_> {
         if own.is_none() && restored.contains_key(name) {
             return Some(());
         }
-        // If all copies are equal, none has to be right.
-        let is_equal = own.is_some() && values.values().all(|other| Some(other) == own);
+        // If all copies are equal, and owner and replica have one, none has to be right.
+        let is_equal = own.is_some() && on_replica == own && values.values().all(|other| Some(other) == own);
         let right = match own {
             Some(_) if is_equal || restored.contains_key(name) => Some(self.group.owner),
-            _ => self.authority().pick(self.group.place(), &held).map(|copy| copy.on),
+            _ => authority.pick(&held).map(|copy| copy.on),
         };
         match right {
             Some(on) if on != self.group.owner && values.get(&on) != own => {
                 found.restore.entry(on).or_default().push(name.clone());
             }
             Some(_) if on_replica != own => found.copy.push(name.clone()),
+            None if own.is_some() => found.outlived.push(name.clone()),
             None if on_replica.is_some() => found.stale.push(name.clone()),
             // The replica holds the same; a sweep decides about copies on other gateways.
             Some(_) | None => {}
@@ -236,20 +290,20 @@ impl Case<'_> {
     }
 
     fn authority(&self) -> Authority<'_> {
-        Authority { witnesses: &self.readings.witnesses, history: self.history, mode: self.mode }
+        Authority { witnesses: &self.readings.witnesses, past: self.past, mode: self.mode }
     }
 
     /// A group without families, which a push without a body stores: its push counts as its family.
-    fn empty_group(&self, restored: &RestoredFamilies, found: &mut Families) {
+    fn empty_group(&self, authority: &GroupAuthority<'_>, restored: &RestoredFamilies, found: &mut Families) {
         if restored.contains_key(GROUP) || self.copies().any(|(_, _, group)| !group.families.is_empty()) {
             return;
         }
         let held = |(on, _, group): (usize, _, &ListedGroup)| Some(Held { on, stamp: group.last_push()? });
         let held: Vec<_> = self.copies().filter_map(held).collect();
-        if let Some(right) = self.authority().pick(self.group.place(), &held)
-            && self.group_on(self.group.owner).is_none()
-        {
-            found.restore.entry(right.on).or_default();
+        match (authority.pick(&held), self.group_on(self.group.owner)) {
+            (Some(right), None) => drop(found.restore.entry(right.on).or_default()),
+            (None, Some(_)) => found.outlived.push(GROUP.to_owned()),
+            _ => {}
         }
     }
 
@@ -333,8 +387,7 @@ impl Case<'_> {
         if self.is_recent(replica, last) && !self.waited {
             return Some(Step::Wait);
         }
-        let settle = SignedDuration::try_from(self.settle).unwrap_or(SignedDuration::MAX);
-        (self.age(replica, last) <= settle.max(MARGIN)).then(|| {
+        (self.age(replica, last) <= self.settled()).then(|| {
             let text = "the owner lacks it; it is removed from the replica once its last push is older than --settle";
             Step::Keep(self.difference(stale.to_vec(), Code::StaleReplica.because(text)))
         })
@@ -378,9 +431,7 @@ impl Case<'_> {
             let reason = Code::Changed.because(text);
             return Step::Keep(Difference { from, to: owner, families, reason });
         }
-        let dropped = families.iter().filter(|name| *name != GROUP).count();
-        let action = if group.families.len() == dropped { Action::Delete } else { Action::Drop };
-        Step::Send(Copy { from, to: owner, action, families })
+        self.drop_from_owner(group, families, from)
     }
 
     fn difference(&self, families: Vec<String>, reason: Reason) -> Difference {

@@ -21,7 +21,7 @@ use pushring_router::{Config, Mirror};
 
 use crate::cleanup::safety_check::SafetyCheck;
 use crate::error::BadInput;
-use crate::fleet::ring_history::RingHistory;
+use crate::fleet::past::Past;
 use crate::fleet::source::Fleet;
 use crate::gateway::pool::Gateways;
 use readings::Cache;
@@ -32,7 +32,7 @@ pub(super) struct Repair<'a> {
     pub(super) fleet: &'a Fleet,
     pub(super) gateways: &'a Gateways,
     pub(super) safety: &'a SafetyCheck,
-    pub(super) history: &'a RingHistory,
+    pub(super) past: &'a Past,
     /// The longest time that a push may be in flight (`--settle`).
     pub(super) settle: Duration,
 }

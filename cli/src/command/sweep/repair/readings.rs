@@ -15,6 +15,7 @@ use super::pushed::Pushed;
 use crate::fleet::authority::Witness;
 use crate::fleet::survey::{GroupLocation, locate, read_push_times};
 use crate::fleet::unreadable::Unreadable;
+use crate::gateway::api::Labels;
 use crate::gateway::client::{Gateway, Status};
 use crate::gateway::pool::Gateways;
 use crate::gateway::push_times::GatewayPushTimes;
@@ -159,6 +160,11 @@ impl Cache {
             })
         };
         self.known.iter().map(witness).collect()
+    }
+
+    /// Iterates over the labels of all copies; those of a stub, too.
+    pub(super) fn labels(&self) -> impl Iterator<Item = &Labels> {
+        self.known.iter().filter_map(|known| known.state.as_ref().ok()).flat_map(|state| state.groups.keys())
     }
 
     /// Returns all groups whose owner and replica could be read. A sweep reports copies whose place is unknown.

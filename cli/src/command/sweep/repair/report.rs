@@ -77,6 +77,7 @@ impl RepairResult {
             Self::Kept { reason } => match reason.code {
                 Code::TypeConflict | Code::NameConflict | Code::SeriesConflict => "conflict",
                 Code::StaleReplica => "stale-replica",
+                Code::StaleOwner => "stale-owner",
                 _ => "doubt",
             },
         })

@@ -16,6 +16,7 @@ use super::place::Group;
 use super::readings::{Cache, Readings};
 use super::report::{Line, RepairResult};
 use super::restored::{GROUP, RestoredFamilies};
+use crate::fleet::authority::Authority;
 use crate::reason::{Code, Reason};
 
 /// Number of gateways per round, as for deletions: these are read in a fraction of the maximum decision age.
@@ -97,6 +98,9 @@ fn tasks(run: &Repair<'_>, cache: &Cache) -> Vec<Task> {
         })
     };
     let mut tasks: Vec<_> = cache.groups(run).into_iter().filter_map(task).collect();
+    let authority =
+        Authority { witnesses: &readings.witnesses, past: run.past, mode: run.fleet.router.config().mode };
+    authority.saw_only(cache.labels());
     // Neighbors involve the same gateways.
     tasks.sort_by_key(|task| (task.group.owner, task.group.replica));
     tasks
@@ -133,8 +137,8 @@ fn case<'a>(
     readings: &'a Readings<'a>,
     [waited, mends]: [bool; 2],
 ) -> Case<'a> {
-    let (history, mode, settle) = (run.history, run.fleet.router.config().mode, run.settle);
-    Case { group, readings, history, mode, settle, waited, mends }
+    let (past, mode, settle) = (run.past, run.fleet.router.config().mode, run.settle);
+    Case { group, readings, past, mode, settle, waited, mends }
 }
 
 fn sent(group: &Group, copy: Copy, cache: &Cache) -> Line {
