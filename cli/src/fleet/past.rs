@@ -1,4 +1,4 @@
-//! What one process knows of the time before a reading: the rings, and the gateways that it saw whole.
+//! The knowledge of one process about the time before a reading: the rings, and the gateways that it saw whole.
 //!
 //! A gateway that restarted may have lost anything. Once a reading shows that it holds all of a group again, its word about that
 //! group counts as if it had never restarted: what it lacks later was deleted later. This memory is lost with the process; then

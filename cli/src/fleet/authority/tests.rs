@@ -179,7 +179,7 @@ fn an_owner_that_came_back_with_its_groups_is_not_trusted() {
     assert_eq!(case.pick(&[(0, 100)]), Some(0), "a replica may miss a push");
     assert_eq!(case.pick(&[(0, 199), (1, 200)]), Some(0), "pushed just after it came back");
     case.restart(1, 500);
-    assert_eq!(case.pick(&[(0, 1500)]), Some(0), "nobody knows");
+    assert_eq!(case.pick(&[(0, 1500)]), Some(0), "no gateway knows");
 }
 
 #[test]

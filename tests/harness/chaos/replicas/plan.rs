@@ -22,7 +22,7 @@ pub(super) enum Step {
     Kill { gateway: usize, away: Duration },
     /// SIGKILL, and the gateway leaves the ring at once, as after failed health checks. It starts again, empty.
     Crash { gateway: usize },
-    /// The gateway leaves the ring, and may join later. `keeps`: its process goes on, with its groups; else an empty one
+    /// The gateway leaves the ring, and may join later. `keeps`: its process runs on, with its groups; else an empty one
     /// replaces it.
     Leave { gateway: usize, keeps: bool },
     /// The gateway joins the ring.
