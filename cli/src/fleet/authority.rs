@@ -9,10 +9,10 @@
 //! * A copy is *up to date* if its gateway knows the group since the copy's time stamp.
 //! * A copy is refuted if a gateway that knows the group since then lacks it: a client deleted it. A replica does not refute the
 //!   owner's copy that is up to date: it may have missed the push.
-//! * Of two copies that are up to date, the owner's counts. A copy that is not loses against one that is, unless its time stamp
-//!   is certainly later and the other gateway may have missed that push. Of two that are not, the later one counts.
+//! * The owner's copy counts if two are up to date. A copy that is not loses against one that is, unless its time stamp is
+//!   certainly later and the other gateway may have missed that push. If no copy is up to date, the latest one counts.
 //!
-//! What no gateway knows is shown rather than hidden.
+//! A copy about which no gateway knows more is shown rather than hidden.
 
 use jiff::Timestamp;
 use pushring_router::Mode;

@@ -264,7 +264,7 @@ impl World {
                     }
                 }
                 if self.random.u8(..4) == 0 {
-                    // It ends early; the next pass goes on.
+                    // It ends early; the next pass continues.
                     return;
                 }
             }

@@ -196,7 +196,7 @@ fn a_gateway_that_was_seen_whole_knows_what_was_before_it_restarted() {
 }
 
 #[test]
-fn nobody_is_seen_whole_too_early_or_in_a_part_of_the_fleet() {
+fn no_gateway_is_seen_whole_too_early_or_in_a_part_of_the_fleet() {
     let case = |at: i64, unreadable: Option<usize>| {
         let mut case = Case::new();
         case.leave(0, 1000);
