@@ -75,7 +75,7 @@ impl FleetWatch {
         }
     }
 
-    /// What is known of the time until now.
+    /// Returns the knowledge of the time until now.
     pub(super) fn past(&self) -> RwLockReadGuard<'_, Past> {
         self.past.read().unwrap_or_else(PoisonError::into_inner)
     }
