@@ -145,13 +145,7 @@ pub(super) fn metrics<'b>(
     facts: impl Iterator<Item = (i64, &'b str, &'b Metadata)>,
 ) -> Result<()> {
     let facts: Vec<_> = facts.collect();
-    let mut rows = HashMap::new();
-    for list in lists(facts.iter().map(|(id, ..)| Param::Int(*id))) {
-        let text = format!("SELECT id, type, unit, help FROM metric WHERE id IN ({})", marks(list.len()));
-        for mut row in sql.rows(&text, &list)? {
-            rows.insert(row.int(0)?, Metadata { kind: row.text(1)?, unit: row.text(2)?, help: row.text(3)? });
-        }
-    }
+    let rows = self::metadata(sql, &facts.iter().map(|(id, ..)| *id).collect::<Vec<_>>())?;
     let mut new = Vec::new();
     for (id, name, metadata) in facts {
         let Metadata { kind, unit, help } = metadata;
@@ -172,4 +166,17 @@ pub(super) fn metrics<'b>(
         }
     }
     sql.insert("INSERT INTO metric (id, tenant, name, type, unit, help)", 6, &new, "")
+}
+
+/// Returns the facts about metrics by their ids.
+pub(super) fn metadata(sql: &mut Connection, metrics: &[i64]) -> Result<HashMap<i64, Metadata>> {
+    let mut found = HashMap::new();
+    for list in lists(metrics.iter().copied().map(Param::Int)) {
+        let text = format!("SELECT id, type, unit, help FROM metric WHERE id IN ({})", marks(list.len()));
+        for mut row in sql.rows(&text, &list)? {
+            found
+                .insert(row.int(0)?, Metadata { kind: row.text(1)?, unit: row.text(2)?, help: row.text(3)? });
+        }
+    }
+    Ok(found)
 }

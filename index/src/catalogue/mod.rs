@@ -5,7 +5,14 @@
 
 mod batch;
 mod connection;
+mod count;
+mod daily;
+mod find;
 mod intern;
+mod owners;
+mod query;
+#[cfg(test)]
+mod query_tests;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -20,6 +27,11 @@ use tokio::sync::{Semaphore, oneshot};
 
 use batch::Batch;
 use connection::Connection;
+pub(crate) use count::{Cardinality, NameCount, PairCount};
+pub(crate) use daily::{Day, Of};
+pub(crate) use find::{Filter, Page, Series};
+pub(crate) use owners::{Conflict, Holder, Origin, Owner};
+pub(crate) use query::{Details, Summary};
 pub(crate) use record::Recorded;
 
 /// Queries that run at once; others wait.

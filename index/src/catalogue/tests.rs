@@ -6,7 +6,7 @@ use pushring_index::{Key, Kind, Labels, Metadata, Sighting, Source};
 
 use super::*;
 
-const DAY: i64 = 86_400_000;
+pub(super) const DAY: i64 = 86_400_000;
 
 pub(super) fn labels(pairs: &[(&str, &str)]) -> Labels {
     Labels::new(pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()).unwrap()

@@ -35,6 +35,7 @@ CREATE TABLE IF NOT EXISTS series (
     last_seen INTEGER NOT NULL,
     UNIQUE (tenant, `key`, n)
 );
+CREATE INDEX IF NOT EXISTS series_tenant ON series (tenant);
 CREATE INDEX IF NOT EXISTS series_first_seen ON series (tenant, first_seen);
 CREATE INDEX IF NOT EXISTS series_last_seen ON series (tenant, last_seen);
 
