@@ -9,8 +9,10 @@ mod command;
 mod config;
 #[allow(dead_code, reason = "the subcommands that find something follow")]
 mod error;
+mod gateway;
 mod log;
 mod own_metrics;
+mod pipeline;
 mod server;
 
 use std::process::ExitCode;

@@ -3,21 +3,26 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::info;
+use tracing::{info, warn};
 
+use super::reload;
+use crate::catalogue::Catalogue;
 use crate::config::Config;
 use crate::error::{BadInput, ExitStatus};
+use crate::gateway::{self, Gateway};
+use crate::pipeline::{Pipeline, Sink};
 use crate::{log, own_metrics, server};
 
 /// Accept remote writes and pushes, keep the catalogue, answer queries
 ///
 /// Without a configuration, one process keeps everything: no other server is needed. It has no TLS and no authentication:
 /// let Envoy be in front of it.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 #[command(after_help = "\
 Exit codes: 0 ended by a signal; 2 wrong usage or invalid configuration.
 
@@ -43,7 +48,12 @@ fn listen_address(text: &str) -> Result<SocketAddr, String> {
 
 impl ServeArgs {
     pub(crate) fn run(self) -> anyhow::Result<ExitStatus> {
-        let config = self.read()?;
+        let config = Arc::new(self.read()?);
+        if !config.is_embedded() {
+            let text =
+                "redis, mysql and metric_store with Kafka are not in this version; remove these sections";
+            return Err(BadInput(text.to_owned()).into());
+        }
         log::start(config.log.level.filter());
         let metrics = own_metrics::start()?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -54,20 +64,40 @@ impl ServeArgs {
                 listener.map_err(|error| BadInput(format!("cannot listen on {listen}: {error}")))?;
             let address = listener.local_addr().context("the listener")?;
             let state = Arc::new(server::State::default());
-            let routes = server::routes(state.clone(), metrics);
-            state.set_ready(true);
-            info!(
-                url = format!("http://{address}"),
-                data = config.catalogue.path.display().to_string(),
-                "started"
+            let catalogue = Arc::new(Catalogue::open(&config.catalogue.path).await?);
+            let pipeline = Arc::new(Pipeline::new(&config));
+            let writer = tokio::spawn(pipeline.clone().run(Sink::Catalogue(catalogue)));
+            tokio::spawn(
+                pipeline.clone().sweep(Duration::from_secs(config.metric_store.cache.cleanup_interval)),
             );
+            let gateway = Arc::new(Gateway::new(config.clone(), pipeline.clone()));
+            tokio::spawn(self.clone().follow(config.clone(), gateway.clone(), pipeline.clone()));
+            let routes = server::routes(state.clone(), metrics).merge(gateway::routes(gateway));
+            state.set_ready(true);
+            let data = config.catalogue.path.display().to_string();
+            info!(url = format!("http://{address}"), data, "started");
             server::run(listener, routes, end()?).await;
             state.set_ready(false);
+            // All requests are answered: what they brought is written before the end.
+            pipeline.end();
+            writer.await.context("the writer of the catalogue")?;
             anyhow::Ok(())
         })?;
         info!("ended");
         runtime.shutdown_background();
         Ok(ExitStatus::Done)
+    }
+
+    /// Follows changes of the configuration file.
+    async fn follow(self, config: Arc<Config>, gateway: Arc<Gateway>, pipeline: Arc<Pipeline>) {
+        let Some(file) = &self.config else { return };
+        let apply = |config: Arc<Config>| {
+            pipeline.configure(&config);
+            gateway.configure(config);
+        };
+        if let Err(error) = reload::follow(file, config, || self.read(), apply).await {
+            warn!(error = format!("{error:#}"), "changes of the configuration are not followed");
+        }
     }
 
     /// Reads the configuration; options of the command line win.

@@ -29,7 +29,6 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// The address of the client, an extension of each request.
 #[derive(Clone, Copy, Debug)]
-#[allow(dead_code, reason = "the gateway follows")]
 pub(crate) struct Peer(pub(crate) SocketAddr);
 
 /// Answers requests with HTTP/1.1 and HTTP/2 until `end` is complete, then ends the answers that have begun.

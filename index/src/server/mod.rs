@@ -3,5 +3,5 @@
 mod listener;
 mod operation;
 
-pub(crate) use listener::run;
+pub(crate) use listener::{Peer, run};
 pub(crate) use operation::{State, routes};

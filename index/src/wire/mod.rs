@@ -5,6 +5,7 @@
 
 #![deny(clippy::indexing_slicing)]
 
+mod histogram;
 mod label_set;
 mod protobuf;
 #[cfg(test)]
@@ -62,6 +63,8 @@ pub enum SeriesError {
     },
     /// Remote write 2.0: the last label has a name and no value.
     OddReferences,
+    /// A native histogram whose counts do not fit together.
+    Histogram(&'static str),
     /// The bytes of a label are not protobuf.
     Wire(WireError),
 }
@@ -91,6 +94,7 @@ impl fmt::Display for SeriesError {
                 )
             }
             Self::OddReferences => f.write_str("a label of the series has a name, but no value"),
+            Self::Histogram(reason) => f.write_str(reason),
             Self::Wire(error) => error.fmt(f),
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::Metadata;
 
-use super::{Counts, Field, Fields, LabelSet, SeriesError, WireError, type_name};
+use super::{Counts, Field, Fields, LabelSet, SeriesError, WireError, histogram, type_name};
 
 /// A series, or facts about a metric.
 #[derive(Clone, Copy, Debug)]
@@ -138,6 +138,18 @@ impl<'b> Series<'b> {
             }
         }
         Ok(())
+    }
+
+    /// Checks that the counts of each native histogram fit together; free for a series without any.
+    ///
+    /// # Errors
+    /// [`SeriesError::Histogram`] with the reason.
+    #[inline]
+    pub fn check_histograms(&self) -> Result<(), SeriesError> {
+        if self.counts.histograms == 0 {
+            return Ok(());
+        }
+        histogram::check(self.message, 4).map_err(SeriesError::Histogram)
     }
 
     /// Reads time in milliseconds and value of each float sample.

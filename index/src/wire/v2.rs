@@ -3,7 +3,7 @@
 use crate::Metadata;
 
 use super::protobuf::varint;
-use super::{Counts, Field, Fields, LabelSet, SeriesError, WireError, type_name, v1};
+use super::{Counts, Field, Fields, LabelSet, SeriesError, WireError, histogram, type_name, v1};
 
 /// Most symbols of a request: an empty one takes two bytes of it, but more in memory.
 pub const MAX_SYMBOLS: usize = 1 << 21;
@@ -191,6 +191,18 @@ impl<'b> Series<'b> {
             }
         }
         Ok(metadata)
+    }
+
+    /// Checks that the counts of each native histogram fit together; free for a series without any.
+    ///
+    /// # Errors
+    /// [`SeriesError::Histogram`] with the reason.
+    #[inline]
+    pub fn check_histograms(&self) -> Result<(), SeriesError> {
+        if self.counts.histograms == 0 {
+            return Ok(());
+        }
+        histogram::check(self.message, 3).map_err(SeriesError::Histogram)
     }
 
     /// Reads time in milliseconds and value of each float sample.

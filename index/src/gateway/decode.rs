@@ -1,0 +1,296 @@
+//! From the bytes of a request to the series that are not known to be durable.
+
+use std::cell::RefCell;
+
+use pushring_index::body::{self, BodyLimits, Encoding};
+use pushring_index::wire::{Counts, LabelSet, SeriesError, Tenant, WireError, v1, v2};
+use pushring_index::{Key, Kind, Labels, Sighting, Source};
+
+use super::Gateway;
+use super::answer::Rejection;
+use crate::config::Limits;
+use crate::pipeline::Fresh;
+
+/// Largest buffer that a thread keeps for its next request.
+const KEPT: usize = 16 << 20;
+/// Series that are looked up at once.
+const CHUNK: usize = 1 << 14;
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The version of remote write.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Version {
+    V1,
+    V2,
+}
+
+/// Facts about a request, apart from its series.
+#[derive(Clone, Debug)]
+pub(super) struct Origin {
+    pub(super) tenant: String,
+    pub(super) sender: String,
+    /// Milliseconds since 1970.
+    pub(super) at: i64,
+}
+
+/// The content of a request.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Numbers of the good series.
+    pub(super) counts: Counts,
+    pub(super) series: u64,
+    pub(super) bad: u64,
+    pub(super) first_bad: Option<String>,
+    /// The series that are not known to be durable.
+    pub(super) fresh: Vec<Fresh>,
+}
+
+impl Found {
+    fn reject(&mut self, error: &dyn std::fmt::Display) {
+        self.bad += 1;
+        self.first_bad.get_or_insert_with(|| error.to_string());
+    }
+}
+
+impl Gateway {
+    /// Decompresses and reads a remote write.
+    pub(super) fn decode(
+        &self,
+        (version, encoding): (Version, Encoding),
+        bytes: &[u8],
+        origin: &Origin,
+    ) -> Result<Found, Rejection> {
+        let limits = &self.config().limits;
+        let sizes = BodyLimits { compressed: limits.max_compressed_bytes, plain: limits.max_plain_bytes };
+        BUFFER.with_borrow_mut(|buffer| {
+            let plain = body::decompress(encoding, bytes, sizes, buffer);
+            let plain = plain.map_err(|error| Rejection::bad("body", error))?;
+            let found = match version {
+                Version::V1 => self.first(plain, origin, limits),
+                Version::V2 => self.second(plain, origin, limits),
+            };
+            if buffer.capacity() > KEPT {
+                *buffer = Vec::new();
+            }
+            found
+        })
+    }
+
+    /// Reads remote write 1.0. The labels of a series whose raw bytes are known are not parsed.
+    fn first(&self, plain: &[u8], origin: &Origin, limits: &Limits) -> Result<Found, Rejection> {
+        let mut work = Work::new(self, None, origin, limits);
+        let mut metadata = Vec::new();
+        for entry in v1::entries(plain) {
+            match entry.map_err(not_protobuf)? {
+                v1::Entry::Series(series) => work.add(Series::V1(series))?,
+                v1::Entry::Metadata(facts) => metadata.push((facts.family(), facts.metadata())),
+            }
+        }
+        self.families.learn(&origin.tenant, metadata);
+        Ok(work.end())
+    }
+
+    /// Reads remote write 2.0.
+    fn second(&self, plain: &[u8], origin: &Origin, limits: &Limits) -> Result<Found, Rejection> {
+        let request = v2::Request::new(plain).map_err(not_protobuf)?;
+        let mut work = Work::new(self, Some(&request), origin, limits);
+        for series in request.series() {
+            work.add(Series::V2(series.map_err(not_protobuf)?))?;
+        }
+        Ok(work.end())
+    }
+}
+
+fn not_protobuf(error: WireError) -> Rejection {
+    Rejection::bad("protobuf", format!("the body is not protobuf: {error}"))
+}
+
+/// A series in the bytes of a request.
+#[derive(Clone, Copy)]
+enum Series<'b> {
+    V1(v1::Series<'b>),
+    V2(v2::Series<'b>),
+}
+
+impl Series<'_> {
+    fn check(&self) -> Result<(), SeriesError> {
+        match self {
+            Self::V1(series) => series.check_histograms(),
+            Self::V2(series) => series.check_histograms(),
+        }
+    }
+
+    fn counts(&self) -> Counts {
+        match self {
+            Self::V1(series) => series.counts(),
+            Self::V2(series) => series.counts(),
+        }
+    }
+}
+
+/// A series whose raw bytes are not known.
+struct Candidate<'b> {
+    series: Series<'b>,
+    raw: Option<Key>,
+    key: Key,
+}
+
+/// The series of one request. All keys of a chunk are looked up together.
+struct Work<'g, 'b> {
+    gateway: &'g Gateway,
+    request: Option<&'g v2::Request<'b>>,
+    origin: &'g Origin,
+    limits: &'g Limits,
+    tenant: Tenant,
+    salt: u128,
+    labels: LabelSet<'b>,
+    chunk: Vec<Series<'b>>,
+    found: Found,
+}
+
+impl<'g, 'b> Work<'g, 'b> {
+    fn new(
+        gateway: &'g Gateway,
+        request: Option<&'g v2::Request<'b>>,
+        origin: &'g Origin,
+        limits: &'g Limits,
+    ) -> Self {
+        let salt = salt(Kind::Write, "", "", &origin.sender);
+        let (tenant, labels) = (Tenant::new(&origin.tenant), LabelSet::new(limits.max_labels));
+        let (chunk, found) = (Vec::new(), Found::default());
+        Self { gateway, request, origin, limits, tenant, salt, labels, chunk, found }
+    }
+
+    fn add(&mut self, series: Series<'b>) -> Result<(), Rejection> {
+        self.found.series += 1;
+        let most = self.limits.max_series_per_request;
+        if self.found.series > most as u64 {
+            let text = format!("the request has more than {most} series: send smaller requests");
+            return Err(Rejection::bad("too many series", text));
+        }
+        if let Err(error) = series.check() {
+            self.found.reject(&error);
+            return Ok(());
+        }
+        self.chunk.push(series);
+        if self.chunk.len() == CHUNK {
+            self.look_up();
+        }
+        Ok(())
+    }
+
+    fn end(mut self) -> Found {
+        self.look_up();
+        self.found
+    }
+
+    fn look_up(&mut self) {
+        let chunk = std::mem::take(&mut self.chunk);
+        let raws: Vec<Key> = chunk
+            .iter()
+            .filter_map(|series| match series {
+                Series::V1(series) => Some(mixed(self.tenant.raw_key(series.raw_labels()), self.salt)),
+                Series::V2(_) => None,
+            })
+            .collect();
+        let mut known = Vec::new();
+        self.gateway.pipeline.knows(&raws, &mut known);
+        let mut raws = raws.into_iter().zip(known);
+        let mut candidates = Vec::new();
+        for series in chunk {
+            let raw = match series {
+                Series::V1(_) => raws.next(),
+                Series::V2(_) => None,
+            };
+            if let Some((_, true)) = raw {
+                self.found.counts += series.counts();
+                continue;
+            }
+            match self.key(&series) {
+                Ok(key) => candidates.push(Candidate { series, raw: raw.map(|(raw, _)| raw), key }),
+                Err(error) => self.found.reject(&error),
+            }
+        }
+        let ids: Vec<Key> = candidates.iter().map(|candidate| mixed(candidate.key, self.salt)).collect();
+        let mut known = Vec::new();
+        self.gateway.pipeline.knows(&ids, &mut known);
+        let mut same = Vec::new();
+        for ((candidate, id), known) in candidates.into_iter().zip(ids).zip(known) {
+            self.found.counts += candidate.series.counts();
+            if known {
+                same.extend(candidate.raw);
+            } else if let Some(sighting) = self.sighting(&candidate) {
+                self.found.fresh.push(Fresh { raw: candidate.raw, id, sighting });
+            }
+        }
+        self.gateway.pipeline.know(same.into_iter());
+    }
+
+    fn read(&mut self, series: &Series<'b>) -> Result<(), SeriesError> {
+        match (series, self.request) {
+            (Series::V1(series), _) => series.labels(&mut self.labels),
+            (Series::V2(series), Some(request)) => series.labels(request, &mut self.labels),
+            (Series::V2(_), None) => Ok(()),
+        }
+    }
+
+    fn key(&mut self, series: &Series<'b>) -> Result<Key, String> {
+        self.read(series).map_err(|error| error.to_string())?;
+        let most = self.limits.max_name_bytes;
+        if let Some((name, _)) = self.labels.iter().find(|(name, _)| name.len() > most) {
+            let start: String = name.chars().take(40).collect();
+            return Err(format!("the name of the label {start:?}… has more than {most} bytes"));
+        }
+        self.tenant.key(&mut self.labels).map_err(|error| error.to_string())
+    }
+
+    /// Copies a series from the bytes of the request.
+    fn sighting(&mut self, candidate: &Candidate<'b>) -> Option<Sighting> {
+        self.read(&candidate.series).ok()?;
+        let most = self.limits.max_value_bytes;
+        let labels = self.labels.iter().map(|(name, value)| (name.to_owned(), cut(value, most))).collect();
+        let labels = Labels::new(labels).ok()?;
+        let metadata = match (&candidate.series, self.request) {
+            (Series::V2(series), Some(request)) => series.metadata(request).unwrap_or_default(),
+            _ => self.gateway.families.of(&self.origin.tenant, labels.metric()).unwrap_or_default(),
+        };
+        let source = Source {
+            kind: Kind::Write,
+            owner: String::new(),
+            job: labels.get("job").unwrap_or_default().to_owned(),
+            sender: self.origin.sender.clone(),
+        };
+        let (tenant, key, at) = (self.origin.tenant.clone(), candidate.key, self.origin.at);
+        Some(Sighting { tenant, key, labels, metadata, source, at })
+    }
+}
+
+/// Cuts a long value for the catalogue, and marks it; the key of its series is that of the whole.
+pub(super) fn cut(value: &str, most: usize) -> String {
+    if value.len() <= most {
+        return value.to_owned();
+    }
+    format!("{}…", &value[..value.floor_char_boundary(most)])
+}
+
+/// Separates sources: a series from another owner or sender is written, too.
+pub(super) fn salt(kind: Kind, owner: &str, group: &str, sender: &str) -> u128 {
+    let kind = match kind {
+        Kind::Push => "push",
+        Kind::Write => "write",
+        Kind::Put => "put",
+    };
+    number(Key::of_bytes(format!("{kind}\0{owner}\0{group}\0{sender}").as_bytes()))
+}
+
+/// Returns the key of a series and its source.
+pub(super) fn mixed(key: Key, salt: u128) -> Key {
+    Key::from_bytes((number(key) ^ salt).to_be_bytes())
+}
+
+fn number(key: Key) -> u128 {
+    u128::from_be_bytes(key.to_bytes())
+}
