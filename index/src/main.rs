@@ -1,7 +1,8 @@
 //! The `metric-index` command.
 
-// `serve` opens it.
-#[allow(dead_code)]
+#[allow(dead_code, reason = "`serve` mounts it")]
+mod api;
+#[allow(dead_code, reason = "`serve` opens it")]
 mod catalogue;
 mod cli;
 mod command;

@@ -15,7 +15,7 @@ mod query;
 mod query_tests;
 mod record;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;

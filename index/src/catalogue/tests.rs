@@ -8,11 +8,11 @@ use super::*;
 
 pub(super) const DAY: i64 = 86_400_000;
 
-pub(super) fn labels(pairs: &[(&str, &str)]) -> Labels {
+pub(crate) fn labels(pairs: &[(&str, &str)]) -> Labels {
     Labels::new(pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()).unwrap()
 }
 
-pub(super) fn sighting(tenant: &str, labels: Labels, at: i64) -> Sighting {
+pub(crate) fn sighting(tenant: &str, labels: Labels, at: i64) -> Sighting {
     Sighting {
         tenant: tenant.into(),
         key: Key::new(tenant, &labels),
@@ -28,7 +28,7 @@ pub(super) fn sighting(tenant: &str, labels: Labels, at: i64) -> Sighting {
     }
 }
 
-pub(super) async fn open() -> (tempfile::TempDir, Catalogue) {
+pub(crate) async fn open() -> (tempfile::TempDir, Catalogue) {
     let folder = tempfile::tempdir().unwrap();
     let catalogue = Catalogue::open(folder.path()).await.unwrap();
     (folder, catalogue)
