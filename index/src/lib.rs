@@ -8,6 +8,7 @@ mod key;
 pub mod known;
 mod labels;
 pub mod matcher;
+pub mod pushed;
 mod sighting;
 pub mod wire;
 

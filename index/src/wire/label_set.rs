@@ -57,28 +57,38 @@ pub struct LabelSet<'b> {
     pairs: Vec<(&'b str, &'b str)>,
     /// Most labels of a series, empty values included.
     limit: usize,
+    /// Bytes of names and values.
+    bytes: usize,
 }
+
+/// Most bytes of all names and values of a series. In remote write 2.0 a reference to a long symbol takes two bytes.
+pub const MAX_SERIES_BYTES: usize = 256 << 10;
 
 impl<'b> LabelSet<'b> {
     /// Creates an empty set that takes up to `limit` labels.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { pairs: Vec::with_capacity(limit.min(64)), limit }
+        Self { pairs: Vec::with_capacity(limit.min(64)), limit, bytes: 0 }
     }
 
     /// Removes all labels.
     pub fn clear(&mut self) {
         self.pairs.clear();
+        self.bytes = 0;
     }
 
     /// Adds a label.
     ///
     /// # Errors
-    /// If the set is full.
+    /// If the set is full, or its labels are longer than [`MAX_SERIES_BYTES`].
     #[inline]
     pub fn push(&mut self, name: &'b str, value: &'b str) -> Result<(), SeriesError> {
         if self.pairs.len() >= self.limit {
             return Err(SeriesError::TooManyLabels { limit: self.limit });
+        }
+        self.bytes += name.len() + value.len();
+        if self.bytes > MAX_SERIES_BYTES {
+            return Err(SeriesError::TooLong);
         }
         self.pairs.push((name, value));
         Ok(())

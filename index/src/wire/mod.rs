@@ -13,7 +13,7 @@ mod tests;
 pub mod v1;
 pub mod v2;
 
-pub use label_set::{LabelSet, Tenant};
+pub use label_set::{LabelSet, MAX_SERIES_BYTES, Tenant};
 pub use protobuf::WireError;
 
 use std::fmt;
@@ -21,7 +21,7 @@ use std::ops::AddAssign;
 
 use crate::LabelsError;
 
-pub(crate) use protobuf::{Field, Fields, write_varint};
+pub(crate) use protobuf::{Field, Fields, varint, write_varint};
 
 /// Numbers of a series or of a request, as the headers `X-Prometheus-Remote-Write-*-Written` count them.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -54,6 +54,8 @@ pub enum SeriesError {
         /// The limit.
         limit: usize,
     },
+    /// Its labels have more than [`MAX_SERIES_BYTES`].
+    TooLong,
     /// Remote write 2.0: a reference to a symbol that the request does not have.
     NoSymbol {
         /// The reference.
@@ -87,6 +89,7 @@ impl fmt::Display for SeriesError {
             Self::Labels(error) => error.fmt(f),
             Self::NotUtf8 => f.write_str("a label of the series is not UTF-8"),
             Self::TooManyLabels { limit } => write!(f, "the series has more than {limit} labels"),
+            Self::TooLong => write!(f, "the labels of the series have more than {MAX_SERIES_BYTES} bytes"),
             Self::NoSymbol { reference, symbols } => {
                 write!(
                     f,

@@ -410,6 +410,9 @@ fn the_fault_of_one_series_has_a_name() {
     let at = body.iter().position(|byte| *byte == b'~').unwrap();
     body[at] = 0xff;
     assert_eq!(labels(&body, 2), Err(SeriesError::NotUtf8));
+    let long = "x".repeat(100_000);
+    let body = request(&["", "a", &long], &[1, 2, 1, 2, 1, 2]);
+    assert_eq!(labels(&body, 9), Err(SeriesError::TooLong), "references multiply a symbol");
     let unpacked = b"\x22\x00\x22\x01a\x2a\x04\x08\x01\x08\x00";
     assert_eq!(labels(unpacked, 1), Ok(()), "references one by one are good protobuf");
 }
