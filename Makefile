@@ -76,8 +76,8 @@ lint: prose $(RUST) $(BIN)/.cargo-deny-$(CARGO_DENY) ## check formatting, clippy
 	cargo fmt --all --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
-	@# The suites that `cargo test` alone does not run, too.
-	cargo clippy --quiet -p pushring-harness -p pushring-demo --test '*' -- -D warnings
+	@# The suites that `cargo test` alone does not run, too. All packages, so that no dependency is checked with other features.
+	cargo clippy --quiet --workspace --test '*' -- -D warnings
 	cargo clippy --quiet -p pushring-ring -p pushring-router -p pushring-filter --target $(WASM_TARGET) -- -D warnings
 	$(BIN)/cargo-deny --log-level error check bans licenses sources
 	$(TOOLS)/python/bin/python monitoring/dashboard/generate.py --check
@@ -114,7 +114,8 @@ wasm-tests: $(BIN)/.wasm-bindgen-$(WASM_BINDGEN) ## run the vector tests of ring
 		cargo test -p pushring-ring -p pushring-router --test vectors --target $(WASM_TARGET)
 
 e2e: wasm tools ## run the end-to-end suites: the compiled filter in a real Envoy in front of real Pushgateways
-	cargo build --quiet -p pushring
+	@# The command as `make unit` built it: `cargo build -p pushring` would build it and its dependencies again, with other features.
+	cargo test --quiet --no-run
 	@# Most of these tests wait for servers: twice as many at once as there are cores.
 	RUST_TEST_THREADS=$$((2 * $$(nproc))) cargo test -p pushring-harness -p pushring-demo -p pushring-bench
 
