@@ -1,4 +1,6 @@
-//! Tables, progress bars and the result files in `bench/results/`, shared by the three programs.
+//! Tables, progress bars, the result files in `bench/results/` and the server of simulated gateways, shared by the programs.
+
+pub mod stand_in;
 
 use std::fs;
 

@@ -1,15 +1,11 @@
 //! Simulated Pushgateways that answer reads from memory.
-//!
-//! The HTTP server is written by hand: each answer must be one write, because a client delays its acknowledgement of the
-//! first of two small ones.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
-use std::thread;
 
 use anyhow::{Context, Result};
 use jiff::{SignedDuration, Timestamp};
+use pushring_bench::stand_in::{self, Answer, StandIn};
 use pushring_harness::proto::{CONTENT_TYPE, GAUGE, bytes, double, int, message};
 use pushring_router::Router;
 use serde_json::{Value, json};
@@ -20,10 +16,9 @@ pub(crate) const GROUPS: usize = 20_000;
 pub(crate) const FAMILIES: usize = 5;
 
 /// Simulated gateways, which run until the program ends.
-pub(crate) struct Gateways(Vec<Arc<Gateway>>);
+pub(crate) struct Gateways(Vec<(SocketAddr, Arc<Gateway>)>);
 
 struct Gateway {
-    address: SocketAddr,
     start_time: String,
     exposition: OnceLock<Vec<u8>>,
     api: OnceLock<String>,
@@ -32,26 +27,17 @@ struct Gateway {
 impl Gateways {
     pub(crate) fn start(count: usize) -> Result<Self> {
         let start = |index: usize| {
-            let listener = TcpListener::bind("127.0.0.1:0")?;
-            let address = listener.local_addr()?;
             let started =
                 Timestamp::now() - SignedDuration::from_hours(1) + SignedDuration::from_secs(index as i64);
             let (exposition, api) = (OnceLock::new(), OnceLock::new());
-            let gateway = Arc::new(Gateway { address, start_time: started.to_string(), exposition, api });
-            let serving = Arc::clone(&gateway);
-            thread::spawn(move || {
-                for stream in listener.incoming().flatten() {
-                    let gateway = Arc::clone(&serving);
-                    thread::spawn(move || gateway.serve(stream));
-                }
-            });
-            Ok(gateway)
+            let gateway = Arc::new(Gateway { start_time: started.to_string(), exposition, api });
+            Ok((stand_in::serve(&gateway)?, gateway))
         };
         Ok(Self((0..count).map(start).collect::<Result<_>>()?))
     }
 
     pub(crate) fn addresses(&self) -> Vec<String> {
-        self.0.iter().map(|gateway| gateway.address.to_string()).collect()
+        self.0.iter().map(|(address, _)| address.to_string()).collect()
     }
 
     /// Stores the groups on their owners and, if `mirrored`, on their replicas.
@@ -68,7 +54,7 @@ impl Gateways {
             }
         }
         let now = Timestamp::now() - SignedDuration::from_secs(60);
-        for (gateway, groups) in self.0.iter().zip(held) {
+        for ((_, gateway), groups) in self.0.iter().zip(held) {
             gateway.exposition.get_or_init(|| exposition(&groups, now));
             gateway.api.get_or_init(|| api(&groups, now));
         }
@@ -116,30 +102,18 @@ fn api(groups: &[[String; 2]], time: Timestamp) -> String {
     json!({"status": "success", "data": groups}).to_string()
 }
 
-impl Gateway {
-    fn serve(&self, mut stream: TcpStream) -> Result<()> {
-        let mut reader = BufReader::new(stream.try_clone()?);
-        let mut line = String::new();
-        while reader.read_line(&mut line)? > 0 {
-            let request = std::mem::take(&mut line);
-            while reader.read_line(&mut line)? > 2 {
-                line.clear();
+impl StandIn for Gateway {
+    fn answer(&self, _: &str, path: &str) -> Answer<'_> {
+        let (kind, body) = match path {
+            "/api/v1/status" => {
+                let status = json!({"status": "success", "data": {"start_time": self.start_time}});
+                ("application/json", status.to_string().into_bytes().into())
             }
-            line.clear();
-            let status = json!({"status": "success", "data": {"start_time": self.start_time}}).to_string();
-            let (kind, body): (&str, &[u8]) = match request.split(' ').nth(1).unwrap_or_default() {
-                "/api/v1/status" => ("application/json", status.as_bytes()),
-                "/api/v1/metrics" => ("application/json", self.api.get().map_or(&[], String::as_bytes)),
-                _ => (CONTENT_TYPE, self.exposition.get().map_or(&[], Vec::as_slice)),
-            };
-            let date =
-                jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&Timestamp::now())?;
-            let length = body.len();
-            let head = format!(
-                "HTTP/1.1 200 OK\r\ndate: {date}\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n"
-            );
-            stream.write_all(&[head.as_bytes(), body].concat())?;
-        }
-        Ok(())
+            "/api/v1/metrics" => {
+                ("application/json", self.api.get().map_or(&[][..], String::as_bytes).into())
+            }
+            _ => (CONTENT_TYPE, self.exposition.get().map_or(&[][..], Vec::as_slice).into()),
+        };
+        Answer { status: 200, kind, body }
     }
 }

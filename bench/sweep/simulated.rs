@@ -1,27 +1,22 @@
 //! Simulated Pushgateways: they answer the requests of a sweep from memory, in the same form and size.
-//!
-//! The HTTP server is written by hand: each answer must be one write, because a client delays its acknowledgement of the
-//! first of two small ones.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::thread;
 
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
+use pushring_bench::stand_in::{self, Answer, StandIn};
 use serde_json::{Value, json};
 
 use crate::fleet::{FAMILIES, Fleet, Gateways};
 
 /// Simulated gateways, which run until the program ends.
 pub(crate) struct Simulated {
-    all: Vec<Arc<Gateway>>,
+    all: Vec<(SocketAddr, Arc<Gateway>)>,
 }
 
 struct Gateway {
-    address: SocketAddr,
     start_time: String,
     /// The group of each push path as the API reports it.
     groups: Mutex<BTreeMap<String, String>>,
@@ -30,18 +25,9 @@ struct Gateway {
 impl Simulated {
     pub(crate) fn start(count: usize) -> Result<Self> {
         let start = |_| {
-            let listener = TcpListener::bind("127.0.0.1:0")?;
-            let address = listener.local_addr()?;
             let start_time = Timestamp::now().to_string();
-            let gateway = Arc::new(Gateway { address, start_time, groups: Mutex::default() });
-            let serving = Arc::clone(&gateway);
-            thread::spawn(move || {
-                for stream in listener.incoming().flatten() {
-                    let gateway = Arc::clone(&serving);
-                    thread::spawn(move || gateway.serve(stream));
-                }
-            });
-            Ok(gateway)
+            let gateway = Arc::new(Gateway { start_time, groups: Mutex::default() });
+            Ok((stand_in::serve(&gateway)?, gateway))
         };
         Ok(Self { all: (0..count).map(start).collect::<Result<_>>()? })
     }
@@ -49,15 +35,15 @@ impl Simulated {
 
 impl Gateways for Simulated {
     fn addresses(&self) -> Vec<SocketAddr> {
-        self.all.iter().map(|gateway| gateway.address).collect()
+        self.all.iter().map(|(address, _)| *address).collect()
     }
 
     fn fill(&self, fleet: &Fleet) -> Result<()> {
         let now = Timestamp::now();
         for (path, owner, former) in &fleet.groups {
-            self.all[*owner].put(path, now);
+            self.all[*owner].1.put(path, now);
             if let Some(former) = former {
-                self.all[*former].put(path, now - SignedDuration::from_hours(1));
+                self.all[*former].1.put(path, now - SignedDuration::from_hours(1));
             }
         }
         Ok(())
@@ -78,30 +64,11 @@ impl Gateway {
         group["push_failure_time_seconds"] = family("0".to_owned());
         lock(&self.groups).insert(path.to_owned(), group.to_string());
     }
+}
 
-    fn serve(&self, mut stream: TcpStream) -> Result<()> {
-        let mut reader = BufReader::new(stream.try_clone()?);
-        let mut line = String::new();
-        while reader.read_line(&mut line)? > 0 {
-            let request = std::mem::take(&mut line);
-            while reader.read_line(&mut line)? > 2 {
-                line.clear();
-            }
-            line.clear();
-            let mut words = request.split(' ');
-            let (status, body) = self.answer(words.next().unwrap_or(""), words.next().unwrap_or(""));
-            let date =
-                jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&Timestamp::now())?;
-            let length = body.len();
-            let answer =
-                format!("HTTP/1.1 {status} -\r\ndate: {date}\r\ncontent-length: {length}\r\n\r\n{body}");
-            stream.write_all(answer.as_bytes())?;
-        }
-        Ok(())
-    }
-
-    fn answer(&self, method: &str, path: &str) -> (u16, String) {
-        match (method, path) {
+impl StandIn for Gateway {
+    fn answer(&self, method: &str, path: &str) -> Answer<'_> {
+        let (status, body) = match (method, path) {
             ("GET", "/api/v1/status") => {
                 (200, json!({"status": "success", "data": {"start_time": self.start_time}}).to_string())
             }
@@ -114,7 +81,8 @@ impl Gateway {
                 (202, String::new())
             }
             _ => (404, String::new()),
-        }
+        };
+        Answer { status, kind: "application/json", body: body.into_bytes().into() }
     }
 }
 

@@ -30,6 +30,7 @@ pub mod network;
 pub mod poll;
 pub mod ports;
 pub mod process;
+pub mod program;
 pub mod prometheus;
 pub mod proto;
 mod publish;

@@ -5,6 +5,7 @@ pub(crate) mod client;
 pub(crate) mod clock;
 mod each_group;
 pub(crate) mod exposition;
+pub(crate) mod family_types;
 pub(crate) mod pool;
 pub(crate) mod push_times;
 pub(crate) mod time_limits;

@@ -5,6 +5,7 @@
 //! Other gateways reject them, but keep a stub of the group.
 
 use crate::gateway::api::Labels;
+use crate::gateway::family_types;
 use crate::output;
 use crate::reason::{Code, Reason};
 use crate::transfer::gateway_state::{GatewayState, ListedGroup};
@@ -56,27 +57,11 @@ fn other_type((state, role): Target<'_>, group: &ListedGroup, name: &str, kind: 
 
 /// Detects a family with the name of a part of a histogram or a summary, such as `h_bucket`.
 fn collision((state, role): Target<'_>, name: &str, kind: &str) -> Option<Reason> {
-    let has_part =
-        parts(kind).iter().map(|part| format!("{name}{part}")).find(|part| state.kinds.contains_key(part));
-    let other = has_part.or_else(|| whole(state, name))?;
+    let kinds =
+        |name: &str| state.kinds.get(name).into_iter().flat_map(|kinds| kinds.keys()).map(String::as_str);
+    let other = family_types::collision(name, kind, kinds)?;
     let text = format!("{name} ({kind}) collides with the {role}'s {other}: one is a part of the other");
     Some(Code::NameConflict.because(text))
-}
-
-/// Returns the histogram or summary of the target of which `name` would be a part.
-fn whole(state: &GatewayState, name: &str) -> Option<String> {
-    let mut all = ["_count", "_sum", "_bucket"].into_iter();
-    let (whole, part) = all.find_map(|part| Some((name.strip_suffix(part)?, part)))?;
-    state.kinds.get(whole)?.keys().any(|kind| parts(kind).contains(&part)).then(|| whole.to_owned())
-}
-
-/// Returns the suffixes of the series of a type.
-pub(crate) fn parts(kind: &str) -> &'static [&'static str] {
-    match kind {
-        "HISTOGRAM" => &["_count", "_sum", "_bucket"],
-        "SUMMARY" => &["_count", "_sum"],
-        _ => &[],
-    }
 }
 
 /// Detects the same series in two groups: a label of one group may be a label of a metric in the other.

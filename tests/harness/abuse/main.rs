@@ -2,16 +2,13 @@
 //! if a promise is broken, 130 after a second Ctrl-C.
 
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Result;
 use clap::Parser;
-use pushring_harness::Mode;
 use pushring_harness::abuse::{Settings, run};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::flag;
+use pushring_harness::program::{Run, stop_by_signal};
 
 /// Number of violations that are printed.
 const SHOWN: usize = 20;
@@ -26,24 +23,14 @@ struct Arguments {
     /// Number of hostile inputs for each mode, in place of a time
     #[arg(long)]
     rounds: Option<usize>,
-    /// `cluster` or `endpoint` [default: both]
-    #[arg(long, value_parser = Mode::routed)]
-    mode: Option<Mode>,
-    /// Seed of the inputs, to repeat a run [default: random]
-    #[arg(long)]
-    seed: Option<u64>,
+    #[command(flatten)]
+    run: Run,
 }
 
 fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))?;
-        flag::register(signal, Arc::clone(&stop))?;
-    }
-    let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..));
-    println!("seed {seed}");
-    let modes = arguments.mode.map_or(Mode::ROUTED.to_vec(), |mode| vec![mode]);
+    let stop = stop_by_signal()?;
+    let (modes, seed) = (arguments.run.modes(), arguments.run.seed());
     let share = Duration::try_from_secs_f64(arguments.minutes * 60.0 / modes.len() as f64)?;
     let time = arguments.rounds.is_none().then_some(share);
     let mut broken = false;

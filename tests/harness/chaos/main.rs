@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 use pushring_harness::chaos::{Settings, Source, run};
-use pushring_harness::{Mode, network};
+use pushring_harness::network;
+use pushring_harness::program::Run;
 
 /// Number of lost pushes that are printed.
 const SHOWN: usize = 20;
@@ -18,15 +19,11 @@ struct Arguments {
     /// Number of changes for each mode
     #[arg(long, default_value_t = 1000)]
     changes: usize,
-    /// `cluster` or `endpoint` [default: both]
-    #[arg(long, value_parser = Mode::routed)]
-    mode: Option<Mode>,
     /// Where the members come from
     #[arg(long, value_enum, default_value_t)]
     source: Source,
-    /// Seed of the changes, to repeat a run [default: random]
-    #[arg(long)]
-    seed: Option<u64>,
+    #[command(flatten)]
+    run: Run,
 }
 
 fn main() -> Result<ExitCode> {
@@ -34,9 +31,7 @@ fn main() -> Result<ExitCode> {
     if arguments.source == Source::Kubernetes {
         network::enter()?;
     }
-    let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..));
-    println!("seed {seed}");
-    let modes = arguments.mode.map_or(Mode::ROUTED.to_vec(), |mode| vec![mode]);
+    let (modes, seed) = (arguments.run.modes(), arguments.run.seed());
     let mut lines = Vec::new();
     let mut lost = false;
     for mode in modes {

@@ -6,18 +6,11 @@ use std::collections::BTreeMap;
 
 use super::culprits::{Detailed, has_labels};
 use super::scrape_error::{ScrapeError, string};
+use crate::gateway::family_types::class;
 use crate::reason::{Code, Reason};
-
-/// Names of the series of a histogram or summary.
-pub(super) const SUFFIXES: [&str; 3] = ["_count", "_sum", "_bucket"];
 
 /// Begin of the names of the gateway's own metrics that it has only after the first request.
 const LATE: &str = "pushgateway_http_";
-
-/// The gateway exposes both types of histograms alike, and Prometheus takes the samples of both.
-pub(super) fn class(kind: &str) -> &str {
-    if kind == "GAUGE_HISTOGRAM" { "HISTOGRAM" } else { kind }
-}
 
 /// Returns the groups that have a family with another type than most groups with metrics of it. If two types are equally
 /// frequent, that is `first`, the type that the gateway visited first.

@@ -13,9 +13,9 @@ use serde::Serialize;
 use crate::fleet::survey::Survey;
 use crate::fleet::unreadable::Unreadable;
 use crate::gateway::api::Labels;
+use crate::gateway::family_types::class;
 use crate::gateway::pool::Gateways;
 
-use super::clashes::class;
 use super::curl::Curl;
 use super::diagnose::{Poisoned, poisoned};
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::clashes::{SUFFIXES, class, is_unlike_own, of_collision, of_rarer_type, type_reason};
+use super::clashes::{is_unlike_own, of_collision, of_rarer_type, type_reason};
 use super::culprits::{
     Blamed, Detailed, bytes, exact_labels, go_text, has_labels, text_of, without_empty_instance,
 };
@@ -11,6 +11,7 @@ use super::exposed::{Cause, Exposed, Problem};
 use super::rejections;
 use super::scrape_error::Bytes;
 use crate::gateway::api::PUSH_FAILED;
+use crate::gateway::family_types::{SUFFIXES, class};
 use crate::output;
 use crate::reason::{Code, Reason};
 

@@ -13,8 +13,8 @@ use super::metric;
 use super::own;
 use super::view::{Conflict, GroupView};
 use crate::command::groups::exposed;
+use crate::gateway::family_types::{class, collision};
 use crate::reason::{Code, Reason};
-use crate::transfer::conflict::parts;
 
 /// A family of a group: indices of both.
 type Place = (usize, usize);
@@ -50,7 +50,7 @@ pub(super) fn find(groups: &mut [GroupView]) -> Vec<Conflict> {
     families.sort_by(|a, b| b.2.len().cmp(&a.2.len()).then_with(|| a.0.cmp(&b.0)));
     let mut fitting = Vec::new();
     for (name, kind, places) in &families {
-        if let Some(other) = collision(name, kind, &kept) {
+        if let Some(other) = collision(name, kind, |name| kept.get(name).copied()) {
             let text = format!("{name}: its name is that of a series of {other}");
             conflicts.push(leave_out(groups, name, Code::NameConflict.because(text), places));
             continue;
@@ -73,11 +73,6 @@ fn is_unfit(group: &GroupView) -> bool {
         || group.labels.keys().any(|name| name.starts_with("__"))
 }
 
-/// The text format has one type for both kinds of histograms, and a Pushgateway accepts both in one family.
-fn class(kind: &str) -> &str {
-    if kind == "GAUGE_HISTOGRAM" { "HISTOGRAM" } else { kind }
-}
-
 /// Returns the type of most groups; of those that are equally frequent, that of the last push.
 fn usual_kind(groups: &[GroupView], places: &[Place], own: Option<&'static str>) -> &'static str {
     if let Some(own) = own {
@@ -90,21 +85,6 @@ fn usual_kind(groups: &[GroupView], places: &[Place], own: Option<&'static str>)
         (*count, *last) = (*count + 1, family.time_stamp.max(*last));
     }
     kinds.into_iter().max_by_key(|(_, rank)| *rank).map(|(kind, _)| kind).unwrap_or_default()
-}
-
-/// Returns the family whose series have this name, or that has the name of a series of this one: the rule of Go's library.
-fn collision<'k>(name: &str, kind: &str, kept: &BTreeMap<&'k str, &'static str>) -> Option<&'k str> {
-    let shorter = ["_count", "_sum", "_bucket"]
-        .into_iter()
-        .find_map(|suffix| Some((name.strip_suffix(suffix)?, suffix)));
-    if let Some((whole, suffix)) = shorter
-        && let Some((other, kind)) = kept.get_key_value(whole)
-        && parts(kind).contains(&suffix)
-    {
-        return Some(other);
-    }
-    let part = |suffix: &&str| kept.get_key_value(&*format!("{name}{suffix}")).map(|(other, _)| *other);
-    parts(kind).iter().find_map(part)
 }
 
 /// Metrics of one family that are left out.

@@ -2,15 +2,12 @@
 //! Prints one line per mode; the exit code is 1 if a promise was broken, 130 after a second Ctrl-C.
 
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use anyhow::Result;
 use clap::Parser;
-use pushring_harness::Mode;
 use pushring_harness::chaos::replicas::{Settings, run};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::flag;
+use pushring_harness::program::{Run, stop_by_signal};
 
 /// Number of broken promises that are printed.
 const SHOWN: usize = 20;
@@ -25,24 +22,14 @@ struct Arguments {
     /// Number of members that join or leave, for each mode
     #[arg(long, default_value_t = 100)]
     changes: usize,
-    /// `cluster` or `endpoint` [default: both]
-    #[arg(long, value_parser = Mode::routed)]
-    mode: Option<Mode>,
-    /// Seed of the steps, to repeat a run [default: random]
-    #[arg(long)]
-    seed: Option<u64>,
+    #[command(flatten)]
+    run: Run,
 }
 
 fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))?;
-        flag::register(signal, Arc::clone(&stop))?;
-    }
-    let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..));
-    println!("seed {seed}");
-    let modes = arguments.mode.map_or(Mode::ROUTED.to_vec(), |mode| vec![mode]);
+    let stop = stop_by_signal()?;
+    let (modes, seed) = (arguments.run.modes(), arguments.run.seed());
     let mut lines = Vec::new();
     let mut broken = false;
     for mode in modes {

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::transfer::conflict::parts;
+use crate::gateway::family_types::collision;
 use crate::transfer::gateway_state::{ListedGroup, Series};
 
 #[derive(Debug, Default)]
@@ -21,16 +21,12 @@ impl Pushed {
         let families = names.iter().filter_map(|name| Some((name, group.families.get(name)?)));
         let conflicts = |(name, family): (&String, &crate::gateway::api::Family<Vec<Series>>)| {
             let other_kind = self.kinds.get(name).is_some_and(|kind| *kind != family.kind);
-            let has_part =
-                parts(&family.kind).iter().any(|part| self.kinds.contains_key(&format!("{name}{part}")));
-            let is_part = ["_count", "_sum", "_bucket"].iter().any(|part| {
-                let whole = name.strip_suffix(part).and_then(|whole| self.kinds.get(whole));
-                whole.is_some_and(|kind| parts(kind).contains(part))
-            });
+            let kinds = |name: &str| self.kinds.get(name).map(String::as_str);
+            let is_part = collision(name, &family.kind, kinds).is_some();
             let known = self.series.get(name);
             let repeats =
                 known.is_some_and(|known| family.metrics.iter().any(|series| known.contains(series)));
-            other_kind || has_part || is_part || repeats
+            other_kind || is_part || repeats
         };
         if families.clone().any(conflicts) {
             return false;
