@@ -92,7 +92,7 @@ pub(crate) fn json(json: &str) -> Cow<'_, str> {
 
 /// As [`lines`], and replaces users and passwords in URLs and in front of addresses: for errors, warnings and logs, where
 /// other programs' texts may repeat them. Everything that we know to be a URL is stripped before, as a URL
-/// ([`crate::http::ServerUrl`]).
+/// (`http::ServerUrl`).
 pub(crate) fn error(text: &str) -> String {
     static CREDENTIALS: LazyLock<Option<Regex>> = LazyLock::new(|| {
         Regex::new(

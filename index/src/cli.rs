@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::command::{check, serve};
+use crate::command::{check, conflicts, owners, search, serve, top};
 use crate::error::{BadInput, ExitStatus};
+use crate::output;
 
 /// Keeps a catalogue of every series that passes the ingress
 #[derive(Parser)]
@@ -28,6 +29,12 @@ struct Cli {
 enum Command {
     Serve(serve::ServeArgs),
     Check(check::CheckArgs),
+    Search(search::SearchArgs),
+    Top(top::TopArgs),
+    New(search::NewArgs),
+    Gone(search::GoneArgs),
+    Owners(owners::OwnersArgs),
+    Conflicts(conflicts::ConflictsArgs),
 }
 
 /// Runs the command; `--version` shows the commit.
@@ -44,27 +51,19 @@ pub(crate) fn run(commit: &str) -> ExitCode {
     let result = match cli.command {
         Command::Serve(args) => args.run(),
         Command::Check(args) => args.run(),
+        Command::Search(args) => args.run(),
+        Command::Top(args) => args.run(),
+        Command::New(args) => args.run(),
+        Command::Gone(args) => args.run(),
+        Command::Owners(args) => args.run(),
+        Command::Conflicts(args) => args.run(),
     };
     match result {
         Ok(ExitStatus::Done) => ExitCode::SUCCESS,
         Ok(ExitStatus::Found) => ExitCode::FAILURE,
         Err(error) => {
-            warn(&format!("{error:#}"));
+            output::error(&format!("{error:#}"));
             if error.is::<BadInput>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
-}
-
-/// Writes an error with the text of others escaped.
-fn warn(text: &str) {
-    let lines: Vec<String> = text
-        .lines()
-        .map(|line| {
-            let escape = |letter: char| {
-                if letter.is_control() { letter.escape_debug().to_string() } else { letter.to_string() }
-            };
-            line.chars().map(escape).collect()
-        })
-        .collect();
-    eprintln!("error: {}", lines.join("\n"));
 }

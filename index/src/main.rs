@@ -1,6 +1,5 @@
 //! The `metric-index` command.
 
-#[allow(dead_code, reason = "`serve` mounts it")]
 mod api;
 #[allow(dead_code, reason = "`serve` opens it")]
 mod catalogue;
@@ -8,13 +7,16 @@ mod cli;
 mod command;
 #[allow(dead_code, unused_imports, reason = "the parts that read these fields follow")]
 mod config;
-#[allow(dead_code, reason = "the subcommands that find something follow")]
 mod error;
 mod gateway;
 mod log;
+mod output;
 mod own_metrics;
 mod pipeline;
 mod server;
+#[allow(dead_code, reason = "the pushring command uses all of it")]
+#[path = "../../cli/src/text.rs"]
+mod text;
 
 use std::process::ExitCode;
 

@@ -30,8 +30,7 @@ use connection::Connection;
 pub(crate) use count::{Cardinality, NameCount, PairCount};
 pub(crate) use daily::{Day, Of};
 pub(crate) use find::{Filter, Page, Series};
-pub(crate) use owners::{Conflict, Holder, Origin, Owner};
-pub(crate) use query::{Details, Summary};
+pub(crate) use owners::{Conflict, Origin, Owner};
 pub(crate) use record::Recorded;
 
 /// Queries that run at once; others wait.

@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::error::{BadInput, ExitStatus};
 use crate::gateway::{self, Gateway};
 use crate::pipeline::{Pipeline, Sink};
-use crate::{log, own_metrics, server};
+use crate::{api, log, own_metrics, server};
 
 /// Accept remote writes and pushes, keep the catalogue, answer queries
 ///
@@ -66,13 +66,15 @@ impl ServeArgs {
             let state = Arc::new(server::State::default());
             let catalogue = Arc::new(Catalogue::open(&config.catalogue.path).await?);
             let pipeline = Arc::new(Pipeline::new(&config));
-            let writer = tokio::spawn(pipeline.clone().run(Sink::Catalogue(catalogue)));
+            let writer = tokio::spawn(pipeline.clone().run(Sink::Catalogue(catalogue.clone())));
             tokio::spawn(
                 pipeline.clone().sweep(Duration::from_secs(config.metric_store.cache.cleanup_interval)),
             );
             let gateway = Arc::new(Gateway::new(config.clone(), pipeline.clone()));
             tokio::spawn(self.clone().follow(config.clone(), gateway.clone(), pipeline.clone()));
-            let routes = server::routes(state.clone(), metrics).merge(gateway::routes(gateway));
+            let routes = server::routes(state.clone(), metrics)
+                .merge(gateway::routes(gateway))
+                .merge(api::router(catalogue));
             state.set_ready(true);
             let data = config.catalogue.path.display().to_string();
             info!(url = format!("http://{address}"), data, "started");
