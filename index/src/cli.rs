@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::command::{check, conflicts, owners, search, serve, top};
+use crate::command::{check, conflicts, owners, rebuild, search, serve, top};
 use crate::error::{BadInput, ExitStatus};
 use crate::output;
 
@@ -35,6 +35,7 @@ enum Command {
     Gone(search::GoneArgs),
     Owners(owners::OwnersArgs),
     Conflicts(conflicts::ConflictsArgs),
+    Rebuild(rebuild::RebuildArgs),
 }
 
 /// Runs the command; `--version` shows the commit.
@@ -57,6 +58,7 @@ pub(crate) fn run(commit: &str) -> ExitCode {
         Command::Gone(args) => args.run(),
         Command::Owners(args) => args.run(),
         Command::Conflicts(args) => args.run(),
+        Command::Rebuild(args) => args.run(),
     };
     match result {
         Ok(ExitStatus::Done) => ExitCode::SUCCESS,

@@ -16,6 +16,7 @@ mod query_tests;
 mod record;
 #[cfg(test)]
 pub(crate) mod tests;
+mod touch;
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -32,6 +33,7 @@ pub(crate) use daily::{Day, Of};
 pub(crate) use find::{Filter, Page, Series};
 pub(crate) use owners::{Conflict, Origin, Owner};
 pub(crate) use record::Recorded;
+pub(crate) use touch::Letter;
 
 /// Queries that run at once; others wait.
 const READERS: usize = 8;

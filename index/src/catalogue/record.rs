@@ -23,10 +23,10 @@ pub(crate) struct Recorded {
 }
 
 /// A series in the table.
-struct Row {
+pub(super) struct Row {
     id: i64,
     n: i64,
-    labels: String,
+    pub(super) labels: String,
     times: Times,
 }
 
@@ -243,7 +243,7 @@ impl<'b> Recorder<'b> {
 }
 
 /// Returns the series that have one of the keys.
-fn rows<'k>(
+pub(super) fn rows<'k>(
     sql: &mut Connection,
     tenant: &str,
     keys: impl Iterator<Item = &'k [u8; 16]>,

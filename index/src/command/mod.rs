@@ -4,6 +4,7 @@ pub(crate) mod ask;
 pub(crate) mod check;
 pub(crate) mod conflicts;
 pub(crate) mod owners;
+pub(crate) mod rebuild;
 mod reload;
 pub(crate) mod search;
 pub(crate) mod serve;

@@ -8,14 +8,15 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::reload;
 use crate::catalogue::Catalogue;
-use crate::config::Config;
+use crate::config::{Config, Role};
 use crate::error::{BadInput, ExitStatus};
 use crate::gateway::{self, Gateway};
-use crate::pipeline::{Pipeline, Sink};
+use crate::pipeline::{Indexer, Pipeline, Sink};
 use crate::{api, log, own_metrics, server};
 
 /// Accept remote writes and pushes, keep the catalogue, answer queries
@@ -49,9 +50,12 @@ fn listen_address(text: &str) -> Result<SocketAddr, String> {
 impl ServeArgs {
     pub(crate) fn run(self) -> anyhow::Result<ExitStatus> {
         let config = Arc::new(self.read()?);
-        if !config.is_embedded() {
-            let text =
-                "redis, mysql and metric_store with Kafka are not in this version; remove these sections";
+        if config.mysql.is_some() {
+            let text = "mysql is not in this version; remove this section";
+            return Err(BadInput(text.to_owned()).into());
+        }
+        if config.app.role_type == Role::Indexer && config.consumer().is_none() {
+            let text = "metric_store.consummer: missing; an indexer needs the hosts and topics of Kafka";
             return Err(BadInput(text.to_owned()).into());
         }
         log::start(config.log.level.filter());
@@ -66,15 +70,20 @@ impl ServeArgs {
             let state = Arc::new(server::State::default());
             let catalogue = Arc::new(Catalogue::open(&config.catalogue.path).await?);
             let pipeline = Arc::new(Pipeline::new(&config));
-            let writer = tokio::spawn(pipeline.clone().run(Sink::Catalogue(catalogue.clone())));
+            let (ends, ending) = watch::channel(false);
+            let indexer =
+                config.consumer().map(|topics| Indexer::new(topics, catalogue.clone())).transpose()?;
+            let indexer = indexer.map(|indexer| tokio::spawn(indexer.run(ending)));
+            let writer = tokio::spawn(pipeline.clone().run(Sink::new(&config, catalogue.clone())?));
             tokio::spawn(
                 pipeline.clone().sweep(Duration::from_secs(config.metric_store.cache.cleanup_interval)),
             );
             let gateway = Arc::new(Gateway::new(config.clone(), pipeline.clone()));
             tokio::spawn(self.clone().follow(config.clone(), gateway.clone(), pipeline.clone()));
-            let routes = server::routes(state.clone(), metrics)
-                .merge(gateway::routes(gateway))
-                .merge(api::router(catalogue));
+            let mut routes = server::routes(state.clone(), metrics).merge(api::router(catalogue));
+            if config.app.role_type != Role::Indexer {
+                routes = routes.merge(gateway::routes(gateway));
+            }
             state.set_ready(true);
             let data = config.catalogue.path.display().to_string();
             info!(url = format!("http://{address}"), data, "started");
@@ -83,6 +92,10 @@ impl ServeArgs {
             // All requests are answered: what they brought is written before the end.
             pipeline.end();
             writer.await.context("the writer of the catalogue")?;
+            ends.send_replace(true);
+            if let Some(indexer) = indexer {
+                indexer.await.context("the indexer")?;
+            }
             anyhow::Ok(())
         })?;
         info!("ended");

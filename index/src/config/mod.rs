@@ -77,6 +77,11 @@ impl Config {
         self.redis.is_none() && self.mysql.is_none() && store.producer.is_none() && store.consumer.is_none()
     }
 
+    /// Returns the topics that this process reads.
+    pub(crate) fn consumer(&self) -> Option<&Consumer> {
+        self.metric_store.consumer.as_ref().filter(|_| self.app.role_type != Role::Gateway)
+    }
+
     /// Returns one line for people; no secrets.
     pub(crate) fn summary(&self) -> String {
         let role = match self.app.role_type {

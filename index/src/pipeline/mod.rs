@@ -3,8 +3,15 @@
 //! The one rule: nothing is in the set of known series before it is durable. A series that is dropped on the way (a full queue, a
 //! sink that is away) is not in the set, so that the next request that has it finds it again.
 
+mod inbox;
+mod indexer;
+mod kafka;
 mod known;
+mod rebuild;
+mod record;
+mod redis;
 mod sink;
+mod touch;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,8 +24,11 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use tracing::{error, info, warn};
 
+pub(crate) use indexer::Indexer;
 use known::Known;
+pub(crate) use rebuild::{Rebuilt, rebuild};
 pub(crate) use sink::Sink;
+pub(crate) use touch::Touch;
 
 /// Most series of one write to the sink.
 const BATCH: usize = 2_000;
@@ -130,14 +140,19 @@ impl Pipeline {
 
     /// Writes what is queued until [`Self::end`].
     pub(crate) async fn run(self: Arc<Self>, sink: Sink) {
+        self.drain(&sink).await;
+        sink.end().await;
+    }
+
+    async fn drain(&self, sink: &Sink) {
         loop {
             let batch = self.next().await;
             if batch.is_empty() {
                 return;
             }
             if !self.ending.load(Ordering::Relaxed) {
-                self.write(&sink, &batch).await;
-            } else if timeout(LAST_WRITES, self.write(&sink, &batch)).await.is_err() {
+                self.write(sink, &batch).await;
+            } else if timeout(LAST_WRITES, self.write(sink, &batch)).await.is_err() {
                 let left = self.queue().len() + batch.len();
                 error!(
                     series = left,
@@ -184,7 +199,7 @@ impl Pipeline {
             if failures == 1 {
                 warn!(error = format!("{failed:#}"), "series cannot be written; trying again");
             }
-            if failures > PATIENCE && self.one_by_one(sink, batch).await {
+            if failures > PATIENCE && !sink.is_away(&failed) && self.one_by_one(sink, batch).await {
                 return;
             }
             sleep(pause).await;

@@ -1,30 +1,90 @@
-//! The place where series become durable.
+//! The place where series become durable, and the set of those that are, if gateways share one.
 
 use std::sync::Arc;
 
+use anyhow::Result;
 use metrics::counter;
-use pushring_index::Sighting;
+use pushring_index::{Key, Sighting};
 
-use super::Fresh;
+use super::kafka::{self, Kafka};
+use super::redis::{Mark, Redis, Shared};
+use super::{Fresh, touch};
 use crate::catalogue::Catalogue;
+use crate::config::Config;
 
-/// A place where series become durable.
-pub(crate) enum Sink {
-    /// The catalogue of this process.
+/// The place, behind the set.
+pub(crate) struct Sink {
+    redis: Option<Redis>,
+    place: Place,
+}
+
+enum Place {
+    /// The catalogue of this process, or that of all.
     Catalogue(Arc<Catalogue>),
+    /// The topic, from which indexers write the catalogue.
+    Kafka(Kafka),
 }
 
 impl Sink {
-    /// Stores a batch; it is durable when this returns.
-    pub(super) async fn store(&self, batch: &[Fresh]) -> anyhow::Result<()> {
-        match self {
-            Self::Catalogue(catalogue) => {
-                let sightings: Vec<Sighting> = batch.iter().map(|fresh| fresh.sighting.clone()).collect();
+    /// Prepares what a configuration names; nothing has to be up.
+    ///
+    /// # Errors
+    /// If the configuration is wrong.
+    pub(crate) fn new(config: &Config, catalogue: Arc<Catalogue>) -> Result<Self> {
+        let place = match &config.metric_store.producer {
+            Some(producer) => Place::Kafka(Kafka::new(producer)?),
+            None => Place::Catalogue(catalogue),
+        };
+        Ok(Self { redis: Redis::new(config)?, place })
+    }
+
+    /// Stores a batch; it is durable when this returns. Only then Redis hears of it.
+    ///
+    /// # Errors
+    /// If the place is away: nothing of the batch is marked then, and it must be stored again.
+    pub(super) async fn store(&self, batch: &[Fresh]) -> Result<()> {
+        let ids: Vec<Key> = batch.iter().map(|fresh| fresh.id).collect();
+        let shared = match &self.redis {
+            Some(redis) => redis.knows(&ids).await,
+            None => vec![Shared::Unknown; ids.len()],
+        };
+        let of = |wanted| {
+            let pairs = batch.iter().zip(&shared);
+            pairs.filter(move |(_, found)| **found == wanted).map(|(fresh, _)| fresh)
+        };
+        counter!("metric_index_known_total", "level" => "redis")
+            .increment((ids.len() - of(Shared::Unknown).count()) as u64);
+        match &self.place {
+            Place::Catalogue(catalogue) => {
+                let series = of(Shared::Unknown).chain(of(Shared::Due));
+                let sightings: Vec<Sighting> = series.map(|fresh| fresh.sighting.clone()).collect();
                 let recorded = catalogue.record(&sightings).await?;
                 counter!("metric_index_new_series_total").increment(recorded.new);
                 counter!("metric_index_collisions_total").increment(recorded.collisions);
-                Ok(())
             }
+            Place::Kafka(kafka) => {
+                let new: Vec<&Sighting> = of(Shared::Unknown).map(|fresh| &fresh.sighting).collect();
+                let touches = touch::group(of(Shared::Due).map(|fresh| &fresh.sighting));
+                kafka.store(&new, &touches).await?;
+                counter!("metric_index_produced_total").increment(new.len() as u64);
+            }
+        }
+        if let Some(redis) = &self.redis {
+            let new = of(Shared::Unknown).map(|fresh| Mark { id: fresh.id, is_known: false });
+            redis.mark(new.chain(of(Shared::Due).map(|fresh| Mark { id: fresh.id, is_known: true })));
+        }
+        Ok(())
+    }
+
+    /// Returns whether an error says that the place is away, so that no series of the batch is at fault.
+    pub(super) fn is_away(&self, error: &anyhow::Error) -> bool {
+        matches!(self.place, Place::Kafka(_)) && !kafka::is_bad_record(error)
+    }
+
+    /// Writes what waits for Redis.
+    pub(super) async fn end(self) {
+        if let Some(redis) = self.redis {
+            redis.end().await;
         }
     }
 }
