@@ -2,11 +2,13 @@
 //!
 //! Every text in the catalogue is somebody else's: a statement is a constant of ours, and each value is a bound parameter.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use rusqlite::types::{ToSqlOutput, ValueRef};
+
+use super::mysql::{Mysql, Server, on_duplicate};
 
 /// Statements that a connection keeps prepared.
 const PREPARED: usize = 128;
@@ -16,7 +18,17 @@ const ROWS: [usize; 3] = [128, 16, 1];
 const LIST: usize = 512;
 
 /// A connection; it blocks.
-pub(crate) struct Connection(rusqlite::Connection);
+pub(crate) enum Connection {
+    Sqlite(rusqlite::Connection),
+    Mysql(Mysql),
+}
+
+/// The place of a catalogue.
+#[derive(Clone)]
+pub(super) enum Place {
+    File(PathBuf),
+    Server(Server),
+}
 
 /// A value that goes into a statement.
 #[derive(Clone, Copy, Debug)]
@@ -27,17 +39,24 @@ pub(super) enum Param<'p> {
 }
 
 /// A row that a statement returns.
-pub(super) struct Row(Vec<Cell>);
+pub(super) struct Row(pub(super) Vec<Cell>);
 
-enum Cell {
+pub(super) enum Cell {
     Null,
     Int(i64),
     Bytes(Vec<u8>),
 }
 
 impl Connection {
-    /// Opens the file of a catalogue and creates it if it is not there.
-    pub(super) fn open(file: &Path) -> Result<Self> {
+    /// Opens a catalogue; a file that is not there is created, a server is asked later.
+    pub(super) fn open(place: &Place) -> Result<Self> {
+        match place {
+            Place::File(file) => Self::open_file(file),
+            Place::Server(server) => Ok(Self::Mysql(Mysql::new(server.clone()))),
+        }
+    }
+
+    fn open_file(file: &Path) -> Result<Self> {
         let sqlite = rusqlite::Connection::open(file).context("cannot open the file")?;
         sqlite.busy_timeout(Duration::from_secs(30))?;
         sqlite.set_prepared_statement_cache_capacity(PREPARED);
@@ -47,22 +66,34 @@ impl Connection {
         sqlite.pragma_update(None, "cache_size", -65_536)?;
         sqlite.pragma_update(None, "mmap_size", 1_i64 << 30)?;
         sqlite.pragma_update(None, "temp_store", "memory")?;
-        Ok(Self(sqlite))
+        Ok(Self::Sqlite(sqlite))
     }
 
     /// Runs statements without parameters.
     pub(super) fn script(&mut self, script: &str) -> Result<()> {
-        Ok(self.0.execute_batch(script)?)
+        match self {
+            Self::Sqlite(sqlite) => Ok(sqlite.execute_batch(script)?),
+            Self::Mysql(mysql) => mysql.script(script),
+        }
     }
 
     /// Runs a statement and returns the number of rows that it changed.
     pub(super) fn run(&mut self, sql: &str, params: &[Param<'_>]) -> Result<usize> {
-        Ok(self.0.prepare_cached(sql)?.execute(rusqlite::params_from_iter(params))?)
+        match self {
+            Self::Sqlite(sqlite) => {
+                Ok(sqlite.prepare_cached(sql)?.execute(rusqlite::params_from_iter(params))?)
+            }
+            Self::Mysql(mysql) => mysql.run(sql, params),
+        }
     }
 
     /// Returns all rows of a statement.
     pub(super) fn rows(&mut self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>> {
-        let mut statement = self.0.prepare_cached(sql)?;
+        let sqlite = match self {
+            Self::Sqlite(sqlite) => sqlite,
+            Self::Mysql(mysql) => return mysql.rows(sql, params),
+        };
+        let mut statement = sqlite.prepare_cached(sql)?;
         let columns = statement.column_count();
         let mut rows = statement.query(rusqlite::params_from_iter(params))?;
         let mut all = Vec::new();
@@ -82,17 +113,28 @@ impl Connection {
 
     /// Returns the first column of a statement, which is a number.
     pub(super) fn ids(&mut self, sql: &str, params: &[Param<'_>]) -> Result<Vec<i64>> {
-        let mut statement = self.0.prepare_cached(sql)?;
+        let sqlite = match self {
+            Self::Sqlite(sqlite) => sqlite,
+            Self::Mysql(mysql) => return mysql.rows(sql, params)?.iter().map(|row| row.int(0)).collect(),
+        };
+        let mut statement = sqlite.prepare_cached(sql)?;
         let ids = statement.query_map(rusqlite::params_from_iter(params), |row| row.get(0))?;
         Ok(ids.collect::<rusqlite::Result<_>>()?)
     }
 
     /// Runs statements that take effect together, or not at all.
     pub(super) fn transaction<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        self.script("BEGIN IMMEDIATE")?;
+        match self {
+            Self::Sqlite(sqlite) => sqlite.execute_batch("BEGIN IMMEDIATE")?,
+            Self::Mysql(mysql) => mysql.begin()?,
+        }
         let done = work(self).and_then(|done| self.script("COMMIT").map(|()| done));
-        if done.is_err() && !self.0.is_autocommit() {
-            self.script("ROLLBACK")?;
+        if done.is_err() {
+            match self {
+                Self::Sqlite(sqlite) if !sqlite.is_autocommit() => sqlite.execute_batch("ROLLBACK")?,
+                Self::Sqlite(_) => {}
+                Self::Mysql(mysql) => mysql.roll_back(),
+            }
         }
         done
     }
@@ -105,6 +147,8 @@ impl Connection {
         values: &[Param<'_>],
         conflict: &str,
     ) -> Result<()> {
+        let of_mysql = matches!(self, Self::Mysql(_)).then(|| on_duplicate(conflict));
+        let conflict = of_mysql.as_deref().unwrap_or(conflict);
         let mut rest = values;
         for rows in ROWS {
             let size = rows * columns;

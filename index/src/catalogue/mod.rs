@@ -9,6 +9,7 @@ mod count;
 mod daily;
 mod find;
 mod intern;
+mod mysql;
 mod owners;
 mod query;
 #[cfg(test)]
@@ -26,11 +27,13 @@ use anyhow::{Context, Result, anyhow, bail};
 use pushring_index::Sighting;
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::config;
 use batch::Batch;
-use connection::Connection;
+use connection::{Connection, Place};
 pub(crate) use count::{Cardinality, NameCount, PairCount};
 pub(crate) use daily::{Day, Of};
 pub(crate) use find::{Filter, Page, Series};
+use mysql::Server;
 pub(crate) use owners::{Conflict, Origin, Owner};
 pub(crate) use record::Recorded;
 pub(crate) use touch::Letter;
@@ -46,7 +49,7 @@ pub(crate) const FILE: &str = "catalogue.sqlite";
 /// An open catalogue.
 pub(crate) struct Catalogue {
     writer: mpsc::Sender<Job>,
-    place: PathBuf,
+    place: Place,
     readers: std::sync::Mutex<Vec<Connection>>,
     slots: Semaphore,
 }
@@ -56,15 +59,34 @@ type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 impl Catalogue {
     /// Opens the catalogue of a folder; creates both if they are not there.
     pub(crate) async fn open(folder: &Path) -> Result<Self> {
-        let place = folder.join(FILE);
+        let place = Place::File(folder.join(FILE));
         let folder = folder.to_owned();
-        let file = place.clone();
+        let file = folder.join(FILE);
         let open = move || {
             std::fs::create_dir_all(&folder)
                 .with_context(|| format!("cannot create the folder {}", folder.display()))?;
             prepare(&file).with_context(|| format!("cannot open the catalogue {}", file.display()))
         };
         let connection = tokio::task::spawn_blocking(open).await??;
+        Self::start(place, connection)
+    }
+
+    /// Prepares the catalogue of a server, which is asked when it is needed.
+    pub(crate) fn connect(settings: &config::Mysql) -> Result<Self> {
+        let place = Place::Server(Server::new(settings));
+        let connection = Connection::open(&place)?;
+        Self::start(place, connection)
+    }
+
+    /// Opens the catalogue that a configuration names.
+    pub(crate) async fn of(config: &config::Config) -> Result<Self> {
+        match &config.mysql {
+            Some(settings) => Self::connect(settings),
+            None => Self::open(&config.catalogue.path).await,
+        }
+    }
+
+    fn start(place: Place, connection: Connection) -> Result<Self> {
         let (writer, jobs) = mpsc::channel::<Job>();
         let write = move |mut connection: Connection| jobs.into_iter().for_each(|job| job(&mut connection));
         thread::Builder::new().name("catalogue".into()).spawn(move || write(connection))?;
@@ -115,7 +137,7 @@ impl Catalogue {
 }
 
 fn prepare(file: &Path) -> Result<Connection> {
-    let mut sql = Connection::open(file)?;
+    let mut sql = Connection::open(&Place::File(file.to_owned()))?;
     sql.transaction(|sql| sql.script(include_str!("schema/sqlite.sql")))?;
     let version =
         sql.rows("SELECT value FROM meta WHERE name = 'version'", &[])?.first_mut().map(|row| row.text(0));

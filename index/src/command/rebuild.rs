@@ -37,7 +37,7 @@ impl RebuildArgs {
         log::start(config.log.level.filter());
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let Rebuilt { records, new, dead } = runtime.block_on(async {
-            let catalogue = Catalogue::open(&config.catalogue.path).await?;
+            let catalogue = Catalogue::of(&config).await?;
             pipeline::rebuild(consumer, &catalogue).await
         })?;
         println!(

@@ -50,10 +50,6 @@ fn listen_address(text: &str) -> Result<SocketAddr, String> {
 impl ServeArgs {
     pub(crate) fn run(self) -> anyhow::Result<ExitStatus> {
         let config = Arc::new(self.read()?);
-        if config.mysql.is_some() {
-            let text = "mysql is not in this version; remove this section";
-            return Err(BadInput(text.to_owned()).into());
-        }
         if config.app.role_type == Role::Indexer && config.consumer().is_none() {
             let text = "metric_store.consummer: missing; an indexer needs the hosts and topics of Kafka";
             return Err(BadInput(text.to_owned()).into());
@@ -68,7 +64,7 @@ impl ServeArgs {
                 listener.map_err(|error| BadInput(format!("cannot listen on {listen}: {error}")))?;
             let address = listener.local_addr().context("the listener")?;
             let state = Arc::new(server::State::default());
-            let catalogue = Arc::new(Catalogue::open(&config.catalogue.path).await?);
+            let catalogue = Arc::new(Catalogue::of(&config).await?);
             let pipeline = Arc::new(Pipeline::new(&config));
             let (ends, ending) = watch::channel(false);
             let indexer =
