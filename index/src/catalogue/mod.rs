@@ -19,7 +19,7 @@ mod record;
 pub(crate) mod tests;
 mod touch;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
 
