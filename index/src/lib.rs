@@ -4,6 +4,7 @@
 //! (docs/index/wire-format.md) and never changes. Nothing here reads a clock, a file or the network.
 
 pub mod body;
+pub mod convert;
 mod key;
 pub mod known;
 mod labels;

@@ -115,7 +115,7 @@ impl<'b> LabelSet<'b> {
 
     /// Does to the borrowed labels what [`Labels::new`] does.
     #[inline]
-    fn canonicalize(&mut self) -> Result<(), LabelsError> {
+    pub(crate) fn canonicalize(&mut self) -> Result<(), LabelsError> {
         // Senders sort, so one pass is nearly always enough.
         let is_sorted = self.pairs.is_sorted_by(|(a, _), (b, _)| a < b);
         let mut has_metric = false;

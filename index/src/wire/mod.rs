@@ -113,3 +113,8 @@ const TYPES: [&str; 8] =
 fn type_name(number: u32) -> &'static str {
     usize::try_from(number).ok().and_then(|number| TYPES.get(number)).copied().unwrap_or_default()
 }
+
+/// The number of a type; 0 if it is not known.
+pub(crate) fn type_number(name: &str) -> u8 {
+    TYPES.iter().position(|known| *known == name).unwrap_or_default() as u8
+}

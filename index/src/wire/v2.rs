@@ -141,34 +141,12 @@ impl<'b> Series<'b> {
     #[inline]
     pub fn labels(&self, request: &Request<'b>, into: &mut LabelSet<'b>) -> Result<(), SeriesError> {
         into.clear();
-        let mut name = None;
-        let mut add = |reference| {
-            let symbol = request.symbol(reference)?;
-            match name.take() {
-                None => name = Some(symbol),
-                Some(name) => into.push(name, symbol)?,
-            }
-            Ok(())
-        };
+        let mut pairs = Pairs { request, name: None, into };
         match self.packed {
-            Some(packed) => each_reference(packed, &mut add)?,
-            None => self.each_piece(&mut add)?,
+            Some(packed) => pairs.add_packed(packed)?,
+            None => pairs.add_pieces(self.message)?,
         }
-        if name.is_some() { Err(SeriesError::OddReferences) } else { Ok(()) }
-    }
-
-    /// The references of a series that has them in several pieces or one by one.
-    fn each_piece(&self, mut add: impl FnMut(u32) -> Result<(), SeriesError>) -> Result<(), SeriesError> {
-        let mut fields = Fields::new(self.message);
-        while let Some((number, field)) = fields.next()? {
-            match (number, field) {
-                (1, Field::Bytes(packed)) => each_reference(packed, &mut add)?,
-                // As every decoder of protobuf does with 32 bits.
-                (1, Field::Varint(reference)) => add(reference as u32)?,
-                _ => {}
-            }
-        }
-        Ok(())
+        pairs.finish()
     }
 
     /// Reads the facts about the metric. Reference 0 is no text; one that leads nowhere gives no text, for the series is good without it.
@@ -211,13 +189,59 @@ impl<'b> Series<'b> {
     }
 }
 
-#[inline]
-fn each_reference(
-    mut packed: &[u8],
-    mut add: impl FnMut(u32) -> Result<(), SeriesError>,
+/// Reads the labels of a message that has references in field 1: a series or an exemplar.
+pub(crate) fn labels_of<'b>(
+    message: &[u8],
+    request: &Request<'b>,
+    into: &mut LabelSet<'b>,
 ) -> Result<(), SeriesError> {
-    while !packed.is_empty() {
-        add(varint(&mut packed)? as u32)?;
+    into.clear();
+    let mut pairs = Pairs { request, name: None, into };
+    pairs.add_pieces(message)?;
+    pairs.finish()
+}
+
+/// Makes labels of references, which are a name and a value in turn.
+struct Pairs<'s, 'b> {
+    request: &'s Request<'b>,
+    name: Option<&'b str>,
+    into: &'s mut LabelSet<'b>,
+}
+
+impl Pairs<'_, '_> {
+    #[inline]
+    fn add(&mut self, reference: u32) -> Result<(), SeriesError> {
+        let symbol = self.request.symbol(reference)?;
+        match self.name.take() {
+            None => self.name = Some(symbol),
+            Some(name) => self.into.push(name, symbol)?,
+        }
+        Ok(())
     }
-    Ok(())
+
+    #[inline]
+    fn add_packed(&mut self, mut packed: &[u8]) -> Result<(), SeriesError> {
+        while !packed.is_empty() {
+            self.add(varint(&mut packed)? as u32)?;
+        }
+        Ok(())
+    }
+
+    /// The references of a message that has them in several pieces or one by one.
+    fn add_pieces(&mut self, message: &[u8]) -> Result<(), SeriesError> {
+        let mut fields = Fields::new(message);
+        while let Some((number, field)) = fields.next()? {
+            match (number, field) {
+                (1, Field::Bytes(packed)) => self.add_packed(packed)?,
+                // As every decoder of protobuf does with 32 bits.
+                (1, Field::Varint(reference)) => self.add(reference as u32)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<(), SeriesError> {
+        if self.name.is_some() { Err(SeriesError::OddReferences) } else { Ok(()) }
+    }
 }
