@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True  # no byte code next to the sources
 
-from reference import cases, hashes, key
+from reference import cases, hashes, key, series
 from reference.placement import DynamicSharding, Ring
 
 HERE = Path(__file__).parent
@@ -21,6 +21,7 @@ def main() -> int:
     arguments.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file differs")
     check = arguments.parse_args().check
     hashes.self_test()
+    series.self_test()
     sets = cases.member_sets()
     rings = {name: ring(placement, members) for name, placement, members in sets}
     check_golden(rings)
@@ -29,6 +30,7 @@ def main() -> int:
         "owners.tsv": owners_rows(sets, rings),
         "paths.tsv": paths_rows(rings),
         "fleets.tsv": fleets_rows(),
+        "series.tsv": series.rows(),
     }
     differ = False
     for name, rows in files.items():

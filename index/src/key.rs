@@ -68,6 +68,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn agrees_with_the_independent_implementation() {
+        let mut number = 0;
+        for series in pushring_vectors::series() {
+            let labels = Labels::new(series.labels.clone()).unwrap();
+            let mut canonical = Vec::new();
+            labels.write_canonical(&mut canonical);
+            if let Some(expected) = series.canonical {
+                assert_eq!(canonical, expected, "{:?}", series.labels);
+            }
+            assert_eq!(Key::new(&series.tenant, &labels).to_string(), series.key, "{:?}", series.labels);
+            let mut borrowed = crate::wire::LabelSet::new(64);
+            series.labels.iter().for_each(|(name, value)| borrowed.push(name, value).unwrap());
+            let key = crate::wire::Tenant::new(&series.tenant).key(&mut borrowed).unwrap();
+            assert_eq!(key.to_string(), series.key);
+            number += 1;
+        }
+        assert!(number > 50, "{number} vectors");
+    }
+
+    #[test]
     fn text_and_bytes_are_one_key() {
         let labels = Labels::new(vec![("__name__".into(), "up".into())]).unwrap();
         let key = Key::new("", &labels);

@@ -119,6 +119,30 @@ pub fn pushes() -> impl Iterator<Item = Push> {
     })
 }
 
+/// A series of metric-index, from `series.tsv`.
+pub struct Series {
+    /// Name of the tenant; empty for none.
+    pub tenant: String,
+    /// Names and values in the order of a request.
+    pub labels: Vec<(String, String)>,
+    /// The canonical form, unless it is long.
+    pub canonical: Option<Vec<u8>>,
+    /// The key as text.
+    pub key: &'static str,
+}
+
+/// Iterates over all series.
+pub fn series() -> impl Iterator<Item = Series> {
+    let text = |hex| String::from_utf8(unhex(hex)).expect("UTF-8");
+    let pair = move |pair: &'static str| pair.split_once('=').map(|(name, value)| (text(name), text(value)));
+    rows(include_str!("../series.tsv")).map(move |[tenant, labels, canonical, key]| Series {
+        tenant: text(tenant),
+        labels: labels.split(',').map(|label| pair(label).expect("name=value")).collect(),
+        canonical: (!canonical.is_empty()).then(|| unhex(canonical)),
+        key,
+    })
+}
+
 /// Returns the member names of each fleet in `fleets.tsv`.
 #[must_use]
 pub fn fleets() -> Vec<Vec<&'static str>> {
