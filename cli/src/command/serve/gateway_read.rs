@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use anyhow::ensure;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
@@ -65,7 +66,7 @@ pub(super) struct Listed {
 /// Reads a gateway in this time; its API only if it is needed.
 ///
 /// # Errors
-/// It does not answer, or neither its `/metrics` nor its API does.
+/// It does not answer, or neither its `/metrics` nor its API does, or it restarted in between.
 pub(super) fn read(gateway: &Gateway, api: Option<Api>, time: Duration) -> anyhow::Result<GatewayRead> {
     let began = Instant::now();
     let left = || time.saturating_sub(began.elapsed()).max(Duration::from_millis(1));
@@ -87,6 +88,9 @@ pub(super) fn read(gateway: &Gateway, api: Option<Api>, time: Duration) -> anyho
             Contents::Poisoned(error, groups)
         }
     };
+    // A process that started in between lacks groups without a deletion: its contents are not those of the first one.
+    let process = gateway.clone().within(left()).status()?.start_time;
+    ensure!(process == status.start_time, "it restarted while it was read");
     Ok(GatewayRead { status, contents, took: began.elapsed() })
 }
 

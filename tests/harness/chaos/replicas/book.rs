@@ -60,6 +60,8 @@ struct End {
     gateway: usize,
     from: Instant,
     until: Option<Instant>,
+    /// The time before which pushes were then known to be on both gateways.
+    copied: Option<Instant>,
 }
 
 /// A period in which groups get their second copy again.
@@ -77,6 +79,8 @@ pub(super) struct Book {
     groups: Vec<Vec<Push>>,
     ends: Vec<End>,
     repairs: Vec<Repair>,
+    /// The time before which pushes are known to be on both gateways.
+    copied: Option<Instant>,
     /// Number of accepted and of failed pushes.
     pub(super) accepted: u64,
     pub(super) failed: u64,
@@ -122,6 +126,7 @@ impl Book {
             groups: vec![Vec::new(); GROUPS],
             ends: Vec::new(),
             repairs: Vec::new(),
+            copied: None,
             accepted: 0,
             failed: 0,
         }
@@ -145,7 +150,7 @@ impl Book {
 
     /// Records that a gateway is about to be killed, or to leave the ring.
     pub(super) fn gateway_ends(&mut self, gateway: usize, from: Instant) {
-        self.ends.push(End { gateway, from, until: None });
+        self.ends.push(End { gateway, from, until: None, copied: self.copied });
     }
 
     /// Records the moment from which a gateway accepts no push from before its last end.
@@ -168,8 +173,9 @@ impl Book {
         }
     }
 
-    /// Records that all groups have two copies.
-    pub(super) fn repair_ends(&mut self, until: Instant) {
+    /// Records that all groups have two copies, of all pushes before `copied`.
+    pub(super) fn repair_ends(&mut self, until: Instant, copied: Instant) {
+        self.copied = Some(copied);
         if let Some(repair) = self.repairs.last_mut() {
             repair.until = Some(until);
         }
@@ -225,11 +231,13 @@ impl Book {
     /// ones, as any of them may have had an effect.
     fn allowed(&self, group: usize, series: usize, start: Instant, end: Instant) -> BTreeSet<Option<u64>> {
         let mut allowed = BTreeSet::new();
-        for push in self.groups[group].iter().rev().filter(|push| push.sent < end) {
+        let pushes = &self.groups[group];
+        for (index, push) in pushes.iter().enumerate().rev().filter(|(_, push)| push.sent < end) {
             if let Some(effect) = push.effect(series) {
                 allowed.insert(effect);
                 let grace = if effect.is_none() { DELETED } else { Duration::ZERO };
-                if self.is_certain(push, start, end, grace) {
+                let before = index.checked_sub(1).map(|before| pushes[before].sent);
+                if self.is_certain(push, before, start, end, grace) {
                     return allowed;
                 }
             }
@@ -238,13 +246,23 @@ impl Book {
         allowed
     }
 
-    /// Returns whether a push was accepted before the scrape and its gateway did not end soon after.
-    fn is_certain(&self, push: &Push, start: Instant, end: Instant, grace: Duration) -> bool {
+    /// Returns whether a push was accepted before the scrape and its gateway did not end soon after. `before` is the time of the
+    /// push before it.
+    fn is_certain(
+        &self,
+        push: &Push,
+        before: Option<Instant>,
+        start: Instant,
+        end: Instant,
+        grace: Duration,
+    ) -> bool {
         let Some((done, Answer::Accepted(gateway))) = &push.done else { return false };
+        let is_close = before.is_some_and(|before| push.sent < before + COPIED);
         let lost = |lost: &End| {
+            let is_swapped = is_close && lost.copied.is_some_and(|copied| *done > copied);
             gateway.is_none_or(|gateway| gateway == lost.gateway)
                 && lost.from < end
-                && lost.from < *done + COPIED
+                && (lost.from < *done + COPIED || is_swapped)
                 && lost.until.is_none_or(|until| push.sent < until)
         };
         *done + grace < start && !self.ends.iter().any(lost)
@@ -357,6 +375,22 @@ mod tests {
     }
 
     #[test]
+    fn the_replica_may_keep_the_older_of_two_close_pushes_until_a_look() {
+        let mut scene = Scene::new();
+        scene.book.repair_begins(scene.at(0));
+        scene.push(1000, Method::Put, &[0], 1, Some(0));
+        scene.push(3000, Method::Put, &[0], 2, Some(0));
+        scene.push(3050, Method::Put, &[0], 3, Some(0));
+        scene.push(3100, Method::Put, &[0], 4, Some(0));
+        scene.book.repair_ends(scene.at(4070), scene.at(3070));
+        assert_eq!(scene.scrape(4080, &[(0, 3)]), [Kind::Older], "the owner runs");
+        scene.kill(4200, 0);
+        assert_eq!(scene.scrape(4300, &[(0, 4)]), []);
+        assert_eq!(scene.scrape(4300, &[(0, 3)]), [], "the last push is not covered by the look");
+        assert_eq!(scene.scrape(4300, &[(0, 2)]), [Kind::Older], "the look showed the one before");
+    }
+
+    #[test]
     fn a_deleted_group_must_not_return() {
         let mut scene = Scene::new();
         scene.push(1000, Method::Put, &[0], 1, Some(0));
@@ -387,7 +421,7 @@ mod tests {
         assert_eq!(scene.scrape(4200, &[(0, 2)]), [Kind::Overtaken]);
         assert_eq!(scene.scrape(4200, &[(0, 1)]), [Kind::Older]);
         assert_eq!(scene.scrape(4200, &[]), [Kind::Missing]);
-        scene.book.repair_ends(scene.at(6000));
+        scene.book.repair_ends(scene.at(6000), scene.at(5000));
         assert_eq!(scene.scrape(5900, &[(0, 2)]), [Kind::Overtaken]);
         assert_eq!(scene.scrape(6100, &[(0, 2)]), [Kind::Older]);
         scene.book.repair_concerns(BTreeSet::from([GROUP + 1]));

@@ -17,6 +17,9 @@
 //! (`book::Kind::Overtaken`): the repair may write what it read over a newer push, and then writes that again. *Failed* is a
 //! scrape without an answer, by the watcher or by Prometheus.
 //!
+//! Mirrored pushes are not ordered, so the replica may keep the older of two pushes that follow one another within
+//! `book::COPIED`, until a repair. When the owner of such a push ends, the push is certain only if the last look before covers it.
+//!
 //! The next gateway is killed only when the owner and the replica of every group hold it as of a second ago, and the repair
 //! that was running then has ended: the promise is about the loss of one gateway at a time.
 

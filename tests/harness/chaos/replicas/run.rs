@@ -58,7 +58,7 @@ fn run_in(dir: &Path, settings: Settings, stop: &AtomicBool, mut print: impl FnM
     let clients = Clients::start(run.servers.envoy.push, Arc::clone(&run.book), settings.seed)?;
     let watcher = Watcher::start(run.servers.serve, run.fleet.addresses(), Arc::clone(&run.book), started)?;
     run.wait_restored(stop)?;
-    let (mut kills, mut changes) = (0, 0);
+    let (mut kills, mut changes, mut shown) = (0, 0, 0);
     while !stop.load(Ordering::SeqCst) {
         let Some((step, pause)) = plan.next() else { break };
         thread::sleep(pause);
@@ -72,6 +72,10 @@ fn run_in(dir: &Path, settings: Settings, stop: &AtomicBool, mut print: impl FnM
             let faults = seen(&watcher, |seen| seen.total());
             print(&format!("{kills} kills, {changes} changes, {accepted} pushes, {faults} broken promises"));
         }
+        // A run takes half an hour, and its logs show more while it runs.
+        let new = seen(&watcher, |seen| seen.texts.get(shown..).unwrap_or_default().to_vec());
+        shown += new.len();
+        faults(&new, &run.steps, started).iter().for_each(|fault| print(fault));
         run.servers.check()?;
         watcher.check()?;
         clients.check()?;
@@ -213,6 +217,7 @@ impl Run {
     /// arrive after a newer push, and a sweep ends when it has seen that it did not, or copied again.
     fn wait_restored(&mut self, stop: &AtomicBool) -> Result<()> {
         let begin = Instant::now();
+        let mut looked = begin;
         let mut problems = self.problems()?;
         let mut passes = None;
         // From COPIED on, a look covers all pushes that were accepted before the end of the step.
@@ -235,9 +240,11 @@ impl Run {
             }
             self.servers.check()?;
             thread::sleep(TICK);
+            looked = Instant::now();
             problems = self.problems()?;
         }
-        lock(&self.book).repair_ends(Instant::now());
+        lock(&self.book)
+            .repair_ends(Instant::now(), looked.checked_sub(COPIED).context("a clock that began just now")?);
         self.restored.push(begin.elapsed());
         self.note("  restored".to_owned());
         Ok(())
