@@ -60,6 +60,8 @@ pub(crate) struct Authority<'a> {
     pub(crate) past: &'a Past,
     /// Only in endpoint mode, a push reaches a successor because its owner could not be reached.
     pub(crate) mode: Mode,
+    /// Time by our clock after the reading.
+    pub(crate) now: Timestamp,
 }
 
 /// The knowledge about one group.
@@ -68,6 +70,7 @@ pub(crate) struct GroupAuthority<'a> {
     witnesses: &'a [Option<Witness>],
     past: &'a Past,
     mode: Mode,
+    now: Timestamp,
     place: Place<'a>,
     position: Option<u64>,
     /// Owner and replica, if they could be read.
@@ -86,16 +89,18 @@ struct Holder {
 impl<'a> Authority<'a> {
     /// Looks up what is known about a group.
     pub(crate) fn about(&self, place: Place<'a>) -> GroupAuthority<'a> {
-        let (witnesses, past, mode) = (self.witnesses, self.past, self.mode);
+        let (witnesses, past, mode, now) = (self.witnesses, self.past, self.mode, self.now);
         let position = past.rings().position(place.labels);
         let holder = |tenure: Tenure| {
-            let (on, started) = self.find(&tenure).map(|(on, witness)| (on, witness.started))?;
+            let (on, Witness { started, read, .. }) = self.find(&tenure)?;
             let whole = started.and_then(|started| past.whole_since(place.labels, (&tenure.name, started)));
+            // Another reading, which began later, may have ended before.
+            let whole = whole.filter(|since| since <= read);
             Some(Holder { on, whole: whole.filter(|since| *since >= tenure.since), tenure })
         };
         let tenures = position.map_or(Vec::new(), |position| past.rings().tenures(position));
         let holders = tenures.into_iter().filter_map(holder).collect();
-        GroupAuthority { witnesses, past, mode, place, position, holders }
+        GroupAuthority { witnesses, past, mode, now, place, position, holders }
     }
 
     /// Notes that a reading of all gateways showed no other groups than these.
@@ -105,7 +110,7 @@ impl<'a> Authority<'a> {
         }
         self.past.saw_absent(groups, |position| {
             let tenures = self.past.rings().tenures(position).into_iter();
-            tenures.filter_map(|tenure| self.find(&tenure)?.1.sight(&tenure)).collect()
+            tenures.filter_map(|tenure| self.find(&tenure)?.1.sight(&tenure, self.now)).collect()
         });
     }
 
@@ -118,10 +123,10 @@ impl<'a> Authority<'a> {
 
 impl Witness {
     /// Describes a gateway that is whole; `None` as long as an Envoy may use a former ring.
-    fn sight(&self, tenure: &Tenure) -> Option<Sight<'_>> {
+    fn sight(&self, tenure: &Tenure, now: Timestamp) -> Option<Sight<'_>> {
         let is_adopted = tenure.covers(self.read);
-        let (gateway, member_since, read) = (&*self.name, tenure.since, self.read);
-        is_adopted.then_some(Sight { gateway, started: self.started?, member_since, read })
+        let (gateway, member_since) = (&*self.name, tenure.since);
+        is_adopted.then_some(Sight { gateway, started: self.started?, member_since, now })
     }
 }
 
@@ -144,7 +149,7 @@ impl GroupAuthority<'_> {
         for on in on {
             let holder = self.holders.iter().find(|holder| holder.on == on);
             let (Some(holder), Some(witness)) = (holder, self.witness(on)) else { continue };
-            if let Some(sight) = witness.sight(&holder.tenure) {
+            if let Some(sight) = witness.sight(&holder.tenure, self.now) {
                 self.past.saw_whole(self.place.labels, position, sight);
             }
         }

@@ -45,13 +45,13 @@ struct Whole {
     since: Timestamp,
 }
 
-/// A process that is whole in a reading of this time, and holds the group since `member_since`.
+/// A process that is whole in a reading that has just ended, and holds the group since `member_since`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sight<'a> {
     pub(super) gateway: &'a str,
     pub(super) started: Timestamp,
     pub(super) member_since: Timestamp,
-    pub(super) read: Timestamp,
+    pub(super) now: Timestamp,
 }
 
 impl Past {
@@ -66,7 +66,8 @@ impl Past {
         &self.rings
     }
 
-    /// Returns the first time at which this process was seen to be whole.
+    /// Returns a time before which this process was seen to be whole for the first time. Only a reading that began later shows what it
+    /// lacks since.
     pub(super) fn whole_since(&self, labels: &Labels, gateway: (&str, Timestamp)) -> Option<Timestamp> {
         let groups = self.groups.read().unwrap_or_else(PoisonError::into_inner);
         let whole = &groups.get(&Series::from(labels))?.whole;
@@ -80,9 +81,9 @@ impl Past {
         if is_full && !groups.contains_key(&key) {
             return;
         }
-        let new = || Group { position, whole: Vec::new(), last: sight.read };
+        let new = || Group { position, whole: Vec::new(), last: sight.now };
         let group = groups.entry(key).or_insert_with(new);
-        group.last = group.last.max(sight.read);
+        group.last = group.last.max(sight.now);
         group.saw(sight);
     }
 
@@ -105,14 +106,14 @@ impl Past {
 }
 
 impl Group {
-    fn saw(&mut self, Sight { gateway, started, member_since, read }: Sight<'_>) {
+    fn saw(&mut self, Sight { gateway, started, member_since, now }: Sight<'_>) {
         match self.whole.iter_mut().find(|seen| seen.gateway == gateway) {
             // Another process, or the gateway left the ring in between.
             Some(seen) if seen.started != started || seen.since < member_since => {
-                (seen.started, seen.since) = (started, read);
+                (seen.started, seen.since) = (started, now);
             }
             Some(_) => {}
-            None => self.whole.push(Whole { gateway: gateway.to_owned(), started, since: read }),
+            None => self.whole.push(Whole { gateway: gateway.to_owned(), started, since: now }),
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::reason::{Code, Reason};
 /// Merges what was read. `took` is the time of the reading until now.
 pub(super) fn view(reading: Reading, past: &Past, took: Duration) -> FleetView {
     let Reading { fleet, fleet_error, read_at, gateways } = reading;
-    let mut merge = Merge { fleet: &fleet, past, witnesses: Vec::new() };
+    let mut merge = Merge { fleet: &fleet, past, witnesses: Vec::new(), now: Timestamp::now() };
     let mut views = Vec::new();
     let mut copies: BTreeMap<Labels, Vec<(usize, HeldGroup)>> = BTreeMap::new();
     let read: Vec<_> = without_twins(gateways).into_par_iter().map(|read| one(read, read_at)).collect();
@@ -88,6 +88,8 @@ fn one(
 struct Merge<'r> {
     fleet: &'r Fleet,
     past: &'r Past,
+    /// Time after the reading.
+    now: Timestamp,
     witnesses: Vec<Option<Witness>>,
 }
 
@@ -201,7 +203,7 @@ impl Merge<'_> {
 
     fn authority(&self) -> Authority<'_> {
         let mode = self.fleet.router.config().mode;
-        Authority { witnesses: &self.witnesses, past: self.past, mode }
+        Authority { witnesses: &self.witnesses, past: self.past, mode, now: self.now }
     }
 
     /// Returns the latest copy of a group whose owner is not known.

@@ -219,7 +219,7 @@ impl World {
             })
         };
         let witnesses: Vec<_> = visible.iter().map(witness).collect();
-        let all = Authority { witnesses: &witnesses, past: &reader.past, mode: self.mode };
+        let all = Authority { witnesses: &witnesses, past: &reader.past, mode: self.mode, now: self.now };
         let authority = all.about(Place { labels: &self.labels, owner: 0, replica: Some(1) });
         let mut shown = BTreeMap::new();
         for family in 0..FAMILIES {

@@ -14,6 +14,7 @@ struct Case {
     witnesses: Vec<Option<Witness>>,
     past: Past,
     mode: Mode,
+    now: Timestamp,
 }
 
 fn fleet(members: &[&str], seconds_ago: i64) -> Fleet {
@@ -36,7 +37,7 @@ impl Case {
         let mut past = Past::default();
         past.observe(&all);
         let (order, witnesses) = (order(&all, &labels), NAMES.iter().map(witness).collect());
-        Self { labels, order, witnesses, past, mode: Mode::Cluster }
+        Self { labels, order, witnesses, past, mode: Mode::Cluster, now }
     }
 
     fn restart(&mut self, rank: usize, seconds_ago: i64) {
@@ -45,7 +46,8 @@ impl Case {
 
     fn authority(&self) -> GroupAuthority<'_> {
         let (owner, replica) = (self.order[0], self.order.get(1).copied());
-        let authority = Authority { witnesses: &self.witnesses, past: &self.past, mode: self.mode };
+        let authority =
+            Authority { witnesses: &self.witnesses, past: &self.past, mode: self.mode, now: self.now };
         authority.about(Place { labels: &self.labels, owner, replica })
     }
 
@@ -60,9 +62,10 @@ impl Case {
     /// Notes that a gateway was whole in a reading of this time.
     fn saw_whole(&mut self, rank: usize, seconds_ago: i64) {
         let on = self.order[rank];
-        let now = std::mem::replace(&mut self.witnesses[on].as_mut().unwrap().read, ago(seconds_ago));
+        let now = std::mem::replace(&mut self.now, ago(seconds_ago));
+        let read = std::mem::replace(&mut self.witnesses[on].as_mut().unwrap().read, self.now);
         self.authority().saw_whole([on].into_iter());
-        self.witnesses[on].as_mut().unwrap().read = now;
+        (self.now, self.witnesses[on].as_mut().unwrap().read) = (now, read);
     }
 
     /// Makes all but this rank the ring of the time since then; ranks change accordingly, this one to the last.
@@ -191,6 +194,8 @@ fn a_gateway_that_was_seen_whole_knows_what_was_before_it_restarted() {
     case.join(200);
     assert_eq!(case.pick(&[(0, 1500)]), None, "rank 1 was whole, so it was deleted since or before");
     assert_eq!(case.pick(&[(2, 1500)]), None);
+    case.witnesses[case.order[1]].as_mut().unwrap().read = ago(451);
+    assert_eq!(case.pick(&[(0, 1500)]), Some(0), "read before it was whole, by a reading that ended later");
     case.restart(1, 100);
     assert_eq!(case.pick(&[(0, 1500)]), Some(0), "another process");
 }

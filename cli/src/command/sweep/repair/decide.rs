@@ -290,7 +290,12 @@ impl Case<'_> {
     }
 
     fn authority(&self) -> Authority<'_> {
-        Authority { witnesses: &self.readings.witnesses, past: self.past, mode: self.mode }
+        Authority {
+            witnesses: &self.readings.witnesses,
+            past: self.past,
+            mode: self.mode,
+            now: Timestamp::now(),
+        }
     }
 
     /// A group without families, which a push without a body stores: its push counts as its family.

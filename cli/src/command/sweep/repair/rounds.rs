@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
 use super::Repair;
 use super::act::{self, Sent};
 use super::decide::{Action, Case, Copy, Difference, Step};
@@ -98,8 +100,12 @@ fn tasks(run: &Repair<'_>, cache: &Cache) -> Vec<Task> {
         })
     };
     let mut tasks: Vec<_> = cache.groups(run).into_iter().filter_map(task).collect();
-    let authority =
-        Authority { witnesses: &readings.witnesses, past: run.past, mode: run.fleet.router.config().mode };
+    let authority = Authority {
+        witnesses: &readings.witnesses,
+        past: run.past,
+        mode: run.fleet.router.config().mode,
+        now: Timestamp::now(),
+    };
     authority.saw_only(cache.labels());
     // Neighbors involve the same gateways.
     tasks.sort_by_key(|task| (task.group.owner, task.group.replica));
