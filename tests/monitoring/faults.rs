@@ -43,8 +43,9 @@ fn every_alert_fires_and_resolves() {
             println!("==> {name}: {} s", began.elapsed().as_secs());
         }
         fleet.observers.assert_healthy();
-        let silent: Vec<String> =
-            fleet.observers.alerts().into_iter().filter(|name| !fleet.alerts.has_resolved(name)).collect();
+        // This fleet lacks `pushring serve`, whose alerts have unit tests alone: monitoring/tests/serve.yml.
+        let all = fleet.observers.alerts().into_iter().filter(|name| !name.starts_with("PushringServe"));
+        let silent: Vec<String> = all.filter(|name| !fleet.alerts.has_resolved(name)).collect();
         assert!(silent.is_empty(), "no scenario makes these fire and resolve: {silent:?}");
     });
 }

@@ -118,6 +118,9 @@ fn serve_job() -> Value {
     let mut job = jobs.iter().find(|job| job["job_name"] == "pushring-serve").unwrap().clone();
     job.as_object_mut().unwrap().remove("static_configs");
     job["file_sd_configs"] = json!([{"files": ["/etc/pushring/serve.json"]}]);
+    // A busy machine needs longer than the shortened interval to read all gateways.
+    job["scrape_interval"] = "4s".into();
+    job["scrape_timeout"] = "4s".into();
     job["metric_relabel_configs"] =
         json!([{"source_labels": ["__name__"], "regex": "pushring_serve_.+", "action": "keep"}]);
     job
