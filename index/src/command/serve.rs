@@ -74,7 +74,7 @@ impl ServeArgs {
             tokio::spawn(
                 pipeline.clone().sweep(Duration::from_secs(config.metric_store.cache.cleanup_interval)),
             );
-            let gateway = Arc::new(Gateway::new(config.clone(), pipeline.clone()));
+            let gateway = Arc::new(Gateway::new(config.clone(), pipeline.clone())?);
             tokio::spawn(self.clone().follow(config.clone(), gateway.clone(), pipeline.clone()));
             let mut routes = server::routes(state.clone(), metrics).merge(api::router(catalogue));
             if config.app.role_type != Role::Indexer {

@@ -196,31 +196,29 @@ impl<'g, 'b> Work<'g, 'b> {
                 Series::V2(_) => None,
             })
             .collect();
-        let mut known = Vec::new();
-        self.gateway.pipeline.knows(&raws, &mut known);
-        let mut raws = raws.into_iter().zip(known);
+        let mut unknown = self.gateway.pipeline.unknown(&raws).into_iter().peekable();
+        let mut raws = raws.into_iter().enumerate();
         let mut candidates = Vec::new();
         for series in chunk {
             let raw = match series {
                 Series::V1(_) => raws.next(),
                 Series::V2(_) => None,
             };
-            if let Some((_, true)) = raw {
+            if raw.is_some_and(|(index, _)| unknown.next_if_eq(&index).is_none()) {
                 self.found.counts += series.counts();
                 continue;
             }
             match self.key(&series) {
-                Ok(key) => candidates.push(Candidate { series, raw: raw.map(|(raw, _)| raw), key }),
+                Ok(key) => candidates.push(Candidate { series, raw: raw.map(|(_, raw)| raw), key }),
                 Err(error) => self.found.reject(&error),
             }
         }
         let ids: Vec<Key> = candidates.iter().map(|candidate| mixed(candidate.key, self.salt)).collect();
-        let mut known = Vec::new();
-        self.gateway.pipeline.knows(&ids, &mut known);
+        let mut unknown = self.gateway.pipeline.unknown(&ids).into_iter().peekable();
         let mut same = Vec::new();
-        for ((candidate, id), known) in candidates.into_iter().zip(ids).zip(known) {
+        for (index, (candidate, id)) in candidates.into_iter().zip(ids).enumerate() {
             self.found.counts += candidate.series.counts();
-            if known {
+            if unknown.next_if_eq(&index).is_none() {
                 same.extend(candidate.raw);
             } else if let Some(sighting) = self.sighting(&candidate) {
                 self.found.fresh.push(Fresh { raw: candidate.raw, id, sighting });

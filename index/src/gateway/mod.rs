@@ -5,13 +5,16 @@ mod body;
 mod decode;
 mod families;
 mod origin;
+mod push;
 mod write;
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::available_parallelism;
 
+use anyhow::anyhow;
 use axum::Router;
-use axum::routing::post;
+use axum::routing::{any, post};
+use pushring_index::pushed::Paths;
 use tokio::sync::Semaphore;
 
 use crate::config::Config;
@@ -25,6 +28,8 @@ pub(crate) struct Gateway {
     pipeline: Arc<Pipeline>,
     /// Facts about metrics from requests of remote write 1.0, which send them apart from the series.
     families: Families,
+    /// The grammar of the paths of pushes.
+    paths: Paths,
     /// A permit for each byte of the bodies under way.
     bytes: Arc<Semaphore>,
     /// A permit for each large body that is decoded at one time: it may need much more memory than it has bytes.
@@ -33,15 +38,19 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     /// Creates the state.
-    pub(crate) fn new(config: Arc<Config>, pipeline: Arc<Pipeline>) -> Self {
+    ///
+    /// # Errors
+    /// If the grammar of paths cannot be prepared.
+    pub(crate) fn new(config: Arc<Config>, pipeline: Arc<Pipeline>) -> anyhow::Result<Self> {
         let cores = available_parallelism().map_or(1, usize::from);
-        Self {
+        Ok(Self {
             bytes: Arc::new(Semaphore::new(config.limits.max_inflight_bytes)),
             config: RwLock::new(config),
             pipeline,
             families: Families::default(),
+            paths: Paths::new("", true).map_err(|error| anyhow!("the grammar of paths: {error}"))?,
             decoders: Semaphore::new(cores),
-        }
+        })
     }
 
     /// Takes the settings of another configuration. Requests under way keep those that they began with.
@@ -63,5 +72,6 @@ pub(crate) fn routes(gateway: Arc<Gateway>) -> Router {
         .route("/api/v1/push", post(write::handle))
         .route("/prometheus/api/v1/write", post(write::handle))
         .route("/insert/{tenant}/prometheus/api/v1/write", post(write::handle))
+        .route("/metrics/{*path}", any(push::handle))
         .with_state(gateway)
 }

@@ -6,7 +6,6 @@
 mod inbox;
 mod indexer;
 mod kafka;
-mod known;
 mod rebuild;
 mod record;
 mod redis;
@@ -19,13 +18,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use metrics::{counter, gauge, histogram};
+use pushring_index::known::{Known, spread};
 use pushring_index::{Key, Sighting};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use tracing::{error, info, warn};
 
 pub(crate) use indexer::Indexer;
-use known::Known;
 pub(crate) use rebuild::{Rebuilt, rebuild};
 pub(crate) use sink::Sink;
 pub(crate) use touch::Touch;
@@ -93,15 +92,19 @@ impl Pipeline {
         self.settings.max_queued.store(config.limits.max_queued_series as u64, Ordering::Relaxed);
     }
 
-    /// Says of each key whether it is durable, in order.
-    pub(crate) fn knows(&self, keys: &[Key], found: &mut Vec<bool>) {
-        self.known.contains(keys, self.now(), found);
+    /// Returns the positions of the keys that are not known to be durable, in ascending order.
+    pub(crate) fn unknown(&self, keys: &[Key]) -> Vec<usize> {
+        let mut positions = Vec::new();
+        self.known.unknown(keys, self.now(), &mut positions);
+        positions
     }
 
     /// Adds keys of bytes whose series is durable.
     pub(crate) fn know(&self, keys: impl Iterator<Item = Key>) {
         let now = self.now();
-        self.known.insert(keys.map(|key| (key, self.expiry(now))), now);
+        let seconds = self.settings.expire.load(Ordering::Relaxed).min(u64::from(u32::MAX / 4)) as u32;
+        // The spread keeps all series of a start from coming back at once.
+        self.known.insert(keys.map(|key| (key, now + spread(key, seconds).max(1))));
     }
 
     /// Queues series. Without room, they are dropped and counted.
@@ -242,11 +245,5 @@ impl Pipeline {
     /// Seconds since the start of the process.
     fn now(&self) -> u32 {
         self.started.elapsed().as_secs() as u32
-    }
-
-    /// The spread keeps all series of a start from coming back at once.
-    fn expiry(&self, now: u32) -> u32 {
-        let expire = self.settings.expire.load(Ordering::Relaxed).min(u64::from(u32::MAX / 4)) as u32;
-        now + fastrand::u32(expire - expire / 5..=expire + expire / 5).max(1)
     }
 }
