@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use metrics::{counter, gauge, histogram};
 use pushring_index::known::{Known, spread};
-use pushring_index::{Key, Sighting};
+use pushring_index::{Key, Kind, Sighting};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use tracing::{error, info, warn};
@@ -33,6 +33,8 @@ pub(crate) use touch::Touch;
 const BATCH: usize = 2_000;
 /// Time for a batch to fill.
 const LINGER: Duration = Duration::from_millis(20);
+/// Longest time for which a pushed series is known, in seconds: two owners of a group show when both get it in turn.
+const PUSH_EXPIRE: u32 = 60;
 /// Longest pause after a write that failed.
 const MAX_PAUSE: Duration = Duration::from_secs(5);
 /// Writes of a batch that fail before its series are tried one by one.
@@ -101,8 +103,13 @@ impl Pipeline {
 
     /// Adds keys of bytes whose series is durable.
     pub(crate) fn know(&self, keys: impl Iterator<Item = Key>) {
+        self.know_for(u32::MAX / 4, keys);
+    }
+
+    /// As [`Self::know`], for at most these seconds.
+    fn know_for(&self, most: u32, keys: impl Iterator<Item = Key>) {
         let now = self.now();
-        let seconds = self.settings.expire.load(Ordering::Relaxed).min(u64::from(u32::MAX / 4)) as u32;
+        let seconds = self.settings.expire.load(Ordering::Relaxed).min(u64::from(most)) as u32;
         // The spread keeps all series of a start from coming back at once.
         self.known.insert(keys.map(|key| (key, now + spread(key, seconds).max(1))));
     }
@@ -215,7 +222,10 @@ impl Pipeline {
         sink.store(batch).await?;
         histogram!("metric_index_store_seconds").record(began.elapsed());
         counter!("metric_index_acked_total").increment(batch.len() as u64);
-        self.know(batch.iter().flat_map(|fresh| fresh.raw.into_iter().chain([fresh.id])));
+        let is_push = |fresh: &&Fresh| fresh.sighting.source.kind == Kind::Push;
+        let keys = |fresh: &Fresh| fresh.raw.into_iter().chain([fresh.id]);
+        self.know_for(PUSH_EXPIRE, batch.iter().filter(is_push).flat_map(keys));
+        self.know(batch.iter().filter(|fresh| !is_push(fresh)).flat_map(keys));
         Ok(())
     }
 
