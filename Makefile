@@ -114,7 +114,7 @@ wasm-tests: $(BIN)/.wasm-bindgen-$(WASM_BINDGEN) ## run the vector tests of ring
 		cargo test -p pushring-ring -p pushring-router --test vectors --target $(WASM_TARGET)
 
 e2e: wasm tools ## run the end-to-end suites: the compiled filter in a real Envoy in front of real Pushgateways
-	@# The commands as `make unit` built them: `cargo build -p pushring` would build it and its dependencies again, with other features.
+	@# The command as `make unit` built it: `cargo build -p pushring` would build it and its dependencies again, with other features.
 	cargo test --quiet --no-run
 	@# Most of these tests wait for servers: twice as many at once as there are cores.
 	RUST_TEST_THREADS=$$((2 * $$(nproc))) cargo test -p pushring-harness -p pushring-demo -p pushring-bench

@@ -8,6 +8,9 @@ use pushring_index::Metadata;
 use super::batch::{Label, Origin, hash, kind};
 use super::connection::{Connection, Param, lists, marks};
 
+/// Ids and texts by hash.
+type Rows = HashMap<[u8; 16], (i64, Vec<String>)>;
+
 /// A table of texts with a hash.
 struct Table {
     select: &'static str,
@@ -96,12 +99,7 @@ impl Table {
         Ok(found)
     }
 
-    fn find(
-        &self,
-        sql: &mut Connection,
-        tenant: &str,
-        entries: &[(usize, Hashed)],
-    ) -> Result<HashMap<[u8; 16], (i64, Vec<String>)>> {
+    fn find(&self, sql: &mut Connection, tenant: &str, entries: &[(usize, Hashed)]) -> Result<Rows> {
         let mut found = HashMap::with_capacity(entries.len());
         for list in lists(entries.iter().map(|(_, (hash, _))| Param::from(hash))) {
             let text = format!("{} ({})", self.select, marks(list.len()));

@@ -117,7 +117,7 @@ pub(super) fn sightings(
             pairs.push((name, value));
         }
         let at = u.int_in_range(-2..=4)? * DAY + u.int_in_range(0..=3)?;
-        let mut sighting = sighting(*u.choose(&["", "a", "b"])?, labels(&pairs), at);
+        let mut sighting = sighting(u.choose(&["", "a", "b"])?, labels(&pairs), at);
         if u.ratio(1, 3)? {
             sighting.source.kind = Kind::Push;
             sighting.source.owner = (*u.choose(&["gateway-1", "gateway-2"])?).into();
