@@ -1,4 +1,4 @@
--- The catalogue in SQLite; mysql.sql has the same tables. docs/index/schema.md describes each of them.
+-- The catalogue in SQLite; mysql.sql has the same tables.
 -- Times are milliseconds since 1970 UTC, days are days since 1970 UTC.
 
 -- Each label of a tenant once. The hash is the XXH3-128 of name and value; `series` counts the series that have the label.
