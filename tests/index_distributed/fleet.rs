@@ -1,59 +1,53 @@
-//! Redis and Kafka with the roles of metric-index that use them.
-
-use std::path::Path;
+//! Redis, Kafka and MariaDB with the roles of metric-index that use them.
 
 use pushring_harness::remote_write::{self, Series};
-use pushring_harness::{Kafka, MetricIndex, Redis, http::Client};
+use pushring_harness::{Kafka, MariaDb, MetricIndex, Redis, http::Client};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-pub struct Fleet {
+pub(crate) struct Fleet {
     // Fields are dropped in this order: the servers before the folder.
-    pub gateway: MetricIndex,
-    pub indexer: MetricIndex,
-    pub redis: Redis,
-    pub kafka: Kafka,
-    pub dir: TempDir,
+    pub(crate) gateway: MetricIndex,
+    pub(crate) indexer: MetricIndex,
+    pub(crate) redis: Redis,
+    pub(crate) kafka: Kafka,
+    pub(crate) mariadb: MariaDb,
+    pub(crate) dir: TempDir,
 }
 
 impl Fleet {
-    pub fn start() -> Self {
-        Self::start_with(&json!({}))
-    }
-
-    /// Starts everything; the gateway has these sections, too.
-    pub fn start_with(more: &Value) -> Self {
+    pub(crate) fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let redis = Redis::start(dir.path()).unwrap();
+        let mariadb = MariaDb::start(dir.path()).unwrap();
         let kafka = Kafka::start(dir.path()).unwrap();
-        let mut sections = config("gateway", &redis, &kafka);
-        sections.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let sections = config("gateway", &redis, &kafka, &mariadb);
         let gateway = MetricIndex::start(dir.path(), "gateway", &sections).unwrap();
-        let indexer = Self::indexer(dir.path(), "indexer", &redis, &kafka);
-        Self { gateway, indexer, redis, kafka, dir }
-    }
-
-    fn indexer(dir: &Path, name: &str, redis: &Redis, kafka: &Kafka) -> MetricIndex {
-        MetricIndex::start(dir, name, &config("indexer", redis, kafka)).unwrap()
+        let indexer =
+            MetricIndex::start(dir.path(), "indexer", &config("indexer", &redis, &kafka, &mariadb)).unwrap();
+        Self { gateway, indexer, redis, kafka, mariadb, dir }
     }
 
     /// Starts a second gateway.
-    pub fn another_gateway(&self) -> MetricIndex {
-        let sections = config("gateway", &self.redis, &self.kafka);
+    pub(crate) fn another_gateway(&self) -> MetricIndex {
+        let sections = config("gateway", &self.redis, &self.kafka, &self.mariadb);
         MetricIndex::start(self.dir.path(), "gateway-2", &sections).unwrap()
     }
 
     /// Returns the number of series that the indexer found new.
-    pub fn new(&self) -> f64 {
+    pub(crate) fn recorded(&self) -> f64 {
         self.indexer.metric("metric_index_new_series_total").unwrap_or(-1.0)
     }
 }
 
 /// The configuration of a role; the names are those of the original.
-pub fn config(role: &str, redis: &Redis, kafka: &Kafka) -> Value {
+pub(crate) fn config(role: &str, redis: &Redis, kafka: &Kafka, mariadb: &MariaDb) -> Value {
     let local = |port: u16| json!({"host": "127.0.0.1", "port": port});
+    let mut mysql = local(mariadb.address.port());
+    mysql["db_name"] = json!("metrics");
     json!({
         "app": {"role_type": role},
+        "mysql": mysql,
         "redis": local(redis.address.port()),
         "metric_store": {
             "cache": {"flush_interval": 1},
@@ -64,7 +58,7 @@ pub fn config(role: &str, redis: &Redis, kafka: &Kafka) -> Value {
 }
 
 /// Returns series with numbers.
-pub fn series(name: &str, numbers: std::ops::Range<usize>) -> Vec<Series> {
+pub(crate) fn series(name: &str, numbers: std::ops::Range<usize>) -> Vec<Series> {
     let of = |number: usize| Series {
         labels: vec![
             ("__name__".into(), name.into()),
@@ -78,7 +72,7 @@ pub fn series(name: &str, numbers: std::ops::Range<usize>) -> Vec<Series> {
 }
 
 /// Sends series; they must be accepted.
-pub fn send(gateway: &MetricIndex, series: &[Series]) {
+pub(crate) fn send(gateway: &MetricIndex, series: &[Series]) {
     let client = Client::new(gateway.address).unwrap();
     let body = remote_write::body(series).unwrap();
     let answer = remote_write::send(&client, "/api/v1/write", body).unwrap();
