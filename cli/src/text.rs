@@ -3,7 +3,7 @@
 //! Names, labels and error messages of clients, gateways, Consul and files can contain anything: escape sequences that
 //! change what a terminal shows or does, line breaks that forge a line, invisible characters and such that reverse the
 //! order of others. [`crate::output`] escapes them in all that it prints; text that becomes part of a line of ours is
-//! escaped by [`line`] first, because a line break inside is not one of ours.
+//! escaped by [`line()`] first, because a line break inside is not one of ours.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -18,7 +18,7 @@ pub(crate) fn line(text: &str) -> Cow<'_, str> {
     escape(text, shows_as_itself, visibly)
 }
 
-/// As [`line`], but keeps line breaks.
+/// As [`line()`], but keeps line breaks.
 pub(crate) fn lines(text: &str) -> Cow<'_, str> {
     let shows = |char| char == '\n' || shows_as_itself(char);
     escape(text, shows, visibly)
@@ -29,11 +29,11 @@ pub(crate) fn lines(text: &str) -> Cow<'_, str> {
 pub(crate) enum Run<'t> {
     /// Every character shows as itself.
     Plain(&'t str),
-    /// Escapes as in [`line`], of characters that do not.
+    /// Escapes as in [`line()`], of characters that do not.
     Escaped(String),
 }
 
-/// Splits a text, for a reader that marks the escapes; [`line`] does not distinguish them from a text that looks the same.
+/// Splits a text, for a reader that marks the escapes; [`line()`] does not distinguish them from a text that looks the same.
 pub(crate) fn runs(mut text: &str) -> impl Iterator<Item = Run<'_>> {
     std::iter::from_fn(move || {
         let plain = shows_as_itself(text.chars().next()?);
@@ -60,7 +60,7 @@ pub(crate) fn shell(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// As [`line`], for bytes: those that are not UTF-8 as `\xff`.
+/// As [`line()`], for bytes: those that are not UTF-8 as `\xff`.
 pub(crate) fn bytes(bytes: &[u8]) -> String {
     let mut text = String::new();
     for chunk in bytes.utf8_chunks() {
@@ -75,7 +75,7 @@ pub(crate) fn path(path: impl AsRef<Path>) -> String {
     bytes(path.as_ref().as_os_str().as_bytes())
 }
 
-/// Escapes in JSON what [`line`] escapes: `\u202e`. The values stay the same, because such characters only appear inside
+/// Escapes in JSON what [`line()`] escapes: `\u202e`. The values stay the same, because such characters only appear inside
 /// strings. JSON itself requires escapes only below U+0020.
 pub(crate) fn json(json: &str) -> Cow<'_, str> {
     escape(

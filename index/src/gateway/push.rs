@@ -38,7 +38,7 @@ pub(super) async fn handle(State(gateway): State<Arc<Gateway>>, request: Request
             Ok(()) => StatusCode::ACCEPTED.into_response(),
             Err(rejection) => rejection.into_response(),
         },
-        // A deletion names no series. They are gone when nobody sees them any more.
+        // A deletion names no series: a series is gone once no request has it any more.
         Method::DELETE => StatusCode::ACCEPTED.into_response(),
         _ => answer::plain(StatusCode::METHOD_NOT_ALLOWED, "expected PUT, POST or DELETE"),
     };
