@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::wire::{Fields, WireError, varint};
+use crate::wire::{Fields, WireError, label_bytes, varint};
 
 use super::family::{Family, Kind, Metric};
 use super::{PushError, PushLimits};
@@ -74,15 +74,7 @@ fn metric(message: &[u8], limits: PushLimits, left: &mut usize) -> Result<Option
 }
 
 fn label(message: &[u8]) -> Result<(String, String), PushError> {
-    let mut fields = Fields::new(message);
-    let (mut name, mut value): (&[u8], &[u8]) = (&[], &[]);
-    while let Some((number, field)) = fields.next()? {
-        match number {
-            1 => name = field.bytes(number)?,
-            2 => value = field.bytes(number)?,
-            _ => {}
-        }
-    }
+    let (name, value) = label_bytes(message)?;
     Ok((text(name)?, text(value)?))
 }
 

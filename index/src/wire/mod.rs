@@ -21,7 +21,7 @@ use std::ops::AddAssign;
 
 use crate::LabelsError;
 
-pub(crate) use protobuf::{Field, Fields, varint, write_varint};
+pub(crate) use protobuf::{Field, Fields, label_bytes, varint, write_varint};
 
 /// Numbers of a series or of a request, as the headers `X-Prometheus-Remote-Write-*-Written` count them.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

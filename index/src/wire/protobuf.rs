@@ -108,6 +108,21 @@ impl<'b> Field<'b> {
     }
 }
 
+/// Reads name and value of a label: both protocols have them in the fields 1 and 2.
+#[inline]
+pub(crate) fn label_bytes(message: &[u8]) -> Result<(&[u8], &[u8]), WireError> {
+    let mut fields = Fields::new(message);
+    let (mut name, mut value): (&[u8], &[u8]) = (&[], &[]);
+    while let Some((number, field)) = fields.next()? {
+        match number {
+            1 => name = field.bytes(number)?,
+            2 => value = field.bytes(number)?,
+            _ => {}
+        }
+    }
+    Ok((name, value))
+}
+
 /// Reads a number of up to 10 bytes.
 #[inline]
 pub(crate) fn varint(rest: &mut &[u8]) -> Result<u64, WireError> {

@@ -2,7 +2,7 @@
 
 use crate::Metadata;
 
-use super::{Counts, Field, Fields, LabelSet, SeriesError, WireError, histogram, type_name};
+use super::{Counts, Field, Fields, LabelSet, SeriesError, WireError, histogram, label_bytes, type_name};
 
 /// A series, or facts about a metric.
 #[derive(Clone, Copy, Debug)]
@@ -189,15 +189,7 @@ fn sample(message: &[u8]) -> Result<(i64, f64), WireError> {
 /// Reads `prometheus.Label`.
 #[inline]
 fn label(message: &[u8]) -> Result<(&str, &str), SeriesError> {
-    let mut fields = Fields::new(message);
-    let (mut name, mut value): (&[u8], &[u8]) = (&[], &[]);
-    while let Some((number, field)) = fields.next()? {
-        match number {
-            1 => name = field.bytes(number)?,
-            2 => value = field.bytes(number)?,
-            _ => {}
-        }
-    }
+    let (name, value) = label_bytes(message)?;
     let text = |bytes| std::str::from_utf8(bytes).map_err(|_| SeriesError::NotUtf8);
     Ok((text(name)?, text(value)?))
 }
