@@ -54,11 +54,6 @@ impl ServeArgs {
             let text = "metric_store.consummer: missing; an indexer needs the hosts and topics of Kafka";
             return Err(BadInput(text.to_owned()).into());
         }
-        if config.remote.write.is_some() || config.remote.send.is_some() {
-            let text = "remote: this version does not pass writes on, and would lose them; remove the section and \
-                        let Envoy send the index a copy of each write";
-            return Err(BadInput(text.to_owned()).into());
-        }
         log::start(config.log.level.filter());
         let metrics = own_metrics::start()?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -122,6 +117,11 @@ impl ServeArgs {
             Some(file) => Config::read(file)?,
             None => Config::default(),
         };
+        if config.remote.write.is_some() || config.remote.send.is_some() {
+            let text = "remote: this version does not pass writes on, and would lose them; remove the section and \
+                        let Envoy send the index a copy of each write";
+            return Err(BadInput(text.to_owned()).into());
+        }
         if let Some(listen) = self.listen {
             config.app.listen = Some(listen);
         }
