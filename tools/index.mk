@@ -6,7 +6,7 @@ STORES := $(TOOLS)/stores
 STORES_DEBIAN := redis-server redis-tools libjemalloc2 liblzf1 \
 	mariadb-server mariadb-server-core mariadb-client mariadb-client-core mariadb-common libaio1 liburing2
 .PHONY: index-tools e2e-index chaos-index
-e2e-index: index-tools $(BIN)/prometheus ## test the distributed engine of metric-index with real Redis, Kafka and MariaDB; senders and targets are real
+e2e-index: index-tools $(BIN)/prometheus ## test the distributed engine of metric-index with real Redis, Kafka and MariaDB
 	cargo build --quiet -p pushring-index
 	cargo test -p pushring-harness --test index_distributed -- --test-threads 2
 
