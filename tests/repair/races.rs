@@ -1,7 +1,7 @@
 //! Clients that push and delete at the moment of a repair: what was acknowledged last wins on both gateways.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use pushring_harness::http::Client;
 use pushring_harness::server::Request;
@@ -61,7 +61,7 @@ fn script(fixture: &mut RepairFixture, role: Role, events: &'static [Event]) {
 
 /// Returns the values of `a` and `b` on owner and replica, which must be equal.
 #[track_caller]
-fn both(fixture: &RepairFixture) -> [Option<String>; 2] {
+fn both_values(fixture: &RepairFixture) -> [Option<String>; 2] {
     let values = |index: usize| {
         ["a", "b"].map(|name| value(fixture.gateway(index), &format!("{name}{{instance=\"\",job=\"j\"}}")))
     };
@@ -92,7 +92,7 @@ fn a_push_during_the_copy_to_the_owner_wins() {
         let mut fixture = lost("a 1\nb 1\n");
         script(&mut fixture, Role::Owner, events);
         fixture.repair();
-        assert_eq!(both(&fixture), [some("2"), some("1")]);
+        assert_eq!(both_values(&fixture), [some("2"), some("1")]);
     }
 }
 
@@ -104,7 +104,7 @@ fn a_push_during_the_copy_to_the_replica_wins() {
     fixture.send(owner, "POST", PATH, "a 2\nb 1\n");
     script(&mut fixture, Role::Replica, &[("POST", "POST", "a 3\n")]);
     fixture.repair();
-    assert_eq!(both(&fixture), [some("3"), some("1")]);
+    assert_eq!(both_values(&fixture), [some("3"), some("1")]);
 }
 
 #[test]
@@ -112,12 +112,12 @@ fn a_put_during_the_copy_to_the_owner_drops_families() {
     let mut fixture = lost("a 1\nb 1\n");
     script(&mut fixture, Role::Owner, &[("POST", "PUT", "a 2\n")]);
     fixture.repair();
-    assert_eq!(both(&fixture), [some("2"), None]);
+    assert_eq!(both_values(&fixture), [some("2"), None]);
     // The PUT with which the command drops the family meets a push.
     let mut fixture = lost("a 1\nb 1\n");
     script(&mut fixture, Role::Owner, &[("POST", "PUT", "a 2\n"), ("PUT", "POST", "a 3\n")]);
     fixture.repair();
-    assert_eq!(both(&fixture), [some("3"), None]);
+    assert_eq!(both_values(&fixture), [some("3"), None]);
 }
 
 #[test]
@@ -153,4 +153,35 @@ fn a_deletion_that_is_mirrored_late_stays() {
     for index in places {
         assert_eq!(fixture.gateway(index).groups().unwrap(), []);
     }
+}
+
+/// The second reading shows a push to both, and a PUT that drops the family on the owner and is still in flight to the replica.
+#[test]
+fn a_push_that_was_just_dropped_is_not_copied() {
+    let mut fixture = lost("a 1\n");
+    let [owner, replica] = fixture.places(PATH);
+    let both = Mirrored([owner, replica].map(|index| Mutex::new(fixture.inner.client(index))));
+    let [to_owner, to_replica] = [owner, replica].map(|index| Mutex::new(fixture.inner.client(index)));
+    let put = |client: &Mutex<Client>| {
+        let answer = client.lock().unwrap().send("PUT", PATH, &[], "a 2\n").unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    };
+    let (readings, copies) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
+    let pushed = Arc::clone(&copies);
+    fixture.inner.proxy(owner, Shift::default(), move |request: &Request| {
+        pushed.fetch_add(usize::from(request.method == "POST"), Ordering::SeqCst);
+        if request.path == "/api/v1/status" && readings.fetch_add(1, Ordering::SeqCst) == 1 {
+            both.send("POST", "b 1\n");
+            put(&to_owner);
+        }
+    });
+    let readings = AtomicUsize::new(0);
+    fixture.inner.proxy(replica, Shift::default(), move |request: &Request| {
+        if request.path == "/api/v1/status" && readings.fetch_add(1, Ordering::SeqCst) == 2 {
+            put(&to_replica);
+        }
+    });
+    fixture.repair();
+    assert_eq!(copies.load(Ordering::SeqCst), 0);
+    assert_eq!(both_values(&fixture), [some("2"), None]);
 }

@@ -13,6 +13,7 @@ use pushring_router::Mode;
 use super::place::Group;
 use super::readings::Readings;
 use super::restored::{Fate, GROUP, RestoredFamilies};
+use super::sightings::{Sighting, Sightings};
 use crate::fleet::authority::{Authority, GroupAuthority, Held};
 use crate::fleet::past::Past;
 use crate::gateway::api::Labels;
@@ -96,15 +97,16 @@ struct Families {
 }
 
 impl Case<'_> {
-    /// Decides from one reading. `restored` are the families that this run stored on the owner.
-    pub(super) fn decide(&self, restored: &mut RestoredFamilies) -> Step {
-        match self.try_decide(restored) {
+    /// Decides from one reading. `restored` are the families that this run stored on the owner, `sightings` those that it may
+    /// have to store there.
+    pub(super) fn decide(&self, restored: &mut RestoredFamilies, sightings: &mut Sightings) -> Step {
+        match self.try_decide(restored, sightings) {
             Ok(step) => step,
             Err(reason) => Step::Keep(self.difference(Vec::new(), reason)),
         }
     }
 
-    fn try_decide(&self, restored: &mut RestoredFamilies) -> Result<Step, Reason> {
+    fn try_decide(&self, restored: &mut RestoredFamilies, sightings: &mut Sightings) -> Result<Step, Reason> {
         let Some(replica) = self.group.replica else { return Ok(Step::Whole) };
         let (owner, copy) = (self.readings.state(self.group.owner)?, self.readings.state(replica)?);
         for state in [owner, copy] {
@@ -120,7 +122,7 @@ impl Case<'_> {
             return Ok(Step::Reread);
         }
         if let Some((from, names)) = families.restore.into_iter().next() {
-            return self.send(Copy { from, to: self.group.owner, action: Action::Add, families: names });
+            return self.restore(from, names, sightings);
         }
         if !families.withdraw.is_empty() {
             return Ok(self.withdraw(families.withdraw, restored));
@@ -398,17 +400,52 @@ impl Case<'_> {
         })
     }
 
+    /// Copies families to the owner, unless a push or a deletion of them may be in flight to it or to their source.
+    fn restore(&self, from: usize, names: Vec<String>, sightings: &mut Sightings) -> Result<Step, Reason> {
+        let copy = |families: Vec<String>| Copy { from, to: self.group.owner, action: Action::Add, families };
+        if self.mends || !self.has_new_push(from) {
+            return self.send(copy(names));
+        }
+        let Some(source) = self.group_on(from) else { return Ok(Step::Reread) };
+        let in_flight = self.readings.gateway(self.group.owner).gateway.limits.in_flight;
+        let (mut old, mut waits) = (Vec::new(), false);
+        let group = [GROUP.to_owned()];
+        for name in if names.is_empty() { &group[..] } else { &names } {
+            let stamp = match source.families.get(name) {
+                Some(family) => Some(family.time_stamp),
+                None => source.last_push(),
+            };
+            let Some(stamp) = stamp else { return Ok(Step::Reread) };
+            match sightings.of(name, (from, stamp), in_flight) {
+                Sighting::Old => old.push(name.clone()),
+                Sighting::New => waits = true,
+                // Clients push it: the next push reaches the owner, too.
+                Sighting::Replaced => {}
+            }
+        }
+        match old.is_empty() {
+            _ if waits => Ok(Step::Wait),
+            true => Ok(Step::Whole),
+            false => self.send(copy(old.into_iter().filter(|name| name != GROUP).collect())),
+        }
+    }
+
+    /// Returns whether the last push to the owner, or to this gateway, may be in flight to the other. The error of the clocks delays
+    /// the word of an owner that a push was deleted.
+    fn has_new_push(&self, other: usize) -> bool {
+        let last = [other, self.group.owner].map(|on| Some((on, self.group_on(on)?.last_push()?)));
+        last.into_iter()
+            .flatten()
+            .any(|(on, last)| self.is_recent(on, last) || self.age(on, last) <= 2 * MARGIN)
+    }
+
     /// Sends a copy unless it conflicts, or a push is in flight.
     fn send(&self, copy: Copy) -> Result<Step, Reason> {
         let to_owner = copy.to == self.group.owner;
         let role = if to_owner { "owner" } else { "replica" };
         let (source, target) = (self.readings.state(copy.from)?, self.readings.state(copy.to)?);
         let Some(group) = source.groups.get(&self.group.labels) else { return Ok(Step::Reread) };
-        let last = [copy.from, copy.to].map(|on| Some((on, self.group_on(on)?.last_push()?)));
-        let mut last = last.into_iter().flatten();
-        // The error of the clocks delays the word of an owner that a push was deleted.
-        let is_new = last.any(|(on, last)| self.is_recent(on, last) || self.age(on, last) <= 2 * MARGIN);
-        if is_new && !self.waited && (to_owner || copy.action == Action::Replace) {
+        if copy.action == Action::Replace && !self.waited && self.has_new_push(copy.to) {
             return Ok(Step::Wait);
         }
         let pushed: Vec<String> = match copy.action {

@@ -12,8 +12,8 @@ mod readings;
 pub(super) mod report;
 mod restored;
 mod rounds;
+mod sightings;
 
-use std::thread;
 use std::time::Duration;
 
 use anyhow::ensure;
@@ -58,13 +58,6 @@ pub(super) fn require_replicas(config: &Config) -> anyhow::Result<()> {
 pub(super) fn repair(run: &Repair<'_>, dry_run: bool, progress: impl Fn(usize, usize)) -> Repaired {
     let cache = Cache::read(run);
     let mut repaired = Repaired { unreadable: cache.unreadable(), ..Repaired::default() };
-    repaired.lines = if dry_run {
-        rounds::forecast(run, &cache).unwrap_or_else(|in_flight| {
-            thread::sleep(in_flight);
-            rounds::forecast_of_waited(run, &Cache::read(run))
-        })
-    } else {
-        rounds::run(run, cache, progress)
-    };
+    repaired.lines = if dry_run { rounds::forecast(run, cache) } else { rounds::run(run, cache, progress) };
     repaired
 }

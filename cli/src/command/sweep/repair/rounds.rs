@@ -4,7 +4,7 @@
 //! [`Limits::confirm_after`](crate::gateway::time_limits::Limits) later and shows nothing left to do: a push
 //! that arrived between a reading and the copy is then known.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,6 +18,7 @@ use super::place::Group;
 use super::readings::{Cache, Readings};
 use super::report::{Line, RepairResult};
 use super::restored::{GROUP, RestoredFamilies};
+use super::sightings::Sightings;
 use crate::fleet::authority::Authority;
 use crate::reason::{Code, Reason};
 
@@ -45,6 +46,7 @@ struct Task {
     requests: u32,
     rereads: u32,
     restored: RestoredFamilies,
+    sightings: Sightings,
     lines: Vec<Line>,
 }
 
@@ -82,7 +84,8 @@ pub(super) fn run(run: &Repair<'_>, cache: Cache, progress: impl Fn(usize, usize
 fn tasks(run: &Repair<'_>, cache: &Cache) -> Vec<Task> {
     let (now, readings) = (Instant::now(), cache.as_read());
     let task = |group: Group| {
-        let step = case(run, &group, &readings, [false; 2]).decide(&mut RestoredFamilies::new());
+        let (mut restored, mut sightings) = (RestoredFamilies::new(), Sightings::default());
+        let step = case(run, &group, &readings, [false; 2]).decide(&mut restored, &mut sightings);
         let pause = if step == Step::Wait {
             cache.gateway(group.owner).gateway.limits.in_flight
         } else {
@@ -95,7 +98,8 @@ fn tasks(run: &Repair<'_>, cache: &Cache) -> Vec<Task> {
             due: now + pause,
             requests: 0,
             rereads: 0,
-            restored: RestoredFamilies::new(),
+            restored,
+            sightings,
             lines: Vec::new(),
         })
     };
@@ -112,25 +116,23 @@ fn tasks(run: &Repair<'_>, cache: &Cache) -> Vec<Task> {
     tasks
 }
 
-/// Returns what a repair would report, if nothing changed.
-///
-/// # Errors
-/// A push may be in flight: read the gateways again after this time.
-pub(super) fn forecast(run: &Repair<'_>, cache: &Cache) -> Result<Vec<Line>, Duration> {
-    match tasks(run, cache).iter().find(|task| task.due > task.seen) {
-        Some(task) => Err(task.due.duration_since(task.seen)),
-        None => Ok(forecast_of_waited(run, cache)),
+/// Returns what a repair would report, if nothing changed. If a push may be in flight, it reads the gateways again later.
+pub(super) fn forecast(run: &Repair<'_>, mut cache: Cache) -> Vec<Line> {
+    let tasks = tasks(run, &cache);
+    let pause = tasks.iter().map(|task| task.due.duration_since(task.seen)).max().unwrap_or_default();
+    if !pause.is_zero() {
+        thread::sleep(pause);
+        cache = Cache::read(run);
     }
-}
-
-/// Returns what a repair would report, if nothing is in flight.
-pub(super) fn forecast_of_waited(run: &Repair<'_>, cache: &Cache) -> Vec<Line> {
+    let mut sightings: HashMap<_, _> =
+        tasks.into_iter().map(|task| (task.group.labels.clone(), task.sightings)).collect();
     let readings = cache.as_read();
     let line = |group: Group| {
-        let step = case(run, &group, &readings, [true, false]).decide(&mut RestoredFamilies::new());
-        match step {
-            Step::Send(copy) => Some(sent(&group, copy, cache)),
-            Step::Keep(difference) => Some(kept(&group, difference, cache)),
+        let mut seen = sightings.remove(&group.labels).unwrap_or_default();
+        let case = case(run, &group, &readings, [true, false]);
+        match case.decide(&mut RestoredFamilies::new(), &mut seen) {
+            Step::Send(copy) => Some(sent(&group, copy, &cache)),
+            Step::Keep(difference) => Some(kept(&group, difference, &cache)),
             Step::Whole | Step::Reread | Step::Wait => None,
         }
     };
@@ -302,7 +304,9 @@ fn round(run: &Repair<'_>, readings: &Readings<'_>, task: &Task) -> (Task, Progr
     let mends = task.requests > 0;
     let waited = mends || task.seen.elapsed() >= readings.gateway(task.group.owner).gateway.limits.in_flight;
     let step = match outdated.is_empty() {
-        true => case(run, &task.group, readings, [waited, mends]).decide(&mut task.restored),
+        true => {
+            case(run, &task.group, readings, [waited, mends]).decide(&mut task.restored, &mut task.sightings)
+        }
         false => Step::Reread,
     };
     if step != Step::Reread {
