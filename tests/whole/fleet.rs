@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use pushring_harness::command::CommandOutput;
 use pushring_harness::http::Client;
 use pushring_harness::{
     Envoy, Layout, Mode, Ports, Process, Pushgateway, command, envoy_files, poll_until, process, tools,
@@ -18,6 +19,7 @@ pub(crate) struct Fleet {
     pub(crate) config: Value,
     pub(crate) envoy: Envoy,
     pub(crate) serve: Process,
+    ring: PathBuf,
     dir: tempfile::TempDir,
 }
 
@@ -45,7 +47,7 @@ impl Fleet {
         let client = envoy.client().unwrap();
         poll_until("Envoy to find serve", || (client.get("/metrics").ok()?.status == 200).then_some(()))
             .unwrap();
-        Self { client, gateways, config, envoy, serve, dir }
+        Self { client, gateways, config, envoy, serve, ring: layout.live().join("ring.yaml"), dir }
     }
 
     /// Returns the value of each group in `/metrics`; each is there once.
@@ -67,6 +69,12 @@ impl Fleet {
     pub(crate) fn wait_replicas(&self, groups: usize) {
         let copies = || self.gateways.iter().map(|gateway| gateway.groups().unwrap().len()).sum::<usize>();
         poll_until("each group to have a replica", || (copies() == 2 * groups).then_some(())).unwrap();
+    }
+
+    /// Restores the copies that gateways lost.
+    pub(crate) fn repair(&self) -> CommandOutput {
+        let ring = self.ring.display().to_string();
+        command::pushring(["sweep", "--repair", "--settle", "1s", "--config", &ring]).unwrap()
     }
 
     /// Ends a gateway as a crash does.

@@ -42,6 +42,15 @@ fn the_death_of_an_owner_changes_nothing() {
         assert_eq!(fleet.client.put(&path(0), "value 101\n").unwrap().status, 200);
         expected.insert(series(0), "101".to_owned());
         assert_eq!(fleet.values(), expected, "{mode}: the owner is back");
+
+        let repaired = fleet.repair();
+        assert_eq!(repaired.code, 0, "{mode}: {}{}", repaired.stdout, repaired.stderr);
+        assert_eq!(fleet.values(), expected, "{mode}: repaired");
+        let metrics = fleet.client.get("/metrics").unwrap().text();
+        for (source, groups) in [("owner", GROUPS - 1), ("replica", 0), ("former", 0), ("unknown", 0)] {
+            let line = format!("pushring_serve_groups{{source=\"{source}\"}} {groups}\n");
+            assert!(metrics.contains(&line), "{mode}: {line}{metrics}");
+        }
     }
 }
 

@@ -158,7 +158,7 @@ impl Merge<'_> {
             && view.replica.is_none()
         {
             let (on, families) = (*on, std::mem::take(&mut copy.families));
-            return families.into_iter().map(|(name, family)| shown(view, on, name, family)).collect();
+            return families.into_iter().map(|(name, family)| shown(view, (on, on), name, family)).collect();
         }
         let authority = self.authority();
         let place = view.owner.map(|owner| Place { labels: &view.labels, owner, replica: view.replica });
@@ -182,17 +182,24 @@ impl Merge<'_> {
                 None => self.latest(&held),
             };
             let from = picked.and_then(|picked| copies.iter().position(|(on, _)| *on == picked.on));
-            if ![PUSH_TIME, PUSH_FAILED].contains(&&*name) {
-                let right = from.and_then(|from| copies[from].1.families.get(&name));
-                whole.retain(|on| {
-                    let copy = copies.iter().find(|(index, _)| index == on);
-                    same(right, copy.and_then(|(_, copy)| copy.families.get(&name)))
-                });
-            }
+            let right = from.and_then(|from| copies[from].1.families.get(&name));
+            let copy_on = |on: usize| {
+                let (_, copy) = copies.iter().find(|(index, _)| *index == on)?;
+                copy.families.get(&name)
+            };
+            let on_owner = view.owner.and_then(copy_on);
+            // The gateway sets its own families for each push, a repair included.
+            let is_on_owner = if [PUSH_TIME, PUSH_FAILED].contains(&&*name) {
+                on_owner.is_some()
+            } else {
+                whole.retain(|on| same(right, copy_on(*on)));
+                same(right, on_owner)
+            };
             if let Some((on, copy)) = from.map(|from| &mut copies[from])
                 && let Some(family) = copy.families.remove(&name)
             {
-                families.push(shown(view, *on, name, family));
+                let source = if is_on_owner { view.owner.unwrap_or(*on) } else { *on };
+                families.push(shown(view, (*on, source), name, family));
             }
         }
         if let Some(authority) = &authority {
@@ -224,11 +231,12 @@ fn same(a: Option<&HeldFamily>, b: Option<&HeldFamily>) -> bool {
     }
 }
 
-fn shown(view: &GroupView, on: usize, name: Arc<str>, family: HeldFamily) -> FamilyView {
+/// Returns a family of the gateway `on`; `source` is the owner if it holds the same.
+fn shown(view: &GroupView, (on, source): (usize, usize), name: Arc<str>, family: HeldFamily) -> FamilyView {
     let source = match view.owner {
         None => Source::Unknown,
-        Some(owner) if owner == on => Source::Owner,
-        Some(_) if view.replica == Some(on) => Source::Replica,
+        Some(owner) if owner == source => Source::Owner,
+        Some(_) if view.replica == Some(source) => Source::Replica,
         Some(_) => Source::Former,
     };
     let HeldFamily { kind, help, listed_help, stamp, metrics, json } = family;

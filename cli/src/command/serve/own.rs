@@ -72,8 +72,8 @@ pub(super) fn families(view: &FleetView) -> Vec<OwnFamily> {
         ),
         family(
             GROUPS,
-            "Groups in this answer by the gateway that they come from; the last of owner, replica, former and unknown that \
-             one of their families comes from.",
+            "Groups in this answer by the gateway that they come from: owner if the owner holds the same; else the last of \
+             replica, former and unknown that one of their families comes from.",
             sources.collect(),
         ),
         family(

@@ -107,7 +107,7 @@ pub(super) struct FamilyView {
     pub(super) conflicts: bool,
 }
 
-/// The relation of the gateway that a family comes from to its group.
+/// The relation of the gateway that a family comes from to its group; that of the owner, if it holds the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Source {
     Owner,
