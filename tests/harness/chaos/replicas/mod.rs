@@ -14,7 +14,7 @@
 //! before the scrape ended, with or without success. Anything else is a broken promise: *missing* without a value; *returned*
 //! with a value if the series must have none; else *older*. *Twice* is a series, or the type of a family, that a scrape has a
 //! second time. While a group that lost a copy is repaired, a push is certain only if that was the case a second before the loss
-//! (`book::Kind::Overtaken`): the repair may write what it read over a newer push, and then writes that again. *Failed* is a
+//! (`fault::Kind::Overtaken`): the repair may write what it read over a newer push, and then writes that again. *Failed* is a
 //! scrape without an answer, by the watcher or by Prometheus.
 //!
 //! Mirrored pushes are not ordered, so the replica may keep the older of two pushes that follow one another within
@@ -26,6 +26,7 @@
 mod book;
 mod clients;
 mod exposition;
+mod fault;
 mod fleet;
 mod groups;
 mod plan;

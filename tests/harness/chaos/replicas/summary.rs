@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::book::Kind;
+use super::fault::Kind;
 use super::watcher::Seen;
 use crate::Mode;
 

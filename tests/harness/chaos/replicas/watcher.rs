@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use super::book::{Book, Kind};
+use super::book::Book;
 use super::clients::lock;
 use super::exposition::{self, Exposed};
+use super::fault::Kind;
 use super::groups::SERIES;
 use crate::chaos::gateways::name;
 use crate::http::Client;

@@ -6,13 +6,18 @@
 
 mod act;
 mod decide;
+mod families;
+mod forecast;
+mod owner;
 mod place;
 mod pushed;
 mod readings;
+mod replica;
 pub(super) mod report;
 mod restored;
 mod rounds;
 mod sightings;
+mod task;
 
 use std::time::Duration;
 
@@ -58,6 +63,6 @@ pub(super) fn require_replicas(config: &Config) -> anyhow::Result<()> {
 pub(super) fn repair(run: &Repair<'_>, dry_run: bool, progress: impl Fn(usize, usize)) -> Repaired {
     let cache = Cache::read(run);
     let mut repaired = Repaired { unreadable: cache.unreadable(), ..Repaired::default() };
-    repaired.lines = if dry_run { rounds::forecast(run, cache) } else { rounds::run(run, cache, progress) };
+    repaired.lines = if dry_run { forecast::forecast(run, cache) } else { rounds::run(run, cache, progress) };
     repaired
 }

@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::decide::{Action, Copy, Difference};
+use super::place::Group;
+use super::readings::Cache;
+use super::restored::GROUP;
 use crate::fleet::unreadable::Unreadable;
 use crate::gateway::api::Labels;
 use crate::output;
@@ -49,6 +53,36 @@ pub(crate) enum RepairResult {
         #[serde(flatten)]
         reason: Reason,
     },
+}
+
+impl Line {
+    /// Describes a request that was accepted.
+    pub(super) fn sent(group: &Group, copy: Copy, cache: &Cache) -> Self {
+        let result = match copy.action {
+            Action::Add | Action::Replace => RepairResult::Copied,
+            Action::Drop | Action::Delete => RepairResult::Removed,
+        };
+        let families = copy.families.into_iter().filter(|name| name != GROUP).collect();
+        Self {
+            labels: group.labels.clone(),
+            from: cache.name(copy.from),
+            to: cache.name(copy.to),
+            families,
+            result,
+        }
+    }
+
+    /// Describes a difference that stays.
+    pub(super) fn kept(group: &Group, difference: Difference, cache: &Cache) -> Self {
+        let Difference { from, to, families, reason } = difference;
+        Self {
+            labels: group.labels.clone(),
+            from: cache.name(from),
+            to: cache.name(to),
+            families,
+            result: RepairResult::of(reason),
+        }
+    }
 }
 
 impl RepairResult {

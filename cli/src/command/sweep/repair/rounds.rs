@@ -4,22 +4,16 @@
 //! [`Limits::confirm_after`](crate::gateway::time_limits::Limits) later and shows nothing left to do: a push
 //! that arrived between a reading and the copy is then known.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-
 use super::Repair;
 use super::act::{self, Sent};
-use super::decide::{Action, Case, Copy, Difference, Step};
-use super::place::Group;
+use super::decide::{Copy, Difference, Step};
 use super::readings::{Cache, Readings};
-use super::report::{Line, RepairResult};
-use super::restored::{GROUP, RestoredFamilies};
-use super::sightings::Sightings;
-use crate::fleet::authority::Authority;
+use super::report::Line;
+use super::task::{Task, case, tasks};
 use crate::reason::{Code, Reason};
 
 /// Number of gateways per round, as for deletions: these are read in a fraction of the maximum decision age.
@@ -30,28 +24,11 @@ const PAUSE: Duration = Duration::from_millis(100);
 const REFRESH: Duration = Duration::from_secs(3);
 /// Maximum number of requests for one group.
 const MAX_REQUESTS: u32 = 6;
-/// Maximum number of consecutive readings of a group that are of no use.
-const MAX_REREADS: u32 = 20;
 /// Maximum number of consecutive rounds between two gateways that are too slow to act on.
 const MAX_SLOW_ROUNDS: u32 = 6;
 
-/// A group that is not whole.
-#[derive(Clone, Debug)]
-struct Task {
-    group: Arc<Group>,
-    seen: Instant,
-    due: Instant,
-    /// The contents of these gateways must be newer.
-    outdated: BTreeSet<usize>,
-    requests: u32,
-    rereads: u32,
-    restored: RestoredFamilies,
-    sightings: Sightings,
-    lines: Vec<Line>,
-}
-
 /// The result of a round for one group.
-enum Progress {
+pub(super) enum Progress {
     /// Nothing is left to do, or a difference stays.
     Finished(Option<Difference>),
     /// A request was sent.
@@ -79,100 +56,6 @@ pub(super) fn run(run: &Repair<'_>, cache: Cache, progress: impl Fn(usize, usize
     // Stable: the lines of one group stay in the order of its changes.
     rounds.lines.sort_by(|a, b| a.labels.cmp(&b.labels));
     rounds.lines
-}
-
-fn tasks(run: &Repair<'_>, cache: &Cache) -> Vec<Task> {
-    let (now, readings) = (Instant::now(), cache.as_read());
-    let task = |group: Group| {
-        let (mut restored, mut sightings) = (RestoredFamilies::new(), Sightings::default());
-        let step = case(run, &group, &readings, [false; 2]).decide(&mut restored, &mut sightings);
-        let pause = if step == Step::Wait {
-            cache.gateway(group.owner).gateway.limits.in_flight
-        } else {
-            Duration::ZERO
-        };
-        (step != Step::Whole).then(|| Task {
-            outdated: BTreeSet::new(),
-            group: Arc::new(group),
-            seen: now,
-            due: now + pause,
-            requests: 0,
-            rereads: 0,
-            restored,
-            sightings,
-            lines: Vec::new(),
-        })
-    };
-    let mut tasks: Vec<_> = cache.groups(run).into_iter().filter_map(task).collect();
-    let authority = Authority {
-        witnesses: &readings.witnesses,
-        past: run.past,
-        mode: run.fleet.router.config().mode,
-        now: Timestamp::now(),
-    };
-    authority.saw_only(cache.labels());
-    // Neighbors involve the same gateways.
-    tasks.sort_by_key(|task| (task.group.owner, task.group.replica));
-    tasks
-}
-
-/// Returns what a repair would report, if nothing changed. If a push may be in flight, it reads the gateways again later.
-pub(super) fn forecast(run: &Repair<'_>, mut cache: Cache) -> Vec<Line> {
-    let tasks = tasks(run, &cache);
-    let pause = tasks.iter().map(|task| task.due.duration_since(task.seen)).max().unwrap_or_default();
-    if !pause.is_zero() {
-        thread::sleep(pause);
-        cache = Cache::read(run);
-    }
-    let mut sightings: HashMap<_, _> =
-        tasks.into_iter().map(|task| (task.group.labels.clone(), task.sightings)).collect();
-    let readings = cache.as_read();
-    let line = |group: Group| {
-        let mut seen = sightings.remove(&group.labels).unwrap_or_default();
-        let case = case(run, &group, &readings, [true, false]);
-        match case.decide(&mut RestoredFamilies::new(), &mut seen) {
-            Step::Send(copy) => Some(sent(&group, copy, &cache)),
-            Step::Keep(difference) => Some(kept(&group, difference, &cache)),
-            Step::Whole | Step::Reread | Step::Wait => None,
-        }
-    };
-    cache.groups(run).into_iter().filter_map(line).collect()
-}
-
-fn case<'a>(
-    run: &'a Repair<'_>,
-    group: &'a Group,
-    readings: &'a Readings<'a>,
-    [waited, mends]: [bool; 2],
-) -> Case<'a> {
-    let (past, mode, settle) = (run.past, run.fleet.router.config().mode, run.settle);
-    Case { group, readings, past, mode, settle, waited, mends }
-}
-
-fn sent(group: &Group, copy: Copy, cache: &Cache) -> Line {
-    let result = match copy.action {
-        Action::Add | Action::Replace => RepairResult::Copied,
-        Action::Drop | Action::Delete => RepairResult::Removed,
-    };
-    let families = copy.families.into_iter().filter(|name| name != GROUP).collect();
-    Line {
-        labels: group.labels.clone(),
-        from: cache.name(copy.from),
-        to: cache.name(copy.to),
-        families,
-        result,
-    }
-}
-
-fn kept(group: &Group, difference: Difference, cache: &Cache) -> Line {
-    let Difference { from, to, families, reason } = difference;
-    Line {
-        labels: group.labels.clone(),
-        from: cache.name(from),
-        to: cache.name(to),
-        families,
-        result: RepairResult::of(reason),
-    }
 }
 
 struct Rounds<'r, 'a> {
@@ -265,14 +148,14 @@ impl Rounds<'_, '_> {
         let now = Instant::now();
         match progress {
             Progress::Finished(difference) => {
-                let kept = difference.map(|difference| kept(&task.group, difference, &self.cache));
+                let kept = difference.map(|difference| Line::kept(&task.group, difference, &self.cache));
                 self.lines.extend(task.lines.drain(..).chain(kept));
                 return true;
             }
             Progress::Sent(copy) => {
                 task.outdated.insert(copy.to);
                 task.due = now + self.cache.gateway(copy.to).gateway.limits.confirm_after;
-                task.lines.push(sent(&task.group, copy, &self.cache));
+                task.lines.push(Line::sent(&task.group, copy, &self.cache));
             }
             Progress::Wait => task.due = now + self.cache.gateway(task.group.owner).gateway.limits.in_flight,
             Progress::Reread(outdated) => {
@@ -334,30 +217,4 @@ fn round(run: &Repair<'_>, readings: &Readings<'_>, task: &Task) -> (Task, Progr
         },
     };
     (task, progress)
-}
-
-impl Task {
-    /// Reads the contents of these gateways again; without any, of all that the group involves.
-    fn reread(&mut self, outdated: BTreeSet<usize>) -> Progress {
-        self.rereads += 1;
-        if self.rereads <= MAX_REREADS {
-            return Progress::Reread(if outdated.is_empty() {
-                self.group.involved.clone()
-            } else {
-                outdated
-            });
-        }
-        let reason = if self.requests > 0 {
-            Code::NotStored
-                .because("it was accepted, but is not stored, or it receives pushes all the time; run again")
-        } else {
-            Code::Changed.because("it receives pushes all the time; run again")
-        };
-        Progress::Finished(Some(self.difference(reason)))
-    }
-
-    fn difference(&self, reason: Reason) -> Difference {
-        let owner = self.group.owner;
-        Difference { from: owner, to: self.group.replica.unwrap_or(owner), families: Vec::new(), reason }
-    }
 }
