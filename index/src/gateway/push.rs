@@ -18,7 +18,7 @@ use super::decode::{cut, mixed, salt};
 use super::{Gateway, origin};
 use crate::pipeline::Fresh;
 
-/// The header in which the filter names the owner: the cluster of its pushgateway, or its address.
+/// The header in which the filter names the owner: the cluster of its pushgateway, or its address and those of its successors.
 const OWNER: &str = "x-pushring-destination";
 /// Start of the name of a cluster; the name of the member follows.
 const CLUSTER: &str = "pushgateway-";
@@ -47,6 +47,12 @@ pub(super) async fn handle(State(gateway): State<Arc<Gateway>>, request: Request
     answer
 }
 
+/// Returns the name of the owner in its header.
+fn owner(header: &str) -> &str {
+    let first = header.split(',').next().unwrap_or_default().trim();
+    first.strip_prefix(CLUSTER).unwrap_or(first)
+}
+
 impl Gateway {
     async fn push(&self, request: Request) -> Result<(), Rejection> {
         let group = self.paths.group(request.uri().path().as_bytes()).map_err(|error| match error {
@@ -54,8 +60,7 @@ impl Gateway {
             PathError::Rejected | PathError::Poison => Rejection::bad("group", error),
         })?;
         let (tenant, sender) = (origin::tenant(&request)?, origin::sender(&request));
-        let owner = origin::text(request.headers(), OWNER);
-        let owner = owner.strip_prefix(CLUSTER).unwrap_or(owner).to_owned();
+        let owner = owner(origin::text(request.headers(), OWNER)).to_owned();
         let source = Source { kind: Kind::Push, owner, job: group.to_string(), sender };
         let at = Timestamp::now().as_millisecond();
         let (head, body) = request.into_parts();
@@ -115,5 +120,22 @@ impl Gateway {
             });
         }
         self.pipeline.offer(fresh);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::owner;
+
+    #[test]
+    fn the_owner_is_the_first_destination() {
+        for (header, expected) in [
+            ("pushgateway-10.0.0.1:9091", "10.0.0.1:9091"),
+            ("10.0.0.1:9091,10.0.0.2:9091", "10.0.0.1:9091"),
+            ("[2001:db8::1]:9091, 10.0.0.2:9091", "[2001:db8::1]:9091"),
+            ("", ""),
+        ] {
+            assert_eq!(owner(header), expected);
+        }
     }
 }
