@@ -122,6 +122,16 @@ impl Connection {
         Ok(ids.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// Returns the end of a SELECT that locks its rows until the end of the transaction. SQLite has one writer.
+    pub(super) fn for_update(&self) -> &'static str {
+        if matches!(self, Self::Mysql(_)) { " FOR UPDATE" } else { "" }
+    }
+
+    /// Returns the end of a SELECT whose rows stay until the end of the transaction, if others may delete them.
+    pub(super) fn for_share(&self) -> Option<&'static str> {
+        matches!(self, Self::Mysql(_)).then_some(" LOCK IN SHARE MODE")
+    }
+
     /// Runs statements that take effect together, or not at all.
     pub(super) fn transaction<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         match self {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use pushring_index::Metadata;
 
 use super::batch::{Label, Origin, hash, kind};
@@ -39,11 +39,26 @@ pub(super) fn labels(
 ) -> Result<Vec<i64>> {
     let texts = |label: &Label| (label.hash, vec![label.name.clone(), label.value.clone()]);
     let entries = labels.iter().enumerate().filter(|(index, _)| needed.contains(index));
-    let found = LABEL.intern(sql, tenant, entries.map(|(index, label)| (index, texts(label))).collect())?;
+    let entries = entries.map(|(index, label)| (index, texts(label))).collect();
+    let found = LABEL.intern(sql, tenant, entries, true)?;
     Ok((0..labels.len()).map(|index| found.get(&index).copied().unwrap_or_default()).collect())
 }
 
-/// Finds or creates sources.
+/// Finds labels. Returns an id for each, 0 for those that are not there.
+pub(super) fn known<'l>(
+    sql: &mut Connection,
+    tenant: &str,
+    labels: impl Iterator<Item = &'l (String, String)>,
+) -> Result<Vec<i64>> {
+    let entry =
+        |(name, value): &(String, String)| (hash(&[name, value], 0), vec![name.clone(), value.clone()]);
+    let entries: Vec<_> = labels.map(entry).enumerate().collect();
+    let number = entries.len();
+    let found = LABEL.intern(sql, tenant, entries, false)?;
+    Ok((0..number).map(|index| found.get(&index).copied().unwrap_or_default()).collect())
+}
+
+/// Finds or creates sources. They stay until the end of the transaction.
 pub(super) fn sources(sql: &mut Connection, tenant: &str, sources: &[Origin]) -> Result<Vec<i64>> {
     let texts = |Origin { hash, source }: &Origin| {
         (
@@ -56,8 +71,19 @@ pub(super) fn sources(sql: &mut Connection, tenant: &str, sources: &[Origin]) ->
             ],
         )
     };
-    let found = SOURCE.intern(sql, tenant, sources.iter().map(texts).enumerate().collect())?;
-    (0..sources.len()).map(|index| found.get(&index).copied().context("a source has no row")).collect()
+    let found = SOURCE.intern(sql, tenant, sources.iter().map(texts).enumerate().collect(), true)?;
+    let ids: Vec<i64> = (0..sources.len())
+        .map(|index| found.get(&index).copied().context("a source has no row"))
+        .collect::<Result<_>>()?;
+    if let Some(lock) = sql.for_share() {
+        let mut held = 0;
+        for list in lists(ids.iter().copied().map(Param::Int)) {
+            let text = format!("SELECT id FROM source WHERE id IN ({}){lock}", marks(list.len()));
+            held += sql.ids(&text, &list)?.len();
+        }
+        ensure!(held == ids.len(), "a source was deleted a moment ago; the batch must be written again");
+    }
+    Ok(ids)
 }
 
 type Hashed = ([u8; 16], Vec<String>);
@@ -68,6 +94,7 @@ impl Table {
         sql: &mut Connection,
         tenant: &str,
         mut entries: Vec<(usize, Hashed)>,
+        create: bool,
     ) -> Result<HashMap<usize, i64>> {
         let mut found = HashMap::new();
         // Each attempt leaves only texts whose hash belongs to others.
@@ -80,7 +107,7 @@ impl Table {
             let mut missing: Vec<&(usize, Hashed)> =
                 entries.iter().filter(|(_, (hash, _))| !rows.contains_key(hash)).collect();
             missing.dedup_by_key(|(_, (hash, _))| *hash);
-            if !missing.is_empty() {
+            if create && !missing.is_empty() {
                 self.insert(sql, tenant, &missing)?;
                 rows = self.find(sql, tenant, &entries)?;
             }
@@ -88,6 +115,7 @@ impl Table {
             for (index, (key, texts)) in entries {
                 match rows.get(&key) {
                     Some((id, row)) if *row == texts => drop(found.insert(index, *id)),
+                    None if !create => {}
                     _ => {
                         let key = hash(&texts.iter().map(String::as_str).collect::<Vec<_>>(), attempt);
                         others.push((index, (key, texts)));
@@ -122,17 +150,22 @@ impl Table {
 }
 
 /// Adds to the counts of labels.
+///
+/// # Errors
+/// If one of them is not there any more: another process has deleted it since it was read.
 pub(super) fn count(sql: &mut Connection, counts: &BTreeMap<i64, i64>) -> Result<()> {
     let mut by_count: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
     for (label, count) in counts {
         by_count.entry(*count).or_default().push(*label);
     }
+    let mut changed = 0;
     for (count, labels) in by_count {
         for list in lists(labels.iter().copied().map(Param::Int)) {
             let text = format!("UPDATE label SET series = series + ? WHERE id IN ({})", marks(list.len()));
-            sql.run(&text, &[&[Param::Int(count)], list.as_slice()].concat())?;
+            changed += sql.run(&text, &[&[Param::Int(count)], list.as_slice()].concat())?;
         }
     }
+    ensure!(changed == counts.len(), "a label was deleted a moment ago; the batch must be written again");
     Ok(())
 }
 

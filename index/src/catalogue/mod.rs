@@ -7,6 +7,9 @@ mod batch;
 mod connection;
 mod count;
 mod daily;
+mod expire;
+#[cfg(test)]
+mod expire_tests;
 mod find;
 mod intern;
 mod mysql;
@@ -15,6 +18,7 @@ mod query;
 #[cfg(test)]
 mod query_tests;
 mod record;
+mod retention;
 #[cfg(test)]
 pub(crate) mod tests;
 mod touch;
@@ -36,6 +40,7 @@ pub(crate) use find::{Filter, Page, Series};
 use mysql::Server;
 pub(crate) use owners::{Conflict, Origin, Owner};
 pub(crate) use record::Recorded;
+pub(crate) use retention::Retention;
 pub(crate) use touch::Letter;
 
 /// Queries that run at once; others wait.
@@ -52,6 +57,7 @@ pub(crate) struct Catalogue {
     place: Place,
     readers: std::sync::Mutex<Vec<Connection>>,
     slots: Semaphore,
+    delay: retention::Delay,
 }
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
@@ -90,7 +96,13 @@ impl Catalogue {
         let (writer, jobs) = mpsc::channel::<Job>();
         let write = move |mut connection: Connection| jobs.into_iter().for_each(|job| job(&mut connection));
         thread::Builder::new().name("catalogue".into()).spawn(move || write(connection))?;
-        Ok(Self { writer, place, readers: std::sync::Mutex::default(), slots: Semaphore::new(READERS) })
+        Ok(Self {
+            writer,
+            place,
+            readers: std::sync::Mutex::default(),
+            slots: Semaphore::new(READERS),
+            delay: retention::Delay::default(),
+        })
     }
 
     /// Records sightings, all or none. They are durable when it returns.
@@ -101,8 +113,13 @@ impl Catalogue {
     /// # Errors
     /// If the database refuses; nothing of the batch is recorded then.
     pub(crate) async fn record(&self, batch: &[Sighting]) -> Result<Recorded> {
+        let oldest = batch.iter().map(|sighting| sighting.at).min();
         let batch = Batch::new(batch);
-        self.write(move |sql| sql.transaction(|sql| record::record(sql, &batch))).await
+        let recorded = self.write(move |sql| sql.transaction(|sql| record::record(sql, &batch))).await?;
+        if let Some(at) = oldest {
+            self.delay.note(at);
+        }
+        Ok(recorded)
     }
 
     /// Runs work on the connection that writes.

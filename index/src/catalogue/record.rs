@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::batch::{Batch, Seen, Tenant, Times};
 use super::connection::{Connection, Param, lists, marks};
@@ -81,6 +81,7 @@ impl<'b> Recorder<'b> {
         }
         recorded.new += new.len() as u64;
         recorded.known += known.len() as u64;
+        self.hold(&known)?;
         self.intern_labels(&new, &known)?;
         let mut ids = self.insert(&new)?;
         ids.extend(known.iter().map(|(seen, row)| (row.id, *seen)));
@@ -88,6 +89,25 @@ impl<'b> Recorder<'b> {
         self.metadata()?;
         self.sources(&ids)?;
         write_days(self.sql, self.tenant, &self.days)
+    }
+
+    /// Locks known series that another process may delete at this moment, since they were not seen for long.
+    fn hold(&mut self, known: &[(&Seen, &Row)]) -> Result<()> {
+        // It writes them, so that a lock for reading would only make two processes wait for each other.
+        let lock = self.sql.for_update();
+        if lock.is_empty() {
+            return Ok(());
+        }
+        let young = jiff::Timestamp::now().as_millisecond() - DAY / 2;
+        let old: Vec<i64> =
+            known.iter().filter(|(_, row)| row.times.last < young).map(|(_, row)| row.id).collect();
+        let mut held = 0;
+        for list in lists(old.iter().copied().map(Param::Int)) {
+            let text = format!("SELECT id FROM series WHERE id IN ({}){lock}", marks(list.len()));
+            held += self.sql.ids(&text, &list)?.len();
+        }
+        ensure!(held == old.len(), "a series was deleted a moment ago; the batch must be written again");
+        Ok(())
     }
 
     /// Finds or creates the labels of new series, and those that days are counted by.

@@ -30,8 +30,13 @@ impl Catalogue {
         if touches.is_empty() {
             return Ok(());
         }
+        let oldest = touches.iter().map(|touch| touch.last).min();
         self.write(move |sql| sql.transaction(|sql| touches.iter().try_for_each(|touch| widen(sql, touch))))
-            .await
+            .await?;
+        if let Some(at) = oldest {
+            self.delay.note(at);
+        }
+        Ok(())
     }
 
     /// Keeps records for people.

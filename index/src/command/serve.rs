@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::reload;
-use crate::catalogue::Catalogue;
+use crate::catalogue::{Catalogue, Retention};
 use crate::config::{Config, Role};
 use crate::error::{BadInput, ExitStatus};
 use crate::gateway::{self, Gateway};
@@ -74,6 +74,9 @@ impl ServeArgs {
             tokio::spawn(
                 pipeline.clone().sweep(Duration::from_secs(config.metric_store.cache.cleanup_interval)),
             );
+            if let Some(retention) = Retention::of(&config) {
+                tokio::spawn(retention.run(catalogue.clone()));
+            }
             let gateway = Arc::new(Gateway::new(config.clone(), pipeline.clone())?);
             tokio::spawn(self.clone().follow(config.clone(), gateway.clone(), pipeline.clone()));
             let mut routes = server::routes(state.clone(), metrics).merge(api::router(catalogue));

@@ -77,6 +77,21 @@ impl Config {
                 "metric_store.cache.dist_interval: found {found}; expected less than expire ({most})"
             ));
         }
+        let (retention, days) = (self.catalogue.retention_seconds(), self.catalogue.retention_days);
+        let silence = cache.longest_silence();
+        if retention <= silence {
+            return Err(format!(
+                "catalogue.retention_days: found {days}; expected more than {silence} s, the longest time between two \
+                 sightings of a series that lives (3 × metric_store.cache.default_expire + touch_interval)"
+            ));
+        }
+        if self.redis.is_some() && cache.isexpire && retention < cache.expire {
+            return Err(format!(
+                "catalogue.retention_days: found {days}; expected at least metric_store.cache.expire ({} s): else Redis knows \
+                 series that the catalogue has deleted",
+                cache.expire
+            ));
+        }
         if let Some(write) = &self.remote.write {
             url("remote.write.url", &write.url)?;
             if !(1..=2).contains(&write.protocol) {
@@ -166,6 +181,11 @@ mod tests {
         for (bad, part) in [
             ("metric_store: {cache: {dist_interval: 604800}}", "dist_interval"),
             ("metric_store: {cache: {default_expire: 0}}", "default_expire"),
+            (
+                "catalogue: {retention_days: 1}\nmetric_store: {cache: {default_expire: 28800}}",
+                "retention_days",
+            ),
+            ("catalogue: {retention_days: 6}\nredis: {}", "metric_store.cache.expire"),
             ("remote: {write: {url: 'vminsert:8480'}}", "remote.write.url"),
             ("remote: {write: {url: 'http://h/w', protocol: 3}}", "protocol"),
             ("app: {port: 70000}", "port"),

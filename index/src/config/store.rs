@@ -39,6 +39,14 @@ pub(crate) struct Cache {
     pub(crate) touch_interval: u64,
 }
 
+impl Cache {
+    /// Returns the longest time for which the catalogue does not hear of a series that lives, in seconds. The set knows it for
+    /// `default_expire` and a fifth, and the bytes of its labels as long again.
+    pub(crate) fn longest_silence(&self) -> u64 {
+        self.default_expire.saturating_mul(3).saturating_add(self.touch_interval)
+    }
+}
+
 impl Default for Cache {
     fn default() -> Self {
         Self {
