@@ -113,6 +113,11 @@ impl Catalogue {
     /// # Errors
     /// If the database refuses; nothing of the batch is recorded then.
     pub(crate) async fn record(&self, batch: &[Sighting]) -> Result<Recorded> {
+        Ok(self.record_by_tenant(batch).await?.into_iter().map(|(_, recorded)| recorded).sum())
+    }
+
+    /// As [`Catalogue::record`]; returns the result of each tenant.
+    pub(crate) async fn record_by_tenant(&self, batch: &[Sighting]) -> Result<Vec<(String, Recorded)>> {
         let oldest = batch.iter().map(|sighting| sighting.at).min();
         let batch = Batch::new(batch);
         let recorded = self.write(move |sql| sql.transaction(|sql| record::record(sql, &batch))).await?;

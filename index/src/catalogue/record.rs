@@ -40,12 +40,23 @@ pub(super) fn day(at: i64) -> i64 {
 }
 
 /// Records a batch; the caller has begun a transaction.
-pub(super) fn record(sql: &mut Connection, batch: &Batch) -> Result<Recorded> {
-    let mut recorded = Recorded::default();
-    for (tenant, seen) in &batch.tenants {
+pub(super) fn record(sql: &mut Connection, batch: &Batch) -> Result<Vec<(String, Recorded)>> {
+    let of = |(tenant, seen): (&String, &Tenant)| {
+        let mut recorded = Recorded::default();
         Recorder::new(sql, tenant, seen)?.record(&mut recorded)?;
+        Ok((tenant.clone(), recorded))
+    };
+    batch.tenants.iter().map(of).collect()
+}
+
+impl std::iter::Sum for Recorded {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            new: sum.new + one.new,
+            known: sum.known + one.known,
+            collisions: sum.collisions + one.collisions,
+        })
     }
-    Ok(recorded)
 }
 
 struct Recorder<'b> {

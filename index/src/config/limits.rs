@@ -20,7 +20,8 @@ pub(crate) struct Limits {
     pub(crate) max_name_bytes: usize,
     /// Longest value that is kept whole; the catalogue cuts longer ones.
     pub(crate) max_value_bytes: usize,
-    /// Most series a second of one tenant that enter the catalogue; 0 is no limit. Others pass, are counted, and enter later.
+    /// Most new series a second of one tenant; 0 is no limit. Others pass and are counted; the catalogue takes them with a
+    /// later request. With Kafka and without Redis, a series that is seen again counts as new.
     pub(crate) max_new_series_per_second: u64,
     /// Most series that wait for the catalogue; others are counted, and found again with the next request that has them.
     pub(crate) max_queued_series: usize,

@@ -6,13 +6,14 @@
 mod inbox;
 mod indexer;
 mod kafka;
+mod quota;
 mod rebuild;
 mod record;
 mod redis;
 mod sink;
 mod touch;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -25,6 +26,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{error, info, warn};
 
 pub(crate) use indexer::Indexer;
+use quota::Quotas;
 pub(crate) use rebuild::{Rebuilt, rebuild};
 pub(crate) use sink::Sink;
 pub(crate) use touch::Touch;
@@ -71,6 +73,7 @@ pub(crate) struct Pipeline {
     ending: AtomicBool,
     started: Instant,
     settings: Settings,
+    quotas: Quotas,
 }
 
 impl Pipeline {
@@ -83,6 +86,7 @@ impl Pipeline {
             ending: AtomicBool::new(false),
             started: Instant::now(),
             settings: Settings { expire: AtomicU64::new(0), max_queued: AtomicU64::new(0) },
+            quotas: Quotas::default(),
         };
         pipeline.configure(config);
         pipeline
@@ -92,6 +96,7 @@ impl Pipeline {
     pub(crate) fn configure(&self, config: &crate::config::Config) {
         self.settings.expire.store(config.metric_store.cache.default_expire, Ordering::Relaxed);
         self.settings.max_queued.store(config.limits.max_queued_series as u64, Ordering::Relaxed);
+        self.quotas.configure(config.limits.max_new_series_per_second);
     }
 
     /// Returns the positions of the keys that are not known to be durable, in ascending order.
@@ -114,8 +119,9 @@ impl Pipeline {
         self.known.insert(keys.map(|key| (key, now + spread(key, seconds).max(1))));
     }
 
-    /// Queues series. Without room, they are dropped and counted.
+    /// Queues series of one tenant. Without room, or above the limit of the tenant, they are dropped and counted.
     pub(crate) fn offer(&self, mut fresh: Vec<Fresh>) {
+        self.limit(&mut fresh);
         if fresh.is_empty() {
             return;
         }
@@ -131,6 +137,20 @@ impl Pipeline {
         gauge!("metric_index_queue").set(queue.len() as f64);
         drop(queue);
         self.wake.notify_one();
+    }
+
+    /// Leaves as many series as the limit of the tenant allows.
+    fn limit(&self, fresh: &mut Vec<Fresh>) {
+        let Some(first) = fresh.first() else { return };
+        let allowed = self.quotas.take(&first.sighting.tenant, fresh.len(), Instant::now());
+        let over = fresh.len() - allowed;
+        if over > 0 {
+            counter!("metric_index_dropped_total", "reason" => "tenant limit").increment(over as u64);
+            // Not always the first ones of a request: its last ones have their turn, too.
+            let from = fastrand::usize(..fresh.len());
+            fresh.rotate_left(from);
+            fresh.truncate(allowed);
+        }
     }
 
     /// Ends [`Self::run`] as soon as the queue is empty. The caller has ended the requests before.
@@ -219,7 +239,8 @@ impl Pipeline {
 
     async fn try_write(&self, sink: &Sink, batch: &[Fresh]) -> anyhow::Result<()> {
         let began = Instant::now();
-        sink.store(batch).await?;
+        let new = sink.store(batch).await?;
+        self.give_back(batch, &new);
         histogram!("metric_index_store_seconds").record(began.elapsed());
         counter!("metric_index_acked_total").increment(batch.len() as u64);
         let is_push = |fresh: &&Fresh| fresh.sighting.source.kind == Kind::Push;
@@ -227,6 +248,18 @@ impl Pipeline {
         self.know_for(PUSH_EXPIRE, batch.iter().filter(is_push).flat_map(keys));
         self.know(batch.iter().filter(|fresh| !is_push(fresh)).flat_map(keys));
         Ok(())
+    }
+
+    /// Gives back to the limits of the tenants what was not new.
+    fn give_back(&self, batch: &[Fresh], new: &HashMap<String, usize>) {
+        let mut sent: HashMap<&str, usize> = HashMap::new();
+        for fresh in batch {
+            *sent.entry(&fresh.sighting.tenant).or_default() += 1;
+        }
+        for (tenant, sent) in sent {
+            let new = new.get(tenant).copied().unwrap_or_default();
+            self.quotas.give_back(tenant, sent.saturating_sub(new), Instant::now());
+        }
     }
 
     /// Writes series one by one, so that a bad one does not hold up the others. Returns false if the sink is away.
