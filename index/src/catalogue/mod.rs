@@ -47,6 +47,9 @@ pub(crate) use touch::Letter;
 const READERS: usize = 8;
 /// The version of the schema that this program reads and writes.
 const VERSION: &str = "1";
+/// The version of the views. Others are replaced: they hold no data, and no program reads them.
+const VIEWS: &str = "1";
+const SET_VIEWS: &str = "REPLACE INTO meta (name, value) VALUES ('views', ?)";
 
 /// The file of the catalogue in its folder.
 pub(crate) const FILE: &str = "catalogue.sqlite";
@@ -164,7 +167,16 @@ fn prepare(file: &Path) -> Result<Connection> {
     let version =
         sql.rows("SELECT value FROM meta WHERE name = 'version'", &[])?.first_mut().map(|row| row.text(0));
     match version.transpose()?.as_deref() {
-        Some(VERSION) => Ok(sql),
+        Some(VERSION) => {}
         other => bail!("its schema has the version {other:?}, this program knows {VERSION}"),
     }
+    let views =
+        sql.rows("SELECT value FROM meta WHERE name = 'views'", &[])?.first_mut().map(|row| row.text(0));
+    if views.transpose()?.as_deref() != Some(VIEWS) {
+        sql.transaction(|sql| {
+            sql.script(include_str!("schema/views_sqlite.sql"))?;
+            sql.run(SET_VIEWS, &[VIEWS.into()])
+        })?;
+    }
+    Ok(sql)
 }

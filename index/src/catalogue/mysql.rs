@@ -1,15 +1,21 @@
 //! A connection to MySQL or MariaDB. It opens when it is needed, so that the database may be away at the start and later.
 
+use std::sync::Once;
+
 use anyhow::{Context, Result, bail};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts, OptsBuilder, Params, Value};
 use tokio::runtime::Handle;
+use tracing::warn;
 
-use super::VERSION;
 use super::connection::{Cell, Param, Row};
+use super::{SET_VIEWS, VERSION, VIEWS};
 use crate::config;
 
 const SCHEMA: &str = include_str!("schema/mysql.sql");
+const VIEW_SCHEMA: &str = include_str!("schema/views_mysql.sql");
+
+static WARNED: Once = Once::new();
 
 /// The connection; it blocks, so that it works outside of the tasks of the runtime.
 pub(super) struct Mysql {
@@ -47,7 +53,7 @@ impl Mysql {
 
     /// Runs statements without parameters, one after another.
     pub(super) fn script(&mut self, script: &str) -> Result<()> {
-        for statement in script.split(";\n").map(str::trim).filter(|statement| !statement.is_empty()) {
+        for statement in statements(script) {
             self.call(async |conn| conn.query_drop(statement).await)?;
         }
         Ok(())
@@ -100,14 +106,36 @@ impl Mysql {
 /// Connects and creates the tables that are not there.
 async fn open(opts: Opts) -> Result<Conn> {
     let mut conn = Conn::new(opts).await?;
-    for statement in SCHEMA.split(";\n").map(str::trim).filter(|statement| !statement.is_empty()) {
+    for statement in statements(SCHEMA) {
         conn.query_drop(statement).await?;
     }
     let version: Option<String> = conn.query_first("SELECT value FROM meta WHERE name = 'version'").await?;
     match version.as_deref() {
-        Some(VERSION) => Ok(conn),
+        Some(VERSION) => {}
         other => bail!("its schema has the version {other:?}, this program knows {VERSION}"),
     }
+    if let Err(error) = views(&mut conn).await {
+        // The user may lack the privilege CREATE VIEW; the catalogue itself needs no view.
+        let warn = || warn!(error = error.to_string(), "the views of the catalogue cannot be created");
+        WARNED.call_once(warn);
+    }
+    Ok(conn)
+}
+
+/// Creates the views, or replaces those of another version.
+async fn views(conn: &mut Conn) -> mysql_async::Result<()> {
+    let version: Option<String> = conn.query_first("SELECT value FROM meta WHERE name = 'views'").await?;
+    if version.as_deref() == Some(VIEWS) {
+        return Ok(());
+    }
+    for statement in statements(VIEW_SCHEMA) {
+        conn.query_drop(statement).await?;
+    }
+    conn.exec_drop(SET_VIEWS, (VIEWS,)).await
+}
+
+fn statements(script: &str) -> impl Iterator<Item = &str> {
+    script.split(";\n").map(str::trim).filter(|statement| !statement.is_empty())
 }
 
 fn values(params: &[Param<'_>]) -> Params {
