@@ -248,8 +248,9 @@ impl<'g, 'b> Work<'g, 'b> {
     /// Copies a series from the bytes of the request.
     fn sighting(&mut self, candidate: &Candidate<'b>) -> Option<Sighting> {
         self.read(&candidate.series).ok()?;
-        let most = self.limits.max_value_bytes;
-        let labels = self.labels.iter().map(|(name, value)| (name.to_owned(), cut(value, most))).collect();
+        let limits = self.limits;
+        let labels = self.labels.iter();
+        let labels = labels.map(|(name, value)| (name.to_owned(), limits.cut(name, value))).collect();
         let labels = Labels::new(labels).ok()?;
         let metadata = match (&candidate.series, self.request) {
             (Series::V2(series), Some(request)) => series.metadata(request).unwrap_or_default(),
@@ -264,14 +265,6 @@ impl<'g, 'b> Work<'g, 'b> {
         let (tenant, key, at) = (self.origin.tenant.clone(), candidate.key, self.origin.at);
         Some(Sighting { tenant, key, labels, metadata, source, at })
     }
-}
-
-/// Cuts a long value for the catalogue, and marks it; the key of its series is that of the whole.
-pub(super) fn cut(value: &str, most: usize) -> String {
-    if value.len() <= most {
-        return value.to_owned();
-    }
-    format!("{}…", &value[..value.floor_char_boundary(most)])
 }
 
 /// Separates sources: a series from another owner or sender is written, too.

@@ -14,8 +14,9 @@ use pushring_index::{Key, Kind, Labels, Metadata, Sighting, Source};
 use tokio::task::block_in_place;
 
 use super::answer::{self, Rejection};
-use super::decode::{cut, mixed, salt};
+use super::decode::{mixed, salt};
 use super::{Gateway, origin};
+use crate::config::Limits;
 use crate::pipeline::Fresh;
 
 /// The header in which the filter names the owner: the cluster of its pushgateway, or its address and those of its successors.
@@ -86,31 +87,34 @@ impl Gateway {
         let most = PushLimits { series: limits.max_series_per_request, labels: limits.max_labels };
         let series = pushed::series(&push.group, push.content_type, plain, most);
         let series = series.map_err(|error| Rejection::bad("exposition", error))?;
-        self.index(series, tenant, source, at, limits.max_value_bytes);
+        self.index(series, tenant, source, at, limits);
         Ok(())
     }
 
     /// Queues the series of a request that are not known to be durable from this source.
     pub(super) fn index(
         &self,
-        series: Vec<(Labels, Metadata)>,
+        mut series: Vec<(Labels, Metadata)>,
         tenant: &str,
         source: &Source,
         at: i64,
-        max_value: usize,
+        limits: &Limits,
     ) {
+        let sent = series.len();
+        series.retain(|(labels, _)| labels.iter().all(|(name, _)| name.len() <= limits.max_name_bytes));
+        counter!("metric_index_series_total").increment(sent as u64);
+        counter!("metric_index_bad_series_total").increment((sent - series.len()) as u64);
         let salt = salt(source.kind, &source.owner, &source.job, &source.sender);
         let keys: Vec<Key> = series.iter().map(|(labels, _)| Key::new(tenant, labels)).collect();
         let ids: Vec<Key> = keys.iter().map(|key| mixed(*key, salt)).collect();
         let mut unknown = self.pipeline.unknown(&ids).into_iter().peekable();
-        counter!("metric_index_series_total").increment(ids.len() as u64);
         let mut fresh = Vec::new();
         for (index, (((labels, metadata), key), id)) in series.into_iter().zip(keys).zip(ids).enumerate() {
             if unknown.next_if_eq(&index).is_none() {
                 continue;
             }
             let labels =
-                labels.iter().map(|(name, value)| (name.to_owned(), cut(value, max_value))).collect();
+                labels.iter().map(|(name, value)| (name.to_owned(), limits.cut(name, value))).collect();
             let Ok(labels) = Labels::new(labels) else { continue };
             let (tenant, source) = (tenant.to_owned(), source.clone());
             fresh.push(Fresh {
