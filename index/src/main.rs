@@ -13,6 +13,7 @@ mod log;
 mod output;
 mod own_metrics;
 mod pipeline;
+mod puts;
 mod server;
 #[allow(dead_code, reason = "the pushring command uses all of it")]
 #[path = "../../cli/src/text.rs"]

@@ -72,6 +72,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("metric_store.cache.max_series", old_store.cache.max_series != new_store.cache.max_series),
         ("metric_store.producer", old_store.producer != new_store.producer),
         ("metric_store.consummer", old_store.consumer != new_store.consumer),
+        ("remote.send", old.remote.send != new.remote.send),
         ("catalogue", old.catalogue != new.catalogue),
         ("limits.max_inflight_bytes", old.limits.max_inflight_bytes != new.limits.max_inflight_bytes),
     ];

@@ -17,6 +17,7 @@ use crate::config::{Config, Role};
 use crate::error::{BadInput, ExitStatus};
 use crate::gateway::{self, Gateway};
 use crate::pipeline::{Indexer, Pipeline, Sink};
+use crate::puts::Puts;
 use crate::{api, log, own_metrics, server};
 
 /// Accept remote writes and pushes, keep the catalogue, answer queries
@@ -77,7 +78,9 @@ impl ServeArgs {
             if let Some(retention) = Retention::of(&config) {
                 tokio::spawn(retention.run(catalogue.clone()));
             }
-            let gateway = Arc::new(Gateway::new(config.clone(), pipeline.clone())?);
+            let send = config.remote.send.as_ref().filter(|_| config.app.role_type != Role::Indexer);
+            let puts = send.map(Puts::start).transpose()?.map(Arc::new);
+            let gateway = Arc::new(Gateway::new(config.clone(), pipeline.clone(), puts.clone())?);
             tokio::spawn(self.clone().follow(config.clone(), gateway.clone(), pipeline.clone()));
             let mut routes = server::routes(state.clone(), metrics).merge(api::router(catalogue));
             if config.app.role_type != Role::Indexer {
@@ -89,6 +92,9 @@ impl ServeArgs {
             server::run(listener, routes, end()?).await;
             state.set_ready(false);
             // All requests are answered: what they brought is written before the end.
+            if let Some(puts) = puts {
+                puts.end().await;
+            }
             pipeline.end();
             writer.await.context("the writer of the catalogue")?;
             ends.send_replace(true);
@@ -120,8 +126,8 @@ impl ServeArgs {
             Some(file) => Config::read(file)?,
             None => Config::default(),
         };
-        if config.remote.write.is_some() || config.remote.send.is_some() {
-            let text = "remote: this version does not pass writes on, and would lose them; remove the section and \
+        if config.remote.write.is_some() {
+            let text = "remote.write: this version does not pass writes on, and would lose them; remove the section and \
                         let Envoy send the index a copy of each write";
             return Err(BadInput(text.to_owned()).into());
         }

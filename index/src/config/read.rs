@@ -100,6 +100,9 @@ impl Config {
         }
         if let Some(send) = &self.remote.send {
             url("remote.send.url", &send.url)?;
+            if send.timeout == 0 {
+                return Err(unequal("remote.send.timeout", 0));
+            }
         }
         Ok(())
     }

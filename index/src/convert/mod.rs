@@ -3,9 +3,11 @@
 #![deny(clippy::indexing_slicing)]
 
 mod opentsdb;
+mod read_puts;
 #[cfg(test)]
 mod tests;
 mod write;
 
-pub use opentsdb::{Charset, Dropped, MAX_PUTS, Put, PutError, Puts, put_bodies, read_puts};
+pub use opentsdb::{Charset, Dropped, MAX_PUTS, Put, Puts, put_bodies};
+pub use read_puts::{BadPut, PutError, PutLimits, ReadPuts, read_puts};
 pub use write::{ConvertError, Converted, to_v1};

@@ -89,7 +89,7 @@ fn samples_become_puts() {
     let bodies: Vec<_> = put_bodies(&list).collect();
     let json = r#"[{"metric":"a:b","timestamp":1700000000123,"value":1.5,"tags":{"job":"x y"}}]"#;
     assert_eq!(bodies, [json.as_bytes()]);
-    assert_eq!(read_puts(&bodies[0], 9).unwrap(), list);
+    assert_eq!(read_puts(&bodies[0], LIMITS).unwrap().puts, list);
 
     let mut puts = Puts::new(Charset::Strict);
     puts.add(&labels(&[("__name__", "a:b"), ("job", "x é/")]), [Ok((1, 1.0))], 0).unwrap();
@@ -105,33 +105,82 @@ fn samples_become_puts() {
     assert_eq!(put_bodies(&many).count(), 2);
 }
 
+const LIMITS: PutLimits = PutLimits { puts: 2, labels: 3, name: 9 };
+
 #[test]
 fn puts_become_series() {
     for body in [
         r#"{"metric":"m","timestamp":1,"value":"1.5","tags":{"a":"b"},"other":[1]}"#,
-        r#"[{"metric":"m","timestamp":1,"value":1.5,"tags":{"a":"b"}}]"#,
+        r#" [{"metric":"m","timestamp":"1","value":1.5,"tags":{"a":"b"}}]"#,
         r#"{"timeseries":[{"metric":"m","timestamp":1,"value":1.5,"tags":{"a":"b"}}]}"#,
     ] {
-        let puts = read_puts(body.as_bytes(), 1).unwrap();
+        let read = read_puts(body.as_bytes(), LIMITS).unwrap();
+        assert_eq!(read.reasons, []);
+        let puts = read.puts;
         assert_eq!(puts[0].labels().unwrap().to_string(), r#"m{a="b"}"#, "{body}");
         assert_eq!((puts[0].milliseconds(), puts[0].value), (1_000, 1.5));
     }
-    let nameless = read_puts(br#"[{"metric":"","timestamp":1700000000123,"value":1}]"#, 1).unwrap();
-    assert_eq!(nameless[0].labels(), Err(PutError::Labels(LabelsError::NoMetricName)));
-    assert_eq!(nameless[0].milliseconds(), 1_700_000_000_123);
+    let late = read_puts(br#"{"metric":"m","timestamp":1700000000123,"value":-1}"#, LIMITS).unwrap();
+    assert_eq!(late.puts[0].milliseconds(), 1_700_000_000_123);
+}
+
+#[test]
+fn a_wrong_put_is_named_with_its_field_and_the_others_are_read() {
+    let good = r#"{"metric":"m","timestamp":1,"value":1}"#;
+    for (bad, reason) in [
+        ("5", "put 1: expected an object with each field once, found 5"),
+        (r#"{"timestamp":1,"value":1}"#, "put 1: metric: expected a name of 1 to 9 bytes, found nothing"),
+        (
+            r#"{"metric":"","timestamp":1,"value":1}"#,
+            "put 1: metric: expected a name of 1 to 9 bytes, found \"\"",
+        ),
+        (r#"{"metric":"0123456789","timestamp":1,"value":1}"#, "put 1: metric: "),
+        (r#"{"metric":{"a":1},"timestamp":1,"value":1}"#, "put 1: metric: "),
+        (
+            r#"{"metric":"m","timestamp":1.5,"value":1}"#,
+            "put 1: timestamp: expected seconds or milliseconds since 1970, found 1.5",
+        ),
+        (r#"{"metric":"m","timestamp":-1,"value":1}"#, "put 1: timestamp: "),
+        (
+            r#"{"metric":"m","timestamp":1,"value":"NaN"}"#,
+            "put 1: value: expected a finite number, found \"NaN\"",
+        ),
+        (r#"{"metric":"m","timestamp":1,"value":1e999}"#, "put 1: value: "),
+        (r#"{"metric":"m","timestamp":1,"value":null}"#, "put 1: value: "),
+        (
+            r#"{"metric":"m","timestamp":1,"value":1,"value":2}"#,
+            "put 1: expected an object with each field once",
+        ),
+        (r#"{"metric":"m","timestamp":1,"value":1,"tags":[]}"#, "put 1: tags: expected an object, found []"),
+        (r#"{"metric":"m","timestamp":1,"value":1,"tags":{"a":1}}"#, "put 1: tags.a: expected text, found 1"),
+        (r#"{"metric":"m","timestamp":1,"value":1,"tags":{"":"1"}}"#, "put 1: tags.: expected a name"),
+        (r#"{"metric":"m","timestamp":1,"value":1,"tags":{"__name__":"1"}}"#, "put 1: tags.__name__: "),
+        (
+            r#"{"metric":"m","timestamp":1,"value":1,"tags":{"a":"1","b":"1","c":"1"}}"#,
+            "put 1: tags: expected at most 2 tags, found 3",
+        ),
+    ] {
+        let read = read_puts(format!("[{good},{bad}]").as_bytes(), LIMITS).unwrap();
+        assert_eq!((read.puts.len(), read.bad), (1, 1), "{bad}");
+        let found = read.reasons[0].to_string();
+        assert!(found.starts_with(reason), "{found}");
+    }
+}
+
+#[test]
+fn a_body_of_another_form_is_an_error() {
+    let put = r#"{"metric":"m","timestamp":1,"value":1}"#;
     for (body, part) in [
         ("[", "EOF"),
         ("1", "expected a put"),
-        ("{}", "missing field `metric`"),
-        (r#"[{"metric":"m","timestamp":1,"value":"x"}]"#, "finite"),
-        (
-            r#"[{"metric":"m","timestamp":1,"value":1},{"metric":"m","timestamp":1,"value":1}]"#,
-            "up to 1 puts",
-        ),
+        (r#"{"timeseries":5}"#, "an array of up to 2 puts"),
+        (&format!("[{put},{put},{put}]"), "up to 2 puts"),
         ("[] x", "trailing"),
+        ("[\"\u{0}\"]", "control character"),
         (&"[".repeat(100_000), ""),
     ] {
-        let error = read_puts(body.as_bytes(), 1).unwrap_err().to_string();
+        let error = read_puts(body.as_bytes(), LIMITS).unwrap_err().to_string();
         assert!(error.contains(part), "{error}");
     }
+    assert!(read_puts(b"[\"\xff\"]", LIMITS).is_err());
 }

@@ -6,6 +6,7 @@ mod decode;
 mod families;
 mod origin;
 mod push;
+mod put;
 mod write;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -19,6 +20,7 @@ use tokio::sync::Semaphore;
 
 use crate::config::Config;
 use crate::pipeline::Pipeline;
+use crate::puts::Puts;
 use families::Families;
 
 /// The state of all requests.
@@ -26,6 +28,8 @@ use families::Families;
 pub(crate) struct Gateway {
     config: RwLock<Arc<Config>>,
     pipeline: Arc<Pipeline>,
+    /// The target of puts; none if the index only listens.
+    puts: Option<Arc<Puts>>,
     /// Facts about metrics from requests of remote write 1.0, which send them apart from the series.
     families: Families,
     /// The grammar of the paths of pushes.
@@ -41,12 +45,17 @@ impl Gateway {
     ///
     /// # Errors
     /// If the grammar of paths cannot be prepared.
-    pub(crate) fn new(config: Arc<Config>, pipeline: Arc<Pipeline>) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        config: Arc<Config>,
+        pipeline: Arc<Pipeline>,
+        puts: Option<Arc<Puts>>,
+    ) -> anyhow::Result<Self> {
         let cores = available_parallelism().map_or(1, usize::from);
         Ok(Self {
             bytes: Arc::new(Semaphore::new(config.limits.max_inflight_bytes)),
             config: RwLock::new(config),
             pipeline,
+            puts,
             families: Families::default(),
             paths: Paths::new("", true).map_err(|error| anyhow!("the grammar of paths: {error}"))?,
             decoders: Semaphore::new(cores),
@@ -72,6 +81,10 @@ pub(crate) fn routes(gateway: Arc<Gateway>) -> Router {
         .route("/api/v1/push", post(write::handle))
         .route("/prometheus/api/v1/write", post(write::handle))
         .route("/insert/{tenant}/prometheus/api/v1/write", post(write::handle))
+        // The paths of the original, and that of OpenTSDB.
+        .route("/api/v1/metrics", post(put::handle))
+        .route("/api/v1/metrics/", post(put::handle))
+        .route("/api/put", post(put::handle))
         .route("/metrics/{*path}", any(push::handle))
         .with_state(gateway)
 }

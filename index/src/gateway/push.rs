@@ -91,7 +91,7 @@ impl Gateway {
         Ok(())
     }
 
-    /// Queues the series of a request that are not known to be durable from this source.
+    /// Queues the series of a request that are not known to be durable from this source. The job of a put is that of its series.
     pub(super) fn index(
         &self,
         mut series: Vec<(Labels, Metadata)>,
@@ -116,7 +116,10 @@ impl Gateway {
             let labels =
                 labels.iter().map(|(name, value)| (name.to_owned(), limits.cut(name, value))).collect();
             let Ok(labels) = Labels::new(labels) else { continue };
-            let (tenant, source) = (tenant.to_owned(), source.clone());
+            let (tenant, mut source) = (tenant.to_owned(), source.clone());
+            if source.kind == Kind::Put {
+                source.job = labels.get("job").unwrap_or_default().to_owned();
+            }
             fresh.push(Fresh {
                 raw: None,
                 id,

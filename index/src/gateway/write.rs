@@ -57,6 +57,11 @@ impl Gateway {
         counter!("metric_index_known_total", "level" => "set")
             .increment(found.series.saturating_sub(found.bad + fresh.len() as u64));
         self.pipeline.offer(fresh);
+        if let Some(puts) = self.puts.as_ref().filter(|puts| puts.converts()) {
+            block_in_place(|| {
+                puts.convert(version == Version::V2, encoding, &whole.bytes, &self.config().limits)
+            });
+        }
         Ok(found)
     }
 }
