@@ -126,14 +126,18 @@ pub(crate) fn label_bytes(message: &[u8]) -> Result<(&[u8], &[u8]), WireError> {
 /// Reads a number of up to 10 bytes.
 #[inline]
 pub(crate) fn varint(rest: &mut &[u8]) -> Result<u64, WireError> {
-    // Nearly all are of one byte: keys, and the lengths of names and values.
-    match rest.split_first() {
-        Some((&byte, after)) if byte < 0x80 => {
+    // Nearly all are of one byte (keys, lengths of names and values) or two (references, lengths of series).
+    match *rest {
+        [byte @ ..0x80, after @ ..] => {
             *rest = after;
-            Ok(u64::from(byte))
+            Ok(u64::from(*byte))
         }
-        Some(_) => long_varint(rest),
-        None => Err(WireError::Truncated),
+        [low, high @ ..0x80, after @ ..] => {
+            *rest = after;
+            Ok(u64::from(*high) << 7 | u64::from(*low & 0x7f))
+        }
+        [] => Err(WireError::Truncated),
+        _ => long_varint(rest),
     }
 }
 

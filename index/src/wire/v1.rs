@@ -74,10 +74,12 @@ pub struct Series<'b> {
 impl<'b> Series<'b> {
     #[inline]
     fn new(message: &'b [u8]) -> Result<Self, WireError> {
-        let mut fields = Fields::new(message);
-        let (mut first, mut last) = (message.len(), 0);
+        let rest = after_short_labels(message);
+        let mut last = message.len() - rest.len();
+        let mut first = if last == 0 { message.len() } else { 0 };
         let mut counts = Counts::default();
-        let mut before = message.len();
+        let mut before = rest.len();
+        let mut fields = Fields::new(rest);
         while let Some((number, field)) = fields.next()? {
             let after = fields.rest().len();
             match number {
@@ -156,6 +158,18 @@ impl<'b> Series<'b> {
     pub fn samples(&self) -> impl Iterator<Item = Result<(i64, f64), WireError>> + use<'b> {
         samples(self.message)
     }
+}
+
+/// Skips the labels at the beginning that are shorter than 128 bytes: nearly all, and nearly all of a message.
+#[inline]
+fn after_short_labels(message: &[u8]) -> &[u8] {
+    let mut rest = message;
+    while let [0x0a, length @ ..0x80, after @ ..] = rest
+        && let Some(after) = after.get(usize::from(*length)..)
+    {
+        rest = after;
+    }
+    rest
 }
 
 /// The samples of a series in either version: field 2, with value and time.
