@@ -2,6 +2,8 @@
 //! is optional: a section that is there is used, one that is absent is not.
 
 mod catalogue;
+#[cfg(test)]
+mod documented;
 mod limits;
 mod log;
 mod read;
