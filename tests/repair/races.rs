@@ -177,7 +177,7 @@ fn a_push_that_was_just_dropped_is_not_copied() {
     });
     let readings = AtomicUsize::new(0);
     fixture.inner.proxy(replica, Shift::default(), move |request: &Request| {
-        if request.path == "/api/v1/status" && readings.fetch_add(1, Ordering::SeqCst) == 2 {
+        if request.path == "/api/v1/status" && readings.fetch_add(1, Ordering::SeqCst) == 3 {
             put(&to_replica);
         }
     });
