@@ -1,7 +1,7 @@
 //! Starts a real VictoriaMetrics and a real vmagent.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -20,6 +20,7 @@ pub struct VictoriaMetrics {
     pub opentsdb: SocketAddr,
     /// The process, to read its log.
     pub process: Process,
+    dir: PathBuf,
 }
 
 impl VictoriaMetrics {
@@ -28,15 +29,26 @@ impl VictoriaMetrics {
     /// # Errors
     /// If it is not installed or does not become ready.
     pub fn start(dir: &Path) -> Result<Self> {
-        on_free_ports(|[port, opentsdb, _]| {
-            let mut command = process::command(&tools::index("victoria-metrics")?);
-            command.args(["-retentionPeriod=100y", "-search.latencyOffset=0s", "-memory.allowedBytes=128MB"]);
-            command.arg(format!("-storageDataPath={}", dir.join(format!("victoria-{port}")).display()));
-            command.arg(format!("-httpListenAddr=127.0.0.1:{port}"));
-            command.arg(format!("-opentsdbHTTPListenAddr=127.0.0.1:{opentsdb}"));
-            let process = start("victoria-metrics", command, dir, local(port))?;
-            Ok(Self { address: local(port), opentsdb: local(opentsdb), process })
-        })
+        on_free_ports(|[port, opentsdb, _]| Self::start_at(dir, port, opentsdb))
+    }
+
+    /// Starts it again, at the same ports and with its data, after its process was killed.
+    ///
+    /// # Errors
+    /// If it does not become ready.
+    pub fn restart(&mut self) -> Result<()> {
+        *self = Self::start_at(&self.dir, self.address.port(), self.opentsdb.port())?;
+        Ok(())
+    }
+
+    fn start_at(dir: &Path, port: u16, opentsdb: u16) -> Result<Self> {
+        let mut command = process::command(&tools::index("victoria-metrics")?);
+        command.args(["-retentionPeriod=100y", "-search.latencyOffset=0s", "-memory.allowedBytes=128MB"]);
+        command.arg(format!("-storageDataPath={}", dir.join(format!("victoria-{port}")).display()));
+        command.arg(format!("-httpListenAddr=127.0.0.1:{port}"));
+        command.arg(format!("-opentsdbHTTPListenAddr=127.0.0.1:{opentsdb}"));
+        let process = start("victoria-metrics", command, dir, local(port))?;
+        Ok(Self { address: local(port), opentsdb: local(opentsdb), process, dir: dir.to_owned() })
     }
 
     /// Returns the labels of each series that matches a selector, at any time, without a cache.
