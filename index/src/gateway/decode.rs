@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use pushring_index::body::{self, BodyLimits, Encoding};
-use pushring_index::wire::{Counts, LabelSet, SeriesError, Tenant, WireError, v1, v2};
+use pushring_index::wire::{Counts, Digests, LabelSet, SeriesError, Tenant, WireError, v1, v2};
 use pushring_index::{Key, Kind, Labels, Sighting, Source};
 
 use super::Gateway;
@@ -79,7 +79,7 @@ impl Gateway {
         })
     }
 
-    /// Reads remote write 1.0. The labels of a series whose raw bytes are known are not parsed.
+    /// Reads remote write 1.0. The labels of a series whose raw bytes are known are not parsed; nor are they in 2.0.
     fn first(&self, plain: &[u8], origin: &Origin, limits: &Limits) -> Result<Found, Rejection> {
         let mut work = Work::new(self, None, origin, limits);
         let mut metadata = Vec::new();
@@ -142,6 +142,7 @@ struct Candidate<'b> {
 struct Work<'g, 'b> {
     gateway: &'g Gateway,
     request: Option<&'g v2::Request<'b>>,
+    digests: Option<Digests>,
     origin: &'g Origin,
     limits: &'g Limits,
     tenant: Tenant,
@@ -161,7 +162,8 @@ impl<'g, 'b> Work<'g, 'b> {
         let salt = salt(Kind::Write, "", "", &origin.sender);
         let (tenant, labels) = (Tenant::new(&origin.tenant), LabelSet::new(limits.max_labels));
         let (chunk, found) = (Vec::new(), Found::default());
-        Self { gateway, request, origin, limits, tenant, salt, labels, chunk, found }
+        let digests = request.map(Digests::new);
+        Self { gateway, request, digests, origin, limits, tenant, salt, labels, chunk, found }
     }
 
     fn add(&mut self, series: Series<'b>) -> Result<(), Rejection> {
@@ -189,27 +191,19 @@ impl<'g, 'b> Work<'g, 'b> {
 
     fn look_up(&mut self) {
         let chunk = std::mem::take(&mut self.chunk);
-        let raws: Vec<Key> = chunk
-            .iter()
-            .filter_map(|series| match series {
-                Series::V1(series) => Some(mixed(self.tenant.raw_key(series.raw_labels()), self.salt)),
-                Series::V2(_) => None,
-            })
-            .collect();
-        let mut unknown = self.gateway.pipeline.unknown(&raws).into_iter().peekable();
-        let mut raws = raws.into_iter().enumerate();
-        let mut candidates = Vec::new();
-        for series in chunk {
-            let raw = match series {
-                Series::V1(_) => raws.next(),
-                Series::V2(_) => None,
-            };
-            if raw.is_some_and(|(index, _)| unknown.next_if_eq(&index).is_none()) {
+        let raws: Vec<Option<Key>> = chunk.iter().map(|series| self.raw(series)).collect();
+        let keys: Vec<Key> = raws.iter().copied().flatten().collect();
+        let mut unknown = self.gateway.pipeline.unknown(&keys).into_iter().peekable();
+        let (mut candidates, mut index) = (Vec::new(), 0);
+        for (series, raw) in chunk.into_iter().zip(raws) {
+            let is_known = raw.is_some() && unknown.next_if_eq(&index).is_none();
+            index += usize::from(raw.is_some());
+            if is_known {
                 self.found.counts += series.counts();
                 continue;
             }
             match self.key(&series) {
-                Ok(key) => candidates.push(Candidate { series, raw: raw.map(|(_, raw)| raw), key }),
+                Ok(key) => candidates.push(Candidate { series, raw, key }),
                 Err(error) => self.found.reject(&error),
             }
         }
@@ -225,6 +219,15 @@ impl<'g, 'b> Work<'g, 'b> {
             }
         }
         self.gateway.pipeline.know(same.into_iter());
+    }
+
+    /// Returns a name for the bytes of the labels, which are parsed only if it is not known.
+    fn raw(&mut self, series: &Series<'b>) -> Option<Key> {
+        let bytes = match series {
+            Series::V1(series) => series.raw_labels(),
+            Series::V2(series) => self.digests.as_mut()?.raw_labels(series)?,
+        };
+        Some(mixed(self.tenant.raw_key(bytes), self.salt))
     }
 
     fn read(&mut self, series: &Series<'b>) -> Result<(), SeriesError> {

@@ -49,7 +49,7 @@ const LAST_WRITES: Duration = Duration::from_secs(60);
 /// A series that is not known to be durable.
 #[derive(Clone, Debug)]
 pub(crate) struct Fresh {
-    /// The key of its bytes in remote write 1.0.
+    /// The name of its bytes in a remote write.
     pub(crate) raw: Option<Key>,
     /// The key of the series and its source: a series from another owner or sender is another one here.
     pub(crate) id: Key,

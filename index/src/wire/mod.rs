@@ -5,6 +5,7 @@
 
 #![deny(clippy::indexing_slicing)]
 
+mod digests;
 mod histogram;
 mod label_set;
 mod protobuf;
@@ -13,6 +14,7 @@ mod tests;
 pub mod v1;
 pub mod v2;
 
+pub use digests::Digests;
 pub use label_set::{LabelSet, MAX_SERIES_BYTES, Tenant};
 pub use protobuf::WireError;
 

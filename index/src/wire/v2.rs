@@ -48,6 +48,11 @@ impl<'b> Request<'b> {
         }
     }
 
+    /// Returns all symbols in the order of their references; `None` is one that is not UTF-8.
+    pub(super) fn symbols(&self) -> impl Iterator<Item = Option<&'b str>> {
+        self.symbols.iter().copied()
+    }
+
     /// Reads the series one by one. After an error there is no series.
     #[must_use]
     pub fn series(&self) -> SeriesIter<'b> {
@@ -119,6 +124,11 @@ impl<'b> Series<'b> {
             }
         }
         Ok(series)
+    }
+
+    /// The references of the labels, if they are in one piece.
+    pub(super) fn packed(&self) -> Option<&'b [u8]> {
+        self.packed
     }
 
     /// The whole message.
