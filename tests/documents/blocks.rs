@@ -52,7 +52,7 @@ pub(crate) fn read(document: &str) -> Result<Vec<Block>, String> {
 pub(crate) fn documents() -> Vec<String> {
     let root = tools::repository();
     let mut found = Vec::new();
-    for folder in ["", "docs", "docs/command", "docs/install", "examples"] {
+    for folder in ["", "docs", "docs/command", "docs/index", "docs/install", "examples"] {
         collect(&root, Path::new(folder), folder == "examples", &mut found);
     }
     found.sort();

@@ -3,7 +3,7 @@
 use crate::blocks::{self, Kind};
 
 /// The documents that a test walks through. The other ones have no block to execute.
-const WALKED: [&str; 29] = [
+const WALKED: [&str; 30] = [
     "docs/command/check.md",
     "docs/command/delete.md",
     "docs/command/deregister.md",
@@ -17,6 +17,7 @@ const WALKED: [&str; 29] = [
     "docs/command/register.md",
     "docs/command/sweep.md",
     "docs/configuration.md",
+    "docs/index/README.md",
     "docs/install/kubernetes.md",
     "docs/install/vm.md",
     "docs/migration.md",

@@ -9,6 +9,7 @@ mod commands;
 mod every_block;
 mod examples;
 mod installation;
+mod metric_index;
 mod migration;
 mod one_pushgateway;
 mod operations;
