@@ -5,13 +5,21 @@ STORES := $(TOOLS)/stores
 # Redis and MariaDB with their libraries; their versions are those of the Debian release.
 STORES_DEBIAN := redis-server redis-tools libjemalloc2 liblzf1 \
 	mariadb-server mariadb-server-core mariadb-client mariadb-client-core mariadb-common libaio1 liburing2
-.PHONY: index-tools e2e-index chaos-index
+.PHONY: index-tools e2e-index e2e-index-page index-page-picture chaos-index
 e2e-index: index-tools $(BIN)/prometheus ## test the distributed engine of metric-index with real Redis, Kafka and MariaDB
 	cargo build --quiet -p pushring-index
 	cargo test -p pushring-harness --test index_distributed -- --test-threads 2
 	cargo test -p pushring-harness --test index_stores -- --test-threads 2
 
 index-tools: $(STORES)/.installed $(TOOLS)/kafka/.installed $(BIN)/.victoriametrics-built $(BIN)/remote-write-compliance ## download Redis, MariaDB and Kafka, build VictoriaMetrics and vmagent, for `make e2e-index` (a minute of CPU time)
+
+e2e-index-page: target/page/.ready ## use the page of metric-index in headless Chromium
+	cargo build --quiet -p pushring-index
+	cargo test -p pushring-harness --test index_page -- --test-threads 2
+
+index-page-picture: target/page/.ready ## draw docs/index/page.png, the page of metric-index, from a catalogue of its own
+	cargo build --quiet -p pushring-index
+	PICTURE=$(abspath docs/index/page.png) cargo test --quiet -p pushring-harness --test index_page -- picture::
 
 chaos-index: index-tools ## kill gateway, indexer, Redis, Kafka and MariaDB in turn while series are sent, and look for missing ones; KILLS=10
 	cargo build --quiet -p pushring-index -p pushring-harness --bin metric-index --bin pushring-chaos-index

@@ -12,6 +12,7 @@ mod gateway;
 mod log;
 mod output;
 mod own_metrics;
+mod page;
 mod pipeline;
 mod puts;
 mod server;

@@ -74,11 +74,16 @@ pub(crate) fn time(value: &Value) -> String {
 
 /// Formats the labels of an answer as a selector, with values escaped for a terminal.
 pub(crate) fn series(labels: &Value) -> String {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let labels = labels.as_object().into_iter().flatten();
+    let labels = labels.map(|(name, value)| (name.as_str(), value.as_str().unwrap_or_default()));
+    text::line(&selector(labels)).into_owned()
+}
+
+/// Formats labels as a selector.
+pub(crate) fn selector<'l>(labels: impl Iterator<Item = (&'l str, &'l str)>) -> String {
     let (name, rest): (Vec<_>, Vec<_>) = labels.partition(|(name, _)| *name == pushring_index::METRIC_NAME);
-    let name: String = name.into_iter().map(|(_, value)| text(value)).collect();
-    let rest: Vec<_> = rest.into_iter().map(|(name, value)| format!("{name}={:?}", text(value))).collect();
+    let name: String = name.into_iter().map(|(_, value)| value).collect();
+    let rest: Vec<_> = rest.into_iter().map(|(name, value)| format!("{name}={value:?}")).collect();
     let braces = if rest.is_empty() { String::new() } else { format!("{{{}}}", rest.join(",")) };
-    text::line(&format!("{name}{braces}")).into_owned()
+    format!("{name}{braces}")
 }

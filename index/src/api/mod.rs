@@ -17,7 +17,7 @@ use axum::routing::{MethodRouter, get};
 use serde_json::{Value, json};
 
 use crate::catalogue::Catalogue;
-use question::{Bad, Question};
+pub(crate) use question::{Bad, Question, now, parse_time};
 
 /// The header that names the tenant, as in Mimir and Loki.
 pub(crate) const TENANT_HEADER: &str = "x-scope-orgid";

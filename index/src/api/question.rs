@@ -17,18 +17,18 @@ const MAX_LIMIT: usize = 100_000;
 
 /// A request for part of the catalogue of a tenant.
 #[derive(Debug)]
-pub(super) struct Question {
-    pub(super) tenant: String,
+pub(crate) struct Question {
+    pub(crate) tenant: String,
     parameters: Vec<(String, String)>,
 }
 
 /// A request that is wrong: 400.
 #[derive(Debug)]
-pub(super) struct Bad(pub(super) String);
+pub(crate) struct Bad(pub(crate) String);
 
 impl Question {
     /// Reads a request. The tenant is that of the header, else of the parameter `tenant`, else the one without a name.
-    pub(super) fn new(headers: &HeaderMap, query: Option<&str>, form: &[u8]) -> Result<Self> {
+    pub(crate) fn new(headers: &HeaderMap, query: Option<&str>, form: &[u8]) -> Result<Self> {
         let query = query.unwrap_or_default().as_bytes();
         let pairs =
             form_urlencoded::parse(query).into_owned().chain(form_urlencoded::parse(form).into_owned());
@@ -42,7 +42,7 @@ impl Question {
     }
 
     /// Returns the first parameter with the name; an empty one counts as none.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.all(name).next()
     }
 
@@ -83,12 +83,7 @@ impl Question {
 
     /// Returns a time in milliseconds since 1970, see [`time`].
     pub(super) fn time(&self, name: &str) -> Result<Option<i64>> {
-        let now = now();
-        let wrong = |text: &str| {
-            let expected = "expected a duration before now (`90m`, `7d`), seconds since 1970, or a time (`2026-01-31T12:00:00Z`)";
-            Bad(format!("{name}: {expected}, found {text:?}")).into()
-        };
-        self.get(name).map(|text| time(text, now).ok_or_else(|| wrong(text))).transpose()
+        self.get(name).map(|text| parse_time(name, text)).transpose()
     }
 
     /// Returns the selection: `match[]` or Mimir's `selector`, and the times. `start` and `end` are Prometheus': series that
@@ -115,6 +110,12 @@ impl std::error::Error for Bad {}
 /// Milliseconds since 1970.
 pub(crate) fn now() -> i64 {
     jiff::Timestamp::now().as_millisecond()
+}
+
+/// Reads the time in a parameter, see [`time`].
+pub(crate) fn parse_time(name: &str, text: &str) -> Result<i64> {
+    let expected = "expected a duration before now (`90m`, `7d`), seconds since 1970, or a time (`2026-01-31T12:00:00Z`)";
+    time(text, now()).ok_or_else(|| Bad(format!("{name}: {expected}, found {text:?}")).into())
 }
 
 /// Reads a time: a duration before now, seconds since 1970 with a fraction, or RFC 3339.

@@ -83,6 +83,23 @@ pub(super) fn summary(sql: &mut Connection, filter: &Filter, limit: usize) -> Re
     Ok(Summary { total, metrics })
 }
 
+/// Returns the names of tenants, sorted: each by one step in the index, however many labels there are.
+pub(super) fn tenants(sql: &mut Connection, limit: usize) -> Result<Vec<String>> {
+    let mut tenants: Vec<String> = Vec::new();
+    while tenants.len() < limit {
+        let next = match tenants.last() {
+            None => sql.rows("SELECT tenant FROM label ORDER BY tenant LIMIT 1", &[])?,
+            Some(last) => sql.rows(
+                "SELECT tenant FROM label WHERE tenant > ? ORDER BY tenant LIMIT 1",
+                &[Param::Text(last)],
+            )?,
+        };
+        let Some(mut row) = next.into_iter().next() else { break };
+        tenants.push(row.text(0)?);
+    }
+    Ok(tenants)
+}
+
 /// Returns the names of labels, sorted.
 pub(super) fn names(sql: &mut Connection, filter: &Filter) -> Result<Vec<String>> {
     let mut names: Vec<String> =

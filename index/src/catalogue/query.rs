@@ -44,6 +44,11 @@ impl Catalogue {
         read.await
     }
 
+    /// Returns the names of tenants, sorted, at most `limit` of them.
+    pub(crate) async fn tenants(&self, limit: usize) -> Result<Vec<String>> {
+        self.read(move |sql| count::tenants(sql, limit)).await
+    }
+
     /// Counts a selection, by metric for the `limit` metrics with the most series.
     pub(crate) async fn summary(&self, filter: Filter, limit: usize) -> Result<Summary> {
         self.read(move |sql| count::summary(sql, &filter, limit)).await

@@ -18,7 +18,7 @@ use crate::error::{BadInput, ExitStatus};
 use crate::gateway::{self, Gateway};
 use crate::pipeline::{Indexer, Pipeline, Sink};
 use crate::puts::Puts;
-use crate::{api, log, own_metrics, server};
+use crate::{api, log, own_metrics, page, server};
 
 /// Accept remote writes and pushes, keep the catalogue, answer queries
 ///
@@ -82,7 +82,8 @@ impl ServeArgs {
             let puts = send.map(Puts::start).transpose()?.map(Arc::new);
             let gateway = Arc::new(Gateway::new(config.clone(), pipeline.clone(), puts.clone())?);
             tokio::spawn(self.clone().follow(config.clone(), gateway.clone(), pipeline.clone()));
-            let mut routes = server::routes(state.clone(), metrics).merge(api::router(catalogue));
+            let mut routes = server::routes(state.clone(), metrics);
+            routes = routes.merge(api::router(catalogue.clone())).merge(page::router(catalogue));
             if config.app.role_type != Role::Indexer {
                 routes = routes.merge(gateway::routes(gateway));
             }
