@@ -36,25 +36,32 @@ impl EnvoyFixture {
     /// Starts it with some settings of the filter changed.
     #[must_use]
     pub fn with(mode: Mode, gateways: usize, change: impl FnOnce(&mut Value)) -> Self {
-        Self::build(&tools::find("envoy").unwrap(), mode, gateways, &[], change)
+        Self::build(&tools::find("envoy").unwrap(), mode, gateways, &[], &[], change)
     }
 
     /// Starts it on another Envoy.
     #[must_use]
     pub fn start_on(binary: &Path, mode: Mode, gateways: usize) -> Self {
-        Self::build(binary, mode, gateways, &[], |_| ())
+        Self::build(binary, mode, gateways, &[], &[], |_| ())
     }
 
     /// Starts it with each first text in Envoy's bootstrap replaced by the second, for example a timeout by a shorter one.
     #[must_use]
     pub fn edited(mode: Mode, gateways: usize, edits: &[(&str, &str)]) -> Self {
-        Self::build(&tools::find("envoy").unwrap(), mode, gateways, edits, |_| ())
+        Self::patched(mode, gateways, &[], edits)
+    }
+
+    /// As [`EnvoyFixture::edited`], with patches of `examples/` applied before.
+    #[must_use]
+    pub fn patched(mode: Mode, gateways: usize, patches: &[&str], edits: &[(&str, &str)]) -> Self {
+        Self::build(&tools::find("envoy").unwrap(), mode, gateways, patches, edits, |_| ())
     }
 
     fn build(
         binary: &Path,
         mode: Mode,
         gateways: usize,
+        patches: &[&str],
         edits: &[(&str, &str)],
         change: impl FnOnce(&mut Value),
     ) -> Self {
@@ -63,7 +70,7 @@ impl EnvoyFixture {
         let members: Vec<Member> = gateways.iter().map(|gateway| gateway.address.into()).collect();
         let mut config = envoy_files::config(mode, &members).unwrap();
         change(&mut config);
-        let layout = Layout::create(&dir.path().join("pushring"), mode, Ports::default()).unwrap();
+        let layout = Layout::patched(&dir.path().join("pushring"), mode, Ports::default(), patches).unwrap();
         layout.edit(edits).unwrap();
         layout.write(&config).unwrap();
         let envoy = layout.start(binary, 1).unwrap();

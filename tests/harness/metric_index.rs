@@ -28,9 +28,17 @@ impl MetricIndex {
     /// # Errors
     /// If it is not built or does not become ready.
     pub fn start(dir: &Path, name: &str, config: &Value) -> Result<Self> {
+        on_free_ports(|[port, ..]| Self::start_on(dir, name, config, (Ipv4Addr::LOCALHOST, port).into()))
+    }
+
+    /// As [`MetricIndex::start`], at an address of 127.0.0.1.
+    ///
+    /// # Errors
+    /// As [`MetricIndex::start`].
+    pub fn start_on(dir: &Path, name: &str, config: &Value, address: SocketAddr) -> Result<Self> {
         // JSON is YAML.
         fs::write(file(dir, name), config.to_string())?;
-        on_free_ports(|[port, ..]| Self::start_at(dir, name, port))
+        Self::start_at(dir, name, address.port())
     }
 
     fn start_at(dir: &Path, name: &str, port: u16) -> Result<Self> {

@@ -101,10 +101,19 @@ impl Prometheus {
     /// # Errors
     /// As [`Prometheus::start`].
     pub fn with_config(dir: &Path, config: &Value) -> Result<Self> {
+        Self::with_flags(dir, config, &[])
+    }
+
+    /// As [`Prometheus::with_config`], with further flags.
+    ///
+    /// # Errors
+    /// As [`Prometheus::start`].
+    pub fn with_flags(dir: &Path, config: &Value, flags: &[&str]) -> Result<Self> {
         let file = dir.join("prometheus.yml");
         fs::write(&file, config.to_string())?;
         let mut command = process::command(&tools::find("prometheus")?);
         command.args(["--web.listen-address=127.0.0.1:0", "--scrape.discovery-reload-interval=100ms"]);
+        command.args(flags);
         command.arg(format!("--config.file={}", file.display()));
         command.arg(format!("--storage.tsdb.path={}", dir.join("prometheus-data").display()));
         let mut process = Process::start("prometheus", command, dir)?;
