@@ -106,8 +106,8 @@ unit: $(RUST) ## run unit and property tests of the crates that ship, and check 
 	testdata/generate.py --check
 	cargo test --quiet
 
-snapshots: $(RUST) ## accept changed help texts, errors and tables of the command; review the difference
-	TRYCMD=overwrite cargo test --quiet -p pushring --test snapshots
+snapshots: $(RUST) ## accept changed help texts, errors and tables of the commands; review the difference
+	TRYCMD=overwrite cargo test --quiet -p pushring -p pushring-index --test snapshots
 
 wasm-tests: $(BIN)/.wasm-bindgen-$(WASM_BINDGEN) ## run the vector tests of ring and router as Wasm in Node.js
 	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=$(abspath $(BIN))/wasm-bindgen-test-runner \

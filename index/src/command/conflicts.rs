@@ -54,6 +54,7 @@ fn report(answer: &Value) -> String {
     }
     lines.push(match answer["summary"]["total"].as_i64().unwrap_or_default() {
         0 => "no group is on several pushgateways".to_owned(),
+        1 => "1 group is on several pushgateways".to_owned(),
         total => format!("{total} groups are on several pushgateways"),
     });
     lines.join("\n")
