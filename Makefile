@@ -30,6 +30,9 @@ RUN_SERVERS_etcd := $(BIN)/etcd
 RUN_SERVERS_consul := $(BIN)/consul
 RUN_SERVERS_dns := $(TOOLS)/debian/.installed
 RUN_SERVERS_kubernetes := $(BIN)/.kubernetes-built $(BIN)/etcd
+# `make run INDEX=1` shows metric-index; INDEX=distributed needs Java and Maven for Kafka.
+RUN_INDEX := $(filter-out 0 no,$(INDEX))
+RUN_INDEX_SERVERS = $(if $(filter distributed,$(RUN_INDEX)),$(STORES)/.installed $(TOOLS)/kafka/.installed)
 # A registry is the only part of `make observe` that differs.
 OBSERVE_SOURCE := $(or $(SOURCE),consul)
 RUN_SERVERS_consul-template := $(BIN)/consul $(BIN)/consul-template
@@ -43,7 +46,7 @@ MINUTES ?= 2
 # `make test` runs these one after another and prints how long each took.
 PHASES := lint monitoring-check unit doc wasm-tests fuzz e2e
 
-.PHONY: help run observe check test lint prose dashboard preview picture doc fmt snapshots e2e e2e-kubernetes e2e-upgrade e2e-versions envoys bench bench-against bench-placement bench-serve bench-sweep fuzz chaos chaos-replicas outage abuse wasm tools kubernetes-tools clean unit wasm-tests
+.PHONY: help run run-fleet run-index observe check test lint prose dashboard preview picture doc fmt snapshots e2e e2e-kubernetes e2e-upgrade e2e-versions envoys bench bench-against bench-placement bench-serve bench-sweep fuzz chaos chaos-replicas outage abuse wasm tools kubernetes-tools clean unit wasm-tests
 .DEFAULT_GOAL := help
 
 include tools/dist.mk
@@ -53,9 +56,16 @@ include tools/index.mk
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile tools/dist.mk tools/images.mk tools/index.mk | awk -F'|' '{printf "%-22s %s\n", $$1, $$2}'
 
-run: wasm $(BIN)/pushgateway $(BIN)/envoy $(RUN_SERVERS_$(RUN_SOURCE)) ## try pushring: real Pushgateways behind a real Envoy; SOURCE=etcd (consul, dns, kubernetes, file) CONSUL=1 GATEWAYS=5 REPLICAS=2 MODE=endpoint PORT=20091 DIR=folder
+run: $(if $(RUN_INDEX),run-index,run-fleet) ## try pushring: real Pushgateways behind a real Envoy; SOURCE=etcd (consul, dns, kubernetes, file) CONSUL=1 GATEWAYS=5 REPLICAS=2 MODE=endpoint PORT=20091 DIR=folder; INDEX=1 shows metric-index, INDEX=distributed with Redis, Kafka and MariaDB
+
+run-fleet: wasm $(BIN)/pushgateway $(BIN)/envoy $(RUN_SERVERS_$(RUN_SOURCE))
 	cargo build $(QUICK) -p pushring-demo -p pushring
 	@target/debug/pushring-demo --gateways $(GATEWAYS) --replicas $(REPLICAS) --mode $(MODE) --source $(RUN_SOURCE) \
+		$(if $(PORT),--port $(PORT)) $(if $(DIR),--dir "$(DIR)")
+
+run-index: wasm $(addprefix $(BIN)/,pushgateway envoy prometheus) $(RUN_INDEX_SERVERS)
+	cargo build $(QUICK) -p pushring-demo -p pushring-index
+	@target/debug/pushring-demo index --mode $(MODE) $(if $(RUN_INDEX_SERVERS),--distributed) \
 		$(if $(PORT),--port $(PORT)) $(if $(DIR),--dir "$(DIR)")
 
 observe: wasm $(addprefix $(BIN)/,pushgateway envoy prometheus alertmanager $(OBSERVE_SOURCE)) $(TOOLS)/debian/.installed ## see a fleet work, with all that watches it, jobs and a story of faults; SOURCE=etcd MODE=endpoint SPEED=1 FOR=300 PORT=20091 DIR=folder
@@ -114,7 +124,7 @@ wasm-tests: $(BIN)/.wasm-bindgen-$(WASM_BINDGEN) ## run the vector tests of ring
 		cargo test -p pushring-ring -p pushring-router --test vectors --target $(WASM_TARGET)
 
 e2e: wasm tools ## run the end-to-end suites: the compiled filter in a real Envoy in front of real Pushgateways
-	@# The command as `make unit` built it: `cargo build -p pushring` would build it and its dependencies again, with other features.
+	@# The commands as `make unit` built them: `cargo build -p pushring` would build it and its dependencies again, with other features.
 	cargo test --quiet --no-run
 	@# Most of these tests wait for servers: twice as many at once as there are cores.
 	RUST_TEST_THREADS=$$((2 * $$(nproc))) cargo test -p pushring-harness -p pushring-demo -p pushring-bench

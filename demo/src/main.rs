@@ -1,7 +1,7 @@
 //! `make run`: starts real Pushgateways behind a real Envoy with the shipped configuration, pushes, and shows which
 //! gateway stores which group. Runs until Ctrl-C, then stops all processes; all its files are in its own folder.
 //!
-//! `pushring-demo observe` is the program behind `make observe`.
+//! `pushring-demo observe` is the program behind `make observe`, `pushring-demo index` that behind `make run INDEX=1`.
 //!
 //! Exit codes: 0 stopped by Ctrl-C or a signal, 1 an error, 2 wrong usage.
 
@@ -14,6 +14,7 @@ mod fleet;
 mod from_discover;
 mod groups;
 mod guide;
+mod index;
 mod observe;
 mod ports;
 mod registry;
@@ -60,6 +61,7 @@ struct Cli {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     Observe(observe::ObserveOptions),
+    Index(index::IndexOptions),
 }
 
 #[derive(Debug, clap::Args)]
@@ -125,6 +127,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match &cli.command {
         Some(Command::Observe(options)) => stop_signals().and_then(|stop| observe::run(options, stop)),
+        Some(Command::Index(options)) => stop_signals().and_then(|stop| index::run(options, &stop)),
         None => run(&cli.options),
     };
     match outcome {

@@ -43,7 +43,7 @@ const BATCHES: usize = 4;
 
 /// The jobs; dropping it ends them.
 #[derive(Debug)]
-pub(super) struct Jobs {
+pub(crate) struct Jobs {
     stop: Arc<AtomicBool>,
     counts: Arc<Counts>,
 }
@@ -56,7 +56,7 @@ struct Counts {
 
 impl Jobs {
     /// Starts them; each uses one of the Envoys.
-    pub(super) fn start(envoys: Vec<SocketAddr>) -> Self {
+    pub(crate) fn start(envoys: Vec<SocketAddr>) -> Self {
         let jobs = Self { stop: Arc::default(), counts: Arc::default() };
         let envoy = |index: usize| envoys.get(index % envoys.len().max(1)).copied();
         for (index, path) in CRONS.into_iter().enumerate() {

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use pushring_harness::{Mode, tools};
 
+pub(crate) use self::jobs::Jobs;
 use self::running::{Ended, Running};
 use self::store::StoreKind;
 use crate::screen;
