@@ -10,6 +10,7 @@ e2e-index: index-tools $(BIN)/prometheus ## test the distributed engine of metri
 	cargo build --quiet -p pushring-index
 	cargo test -p pushring-harness --test index_distributed -- --test-threads 2
 	cargo test -p pushring-harness --test index_stores -- --test-threads 2
+	cargo test -p pushring-harness --test index_forward -- --test-threads 2
 
 index-tools: $(STORES)/.installed $(TOOLS)/kafka/.installed $(BIN)/.victoriametrics-built $(BIN)/remote-write-compliance ## download Redis, MariaDB and Kafka, build VictoriaMetrics and vmagent, for `make e2e-index` (a minute of CPU time)
 

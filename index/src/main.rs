@@ -8,6 +8,7 @@ mod command;
 #[allow(dead_code, unused_imports, reason = "the parts that read these fields follow")]
 mod config;
 mod error;
+mod forward;
 mod gateway;
 mod log;
 mod output;

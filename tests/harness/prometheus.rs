@@ -104,6 +104,14 @@ impl Prometheus {
         Self::with_flags(dir, config, &[])
     }
 
+    /// Starts a Prometheus that takes remote writes, and scrapes nothing. Its data and log are in `dir`.
+    ///
+    /// # Errors
+    /// As [`Prometheus::start`].
+    pub fn receiver(dir: &Path) -> Result<Self> {
+        Self::with_flags(dir, &json!({}), &["--web.enable-remote-write-receiver"])
+    }
+
     /// As [`Prometheus::with_config`], with further flags.
     ///
     /// # Errors

@@ -51,6 +51,24 @@ impl VictoriaMetrics {
         Ok(Self { address: local(port), opentsdb: local(opentsdb), process, dir: dir.to_owned() })
     }
 
+    /// Returns time in milliseconds and value of each sample that matches a selector.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub fn samples(&self, selector: &str) -> Result<Vec<(i64, f64)>> {
+        let text = self.text(&format!("/api/v1/export?match[]={}", encode(selector)))?;
+        let mut samples = Vec::new();
+        for line in text.lines() {
+            let series: Value = serde_json::from_str(line)?;
+            let times = series["timestamps"].as_array().context("no timestamps")?.iter();
+            let values = series["values"].as_array().context("no values")?.iter();
+            samples.extend(
+                times.zip(values).filter_map(|(time, value)| Some((time.as_i64()?, value.as_f64()?))),
+            );
+        }
+        Ok(samples)
+    }
+
     /// Returns the labels of each series that matches a selector, at any time, without a cache.
     ///
     /// # Errors
@@ -70,12 +88,16 @@ impl VictoriaMetrics {
     }
 
     fn get(&self, path: &str) -> Result<Value> {
+        Ok(serde_json::from_str(&self.text(path)?)?)
+    }
+
+    fn text(&self, path: &str) -> Result<String> {
         let client = Client::new(self.address)?;
         // The newest samples are found only after this.
         client.get("/internal/force_flush")?;
         let answer = client.get(path)?;
         ensure!(answer.status == 200, "{path}: {} {}", answer.status, answer.text());
-        answer.json()
+        Ok(answer.text())
     }
 }
 

@@ -27,14 +27,16 @@ pub(super) async fn follow(
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut last = version(file);
+    let mut before = last;
     loop {
         let is_asked = tokio::select! {
             _ = hangup.recv() => true,
             _ = ticks.tick() => false,
         };
         let now = version(file);
-        // An editor may have removed the file for a moment.
-        if !is_asked && (now.is_none() || now == last) {
+        // An editor may have removed the file for a moment, or not have written the end yet.
+        let is_settled = std::mem::replace(&mut before, now) == now;
+        if !is_asked && (now.is_none() || now == last || !is_settled) {
             continue;
         }
         last = now;
@@ -64,6 +66,7 @@ pub(super) async fn follow(
 /// Returns the changed sections that only a start reads.
 fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let (old_store, new_store) = (&old.metric_store, &new.metric_store);
+    let spool = |config: &Config| Some(config.target()?.spool.as_ref()?.path.clone());
     let sections = [
         ("app", old.app != new.app),
         ("log", old.log != new.log),
@@ -73,6 +76,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("metric_store.producer", old_store.producer != new_store.producer),
         ("metric_store.consummer", old_store.consumer != new_store.consumer),
         ("remote.send", old.remote.send != new.remote.send),
+        ("remote.write.spool.path", spool(old) != spool(new)),
         ("catalogue", old.catalogue != new.catalogue),
         ("limits.max_inflight_bytes", old.limits.max_inflight_bytes != new.limits.max_inflight_bytes),
     ];

@@ -15,6 +15,7 @@ use super::reload;
 use crate::catalogue::{Catalogue, Retention};
 use crate::config::{Config, Role};
 use crate::error::{BadInput, ExitStatus};
+use crate::forward::Forward;
 use crate::gateway::{self, Gateway};
 use crate::pipeline::{Indexer, Pipeline, Sink};
 use crate::puts::Puts;
@@ -80,8 +81,12 @@ impl ServeArgs {
             }
             let send = config.remote.send.as_ref().filter(|_| config.app.role_type != Role::Indexer);
             let puts = send.map(Puts::start).transpose()?.map(Arc::new);
-            let gateway = Arc::new(Gateway::new(config.clone(), pipeline.clone(), puts.clone())?);
-            tokio::spawn(self.clone().follow(config.clone(), gateway.clone(), pipeline.clone()));
+            let forward = Arc::new(Forward::new(&config)?);
+            tokio::spawn(forward.clone().replay());
+            let gateway =
+                Arc::new(Gateway::new(config.clone(), pipeline.clone(), puts.clone(), forward.clone())?);
+            let parts = (gateway.clone(), pipeline.clone(), forward);
+            tokio::spawn(self.clone().follow(config.clone(), parts));
             let mut routes = server::routes(state.clone(), metrics);
             routes = routes.merge(api::router(catalogue.clone())).merge(page::router(catalogue));
             if config.app.role_type != Role::Indexer {
@@ -110,10 +115,17 @@ impl ServeArgs {
     }
 
     /// Follows changes of the configuration file.
-    async fn follow(self, config: Arc<Config>, gateway: Arc<Gateway>, pipeline: Arc<Pipeline>) {
+    async fn follow(
+        self,
+        config: Arc<Config>,
+        (gateway, pipeline, forward): (Arc<Gateway>, Arc<Pipeline>, Arc<Forward>),
+    ) {
         let Some(file) = &self.config else { return };
         let apply = |config: Arc<Config>| {
             pipeline.configure(&config);
+            if let Err(error) = forward.configure(&config) {
+                warn!(error = format!("{error:#}"), "the last target of writes stays");
+            }
             gateway.configure(config);
         };
         if let Err(error) = reload::follow(file, config, || self.read(), apply).await {
@@ -127,11 +139,6 @@ impl ServeArgs {
             Some(file) => Config::read(file)?,
             None => Config::default(),
         };
-        if config.remote.write.is_some() {
-            let text = "remote.write: this version does not pass writes on, and would lose them; remove the section and \
-                        let Envoy send the index a copy of each write";
-            return Err(BadInput(text.to_owned()).into());
-        }
         if let Some(listen) = self.listen {
             config.app.listen = Some(listen);
         }

@@ -79,6 +79,11 @@ impl Config {
         self.redis.is_none() && self.mysql.is_none() && store.producer.is_none() && store.consumer.is_none()
     }
 
+    /// Returns the target of remote writes of this process.
+    pub(crate) fn target(&self) -> Option<&Write> {
+        self.remote.write.as_ref().filter(|_| self.app.role_type != Role::Indexer)
+    }
+
     /// Returns the topics that this process reads.
     pub(crate) fn consumer(&self) -> Option<&Consumer> {
         self.metric_store.consumer.as_ref().filter(|_| self.app.role_type != Role::Gateway)

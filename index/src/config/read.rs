@@ -94,6 +94,13 @@ impl Config {
         }
         if let Some(write) = &self.remote.write {
             url("remote.write.url", &write.url)?;
+            let spooled = write.spool.as_ref().map(|spool| spool.max_bytes);
+            if let Some((name, _)) = [("timeout", Some(write.timeout)), ("spool.max_bytes", spooled)]
+                .into_iter()
+                .find(|(_, found)| *found == Some(0))
+            {
+                return Err(unequal(&format!("remote.write.{name}"), 0));
+            }
             if !(1..=2).contains(&write.protocol) {
                 return Err(format!("remote.write.protocol: found {}; expected 1 or 2", write.protocol));
             }
@@ -193,6 +200,8 @@ mod tests {
             ("catalogue: {retention_days: 6}\nredis: {}", "metric_store.cache.expire"),
             ("remote: {write: {url: 'vminsert:8480'}}", "remote.write.url"),
             ("remote: {write: {url: 'http://h/w', protocol: 3}}", "protocol"),
+            ("remote: {write: {url: 'http://h/w', timeout: 0}}", "remote.write.timeout"),
+            ("remote: {write: {url: 'http://h/w', spool: {path: s, max_bytes: 0}}}", "max_bytes"),
             ("app: {port: 70000}", "port"),
             ("mysql: {password: [1]}", "line 1"),
         ] {

@@ -18,7 +18,7 @@ const SAMPLE: &[u8] = b"\x09\x00\x00\x00\x00\x00\x00\xf0\x3f\x10\x07\x18\x01";
 const EXEMPLAR: &[u8] = b"\x0a\x02\x05\x06\x11\x00\x00\x00\x00\x00\x00\xf0\x3f\x18\x07";
 
 fn convert(body: &[u8], histograms: bool) -> Converted {
-    to_v1(&v2::Request::new(body).unwrap(), histograms, 64, 10_000).unwrap()
+    to_v1(&v2::Request::new(body).unwrap(), &[], histograms, 64, 10_000).unwrap()
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_symbol_that_many_series_repeat_does_not_fill_the_memory() {
     let series = [field(1, &[1, 9]), field(2, SAMPLE)].concat();
     (0..1_000).for_each(|_| body.extend(field(5, &series)));
     let request = v2::Request::new(&body).unwrap();
-    assert_eq!(to_v1(&request, true, 64, 10_000).unwrap_err(), ConvertError::TooLong { limit: 10_000 });
+    assert_eq!(to_v1(&request, &[], true, 64, 10_000).unwrap_err(), ConvertError::TooLong { limit: 10_000 });
 }
 
 #[test]

@@ -35,12 +35,14 @@ pub enum ConvertError {
 /// are ignored by its decoders. Facts about metrics become one entry for each family.
 ///
 /// A series takes up to `max_labels` labels, the result up to `max_bytes`. Without `histograms`, native histograms are left
-/// out, for a target that drops them silently, such as VictoriaMetrics. A series that has nothing left is left out.
+/// out, for a target that drops them silently, such as VictoriaMetrics. A series that has nothing left is left out, and so are
+/// those at the positions `bad`, which ascend.
 ///
 /// # Errors
 /// If the request is not protobuf, or the result would be too long.
 pub fn to_v1(
     request: &v2::Request<'_>,
+    bad: &[usize],
     histograms: bool,
     max_labels: usize,
     max_bytes: usize,
@@ -50,8 +52,12 @@ pub fn to_v1(
     let mut families = BTreeSet::new();
     let mut message = Vec::new();
     let mut facts = Vec::new();
-    for series in request.series() {
+    let mut bad = bad.iter().peekable();
+    for (position, series) in request.series().enumerate() {
         let series = series?;
+        if bad.next_if_eq(&&position).is_some() {
+            continue;
+        }
         let read = series.labels(request, &mut labels);
         if let Err(error) = read.and_then(|()| Ok(labels.canonicalize()?)) {
             converted.bad += 1;

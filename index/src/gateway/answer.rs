@@ -3,7 +3,7 @@
 
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use metrics::counter;
 use pushring_index::wire::Counts;
@@ -57,13 +57,21 @@ pub(super) fn busy(text: &str) -> Response {
     answer
 }
 
+/// The headers in which a receiver of remote write 2.0 says how much it has written.
+const SAMPLES: &str = "x-prometheus-remote-write-samples-written";
+const HISTOGRAMS: &str = "x-prometheus-remote-write-histograms-written";
+const EXEMPLARS: &str = "x-prometheus-remote-write-exemplars-written";
+
+/// Reads the numbers of an answer; without them, nothing was written.
+pub(super) fn counts(headers: &HeaderMap) -> Counts {
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.parse().ok();
+    let of = |name| number(name).unwrap_or_default();
+    Counts { samples: of(SAMPLES), histograms: of(HISTOGRAMS), exemplars: of(EXEMPLARS) }
+}
+
 /// Adds the numbers that remote write 2.0 demands of each answer.
 pub(super) fn with_counts(mut answer: Response, counts: Counts) -> Response {
-    let headers = [
-        ("x-prometheus-remote-write-samples-written", counts.samples),
-        ("x-prometheus-remote-write-histograms-written", counts.histograms),
-        ("x-prometheus-remote-write-exemplars-written", counts.exemplars),
-    ];
+    let headers = [(SAMPLES, counts.samples), (HISTOGRAMS, counts.histograms), (EXEMPLARS, counts.exemplars)];
     for (name, count) in headers {
         answer.headers_mut().insert(name, HeaderValue::from(count));
     }

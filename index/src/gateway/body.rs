@@ -49,7 +49,8 @@ impl Gateway {
         Ok(Whole { bytes: whole.into(), _permit: permit })
     }
 
-    fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Rejection> {
+    /// Counts bytes among those under way until the permit is dropped.
+    pub(super) fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Rejection> {
         let busy = || Rejection::Busy("too many bytes are under way; try again".to_owned());
         let bytes = u32::try_from(bytes).map_err(|_| busy())?;
         self.bytes.clone().try_acquire_many_owned(bytes).map_err(|_| busy())

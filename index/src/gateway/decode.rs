@@ -5,10 +5,12 @@ use std::cell::RefCell;
 use pushring_index::body::{self, BodyLimits, Encoding};
 use pushring_index::wire::{Counts, Digests, LabelSet, SeriesError, Tenant, WireError, v1, v2};
 use pushring_index::{Key, Kind, Labels, Sighting, Source};
+use serde::{Deserialize, Serialize};
 
 use super::Gateway;
 use super::answer::Rejection;
 use crate::config::Limits;
+use crate::forward::{Rewritten, rewrite};
 use crate::pipeline::Fresh;
 
 /// Largest buffer that a thread keeps for its next request.
@@ -21,8 +23,8 @@ thread_local! {
 }
 
 /// The version of remote write.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Version {
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Version {
     V1,
     V2,
 }
@@ -42,40 +44,57 @@ pub(super) struct Found {
     /// Numbers of the good series.
     pub(super) counts: Counts,
     pub(super) series: u64,
-    pub(super) bad: u64,
-    pub(super) first_bad: Option<String>,
+    /// The positions of the bad series.
+    pub(super) bad: Vec<usize>,
+    first_bad: Option<String>,
     /// The series that are not known to be durable.
     pub(super) fresh: Vec<Fresh>,
 }
 
 impl Found {
-    fn reject(&mut self, error: &dyn std::fmt::Display) {
-        self.bad += 1;
+    /// Returns the fault for the sender; `None` if all series are good.
+    pub(super) fn fault(&self) -> Option<String> {
+        let (bad, series) = (self.bad.len(), self.series);
+        let first = self.first_bad.as_ref()?;
+        Some(format!("{bad} of {series} series are bad; the first: {first}"))
+    }
+
+    fn reject(&mut self, position: usize, error: &dyn std::fmt::Display) {
+        self.bad.push(position);
         self.first_bad.get_or_insert_with(|| error.to_string());
     }
 }
 
 impl Gateway {
-    /// Decompresses and reads a remote write.
+    /// Decompresses and reads a remote write. For a target of a version, it returns another body if the target cannot take
+    /// this one as it is.
     pub(super) fn decode(
         &self,
         (version, encoding): (Version, Encoding),
         bytes: &[u8],
         origin: &Origin,
-    ) -> Result<Found, Rejection> {
+        protocol: Option<u8>,
+    ) -> Result<(Found, Option<Rewritten>), Rejection> {
         let limits = &self.config().limits;
         let sizes = BodyLimits { compressed: limits.max_compressed_bytes, plain: limits.max_plain_bytes };
         BUFFER.with_borrow_mut(|buffer| {
             let plain = body::decompress(encoding, bytes, sizes, buffer);
             let plain = plain.map_err(|error| Rejection::bad("body", error))?;
-            let found = match version {
-                Version::V1 => self.first(plain, origin, limits),
-                Version::V2 => self.second(plain, origin, limits),
+            let mut found = match version {
+                Version::V1 => self.first(plain, origin, limits)?,
+                Version::V2 => self.second(plain, origin, limits)?,
+            };
+            // Chunks find them in two passes.
+            found.bad.sort_unstable();
+            let rewritten = match protocol {
+                Some(protocol) => rewrite((version, plain), (found.counts, &found.bad), protocol, limits)
+                    .map_err(|error| Rejection::bad("conversion", error))?,
+                None => None,
             };
             if buffer.capacity() > KEPT {
                 *buffer = Vec::new();
             }
-            found
+            Ok((found, rewritten))
         })
     }
 
@@ -148,7 +167,8 @@ struct Work<'g, 'b> {
     tenant: Tenant,
     salt: u128,
     labels: LabelSet<'b>,
-    chunk: Vec<Series<'b>>,
+    /// With the position in the request.
+    chunk: Vec<(usize, Series<'b>)>,
     found: Found,
 }
 
@@ -167,6 +187,7 @@ impl<'g, 'b> Work<'g, 'b> {
     }
 
     fn add(&mut self, series: Series<'b>) -> Result<(), Rejection> {
+        let position = self.found.series as usize;
         self.found.series += 1;
         let most = self.limits.max_series_per_request;
         if self.found.series > most as u64 {
@@ -174,10 +195,10 @@ impl<'g, 'b> Work<'g, 'b> {
             return Err(Rejection::bad("too many series", text));
         }
         if let Err(error) = series.check() {
-            self.found.reject(&error);
+            self.found.reject(position, &error);
             return Ok(());
         }
-        self.chunk.push(series);
+        self.chunk.push((position, series));
         if self.chunk.len() == CHUNK {
             self.look_up();
         }
@@ -191,11 +212,11 @@ impl<'g, 'b> Work<'g, 'b> {
 
     fn look_up(&mut self) {
         let chunk = std::mem::take(&mut self.chunk);
-        let raws: Vec<Option<Key>> = chunk.iter().map(|series| self.raw(series)).collect();
+        let raws: Vec<Option<Key>> = chunk.iter().map(|(_, series)| self.raw(series)).collect();
         let keys: Vec<Key> = raws.iter().copied().flatten().collect();
         let mut unknown = self.gateway.pipeline.unknown(&keys).into_iter().peekable();
         let (mut candidates, mut index) = (Vec::new(), 0);
-        for (series, raw) in chunk.into_iter().zip(raws) {
+        for ((position, series), raw) in chunk.into_iter().zip(raws) {
             let is_known = raw.is_some() && unknown.next_if_eq(&index).is_none();
             index += usize::from(raw.is_some());
             if is_known {
@@ -204,7 +225,7 @@ impl<'g, 'b> Work<'g, 'b> {
             }
             match self.key(&series) {
                 Ok(key) => candidates.push(Candidate { series, raw, key }),
-                Err(error) => self.found.reject(&error),
+                Err(error) => self.found.reject(position, &error),
             }
         }
         let ids: Vec<Key> = candidates.iter().map(|candidate| mixed(candidate.key, self.salt)).collect();

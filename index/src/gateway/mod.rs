@@ -5,6 +5,7 @@ mod body;
 mod decode;
 mod families;
 mod origin;
+mod pass;
 mod push;
 mod put;
 mod write;
@@ -19,8 +20,10 @@ use pushring_index::pushed::Paths;
 use tokio::sync::Semaphore;
 
 use crate::config::Config;
+use crate::forward::Forward;
 use crate::pipeline::Pipeline;
 use crate::puts::Puts;
+pub(crate) use decode::Version;
 use families::Families;
 
 /// The state of all requests.
@@ -30,6 +33,7 @@ pub(crate) struct Gateway {
     pipeline: Arc<Pipeline>,
     /// The target of puts; none if the index only listens.
     puts: Option<Arc<Puts>>,
+    forward: Arc<Forward>,
     /// Facts about metrics from requests of remote write 1.0, which send them apart from the series.
     families: Families,
     /// The grammar of the paths of pushes.
@@ -49,6 +53,7 @@ impl Gateway {
         config: Arc<Config>,
         pipeline: Arc<Pipeline>,
         puts: Option<Arc<Puts>>,
+        forward: Arc<Forward>,
     ) -> anyhow::Result<Self> {
         let cores = available_parallelism().map_or(1, usize::from);
         Ok(Self {
@@ -56,6 +61,7 @@ impl Gateway {
             config: RwLock::new(config),
             pipeline,
             puts,
+            forward,
             families: Families::default(),
             paths: Paths::new("", true).map_err(|error| anyhow!("the grammar of paths: {error}"))?,
             decoders: Semaphore::new(cores),

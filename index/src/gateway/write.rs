@@ -9,11 +9,14 @@ use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use metrics::counter;
 use pushring_index::body::Encoding;
+use pushring_index::wire::Counts;
 use tokio::task::block_in_place;
 
 use super::answer::{self, Rejection};
-use super::decode::{Found, Origin, Version};
+use super::decode::{Origin, Version};
+use super::pass::verdict;
 use super::{Gateway, origin};
+use crate::forward::Outbound;
 
 /// Bodies above this many bytes are decoded a few at a time.
 const LARGE: usize = 1 << 16;
@@ -25,8 +28,8 @@ const V2: &str = "io.prometheus.write.v2.Request";
 pub(super) async fn handle(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
     let is_v2 = version(request.headers()).is_ok_and(|version| version == Version::V2);
     let (answer, counts) = match gateway.write(request).await {
-        Ok(found) => (verdict(&found), found.counts),
-        Err(rejection) => (rejection.into_response(), Default::default()),
+        Ok(answer) => answer,
+        Err(rejection) => (rejection.into_response(), Counts::default()),
     };
     let code = answer.status().as_u16().to_string();
     counter!("metric_index_requests_total", "protocol" => "write", "code" => code).increment(1);
@@ -34,7 +37,8 @@ pub(super) async fn handle(State(gateway): State<Arc<Gateway>>, request: Request
 }
 
 impl Gateway {
-    async fn write(&self, request: Request) -> Result<Found, Rejection> {
+    /// Returns the answer, and the numbers that were written.
+    async fn write(&self, request: Request) -> Result<(Response, Counts), Rejection> {
         let version = version(request.headers())?;
         let encoding = encoding(request.headers())?;
         let origin = Origin {
@@ -44,8 +48,10 @@ impl Gateway {
         };
         let (head, body) = request.into_parts();
         let whole = self.read(&head.headers, body).await?;
-        let decode = || self.decode((version, encoding), &whole.bytes, &origin);
-        let mut found = if whole.bytes.len() > LARGE {
+        let target = self.forward.target();
+        let protocol = target.as_ref().map(|target| target.protocol());
+        let decode = || self.decode((version, encoding), &whole.bytes, &origin, protocol);
+        let (mut found, rewritten) = if whole.bytes.len() > LARGE {
             let _turn = self.decoders.acquire().await;
             block_in_place(decode)?
         } else {
@@ -53,29 +59,27 @@ impl Gateway {
         };
         let fresh = std::mem::take(&mut found.fresh);
         counter!("metric_index_series_total").increment(found.series);
-        counter!("metric_index_bad_series_total").increment(found.bad);
+        counter!("metric_index_bad_series_total").increment(found.bad.len() as u64);
         counter!("metric_index_known_total", "level" => "set")
-            .increment(found.series.saturating_sub(found.bad + fresh.len() as u64));
+            .increment(found.series.saturating_sub((found.bad.len() + fresh.len()) as u64));
+        // At once, not after the answer of the target: a slow target must not make series wait here without a limit. Behind
+        // a mirror, too, the index gets series that the target may reject.
         self.pipeline.offer(fresh);
-        if let Some(puts) = self.puts.as_ref().filter(|puts| puts.converts()) {
+        let (answer, counts) = match target {
+            None => (verdict(found.fault()), found.counts),
+            Some(target) => {
+                let outbound = Outbound::new(&head.uri, &head.headers, version, whole.bytes.clone());
+                self.pass(&target, outbound, &found, rewritten).await?
+            }
+        };
+        // Not before: a sender repeats what is answered 503.
+        let is_repeated = answer.status() == StatusCode::SERVICE_UNAVAILABLE;
+        if let Some(puts) = self.puts.as_ref().filter(|puts| puts.converts() && !is_repeated) {
             block_in_place(|| {
                 puts.convert(version == Version::V2, encoding, &whole.bytes, &self.config().limits)
             });
         }
-        Ok(found)
-    }
-}
-
-fn verdict(found: &Found) -> Response {
-    match &found.first_bad {
-        None => StatusCode::NO_CONTENT.into_response(),
-        Some(first) => {
-            let (bad, series) = (found.bad, found.series);
-            answer::plain(
-                StatusCode::BAD_REQUEST,
-                &format!("{bad} of {series} series are bad; the first: {first}"),
-            )
-        }
+        Ok((answer, counts))
     }
 }
 
