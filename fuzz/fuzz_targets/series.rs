@@ -43,7 +43,7 @@ fn write_v1(data: &[u8]) {
 /// A converted request has as many values as it says, and keeps the keys of its series.
 fn write_v2(data: &[u8]) {
     let Ok(request) = v2::Request::new(data) else { return };
-    let Ok(converted) = to_v1(&request, true, 64, 1 << 20) else { return };
+    let Ok(converted) = to_v1(&request, &[], true, 64, 1 << 20) else { return };
     let (mut tenant, mut labels) = (Tenant::new(""), LabelSet::new(64));
     let mut counts = Counts::default();
     for entry in v1::entries(&converted.body) {
