@@ -153,10 +153,10 @@ page-picture: wasm target/page/.ready $(BIN)/pushgateway $(BIN)/envoy ## draw do
 	PICTURE=$(abspath docs/page.png) cargo test --quiet -p pushring-harness --test page -- picture::
 
 # Node.js finds packages next to the sources only; the Chromium is that of the preview.
-target/page/.ready: $(PREVIEW)/.installed monitoring/preview/chromium.js tests/page/browse.js
+target/page/.ready: $(PREVIEW)/.installed monitoring/preview/chromium.js monitoring/preview/fonts.conf tests/page/browse.js
 	rm -rf target/page
 	mkdir -p target/page
-	cp monitoring/preview/package.json monitoring/preview/chromium.js tests/page/browse.js target/page
+	cp monitoring/preview/package.json monitoring/preview/chromium.js monitoring/preview/fonts.conf tests/page/browse.js target/page
 	ln -s $(abspath $(PREVIEW))/node_modules target/page/node_modules
 	cd target/page && node chromium.js
 	@touch $@
