@@ -88,12 +88,16 @@ fn a_body_that_is_no_remote_write_never_reaches_the_target() {
     let json = [("content-type", "application/json"), ("content-encoding", "snappy")];
     let gzip = [("content-type", "application/x-protobuf"), ("content-encoding", "gzip")];
     let bomb = b"\x80\x80\x80\x80\x01\x00a".to_vec();
+    let up_2 = snappy(&v2(&[series_v2(&[("__name__", "up")], &[sample(1.0, 5)])]));
     for (headers, body, expected) in [
         (&json[..], up(), 415),
         (&gzip[..], up(), 415),
         (&V1[..], b"no snappy".to_vec(), 400),
         (&V1[..], snappy(b"no protobuf"), 400),
         (&V1[..], bomb, 400),
+        // Each version with the headers of the other.
+        (&V2[..], up(), 400),
+        (&V1[..], up_2, 400),
     ] {
         let answer = line.send(headers, body);
         assert_eq!(answer.status, expected, "{}", answer.text());

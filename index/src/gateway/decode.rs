@@ -124,7 +124,7 @@ impl Gateway {
 }
 
 fn not_protobuf(error: WireError) -> Rejection {
-    Rejection::bad("protobuf", format!("the body is not protobuf: {error}"))
+    Rejection::bad("protobuf", error)
 }
 
 /// A series in the bytes of a request.

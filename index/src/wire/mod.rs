@@ -1,7 +1,7 @@
 //! Remote write, read by a bounded walk over the protobuf bytes: nothing is copied, and only what is asked for is parsed.
 //!
-//! Each reader refuses exactly what a decoder of protobuf refuses, except for groups (a form that no remote write has) and
-//! text that is not UTF-8, which makes a series bad, not the request.
+//! Each reader refuses exactly what a decoder of protobuf refuses, except for groups (a form that no remote write has), the
+//! fields of the other version, and text that is not UTF-8, which makes a series bad, not the request.
 
 #![deny(clippy::indexing_slicing)]
 

@@ -17,6 +17,8 @@ pub enum WireError {
     WrongType(u32),
     /// More symbols than a request may have.
     TooManySymbols(usize),
+    /// A field of the other version of remote write, which a request of this one never has.
+    OtherVersion(u32),
 }
 
 /// The value of a field.
@@ -177,6 +179,12 @@ impl fmt::Display for WireError {
             Self::WireType(found) => write!(f, "a field has the unknown wire type {found}"),
             Self::WrongType(number) => write!(f, "field {number} has the wire type of another field"),
             Self::TooManySymbols(limit) => write!(f, "the request has more than {limit} symbols"),
+            Self::OtherVersion(number @ 1..=3) => {
+                write!(f, "field {number} is one of remote write 1.0, the content type says 2.0")
+            }
+            Self::OtherVersion(number) => {
+                write!(f, "field {number} is one of remote write 2.0, the content type says 1.0")
+            }
         }
     }
 }

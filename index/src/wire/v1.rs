@@ -56,6 +56,8 @@ impl<'b> Entries<'b> {
             match number {
                 1 => return Ok(Some(Entry::Series(Series::new(field.bytes(number)?)?))),
                 3 => return Ok(Some(Entry::Metadata(MetricMetadata::new(field.bytes(number)?)?))),
+                // Symbols and series of 2.0: to skip them would lose them.
+                4 | 5 => return Err(WireError::OtherVersion(number)),
                 _ => {}
             }
         }

@@ -20,16 +20,17 @@ impl<'b> Request<'b> {
     /// Reads the symbols, in any place of the body.
     ///
     /// # Errors
-    /// If the body is not protobuf, or has more than [`MAX_SYMBOLS`].
+    /// If the body is not protobuf, is one of 1.0, or has more than [`MAX_SYMBOLS`].
     pub fn new(body: &'b [u8]) -> Result<Self, WireError> {
         let mut fields = Fields::new(body);
         let mut symbols = Vec::new();
         while let Some((number, field)) = fields.next()? {
-            if number == 4 {
-                if symbols.len() == MAX_SYMBOLS {
-                    return Err(WireError::TooManySymbols(MAX_SYMBOLS));
-                }
-                symbols.push(std::str::from_utf8(field.bytes(number)?).ok());
+            match number {
+                // The protocol reserves the fields of 1.0: to skip its series would lose them.
+                1..=3 => return Err(WireError::OtherVersion(number)),
+                4 if symbols.len() == MAX_SYMBOLS => return Err(WireError::TooManySymbols(MAX_SYMBOLS)),
+                4 => symbols.push(std::str::from_utf8(field.bytes(number)?).ok()),
+                _ => {}
             }
         }
         Ok(Self { body, symbols })
