@@ -5,7 +5,18 @@ STORES := $(TOOLS)/stores
 # Redis and MariaDB with their libraries; their versions are those of the Debian release.
 STORES_DEBIAN := redis-server redis-tools libjemalloc2 liblzf1 \
 	mariadb-server mariadb-server-core mariadb-client mariadb-client-core mariadb-common libaio1 liburing2
-.PHONY: index-tools e2e-index e2e-index-page index-page-picture chaos-index
+.PHONY: index-tools e2e-index e2e-index-page index-page-picture chaos-index install-index uninstall-index
+# PREFIX, DESTDIR and SYSCONFDIR are those of `make install`.
+INDEX_COMMAND ?= target/release/metric-index
+INDEX_UNIT := $(DESTDIR)$(PREFIX)/lib/systemd/system/metric-index.service
+install-index: ## build metric-index and install it with its unit on this machine; PREFIX=/usr/local DESTDIR=folder
+	$(if $(filter file,$(origin INDEX_COMMAND)),cargo build --release --locked -p pushring-index)
+	install -D -m 755 $(INDEX_COMMAND) $(DESTDIR)$(PREFIX)/bin/metric-index
+	install -D -m 644 index/systemd/metric-index.service $(INDEX_UNIT)
+
+uninstall-index: ## remove what `make install-index` copied; PREFIX=/usr/local DESTDIR=folder
+	rm -f $(DESTDIR)$(PREFIX)/bin/metric-index $(INDEX_UNIT)
+
 e2e-index: index-tools $(BIN)/prometheus ## test the distributed engine of metric-index with real Redis, Kafka and MariaDB
 	cargo build --quiet -p pushring-index
 	cargo test -p pushring-harness --test index_distributed -- --test-threads 2

@@ -4,5 +4,6 @@
 mod copies;
 mod fixture;
 mod in_line;
+mod installed;
 mod pushes;
 mod writes;
