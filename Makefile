@@ -18,6 +18,11 @@ include tools/versions.mk
 
 # Every fresh machine compiles these tools, and they run for seconds: the debug build takes the least time in total.
 CARGO_INSTALL := cargo install --quiet --locked --force --debug --root $(TOOLS)
+# NATIVE=1 takes the dynamic module in place of the Wasm filter: `make run`, `observe`, `chaos`, `chaos-replicas`, `outage`, `abuse`.
+FORM := $(if $(filter-out 0 no,$(NATIVE)),native,wasm)
+ifeq ($(FORM),native)
+export PUSHRING_FILTER := native
+endif
 # The demo needs no speed, and dependencies without optimization build in a third of the time.
 QUICK := --config 'profile.dev.package."*".opt-level=0'
 # Random inputs for each fuzz target. The default takes a second or two; `make fuzz RUNS=1000000` searches longer.
@@ -56,19 +61,19 @@ include tools/index.mk
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile tools/dist.mk tools/images.mk tools/index.mk | awk -F'|' '{printf "%-22s %s\n", $$1, $$2}'
 
-run: $(if $(RUN_INDEX),run-index,run-fleet) ## try pushring: real Pushgateways behind a real Envoy; SOURCE=etcd (consul, dns, kubernetes, file) CONSUL=1 GATEWAYS=5 REPLICAS=2 MODE=endpoint PORT=20091 DIR=folder; INDEX=1 shows metric-index, INDEX=distributed with Redis, Kafka and MariaDB
+run: $(if $(RUN_INDEX),run-index,run-fleet) ## try pushring: real Pushgateways behind a real Envoy; SOURCE=etcd (consul, dns, kubernetes, file) CONSUL=1 GATEWAYS=5 REPLICAS=2 MODE=endpoint NATIVE=1 PORT=20091 DIR=folder; INDEX=1 shows metric-index, INDEX=distributed with Redis, Kafka and MariaDB
 
-run-fleet: wasm $(BIN)/pushgateway $(BIN)/envoy $(RUN_SERVERS_$(RUN_SOURCE))
+run-fleet: $(FORM) $(BIN)/pushgateway $(BIN)/envoy $(RUN_SERVERS_$(RUN_SOURCE))
 	cargo build $(QUICK) -p pushring-demo -p pushring
 	@target/debug/pushring-demo --gateways $(GATEWAYS) --replicas $(REPLICAS) --mode $(MODE) --source $(RUN_SOURCE) \
 		$(if $(PORT),--port $(PORT)) $(if $(DIR),--dir "$(DIR)")
 
-run-index: wasm $(addprefix $(BIN)/,pushgateway envoy prometheus) $(RUN_INDEX_SERVERS)
+run-index: $(FORM) $(addprefix $(BIN)/,pushgateway envoy prometheus) $(RUN_INDEX_SERVERS)
 	cargo build $(QUICK) -p pushring-demo -p pushring-index
 	@target/debug/pushring-demo index --mode $(MODE) $(if $(RUN_INDEX_SERVERS),--distributed) \
 		$(if $(PORT),--port $(PORT)) $(if $(DIR),--dir "$(DIR)")
 
-observe: wasm $(addprefix $(BIN)/,pushgateway envoy prometheus alertmanager $(OBSERVE_SOURCE)) $(TOOLS)/debian/.installed ## see a fleet work, with all that watches it, jobs and a story of faults; SOURCE=etcd MODE=endpoint SPEED=1 FOR=300 PORT=20091 DIR=folder
+observe: $(FORM) $(addprefix $(BIN)/,pushgateway envoy prometheus alertmanager $(OBSERVE_SOURCE)) $(TOOLS)/debian/.installed ## see a fleet work, with all that watches it, jobs and a story of faults; SOURCE=etcd MODE=endpoint SPEED=1 FOR=300 PORT=20091 DIR=folder
 	cargo build $(QUICK) -p pushring-demo -p pushring
 	-@if command -v java mvn > /dev/null; then $(MAKE) --no-print-directory $(TOOLS)/zipkin-server.jar; fi
 	@target/debug/pushring-demo observe --source $(OBSERVE_SOURCE) --mode $(MODE) \
@@ -91,6 +96,7 @@ lint: prose $(RUST) $(BIN)/.cargo-deny-$(CARGO_DENY) ## check formatting, clippy
 	cargo clippy --quiet -p pushring-ring -p pushring-router -p pushring-filter --target $(WASM_TARGET) -- -D warnings
 	$(BIN)/cargo-deny --log-level error check bans licenses sources
 	$(TOOLS)/python/bin/python monitoring/dashboard/generate.py --check
+	envoy/native.py --check
 
 prose: $(BIN)/vale $(TOOLS)/python/.installed ## check spelling and the rules of docs/style.md
 	$(TOOLS)/python/bin/typos
@@ -115,6 +121,7 @@ fmt: $(RUST) ## format the Rust code
 unit: $(RUST) ## run unit and property tests of the crates that ship, and check the golden vectors
 	testdata/generate.py --check
 	cargo test --quiet
+	cargo test --quiet -p pushring-native --features panics
 
 snapshots: $(RUST) ## accept changed help texts, errors and tables of the commands; review the difference
 	TRYCMD=overwrite cargo test --quiet -p pushring -p pushring-index --test snapshots
@@ -200,7 +207,7 @@ fuzz: $(BIN)/.cargo-fuzz-$(CARGO_FUZZ) ## run every fuzz target for a bounded nu
 			target/fuzz/corpus/$$target > target/fuzz/$$target.log 2>&1 \
 			|| { tail -40 target/fuzz/$$target.log; exit 1; }; done
 
-bench: wasm $(BIN)/envoy $(TOOLS)/debian/.installed ## measure the CPU time of a push through pushring, Envoy's own policies, nginx and HAProxy; ROUNDS=2 PART=compare ONLY=Lua
+bench: wasm native $(BIN)/envoy $(TOOLS)/debian/.installed ## measure the CPU time of a push through pushring, Envoy's own policies, nginx and HAProxy; ROUNDS=2 PART=compare ONLY=Lua
 	cargo build --quiet --release -p noop-filter -p calls-filter --target $(WASM_TARGET)
 	cargo run --profile bench -p pushring-bench -- $(if $(ROUNDS),--rounds $(ROUNDS)) \
 		$(if $(PART),--part $(PART)) $(if $(ONLY),--only "$(ONLY)")
@@ -221,27 +228,39 @@ bench-placement: wasm $(BIN)/envoy ## measure needless moves and spread of pushr
 	cargo run --quiet --profile bench -p pushring-bench --bin placement
 	bench/pictures.py
 
-chaos: wasm $(BIN)/pushgateway $(BIN)/envoy $(RUN_SERVERS_$(or $(SOURCE),consul-template)) ## change members under load and check that no push is lost; SOURCE=etcd (consul, dns, kubernetes, file, consul-template) CHANGES=60 MODE=endpoint SEED=1
+chaos: $(FORM) $(BIN)/pushgateway $(BIN)/envoy $(RUN_SERVERS_$(or $(SOURCE),consul-template)) ## change members under load and check that no push is lost; SOURCE=etcd (consul, dns, kubernetes, file, consul-template) CHANGES=60 MODE=endpoint SEED=1
 	cargo build -q -p pushring -p pushring-harness --bin pushring --bin pushring-chaos
 	@target/debug/pushring-chaos --changes $(CHANGES) $(if $(SOURCE),--source $(SOURCE)) $(if $(SEED),--seed $(SEED)) \
 		$(if $(filter-out file,$(origin MODE)),--mode $(MODE))
 
-chaos-replicas: wasm $(addprefix $(BIN)/,pushgateway envoy prometheus push-go) ## kill gateways and change members of a fleet with two copies of every group and check every scrape; KILLS=3 CHANGES=2 MODE=endpoint SEED=1
+chaos-replicas: $(FORM) $(addprefix $(BIN)/,pushgateway envoy prometheus push-go) ## kill gateways and change members of a fleet with two copies of every group and check every scrape; KILLS=3 CHANGES=2 MODE=endpoint SEED=1
 	cargo build -q -p pushring -p pushring-harness --bin pushring --bin pushring-chaos-replicas
 	@target/debug/pushring-chaos-replicas $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED)) \
 		$(if $(filter-out file,$(origin CHANGES)),--changes $(CHANGES)) $(if $(filter-out file,$(origin MODE)),--mode $(MODE))
 
-outage: wasm $(TOOLS)/debian/.installed $(addprefix $(BIN)/,pushgateway consul etcd envoy) ## take each source of members away for five minutes, under load, and check that nothing moves or is lost; SECONDS=30
+outage: $(FORM) $(TOOLS)/debian/.installed $(addprefix $(BIN)/,pushgateway consul etcd envoy) ## take each source of members away for five minutes, under load, and check that nothing moves or is lost; SECONDS=30
 	cargo build --quiet -p pushring
 	OUTAGE_SECONDS=$(or $(SECONDS),300) cargo test --quiet -p pushring-harness --test discover -- outage:: --nocapture --test-threads 5
 
-abuse: wasm $(addprefix $(BIN)/,pushgateway envoy) ## attack Envoy and gateways for an hour and check that no honest push is lost; MINUTES=10 ROUNDS=60 MODE=endpoint SEED=1
+abuse: $(FORM) $(addprefix $(BIN)/,pushgateway envoy) ## attack Envoy and gateways for an hour and check that no honest push is lost; MINUTES=10 ROUNDS=60 MODE=endpoint SEED=1
 	cargo build -q -p pushring-harness --bin pushring-abuse
 	@target/debug/pushring-abuse $(if $(MINUTES),--minutes $(MINUTES)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
 		$(if $(SEED),--seed $(SEED)) $(if $(filter-out file,$(origin MODE)),--mode $(MODE))
 
 wasm: $(RUST) ## build the filter: target/wasm32-unknown-unknown/release/pushring_filter.wasm
 	cargo build --release -p pushring-filter --target $(WASM_TARGET)
+
+.PHONY: native e2e-native
+native: $(RUST) ## build the filter as a dynamic module of Envoy: target/native/libpushring_native.so
+	cargo build --profile native -p pushring-native
+
+# The suites in which Envoy runs, without those of the older Envoys, which have another interface, and of `make e2e-kubernetes`.
+NATIVE_SUITES := abuse chaos discover drain e2e front groups membership operations referee repair replicas security serve sweep watch whole
+e2e-native: native wasm tools ## run the end-to-end suites on the dynamic module, and those that test it alone
+	cargo build --quiet --profile native -p pushring-native --features panics --target-dir target/panics
+	cargo test --quiet --no-run
+	RUST_TEST_THREADS=$$((2 * $$(nproc))) PUSHRING_FILTER=native cargo test --no-fail-fast -p pushring-harness \
+		$(addprefix --test ,native $(NATIVE_SUITES))
 
 tools: $(addprefix $(BIN)/,pushgateway prometheus consul consul-template etcd envoy push-go) $(TOOLS)/node $(TOOLS)/debian/.installed $(OLDER_ENVOYS) ## build or download the servers and clients that the tests need
 

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use pushring_harness::Mode::{self, Cluster, Endpoint, Redirect};
 
 use crate::proxy::Kind::{
-    self, Calls, Haproxy, Lua, Mirror, Mutation, Nginx, Noop, Policy, Pushring, Without,
+    self, Calls, Haproxy, Lua, Mirror, Mutation, Native, Nginx, Noop, Policy, Pushring, Without,
 };
 use crate::proxy::{Part, RouteBy, Variant};
 use crate::rounds::{self, Body, Plan};
@@ -40,6 +40,9 @@ const VARIANTS: &[Variant] = &[
     variant("pushring redirect, 100", Pushring(Redirect, RouteBy::Group), 100),
     variant("pushring redirect, path, 3", Pushring(Redirect, RouteBy::Path), 3),
     variant("pushring redirect, path, 100", Pushring(Redirect, RouteBy::Path), 100),
+    variant("native cluster, 10", Native(Cluster), 10),
+    variant("native cluster, 100", Native(Cluster), 100),
+    variant("native endpoint, 100", Native(Endpoint), 100),
     variant("nginx", Nginx, 10),
     variant("HAProxy", Haproxy, 10),
 ];

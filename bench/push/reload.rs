@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use pushring_harness::{Member, Mode, envoy_files, poll_until};
+use pushring_harness::{Member, Mode, poll_until};
 
 use crate::load::{self, Gateways, Pace};
 use crate::measure::{self, PACE, checked, pushes};
@@ -44,7 +44,7 @@ impl<'p> Reloader<'p> {
         Ok(Self { proxy, addresses, number: 0 })
     }
 
-    /// Returns the next `ring.yaml`, and the `health` by which its activation can be observed.
+    /// Returns the next configuration, and the `health` by which its activation can be observed.
     fn next_ring(&mut self) -> Result<(String, bool)> {
         let health = self.number % 2 == 1;
         let mut members = self.addresses.clone();
@@ -52,7 +52,7 @@ impl<'p> Reloader<'p> {
         self.number += 1;
         let mut config = ring(Mode::Cluster, RouteBy::Group, &members);
         config["health"] = health.into();
-        Ok((envoy_files::ring(&config.to_string()), health))
+        Ok((config.to_string(), health))
     }
 
     /// Measures one reload from the new file to the answer of the first push under it, so that a ring that is built when
@@ -73,7 +73,7 @@ impl<'p> Reloader<'p> {
         ensure!(client.get(HEALTHY)?.status != 503, "the filter has no ring before the reload");
         push_once()?;
         let before = (proxy.worker_cpu()?, proxy.cpu()?);
-        layout.write_live("ring.yaml", &file)?;
+        layout.write_ring(&file)?;
         poll_until("the new ring", || ((client.get(HEALTHY).ok()?.status == 200) == health).then_some(()))?;
         push_once()?;
         Ok(Reload {
@@ -98,7 +98,7 @@ impl<'p> Reloader<'p> {
             let outcome = thread::scope(|scope| {
                 let writer = scope.spawn(|| {
                     thread::sleep(window / 2);
-                    layout.write_live("ring.yaml", &file)
+                    layout.write_ring(&file)
                 });
                 let outcome = load::run(self.proxy.push, gateways, pushes, PACE, window);
                 writer.join().map_err(|_| anyhow::anyhow!("the thread that reloads panicked"))??;

@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::Parser;
-use pushring_harness::{Layout, Mode, envoy_dir, network, tools};
+use pushring_harness::{Layout, Mode, Module, envoy_dir, network, tools};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -197,9 +197,10 @@ fn start(
     let Options { mode, source, .. } = options;
     let settings = replicas::settings(options)?;
     screen::heading(format_args!(
-        "pushring: {}, mode {mode}, members from {}",
+        "pushring: {}, mode {mode}, members from {}{}",
         count(options.gateways.into(), "pushgateway"),
-        source.names().0
+        source.names().0,
+        if Module::chosen() == Module::Native { ", native module" } else { "" }
     ));
     let gateways = ports.gateways();
     let mut fleet = Fleet::new(&state.dir);

@@ -9,39 +9,23 @@ use std::cell::OnceCell;
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::MetricType;
-use pushring_router::ReplyKind;
-
-const MEMBERS: &str = "pushring_members";
-const POINTS: &str = "pushring_points";
-const CONFIG_ACCEPTED: &str = "pushring_config_accepted";
-const CONFIG_REJECTED: &str = "pushring_config_rejected";
-const POISON_REFUSED: &str = "pushring_poison_refused";
-const UNPARSABLE_PATHS: &str = "pushring_unparsable_paths";
-const REPLIES: &str = "pushring_replies_";
+use pushring_router::{Counter, MEMBERS_GAUGE, POINTS_GAUGE};
 
 /// Ids that Envoy returned; `None` for a metric that it rejected.
 struct Ids {
     members: Option<u32>,
     points: Option<u32>,
-    config_accepted: Option<u32>,
-    config_rejected: Option<u32>,
-    poison_refused: Option<u32>,
-    unparsable_paths: Option<u32>,
-    replies: [Option<u32>; ReplyKind::ALL.len()],
+    /// By [`Counter::index`].
+    counters: [Option<u32>; Counter::COUNT],
 }
 
 impl Ids {
     fn define() -> Self {
         let define = |kind, name: &str| hostcalls::define_metric(kind, name).ok();
-        let counter = |name: &str| define(MetricType::Counter, name);
         Self {
-            members: define(MetricType::Gauge, MEMBERS),
-            points: define(MetricType::Gauge, POINTS),
-            config_accepted: counter(CONFIG_ACCEPTED),
-            config_rejected: counter(CONFIG_REJECTED),
-            poison_refused: counter(POISON_REFUSED),
-            unparsable_paths: counter(UNPARSABLE_PATHS),
-            replies: ReplyKind::ALL.map(|kind| counter(&format!("{REPLIES}{}", kind.name()))),
+            members: define(MetricType::Gauge, MEMBERS_GAUGE),
+            points: define(MetricType::Gauge, POINTS_GAUGE),
+            counters: Counter::all().map(|counter| define(MetricType::Counter, &counter.name())),
         }
     }
 }
@@ -50,42 +34,26 @@ thread_local! {
     static IDS: OnceCell<Ids> = const { OnceCell::new() };
 }
 
-/// Counts an accepted configuration and shows it in the gauges.
+/// Counts an accepted configuration and shows it in the gauges, which still show it after a rejected one.
 pub(crate) fn accepted(members: usize, points: usize) {
+    count(Counter::ConfigAccepted);
     IDS.with(|ids| {
         let ids = ids.get_or_init(Ids::define);
-        increment(ids.config_accepted);
         record(ids.members, members);
         record(ids.points, points);
     });
 }
 
-/// Counts a rejected configuration. The gauges still show the configuration in force.
-pub(crate) fn rejected() {
-    IDS.with(|ids| increment(ids.get_or_init(Ids::define).config_rejected));
-}
-
-/// Counts a push path that its Pushgateway will reject.
-pub(crate) fn unparsable() {
-    IDS.with(|ids| increment(ids.get_or_init(Ids::define).unparsable_paths));
-}
-
-/// Counts a request that the filter answered.
-pub(crate) fn replied(kind: ReplyKind) {
+/// Increments a counter. The only error that the SDK returns here is an id that Envoy does not know; no request depends on a
+/// metric.
+pub(crate) fn count(counter: Counter) {
     IDS.with(|ids| {
-        let ids = ids.get_or_init(Ids::define);
-        if kind == ReplyKind::Poison {
-            increment(ids.poison_refused);
-        }
-        increment(ids.replies.get(kind as usize).copied().flatten());
+        let id = ids.get_or_init(Ids::define).counters.get(counter.index()).copied().flatten();
+        let _ = id.map(|id| hostcalls::increment_metric(id, 1));
     });
 }
 
-// The only error that the SDK returns here is an id that Envoy does not know; no request depends on a metric.
-fn increment(id: Option<u32>) {
-    let _ = id.map(|id| hostcalls::increment_metric(id, 1));
-}
-
+// As in `count`.
 fn record(id: Option<u32>, value: usize) {
     let _ = id.map(|id| hostcalls::record_metric(id, value as u64));
 }

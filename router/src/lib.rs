@@ -7,6 +7,7 @@
 //! * `config`: the settings and members that a configuration may contain
 //! * `push`: the labels of a push path and the key of their group
 //! * `router`, `decide`, `reply`: the router, its decisions, and the replies that need no Pushgateway
+//! * `filter`, `counter`: the filter without its host
 //! * `cdn_loop`: the mark of a push that was routed already
 //!
 //! ```
@@ -26,7 +27,9 @@
 
 mod cdn_loop;
 mod config;
+mod counter;
 mod decide;
+mod filter;
 mod push;
 mod reply;
 mod router;
@@ -35,7 +38,9 @@ pub use cdn_loop::passed_pushring;
 pub use config::{
     Config, ConfigError, Lookup, MAX_MEMBERS, Member, Mirror, Mode, Placement, RouteBy, canonical_address,
 };
+pub use counter::{Counter, MEMBERS_GAUGE, POINTS_GAUGE};
 pub use decide::{Decision, Destination, Request, Route};
+pub use filter::{Exchange, Filter, Verdict};
 pub use push::{ParsedGroup, clean_path, is_legacy_name, labels_to_path};
 pub use reply::{Reply, ReplyKind};
 pub use router::{PushOwner, Router};

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use pushring_harness::{Envoy, Layout, Member, Mode, Ports, Pushgateway, envoy_files};
+use pushring_harness::{Envoy, Layout, Member, Mode, Module, Ports, Pushgateway, envoy_files};
 use pushring_router::Router;
 
 const PUSHES: usize = 12;
@@ -47,8 +47,14 @@ fn without_an_entry_no_push_reaches_a_wrong_gateway() {
             router.owner_of(path.as_bytes()).unwrap().owner.unwrap().address.clone()
         };
         for (entry, expected) in EXPECTED {
-            let layout =
-                Layout::create(&dir.path().join(format!("without-{entry}")), mode, Ports::default()).unwrap();
+            let layout = Layout::with_module(
+                Module::Wasm,
+                &dir.path().join(format!("without-{entry}")),
+                mode,
+                Ports::default(),
+                &[],
+            )
+            .unwrap();
             layout.write(&config).unwrap();
             remove_entry(&layout.bootstrap(), entry);
             remove_entry(&layout.live().join("ring.yaml"), entry);

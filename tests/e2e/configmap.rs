@@ -41,9 +41,8 @@ impl Volume {
         let name = format!("..{}", self.swaps + 1);
         let folder = live.join(&name);
         fs::create_dir(&folder).unwrap();
-        let wasm = self.fleet.layout.bootstrap().with_file_name("pushring_filter.wasm");
-        let text = envoy_files::ring(&self.fleet.config.to_string());
-        let text = text.replace("/etc/pushring/pushring_filter.wasm", wasm.to_str().unwrap());
+        let text = self.fleet.layout.ring(&self.fleet.config.to_string());
+        let text = text.replace("/etc/pushring", self.fleet.layout.dir().to_str().unwrap());
         fs::write(folder.join("ring.yaml"), text).unwrap();
         if let Some(text) = envoy_files::upstreams(mode, &self.chosen(upstreams)).unwrap() {
             fs::write(folder.join(mode.upstream_file().unwrap()), text).unwrap();

@@ -1,6 +1,6 @@
 //! Envoy shows which ring and which upstreams it has in force, so that a query over all Envoys finds one that disagrees.
 
-use pushring_harness::{Envoy, EnvoyFixture, Member, Mode, envoy_files, poll_until};
+use pushring_harness::{Envoy, EnvoyFixture, Member, Mode, poll_until};
 
 const RING: &str = "extension_config_discovery.http_filter.pushring";
 
@@ -44,7 +44,7 @@ fn the_version_of_a_ring_is_its_digest() {
 
         // A rejected ring changes nothing, whatever version it claims.
         let rejected = format!("{RING}.update_rejected");
-        let bad = envoy_files::ring(r#"{"members": []}"#).replace("version_info: \"\"", "version_info: bad");
+        let bad = layout.ring(r#"{"members": []}"#).replace("version_info: \"\"", "version_info: bad");
         assert!(bad.contains("version_info: bad"));
         layout.write_live("ring.yaml", &bad).unwrap();
         envoy.wait_stat(&rejected, |count| count > 0).unwrap();

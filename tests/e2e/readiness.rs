@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use pushring_harness::http::Client;
-use pushring_harness::{Envoy, EnvoyFixture, Layout, Mode, Ports, envoy_files, poll_until};
+use pushring_harness::{Envoy, EnvoyFixture, Layout, Mode, Module, Ports, envoy_files, poll_until};
 use serde_json::json;
 
 fn status(envoy: &Envoy) -> [u16; 3] {
@@ -85,11 +85,11 @@ fn not_ready_when_the_filter_crashes() {
     for mode in Mode::ALL {
         for missing in ["proxy_on_configure: {}", "proxy_get_header_map_value: {}"] {
             let dir = tempfile::tempdir().unwrap();
-            let layout = Layout::create(dir.path(), mode, Ports::default()).unwrap();
+            let layout = Layout::with_module(Module::Wasm, dir.path(), mode, Ports::default(), &[]).unwrap();
             layout.write_upstreams(&[]).unwrap();
             let member = "127.0.0.1:1".parse::<std::net::SocketAddr>().unwrap().into();
             let config = envoy_files::config(mode, &[member]).unwrap().to_string();
-            layout.write_live("ring.yaml", &envoy_files::ring(&config).replace(missing, "")).unwrap();
+            layout.write_live("ring.yaml", &layout.ring(&config).replace(missing, "")).unwrap();
             let envoy = Envoy::start(&layout, 1).unwrap();
             assert_eq!((status(&envoy), envoys_own(&envoy)), ([503; 3], 200), "{mode} {missing}");
         }

@@ -6,7 +6,7 @@ use std::fs;
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 
-use pushring_harness::{Envoy, EnvoyFixture, Layout, Mode, Ports, envoy_files, tools};
+use pushring_harness::{Envoy, EnvoyFixture, Layout, Mode, Module, Ports, envoy_files, tools};
 use pushring_router::ReplyKind;
 use serde_json::{Value, json};
 
@@ -62,11 +62,11 @@ fn each_reason_shows_in_a_header_and_in_the_log() {
 #[test]
 fn a_filter_without_a_configuration_says_so() {
     let dir = tempfile::tempdir().unwrap();
-    let layout = Layout::create(dir.path(), Mode::Cluster, Ports::default()).unwrap();
+    let layout = Layout::with_module(Module::Wasm, dir.path(), Mode::Cluster, Ports::default(), &[]).unwrap();
     layout.edit(&[(ENTRY, "")]).unwrap();
     layout.write_upstreams(&[]).unwrap();
     layout
-        .write_live("ring.yaml", &envoy_files::ring(r#"{"members": ["127.0.0.1:1"]}"#).replace(ENTRY, ""))
+        .write_live("ring.yaml", &layout.ring(r#"{"members": ["127.0.0.1:1"]}"#).replace(ENTRY, ""))
         .unwrap();
     let envoy = Envoy::start(&layout, 1).unwrap();
     let answer = envoy.client().unwrap().put("/metrics/job/a", "x 1\n").unwrap();

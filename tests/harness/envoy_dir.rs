@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use pushring::fleet::render;
 use serde_json::Value;
 
 use crate::envoy_files::{self, Mode};
+use crate::module::Module;
 use crate::tools;
 
 /// The shipped port of the admin interface.
@@ -32,6 +34,7 @@ pub struct Ports {
 pub struct Layout {
     dir: PathBuf,
     mode: Mode,
+    module: Module,
 }
 
 impl Layout {
@@ -50,10 +53,24 @@ impl Layout {
     /// # Errors
     /// As [`Layout::create`], or if a patch does not apply.
     pub fn patched(dir: &Path, mode: Mode, ports: Ports, patches: &[&str]) -> Result<Self> {
-        let layout = Self { dir: dir.to_owned(), mode };
+        Self::with_module(Module::chosen(), dir, mode, ports, patches)
+    }
+
+    /// As [`Layout::patched`], with this form of the filter, whichever the suites test.
+    ///
+    /// # Errors
+    /// As [`Layout::patched`].
+    pub fn with_module(
+        module: Module,
+        dir: &Path,
+        mode: Mode,
+        ports: Ports,
+        patches: &[&str],
+    ) -> Result<Self> {
+        let layout = Self { dir: dir.to_owned(), mode, module };
         fs::create_dir_all(layout.live())?;
         let dir = dir.to_str().context("the folder's name is not UTF-8")?;
-        let shipped = tools::repository().join(format!("envoy/{mode}.yaml"));
+        let shipped = module.bootstrap(mode);
         let mut text = match patches {
             [] => fs::read_to_string(&shipped).with_context(|| shipped.display().to_string())?,
             _ => layout.patch(&shipped, patches)?,
@@ -70,7 +87,7 @@ impl Layout {
         }
         fs::write(layout.bootstrap(), text.replace("/etc/pushring", dir))?;
         layout.move_admin()?;
-        fs::copy(tools::wasm()?, layout.dir.join("pushring_filter.wasm"))?;
+        fs::copy(module.built()?, layout.module())?;
         Ok(layout)
     }
 
@@ -161,6 +178,12 @@ impl Layout {
         self.dir.join(format!("{}.yaml", self.mode))
     }
 
+    /// Returns the path of the filter.
+    #[must_use]
+    pub fn module(&self) -> PathBuf {
+        self.dir.join(self.module.file())
+    }
+
     /// Returns the mode.
     #[must_use]
     pub fn mode(&self) -> Mode {
@@ -182,7 +205,13 @@ impl Layout {
     /// # Errors
     /// If the file cannot be written.
     pub fn write_ring(&self, json: &str) -> Result<()> {
-        self.write_live("ring.yaml", &envoy_files::ring(json))
+        self.write_live("ring.yaml", &self.ring(json))
+    }
+
+    /// Renders `ring.yaml` with `json` (which may be anything, to test bad ones) as the filter's configuration.
+    #[must_use]
+    pub fn ring(&self, json: &str) -> String {
+        render::ring(json, &Path::new("/etc/pushring").join(self.module.file()))
     }
 
     /// Writes `clusters.yaml` or `endpoints.yaml`; nothing in redirect mode.

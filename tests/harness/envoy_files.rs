@@ -92,12 +92,6 @@ pub fn config(mode: Mode, members: &[Member]) -> Result<Value> {
     Ok(config)
 }
 
-/// Renders `ring.yaml` with `json` (which may be anything, to test bad ones) as the filter's configuration.
-#[must_use]
-pub fn ring(json: &str) -> String {
-    render::ring(json, Path::new("/etc/pushring/pushring_filter.wasm"))
-}
-
 /// Renders `clusters.yaml` or `endpoints.yaml` for these members; none in redirect mode.
 ///
 /// # Errors

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
 
-use crate::{Envoy, Layout, Member, Mode, Ports, Pushgateway, envoy_files, tools};
+use crate::{Envoy, Layout, Member, Mode, Module, Ports, Pushgateway, envoy_files, tools};
 use pushring_router::Router;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -36,13 +36,19 @@ impl EnvoyFixture {
     /// Starts it with some settings of the filter changed.
     #[must_use]
     pub fn with(mode: Mode, gateways: usize, change: impl FnOnce(&mut Value)) -> Self {
-        Self::build(&tools::find("envoy").unwrap(), mode, gateways, &[], &[], change)
+        Self::build(Module::chosen(), &tools::find("envoy").unwrap(), mode, gateways, &[], &[], change)
+    }
+
+    /// Starts it with this form of the filter, whichever the suites test.
+    #[must_use]
+    pub fn with_module(module: Module, mode: Mode, gateways: usize) -> Self {
+        Self::build(module, &tools::find("envoy").unwrap(), mode, gateways, &[], &[], |_| ())
     }
 
     /// Starts it on another Envoy.
     #[must_use]
     pub fn start_on(binary: &Path, mode: Mode, gateways: usize) -> Self {
-        Self::build(binary, mode, gateways, &[], &[], |_| ())
+        Self::build(Module::chosen(), binary, mode, gateways, &[], &[], |_| ())
     }
 
     /// Starts it with each first text in Envoy's bootstrap replaced by the second, for example a timeout by a shorter one.
@@ -54,10 +60,11 @@ impl EnvoyFixture {
     /// As [`EnvoyFixture::edited`], with patches of `examples/` applied before.
     #[must_use]
     pub fn patched(mode: Mode, gateways: usize, patches: &[&str], edits: &[(&str, &str)]) -> Self {
-        Self::build(&tools::find("envoy").unwrap(), mode, gateways, patches, edits, |_| ())
+        Self::build(Module::chosen(), &tools::find("envoy").unwrap(), mode, gateways, patches, edits, |_| ())
     }
 
     fn build(
+        module: Module,
         binary: &Path,
         mode: Mode,
         gateways: usize,
@@ -70,7 +77,9 @@ impl EnvoyFixture {
         let members: Vec<Member> = gateways.iter().map(|gateway| gateway.address.into()).collect();
         let mut config = envoy_files::config(mode, &members).unwrap();
         change(&mut config);
-        let layout = Layout::patched(&dir.path().join("pushring"), mode, Ports::default(), patches).unwrap();
+        let layout =
+            Layout::with_module(module, &dir.path().join("pushring"), mode, Ports::default(), patches)
+                .unwrap();
         layout.edit(edits).unwrap();
         layout.write(&config).unwrap();
         let envoy = layout.start(binary, 1).unwrap();

@@ -31,7 +31,7 @@ impl Layout {
     pub fn publish_options(&self, admin: Option<&str>) -> Result<Options> {
         Ok(Options {
             live: self.live(),
-            wasm: self.dir().join("pushring_filter.wasm"),
+            module: self.module(),
             admin: admin.map(str::parse).transpose()?.into_iter().collect(),
             grace: Duration::from_secs(2),
             delay: Duration::from_millis(500),

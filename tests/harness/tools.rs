@@ -135,6 +135,22 @@ pub fn wasm() -> Result<PathBuf> {
     existing("target/wasm32-unknown-unknown/release/pushring_filter.wasm", "make wasm")
 }
 
+/// Returns the compiled dynamic module.
+///
+/// # Errors
+/// If it is not built.
+pub fn native() -> Result<PathBuf> {
+    existing("target/native/libpushring_native.so", "make native")
+}
+
+/// Returns the build of the dynamic module that panics on request.
+///
+/// # Errors
+/// If it is not built.
+pub fn native_with_panics() -> Result<PathBuf> {
+    existing("target/panics/native/libpushring_native.so", "make e2e-native")
+}
+
 /// Returns the `pushring` command.
 ///
 /// # Errors

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use pushring_harness::{Envoy, Layout, Mode, Ports, Pushgateway, command, poll_until};
+use pushring_harness::{Envoy, Layout, Mode, Module, Ports, Pushgateway, command, poll_until};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -55,7 +55,8 @@ impl Direct {
         let address = gateway.address;
         let registration = json!({"address": address.ip(), "port": address.port(), "scheme": "https"});
         fs::write(path("registrations.json"), json!({"registrations": [registration]}).to_string()).unwrap();
-        let (live, wasm) = (layout.live(), layout.dir().join("pushring_filter.wasm"));
+        let (live, module) = (layout.live(), layout.module());
+        let flag = if Module::chosen() == Module::Native { "--native" } else { "--wasm" };
         let args = [
             PathBuf::from("publish"),
             "--registrations".into(),
@@ -64,8 +65,8 @@ impl Direct {
             path("settings.yaml"),
             "--live".into(),
             live,
-            "--wasm".into(),
-            wasm,
+            flag.into(),
+            module,
         ];
         let published = command::pushring(&args).unwrap();
         assert_eq!(published.code, 0, "{}", published.stderr);

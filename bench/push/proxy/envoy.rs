@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use pushring_harness::{Envoy, Layout, Mode, Ports, tools};
+use pushring_harness::{Envoy, Layout, Mode, Module, Ports, tools};
 use serde_json::{Value, json};
 
 use super::bootstrap::{
@@ -22,18 +22,19 @@ pub(super) fn start(kind: Kind, gateways: &[SocketAddr], dir: &Path) -> Result<P
     }
     let (mode, route_by) = match kind {
         Kind::Pushring(mode, route_by) => (mode, route_by),
-        Kind::Mirror(mode, _) => (mode, RouteBy::Group),
+        Kind::Mirror(mode, _) | Kind::Native(mode) => (mode, RouteBy::Group),
         _ => (Mode::Cluster, RouteBy::Group),
     };
-    let layout = shipped(mode, route_by, gateways, dir)?;
+    let module = if matches!(kind, Kind::Native(_)) { Module::Native } else { Module::Wasm };
+    let layout = shipped(module, mode, route_by, gateways, dir)?;
     match kind {
         Kind::Noop { pruned } => {
-            other_filter(&layout, "noop_filter", dir)?;
+            other_filter(&layout, "noop_filter")?;
             if !pruned {
                 ablation::remove(ablation::Part::Pruning, &layout)?;
             }
         }
-        Kind::Calls => other_filter(&layout, "calls_filter", dir)?,
+        Kind::Calls => other_filter(&layout, "calls_filter")?,
         Kind::Without(part) => ablation::remove(part, &layout)?,
         Kind::Mutation => edit_hcm(&layout, copy_client_header)?,
         Kind::Lua(route_by) => edit_hcm(&layout, |hcm| {
@@ -46,28 +47,31 @@ pub(super) fn start(kind: Kind, gateways: &[SocketAddr], dir: &Path) -> Result<P
             ring["mirror"] = json!(mirror);
             layout.write(&ring)?;
         }
-        Kind::Pushring(..) | Kind::Blocks { .. } | Kind::Nginx | Kind::Haproxy => {}
+        Kind::Pushring(..) | Kind::Native(_) | Kind::Blocks { .. } | Kind::Nginx | Kind::Haproxy => {}
     }
     run(layout, dir)
 }
 
 /// Starts the shipped cluster mode with `module` as its filter.
 pub(crate) fn start_module(module: &Path, gateways: &[SocketAddr], dir: &Path) -> Result<Proxy> {
-    let layout = shipped(Mode::Cluster, RouteBy::Group, gateways, dir)?;
-    fs::copy(module, dir.join(MODULE)).with_context(|| module.display().to_string())?;
+    let layout = shipped(Module::Wasm, Mode::Cluster, RouteBy::Group, gateways, dir)?;
+    fs::copy(module, layout.module()).with_context(|| module.display().to_string())?;
     run(layout, dir)
 }
-
-/// The filter's file in the folder of an Envoy.
-const MODULE: &str = "pushring_filter.wasm";
 
 fn run(layout: Layout, dir: &Path) -> Result<Proxy> {
     let envoy = Envoy::run(pinned(&tools::find("envoy")?)?, &layout.bootstrap(), dir, 1)?;
     Ok(Proxy { push: envoy.push, running: Running::Envoy(Box::new(envoy), layout) })
 }
 
-fn shipped(mode: Mode, route_by: RouteBy, gateways: &[SocketAddr], dir: &Path) -> Result<Layout> {
-    let layout = Layout::create(dir, mode, Ports::default())?;
+fn shipped(
+    module: Module,
+    mode: Mode,
+    route_by: RouteBy,
+    gateways: &[SocketAddr],
+    dir: &Path,
+) -> Result<Layout> {
+    let layout = Layout::with_module(module, dir, mode, Ports::default(), &[])?;
     layout.write(&ring(mode, route_by, gateways))?;
     Ok(layout)
 }
@@ -95,8 +99,8 @@ fn with_blocks(
 }
 
 /// Replaces the filter by one that does not choose a gateway; the client sets the destination header.
-fn other_filter(layout: &Layout, name: &str, dir: &Path) -> Result<()> {
-    fs::copy(made(&format!("wasm32-unknown-unknown/release/{name}.wasm")), dir.join(MODULE))?;
+fn other_filter(layout: &Layout, name: &str) -> Result<()> {
+    fs::copy(made(&format!("wasm32-unknown-unknown/release/{name}.wasm")), layout.module())?;
     edit_hcm(layout, keep_client_header)
 }
 

@@ -27,6 +27,8 @@ pub(crate) enum Kind {
     Lua(RouteBy),
     /// pushring as shipped, by group or by decoded path.
     Pushring(Mode, RouteBy),
+    /// The same as a dynamic module, by group.
+    Native(Mode),
     /// pushring as shipped, with this setting `mirror`.
     Mirror(Mode, &'static str),
     /// The shipped cluster mode with one part left out.

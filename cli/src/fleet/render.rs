@@ -15,11 +15,11 @@ use super::render_access::cluster_fields;
 pub use super::render_access::secrets;
 use crate::parse;
 
-/// `ring.yaml` up to the filter's configuration.
-const RING: &str = include_str!("ring.yaml");
-/// The filter's module in [`RING`].
-const WASM: &str = "/etc/pushring/pushring_filter.wasm";
-/// The digest of the configuration in [`RING`].
+/// `ring.yaml` of the Wasm filter up to its configuration, and the module in it.
+const WASM: (&str, &str) = (include_str!("ring.yaml"), "/etc/pushring/pushring_filter.wasm");
+/// The same for the native module.
+const NATIVE: (&str, &str) = (include_str!("native_ring.yaml"), "/etc/pushring/libpushring_native.so");
+/// The digest of the configuration in both.
 const DIGEST: &str = "DIGEST";
 
 /// Host and port of a gateway, as Envoy's `socket_address` has them.
@@ -161,12 +161,19 @@ fn version_of_yaml(items: &[String]) -> String {
     version(items.iter().map(String::as_str))
 }
 
-/// Renders `ring.yaml` (ECDS), for every mode: `config` is the filter's configuration (JSON), `wasm` the filter's module
-/// as Envoy finds it. Checks neither of them; a configuration that the filter would reject has no digest.
+/// Returns whether a module is the native one: a shared object.
 #[must_use]
-pub fn ring(config: &str, wasm: &Path) -> String {
+pub fn is_native(module: &Path) -> bool {
+    module.extension().is_some_and(|extension| extension == "so")
+}
+
+/// Renders `ring.yaml` (ECDS), for every mode: `config` is the filter's configuration (JSON), `module` the Wasm filter or the
+/// native module as Envoy finds it. Checks neither of them; a configuration that the filter would reject has no digest.
+#[must_use]
+pub fn ring(config: &str, module: &Path) -> String {
+    let (ring, shipped) = if is_native(module) { NATIVE } else { WASM };
     let digest = Router::parse(config.as_bytes()).map(|router| router.digest()).unwrap_or_default();
-    let mut text = RING.replace(DIGEST, &digest).replace(WASM, &scalar(&wasm.to_string_lossy()));
+    let mut text = ring.replace(DIGEST, &digest).replace(shipped, &scalar(&module.to_string_lossy()));
     text.extend(config.lines().map(|line| format!("          {line}\n")));
     text
 }

@@ -16,6 +16,8 @@ pub const RING_FILE: &str = "ring.yaml";
 
 /// Where the filter's JSON is inside `ring.yaml` (RFC 6901).
 const JSON_AT: &str = "/resources/0/typed_config/config/configuration/value";
+/// The same in one for the native module.
+const NATIVE_JSON_AT: &str = "/resources/0/typed_config/filter_config/value";
 
 /// A ring file whose configuration the filter accepts.
 #[derive(Clone, Debug)]
@@ -86,6 +88,7 @@ pub fn filter_json(text: &str) -> anyhow::Result<String> {
 fn json(document: &Value) -> anyhow::Result<&str> {
     document
         .pointer(JSON_AT)
+        .or_else(|| document.pointer(NATIVE_JSON_AT))
         .and_then(Value::as_str)
         .with_context(|| format!("found no text at {JSON_AT}, where the filter's configuration belongs"))
 }

@@ -47,7 +47,7 @@ impl Folders {
     pub(crate) fn options(&self) -> Options {
         Options {
             live: self.live(""),
-            wasm: "/etc/pushring/pushring_filter.wasm".into(),
+            module: "/etc/pushring/pushring_filter.wasm".into(),
             admin: Vec::new(),
             grace: Duration::ZERO,
             delay: Duration::ZERO,

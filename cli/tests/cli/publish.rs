@@ -259,7 +259,7 @@ fn the_shipped_live_files_are_rendered() {
         let config = filter_json(&shipped(RING_FILE)).unwrap();
         let members = Members::from_config(&config).unwrap();
         assert_eq!((members.clusters.len(), members.endpoints.len()), (3, 3));
-        let mut files = vec![(RING_FILE, render::ring(&config, &Folders::new().options().wasm))];
+        let mut files = vec![(RING_FILE, render::ring(&config, &Folders::new().options().module))];
         match mode {
             "cluster" => files
                 .push((CLUSTERS_FILE, render::clusters(&members.clusters, &Access::default(), "".as_ref()))),
@@ -285,6 +285,17 @@ fn quotes_a_path_that_is_not_a_plain_word() {
         let code = &file["resources"][0]["typed_config"]["config"]["vm_config"]["code"];
         assert_eq!(code["local"]["filename"], wasm);
     }
+}
+
+#[test]
+fn a_shared_object_gets_the_ring_of_the_native_module() {
+    let config = json!({"members": [A]}).to_string();
+    let module = "/srv/libpushring_native-0.3.0.so";
+    let ring = RingFile::build(render::ring(&config, module.as_ref())).unwrap();
+    assert_eq!(ring.config.members.len(), 1);
+    let file: Value = serde_saphyr::from_str(&ring.text).unwrap();
+    let found = &file["resources"][0]["typed_config"]["dynamic_module_config"]["module"]["local"]["filename"];
+    assert_eq!(found, module);
 }
 
 /// 1,024 clusters pass the limits of the YAML library, and pass them again as kept ones.

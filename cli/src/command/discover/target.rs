@@ -62,7 +62,7 @@ impl To {
     fn of(flag: &Flag) -> Option<Self> {
         match (flag.heading.as_str(), flag.name.as_str()) {
             (HEADING, _) => Some(Self::Wasmplugin),
-            (_, "live" | "wasm" | "admin" | "timeout") => Some(Self::Files),
+            (_, "live" | "wasm" | "native" | "admin" | "timeout") => Some(Self::Files),
             _ => None,
         }
     }

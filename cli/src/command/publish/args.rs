@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 
 use super::options::Options;
 use crate::duration;
 use crate::error::BadInput;
+use crate::fleet::render;
 use crate::text;
 
 /// Where to publish, and how. `publish` and `discover` share these flags.
@@ -19,9 +20,12 @@ pub(crate) struct PublicationArgs {
     /// Folder that Envoy watches
     #[arg(long, value_name = "DIR", default_value = "/etc/pushring/live")]
     pub(crate) live: PathBuf,
-    /// The filter's module as Envoy finds it [default: pushring_filter.wasm next to the live folder]
+    /// The Wasm filter as Envoy finds it [default: pushring_filter.wasm next to the live folder]
     #[arg(long, value_name = "FILE")]
     wasm: Option<PathBuf>,
+    /// The native module in its place [default: libpushring_native.so next to the live folder, if the Wasm filter is not there]
+    #[arg(long, value_name = "FILE", conflicts_with = "wasm")]
+    native: Option<PathBuf>,
     /// Admin interface of an Envoy: http://host:port or unix:/path, repeatable; without it, a fixed delay applies
     #[arg(long, value_name = "URL")]
     admin: Vec<String>,
@@ -49,8 +53,15 @@ impl PublicationArgs {
                 text::path(&self.live)
             ))
         );
+        check_module(
+            "--wasm",
+            self.wasm.as_deref(),
+            "a Wasm module; --native names a shared object",
+            |native| !native,
+        )?;
+        check_module("--native", self.native.as_deref(), "a shared object (.so)", |native| native)?;
         Ok(Options {
-            wasm: self.wasm.map_or_else(|| default_wasm(&self.live), Ok)?,
+            module: self.wasm.or(self.native).map_or_else(|| default_module(&self.live), Ok)?,
             live: self.live,
             // Not parsed by clap, whose errors repeat the value, which may contain a password.
             admin: self.admin.iter().map(|url| url.parse()).collect::<anyhow::Result<_>>()?,
@@ -61,7 +72,24 @@ impl PublicationArgs {
     }
 }
 
+fn check_module(
+    flag: &str,
+    module: Option<&Path>,
+    expected: &str,
+    is_right: fn(bool) -> bool,
+) -> anyhow::Result<()> {
+    match module {
+        Some(module) if !is_right(render::is_native(module)) => {
+            bail!(BadInput(format!("{flag}: found {}, expected {expected}", text::path(module))))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Returns the path next to the live folder, absolute, because Envoy runs in another folder.
-fn default_wasm(live: &Path) -> std::io::Result<PathBuf> {
-    Ok(std::path::absolute(live)?.with_file_name("pushring_filter.wasm"))
+fn default_module(live: &Path) -> std::io::Result<PathBuf> {
+    let live = std::path::absolute(live)?;
+    let [wasm, native] =
+        ["pushring_filter.wasm", "libpushring_native.so"].map(|name| live.with_file_name(name));
+    Ok(if native.exists() && !wasm.exists() { native } else { wasm })
 }

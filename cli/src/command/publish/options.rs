@@ -16,8 +16,8 @@ pub struct Options {
     /// Folder that Envoy watches. Its subfolder `.publish` holds temporary files, the lock and notes: on the same
     /// filesystem, and not watched.
     pub live: PathBuf,
-    /// The filter's module as Envoy finds it.
-    pub wasm: PathBuf,
+    /// The Wasm filter, or the native module (`….so`), as Envoy finds it.
+    pub module: PathBuf,
     /// The admin interfaces of the Envoys that watch this folder, to learn which clusters or endpoints they have.
     pub admin: Vec<Admin>,
     /// How long a cluster or endpoint stays after the ring no longer names it.

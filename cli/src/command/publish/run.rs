@@ -26,7 +26,7 @@
 //!
 //! let options = Options {
 //!     live: "/etc/pushring/live".into(),
-//!     wasm: "/etc/pushring/pushring_filter.wasm".into(),
+//!     module: "/etc/pushring/pushring_filter.wasm".into(),
 //!     admin: vec!["http://127.0.0.1:9901".parse()?],
 //!     grace: Duration::from_secs(2),
 //!     delay: Duration::from_millis(500),
@@ -152,7 +152,7 @@ fn checked_ring(
     options: &Options,
     warnings: &mut Vec<String>,
 ) -> anyhow::Result<RingFile> {
-    let build = |config: &str| RingFile::build(render::ring(config, &options.wasm));
+    let build = |config: &str| RingFile::build(render::ring(config, &options.module));
     let is_live = options.live.join(RING_FILE).exists();
     checked(&members.config, build, is_live, warnings)
         .map_err(|error| if is_live { error.context("the live files are unchanged") } else { error })
