@@ -204,7 +204,7 @@ fuzz: $(BIN)/.cargo-fuzz-$(CARGO_FUZZ) ## run every fuzz target for a bounded nu
 	@set -e; for target in $$(cd fuzz && $(abspath $(BIN))/cargo-fuzz list); do \
 		mkdir -p target/fuzz/artifacts target/fuzz/corpus/$$target; echo "fuzz $$target: $(RUNS) inputs"; \
 		target/fuzz/*/release/$$target -runs=$(RUNS) -artifact_prefix=target/fuzz/artifacts/ \
-			target/fuzz/corpus/$$target > target/fuzz/$$target.log 2>&1 \
+			target/fuzz/corpus/$$target $$(test $$target != body || echo index/testdata/captured) > target/fuzz/$$target.log 2>&1 \
 			|| { tail -40 target/fuzz/$$target.log; exit 1; }; done
 
 bench: wasm native $(BIN)/envoy $(TOOLS)/debian/.installed ## measure the CPU time of a push through pushring, Envoy's own policies, nginx and HAProxy; ROUNDS=2 PART=compare ONLY=Lua

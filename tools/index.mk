@@ -5,7 +5,7 @@ STORES := $(TOOLS)/stores
 # Redis and MariaDB with their libraries; their versions are those of the Debian release.
 STORES_DEBIAN := redis-server redis-tools libjemalloc2 liblzf1 \
 	mariadb-server mariadb-server-core mariadb-client mariadb-client-core mariadb-common libaio1 liburing2
-.PHONY: index-tools e2e-index e2e-index-page index-page-picture chaos-index install-index uninstall-index
+.PHONY: index-tools e2e-index e2e-index-page index-page-picture index-captures chaos-index install-index uninstall-index
 # PREFIX, DESTDIR and SYSCONFDIR are those of `make install`.
 INDEX_COMMAND ?= target/release/metric-index
 INDEX_UNIT := $(DESTDIR)$(PREFIX)/lib/systemd/system/metric-index.service
@@ -17,7 +17,7 @@ install-index: ## build metric-index and install it with its unit on this machin
 uninstall-index: ## remove what `make install-index` copied; PREFIX=/usr/local DESTDIR=folder
 	rm -f $(DESTDIR)$(PREFIX)/bin/metric-index $(INDEX_UNIT)
 
-e2e-index: index-tools $(BIN)/prometheus ## test the distributed engine of metric-index with real Redis, Kafka and MariaDB
+e2e-index: index-tools $(BIN)/prometheus $(BIN)/pushgateway ## test the distributed engine of metric-index with real Redis, Kafka and MariaDB
 	cargo build --quiet -p pushring-index
 	cargo test -p pushring-harness --test index_distributed -- --test-threads 2
 	cargo test -p pushring-harness --test index_stores -- --test-threads 2
@@ -32,6 +32,10 @@ e2e-index-page: target/page/.ready ## use the page of metric-index in headless C
 index-page-picture: target/page/.ready ## draw docs/index/page.png, the page of metric-index, from a catalogue of its own
 	cargo build --quiet -p pushring-index
 	PICTURE=$(abspath docs/index/page.png) cargo test --quiet -p pushring-harness --test index_page -- picture::
+
+index-captures: index-tools $(BIN)/prometheus $(BIN)/pushgateway ## capture index/testdata/captured/, bodies of a real Prometheus and a real vmagent
+	cargo build --quiet -p pushring-index
+	CAPTURE=$(abspath index/testdata/captured) cargo test --quiet -p pushring-harness --test index_forward -- captured::
 
 chaos-index: index-tools ## kill gateway, indexer, Redis, Kafka and MariaDB in turn while series are sent, and look for missing ones; KILLS=10
 	cargo build --quiet -p pushring-index -p pushring-harness --bin metric-index --bin pushring-chaos-index

@@ -2,6 +2,7 @@
 
 mod answers;
 mod bodies;
+mod captured;
 mod compliance;
 mod fixture;
 mod passed;
