@@ -15,6 +15,9 @@ DIST_BUILD := target/dist-build
 DIST_TOOLS := $(TOOLS)/dist
 DIST_MODULE := $(DIST_BUILD)/$(WASM_TARGET)/release/pushring_filter.wasm
 DIST_REFERENCE := $(DIST_BUILD)/reference
+# Envoy loads it, so it needs the C library of Envoy, which is no older than this one.
+DIST_GLIBC := 2.31
+DIST_NATIVE = $(DIST_BUILD)/$(1)-unknown-linux-gnu/native/libpushring_native.so
 DIST_COMMAND = $(DIST_BUILD)/$(1)-unknown-linux-musl/release/pushring
 
 # Two builds of a commit are equal: the same commit and date, and no path of this machine. In a copy without git, set both
@@ -34,10 +37,11 @@ dist: $(DIST_PARTS) ## build the release in target/dist: static commands, packag
 	cd $(DIST) && rm -f SHA256SUMS && sha256sum * > SHA256SUMS.new && mv SHA256SUMS.new SHA256SUMS
 
 dist-build: $(DIST_TOOLS)/.installed $(RUST)
-	rustup target add $(addsuffix -unknown-linux-musl,$(ARCHES))
+	rustup target add $(foreach arch,$(ARCHES),$(arch)-unknown-linux-musl $(arch)-unknown-linux-gnu)
 	cargo fetch --locked
 	$(DIST_CARGO) build --locked --release -p pushring-filter --target $(WASM_TARGET) --target-dir $(DIST_BUILD)
 	$(foreach arch,$(ARCHES),$(DIST_CARGO) zigbuild --locked --release -p pushring --target $(arch)-unknown-linux-musl --target-dir $(DIST_BUILD) &&) true
+	$(foreach arch,$(ARCHES),$(DIST_CARGO) zigbuild --locked --profile native -p pushring-native --target $(arch)-unknown-linux-gnu.$(DIST_GLIBC) --target-dir $(DIST_BUILD) &&) true
 	$(DIST_CARGO) zigbuild --locked --release -p pushring --example reference --target $(shell uname -m)-unknown-linux-musl --target-dir $(DIST_BUILD)
 	rm -rf $(DIST_REFERENCE)
 	$(DIST_BUILD)/$(shell uname -m)-unknown-linux-musl/release/examples/reference $(DIST_REFERENCE)/completions $(DIST_REFERENCE)/man
@@ -46,9 +50,10 @@ dist-commands: dist-build
 	rm -rf $(DIST)
 	mkdir -p $(DIST)
 	cp $(DIST_MODULE) $(DIST)/pushring_filter-$(VERSION).wasm
-	$(foreach arch,$(ARCHES),SOURCE_DATE_EPOCH=$(DIST_DATE) tools/dist/archive.sh $(VERSION) $(arch) $(call DIST_COMMAND,$(arch)) $(DIST_MODULE) $(DIST_REFERENCE) $(DIST) &&) true
+	$(foreach arch,$(ARCHES),cp $(call DIST_NATIVE,$(arch)) $(DIST)/libpushring_native-$(VERSION)-$(arch).so &&) true
+	$(foreach arch,$(ARCHES),SOURCE_DATE_EPOCH=$(DIST_DATE) tools/dist/archive.sh $(VERSION) $(arch) $(call DIST_COMMAND,$(arch)) $(DIST_MODULE) $(call DIST_NATIVE,$(arch)) $(DIST_REFERENCE) $(DIST) &&) true
 	$(foreach arch,$(ARCHES),rm -rf $(DIST_BUILD)/deb && $(MAKE) --no-print-directory install-files PREFIX=/usr DESTDIR=$(DIST_BUILD)/deb \
-		COMMAND=$(call DIST_COMMAND,$(arch)) MODULE=$(DIST_MODULE) REFERENCE=$(DIST_REFERENCE) ZSH=/usr/share/zsh/vendor-completions && \
+		COMMAND=$(call DIST_COMMAND,$(arch)) MODULE=$(DIST_MODULE) NATIVE_MODULE=$(call DIST_NATIVE,$(arch)) REFERENCE=$(DIST_REFERENCE) ZSH=/usr/share/zsh/vendor-completions && \
 		SOURCE_DATE_EPOCH=$(DIST_DATE) tools/dist/deb.sh $(VERSION) $(DEB_$(arch)) $(DIST_BUILD)/deb $(DIST) &&) true
 	SOURCE_DATE_EPOCH=$(DIST_DATE) $(DIST_TOOLS)/bin/python tools/dist/sbom.py $(VERSION) > $(DIST)/pushring-$(VERSION).cdx.json
 
@@ -72,10 +77,11 @@ $(DIST_TOOLS)/.installed: tools/dist.txt
 # `make dist` installs its own builds of these into the Debian package.
 COMMAND ?= target/release/pushring
 MODULE ?= target/$(WASM_TARGET)/release/pushring_filter.wasm
+NATIVE_MODULE ?= target/native/libpushring_native.so
 REFERENCE ?= target/release/reference
 ZSH ?= $(PREFIX)/share/zsh/site-functions
 
-build: wasm ## build what `make install` copies: the command for this machine, the module, completions and man pages
+build: wasm native ## build what `make install` copies: the command for this machine, both forms of the filter, completions and man pages
 	cargo build --release --locked -p pushring
 	cargo build --release --locked -p pushring --example reference
 	target/release/examples/reference $(REFERENCE)/completions $(REFERENCE)/man
@@ -93,6 +99,7 @@ KEEPING = test -e $(CONFIG)/$(2) || install -D -m 644 $(1) $(CONFIG)/$(2)
 install-files:
 	install -D -m 755 $(COMMAND) $(DESTDIR)$(PREFIX)/bin/pushring
 	install -D -m 644 $(MODULE) $(DESTDIR)$(PREFIX)/lib/pushring/pushring_filter.wasm
+	install -D -m 644 $(NATIVE_MODULE) $(DESTDIR)$(PREFIX)/lib/pushring/libpushring_native.so
 	set -e; for file in $(SHARED); do install -D -m 644 $$file $(SHARE)/pushring/$$file; done
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/lib/,systemd/system sysusers.d tmpfiles.d) $(SHARE)/man/man1 $(CONFIG)
 	install -m 644 $(UNITS) $(DESTDIR)$(PREFIX)/lib/systemd/system

@@ -65,7 +65,9 @@ fn has_what_it_should_and_nothing_else() {
             let (ours, theirs) = (fs::read(repository().join(path)), fs::read(root.join(place)));
             assert!(ours.unwrap() == theirs.unwrap(), "{place} differs from {path}");
         }
-        let mut expected = vec!["bin/pushring".to_owned(), "lib/pushring_filter.wasm".to_owned()];
+        let mut expected = ["bin/pushring", "lib/libpushring_native.so", "lib/pushring_filter.wasm"]
+            .map(str::to_owned)
+            .to_vec();
         expected.extend(
             ["_pushring", "_pushring.ps1", "pushring.bash", "pushring.elv", "pushring.fish"]
                 .map(|file| format!("completions/{file}")),
@@ -79,6 +81,8 @@ fn has_what_it_should_and_nothing_else() {
         assert_eq!(made, expected);
         let module = fs::read(dist(&format!("pushring_filter-{VERSION}.wasm"))).unwrap();
         assert!(module == fs::read(root.join("lib/pushring_filter.wasm")).unwrap());
+        let native = fs::read(dist(&format!("libpushring_native-{VERSION}-{arch}.so"))).unwrap();
+        assert!(native == fs::read(root.join("lib/libpushring_native.so")).unwrap());
     }
 }
 

@@ -49,10 +49,13 @@ fn names_no_path_of_the_machine() {
     let module = fs::read(dist(&format!("pushring_filter-{VERSION}.wasm"))).unwrap();
     let commit = shell("git describe --always --dirty --exclude='*' --abbrev=12");
     assert!(contains(&module, &commit), "the module does not name {commit}");
-    let mut all = vec![("module", module)];
+    let mut all = vec![("the Wasm filter", module)];
     for (arch, _) in built() {
         let dir = tempfile::tempdir().unwrap();
-        all.push((arch, fs::read(unpack(arch, dir.path()).join("bin/pushring")).unwrap()));
+        let root = unpack(arch, dir.path());
+        for file in ["bin/pushring", "lib/libpushring_native.so"] {
+            all.push((file, fs::read(root.join(file)).unwrap()));
+        }
     }
     for (name, file) in all {
         // The messages of panics name files, so the search finds something.

@@ -40,6 +40,7 @@ fn has_each_file_in_its_place() {
             files(dir.path()).into_iter().filter(|path| !path.starts_with("DEBIAN/")).collect();
         for path in [
             "usr/bin/pushring",
+            "usr/lib/pushring/libpushring_native.so",
             "usr/lib/pushring/pushring_filter.wasm",
             "usr/lib/systemd/system/pushring-discover.service",
             "usr/lib/systemd/system/pushring-envoy.service",
@@ -108,6 +109,7 @@ fn installs_upgrades_and_is_removed() {
     for (link, target) in [
         ("etc/pushring/live", "/var/lib/pushring/live"),
         ("etc/pushring/pushring_filter.wasm", "/usr/lib/pushring/pushring_filter.wasm"),
+        ("etc/pushring/libpushring_native.so", "/usr/lib/pushring/libpushring_native.so"),
     ] {
         assert_eq!(fs::read_link(dir.path().join(link)).unwrap(), Path::new(target));
     }

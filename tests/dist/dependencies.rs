@@ -33,9 +33,10 @@ fn names_everything_that_ships() {
         .map(|component| format!("{}-{}", text_of(&component["name"]), text_of(&component["version"])))
         .collect();
     let files = [fs::read(dist(&format!("pushring_filter-{VERSION}.wasm"))).unwrap()];
-    let files = files.into_iter().chain(built().into_iter().map(|(arch, _)| {
+    let files = files.into_iter().chain(built().into_iter().flat_map(|(arch, _)| {
         let dir = tempfile::tempdir().unwrap();
-        fs::read(unpack(arch, dir.path()).join("bin/pushring")).unwrap()
+        let root = unpack(arch, dir.path());
+        ["bin/pushring", "lib/libpushring_native.so"].map(|file| fs::read(root.join(file)).unwrap())
     }));
     let path = Regex::new(r"/registry/([a-z0-9_-]+-[0-9]+\.[0-9]+\.[0-9]+[^/ ]*)/").unwrap();
     for file in files {

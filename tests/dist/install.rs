@@ -10,10 +10,11 @@ use crate::{VERSION, dist, files, here, run, unpack};
 fn make(target: &str, folder: &Path, built: &Path, variables: &[&str]) {
     let value = |name: &str, path: &str| format!("{name}={}", built.join(path).display());
     let module = format!("MODULE={}", dist(&format!("pushring_filter-{VERSION}.wasm")).display());
+    let native = value("NATIVE_MODULE", "lib/libpushring_native.so");
     run(Command::new("make")
         .arg(target)
         .arg(format!("DESTDIR={}", folder.display()))
-        .args([value("COMMAND", "bin/pushring"), value("REFERENCE", ""), module])
+        .args([value("COMMAND", "bin/pushring"), value("REFERENCE", ""), module, native])
         .args(variables));
 }
 
@@ -35,6 +36,7 @@ fn install_fills_its_folders_and_uninstall_empties_them() {
         let found = files(root.path());
         for path in [
             "bin/pushring",
+            "lib/pushring/libpushring_native.so",
             "lib/pushring/pushring_filter.wasm",
             "lib/systemd/system/pushring-sweep.service",
             "share/man/man1/pushring.1",

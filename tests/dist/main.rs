@@ -7,6 +7,7 @@ mod command;
 mod debian;
 mod dependencies;
 mod install;
+mod native;
 mod reference;
 mod sums;
 

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Packs the archive of one architecture: archive.sh VERSION ARCH COMMAND MODULE REFERENCE OUTPUT. Links between the documents
+# Packs the archive of one architecture: archive.sh VERSION ARCH COMMAND MODULE NATIVE REFERENCE OUTPUT. Links between the documents
 # and the files that they name stay valid. SOURCE_DATE_EPOCH is the time of every file.
 set -eu
-version=$1 arch=$2 command=$3 module=$4 reference=$5 output=$6
+version=$1 arch=$2 command=$3 module=$4 native=$5 reference=$6 output=$7
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 root=$work/pushring-$version
@@ -10,6 +10,7 @@ root=$work/pushring-$version
 mkdir -p "$root/bin" "$root/lib" "$root/deploy"
 install -m 755 "$command" "$root/bin/pushring"
 install -m 644 "$module" "$root/lib/pushring_filter.wasm"
+install -m 644 "$native" "$root/lib/libpushring_native.so"
 cp -R "$reference/completions" "$reference/man" envoy consul-template monitoring docs "$root"
 cp LICENSE CHANGELOG.md README.md SECURITY.md "$root"
 # Only what an operator uses: the rest tests these files or makes them.

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints the dependencies of the command and the module as CycloneDX: sbom.py VERSION.
+"""Prints the dependencies of the command and of both forms of the filter as CycloneDX: sbom.py VERSION.
 
 Only what is linked into them, for all architectures; tools of the build and of the tests are left out. Equal for equal
 Cargo.lock and SOURCE_DATE_EPOCH.
@@ -24,6 +24,7 @@ from packageurl import PackageURL
 SHIPPED = {
     "pushring": ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"],
     "pushring-filter": ["wasm32-unknown-unknown"],
+    "pushring-native": ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"],
 }
 
 
