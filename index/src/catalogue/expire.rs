@@ -18,7 +18,8 @@ use super::{Catalogue, find, intern};
 const BATCH: usize = 200;
 
 impl Catalogue {
-    /// Deletes the series that were last seen before a time. Returns their number.
+    /// Deletes the series that were last seen before a time, and of the others the sources that did not send them since. Returns
+    /// the number of series.
     ///
     /// # Errors
     /// If the database refuses; the batches before are deleted.
@@ -36,7 +37,28 @@ impl Catalogue {
             }
             tenant = Some(name);
         }
+        self.expire_sources(before).await?;
         Ok(deleted)
+    }
+
+    /// A series that lives keeps the source of its last time. Rows are found by the primary key, without an index of their times
+    /// that each sighting would change.
+    async fn expire_sources(&self, before: i64) -> Result<()> {
+        let mut source = 0;
+        loop {
+            let next = "SELECT id FROM source WHERE id > ? ORDER BY id LIMIT 1";
+            let Some(id) = self.read(move |sql| Ok(sql.ids(next, &[source.into()])?.pop())).await? else {
+                return Ok(());
+            };
+            source = id;
+            let mut last = 0;
+            loop {
+                let old = self.read(move |sql| old_series(sql, source, last, before)).await?;
+                let Some(end) = old.last() else { break };
+                last = *end;
+                self.write(move |sql| sql.transaction(|sql| forget(sql, source, before, &old))).await?;
+            }
+        }
     }
 
     async fn next_tenant(&self, last: Option<String>) -> Result<Option<String>> {
@@ -82,6 +104,21 @@ fn batch(sql: &mut Connection, tenant: &str, before: i64) -> Result<u64> {
     unlink(sql, tenant, labels)?;
     delete_sources(sql, &sources)?;
     Ok(series.len() as u64)
+}
+
+/// Returns some series behind `last` that a source did not send since a time, in ascending order.
+fn old_series(sql: &mut Connection, source: i64, last: i64, before: i64) -> Result<Vec<i64>> {
+    let text = format!(
+        "SELECT series_id FROM series_source WHERE source_id = ? AND series_id > ? AND last_seen < ? ORDER BY series_id LIMIT {BATCH}"
+    );
+    sql.ids(&text, &[source.into(), last.into(), before.into()])
+}
+
+/// Removes a source from series, unless it sends them again at this moment.
+fn forget(sql: &mut Connection, source: i64, before: i64, series: &[i64]) -> Result<()> {
+    let text = "DELETE FROM series_source WHERE source_id = ? AND last_seen < ? AND series_id IN";
+    delete(sql, text, &[source.into(), before.into()], series)?;
+    delete_sources(sql, &[source])
 }
 
 /// Removes series from the index of the matchers, and the labels that no series has any more.
