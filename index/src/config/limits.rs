@@ -21,7 +21,7 @@ pub(crate) struct Limits {
     /// Longest value that is kept whole; the catalogue cuts longer ones and ends them with `…`.
     pub(crate) max_value_bytes: usize,
     /// Most new series a second of one tenant; 0 is no limit. Others pass and are counted; the catalogue takes them with a
-    /// later request. With Kafka and without Redis, a series that is seen again counts as new.
+    /// later request. With Kafka and without Redis, a series that was away for longer than `default_expire` counts as new again.
     pub(crate) max_new_series_per_second: u64,
     /// Most series that wait for the catalogue; others are counted, and found again with the next request that has them.
     pub(crate) max_queued_series: usize,

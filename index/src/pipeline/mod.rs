@@ -11,6 +11,8 @@ mod rebuild;
 mod record;
 mod redis;
 mod sink;
+#[cfg(test)]
+mod tests;
 mod touch;
 
 use std::collections::{HashMap, VecDeque};
@@ -163,9 +165,15 @@ impl Pipeline {
     pub(crate) async fn sweep(self: Arc<Self>, interval: Duration) {
         loop {
             sleep(interval).await;
-            self.known.sweep(self.now());
+            self.forget(self.now());
             gauge!("metric_index_known_series").set(self.known.len() as f64);
         }
+    }
+
+    /// Removes what has expired, later than that: see [`Self::not_new`].
+    fn forget(&self, now: u32) {
+        let expire = u32::try_from(self.settings.expire.load(Ordering::Relaxed)).unwrap_or(u32::MAX);
+        self.known.sweep(now.saturating_sub(expire));
     }
 
     /// Writes what is queued until [`Self::end`].
@@ -252,14 +260,27 @@ impl Pipeline {
 
     /// Gives back to the limits of the tenants what was not new.
     fn give_back(&self, batch: &[Fresh], new: &HashMap<String, usize>) {
-        let mut sent: HashMap<&str, usize> = HashMap::new();
+        for (tenant, series) in self.not_new(batch, new) {
+            self.quotas.give_back(tenant, series, Instant::now());
+        }
+    }
+
+    /// Returns the number of series of each tenant that are not new. To Kafka, without Redis, all are new; but a key that is still
+    /// in the set, though expired, is that of a series that was durable.
+    fn not_new<'b>(&self, batch: &'b [Fresh], new: &HashMap<String, usize>) -> HashMap<&'b str, usize> {
+        // Nothing has expired at the time 0.
+        let was_durable = |fresh: &Fresh| self.known.contains(fresh.id, 0);
+        let mut counts: HashMap<&str, (usize, usize)> = HashMap::new();
         for fresh in batch {
-            *sent.entry(&fresh.sighting.tenant).or_default() += 1;
+            let (sent, again) = counts.entry(&fresh.sighting.tenant).or_default();
+            *sent += 1;
+            *again += usize::from(was_durable(fresh));
         }
-        for (tenant, sent) in sent {
+        let number = |(tenant, (sent, again)): (&'b str, (usize, usize))| {
             let new = new.get(tenant).copied().unwrap_or_default();
-            self.quotas.give_back(tenant, sent.saturating_sub(new), Instant::now());
-        }
+            (tenant, again.max(sent.saturating_sub(new)))
+        };
+        counts.into_iter().map(number).collect()
     }
 
     /// Writes series one by one, so that a bad one does not hold up the others. Returns false if the sink is away.
