@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{Labels, METRIC_NAME, Metadata};
 
-use super::number::go;
+use super::number::exposed;
 use super::{Group, MAX_BYTES, MAX_HELP, PushError, PushLimits};
 
 /// The types of `io.prometheus.client.MetricType`, by their numbers.
@@ -86,7 +86,8 @@ impl<'g> Shown<'g> {
         for metric in metrics {
             let labels = with_group(metric.labels, self.group);
             let mut one = |suffix: &str, part| self.one(&labels, &name, suffix, part, &metadata);
-            let parts: BTreeSet<String> = metric.parts.iter().map(|part| go(*part)).collect();
+            let parts: BTreeSet<String> =
+                metric.parts.iter().map(|part| exposed(*part).into_owned()).collect();
             if kind == Kind::Summary {
                 for quantile in parts {
                     one("", Some(("quantile", quantile)))?;

@@ -6,6 +6,8 @@
 #![deny(clippy::indexing_slicing)]
 
 mod family;
+// The numbers of `pushring serve`.
+#[path = "../../../cli/src/command/serve/number.rs"]
 mod number;
 mod path;
 mod protobuf;

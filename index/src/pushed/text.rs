@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::family::{Family, Kind, Metric};
-use super::number::parse;
 use super::{PushError, PushLimits};
 
 /// Reads all families that have metrics.
@@ -145,7 +144,7 @@ impl Parser {
         }
         let mut words = rest.split(BLANKS).filter(|word| !word.is_empty());
         let value = words.next().unwrap_or_default();
-        if parse(value).is_none() {
+        if value.parse::<f64>().is_err() {
             return fault(format!("expected float as value, got {value:?}"));
         }
         if let Some(time) = words.next() {
@@ -226,8 +225,7 @@ impl Parser {
         let mut part = None;
         if let Some(at) = labels.iter().position(|(name, _)| name == part_label) {
             let (_, value) = labels.remove(at);
-            let number = parse(&value);
-            part = Some(number.ok_or_else(|| {
+            part = Some(value.parse::<f64>().map_err(|_| {
                 Fault::Text(format!("expected float as value for {part_label:?} label, got {value:?}"))
             })?);
         }

@@ -1,9 +1,10 @@
 //! Numbers as Go writes them: `strconv.FormatFloat(f, 'g', -1, 64)`.
 
-/// Appends a number as `expfmt`, the writer of Go's text format, does.
-pub(super) fn append(out: &mut Vec<u8>, number: f64) {
-    // It also writes 0 for -0.
-    if number == 0.0 { out.push(b'0') } else { out.extend_from_slice(go(number).as_bytes()) }
+use std::borrow::Cow;
+
+/// Returns a number as `expfmt`, the writer of Go's text format, writes it: as [`go`], but 0 for -0.
+pub(super) fn exposed(number: f64) -> Cow<'static, str> {
+    if number == 0.0 { Cow::Borrowed("0") } else { Cow::Owned(go(number)) }
 }
 
 /// Returns a number as Go's `fmt.Sprint` writes it.
@@ -52,8 +53,6 @@ mod tests {
         ] {
             assert_eq!(go(number), text);
         }
-        let mut zero = Vec::new();
-        append(&mut zero, -0.0);
-        assert_eq!(zero, b"0");
+        assert_eq!(exposed(-0.0), "0");
     }
 }

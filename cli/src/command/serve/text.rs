@@ -97,14 +97,14 @@ impl Sample<'_> {
             separator = b',';
             self.out.extend_from_slice(name.as_bytes());
             self.out.extend_from_slice(b"=\"");
-            number::append(self.out, bound);
+            self.out.extend_from_slice(number::exposed(bound).as_bytes());
             self.out.push(b'"');
         }
         if separator == b',' {
             self.out.push(b'}');
         }
         self.out.push(b' ');
-        number::append(self.out, value);
+        self.out.extend_from_slice(number::exposed(value).as_bytes());
         if let Some(time) = self.metric.timestamp_ms {
             self.out.extend_from_slice(format!(" {time}").as_bytes());
         }
