@@ -56,7 +56,8 @@ pub(crate) fn table(
         table.set_width(WIDTH);
     }
     for row in rows {
-        table.add_row(row.iter().map(|cell| text::line(&text::short(cell)).into_owned()));
+        // Escapes make it longer.
+        table.add_row(row.iter().map(|cell| text::short(&text::line(&text::short(cell))).into_owned()));
     }
     for &index in numbers {
         if let Some(column) = table.column_mut(index) {
@@ -64,6 +65,11 @@ pub(crate) fn table(
         }
     }
     table.trim_fmt()
+}
+
+/// Formats a number of series.
+pub(crate) fn number_of_series(number: usize) -> String {
+    if number == 0 { "no series".to_owned() } else { format!("{number} series") }
 }
 
 /// Formats milliseconds since 1970 as a time in UTC.
@@ -79,11 +85,66 @@ pub(crate) fn series(labels: &Value) -> String {
     text::line(&selector(labels)).into_owned()
 }
 
-/// Formats labels as a selector.
+/// Formats labels as a selector of PromQL, in one line, without characters that do not show.
 pub(crate) fn selector<'l>(labels: impl Iterator<Item = (&'l str, &'l str)>) -> String {
-    let (name, rest): (Vec<_>, Vec<_>) = labels.partition(|(name, _)| *name == pushring_index::METRIC_NAME);
-    let name: String = name.into_iter().map(|(_, value)| value).collect();
-    let rest: Vec<_> = rest.into_iter().map(|(name, value)| format!("{name}={value:?}")).collect();
-    let braces = if rest.is_empty() { String::new() } else { format!("{{{}}}", rest.join(",")) };
-    format!("{name}{braces}")
+    let (mut metric, mut matchers) = (String::new(), Vec::new());
+    for (name, value) in labels {
+        if name != pushring_index::METRIC_NAME {
+            let name = if is_name(name, "_") { name.to_owned() } else { quoted(name) };
+            matchers.push(format!("{name}={}", quoted(value)));
+        } else if is_name(value, "_:") {
+            metric = value.to_owned();
+        } else {
+            matchers.insert(0, quoted(value));
+        }
+    }
+    if matchers.is_empty() { metric } else { format!("{metric}{{{}}}", matchers.join(",")) }
+}
+
+/// Returns whether a name needs no quotes in PromQL: letters, digits and these.
+fn is_name(name: &str, others: &str) -> bool {
+    let is_letter = |char: char| char.is_ascii_alphabetic() || others.contains(char);
+    name.starts_with(is_letter) && name.chars().all(|char| is_letter(char) || char.is_ascii_digit())
+}
+
+fn quoted(value: &str) -> String {
+    let mut quoted = String::from('"');
+    for char in value.chars() {
+        match (char, u32::from(char)) {
+            ('"' | '\\', _) => quoted.extend(['\\', char]),
+            ('\n', _) => quoted.push_str("\\n"),
+            (_, code) if text::line(char.encode_utf8(&mut [0; 4])).chars().ne([char]) => {
+                quoted += &if code < 0x1_0000 { format!("\\u{code:04x}") } else { format!("\\U{code:08x}") };
+            }
+            _ => quoted.push(char),
+        }
+    }
+    quoted + "\""
+}
+
+#[cfg(test)]
+mod tests {
+    use pushring_index::Labels;
+    use pushring_index::matcher::Selector;
+
+    use super::*;
+
+    #[test]
+    fn a_selector_can_be_searched_for_and_shows_as_it_is() {
+        let hostile = "q\"uote \\ \u{1b}[31m\n\u{202e}é🦀\u{e0001}";
+        for (metric, name) in
+            [("up", "job"), ("a:b_1", "http.status"), ("up.b", hostile), (hostile, "job"), ("1up", "1")]
+        {
+            let pairs = [("__name__", metric), (name, hostile), ("a", "")];
+            let labels =
+                Labels::new(pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect());
+            let text = selector(pairs[..2].iter().copied());
+            let parsed: Selector = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+            assert!(parsed.matches(&labels.unwrap()), "{text}");
+            assert_eq!(text::line(&text), text);
+        }
+        assert_eq!(selector([("__name__", "up"), ("job", "a")].into_iter()), "up{job=\"a\"}");
+        assert_eq!(selector([("__name__", "up.b")].into_iter()), "{\"up.b\"}");
+        assert_eq!(selector([("__name__", "up")].into_iter()), "up");
+    }
 }

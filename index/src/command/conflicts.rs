@@ -46,7 +46,7 @@ fn report(answer: &Value) -> String {
         );
         for owner in items(&group["owners"]) {
             let (first, last) = (time(&owner["first_seen"]), time(&owner["last_seen"]));
-            lines.push(format!("  {}  {first} to {last}", crate::text::line(&text(&owner["owner"]))));
+            lines.push(format!("  {}  {first} to {last} UTC", crate::text::line(&text(&owner["owner"]))));
         }
         lines.extend(
             items(&group["examples"]).iter().take(1).map(|labels| format!("  such as {}", series(labels))),

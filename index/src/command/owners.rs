@@ -42,5 +42,8 @@ fn report(answer: &Value) -> String {
         row
     };
     let header = ["KIND", "OWNER", "SERIES", "GROUPS", "SENDERS", "LAST SEEN (UTC)"];
-    table(&header, &[2, 3, 4], items(&answer["data"]).iter().map(row))
+    match items(&answer["data"]) {
+        [] => "no series".to_owned(),
+        owners => table(&header, &[2, 3, 4], owners.iter().map(row)),
+    }
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::ask::{Ask, Parameters, items, number, text};
 use crate::error::ExitStatus;
-use crate::output::{Output, print, print_json, series, time};
+use crate::output::{Output, number_of_series, print, print_json, series, time};
 
 #[derive(clap::Args)]
 struct Selection {
@@ -105,15 +105,20 @@ fn report(answer: &Value) -> String {
         let origins: Vec<_> = items(&one["sources"]).iter().map(origin).collect();
         let shown = origins.first().map(|first| format!("  {first}")).unwrap_or_default();
         let more = if origins.len() > 1 { format!(" and {} more", origins.len() - 1) } else { String::new() };
-        lines.push(format!("  {} to {}{shown}{more}", time(&one["first_seen"]), time(&one["last_seen"])));
+        lines.push(format!("  {} to {} UTC{shown}{more}", time(&one["first_seen"]), time(&one["last_seen"])));
     }
     let total = answer["summary"]["total"].as_i64();
-    let more = if answer["cursor"].is_string() { "; there are more: --limit" } else { "" };
+    let more = if answer["cursor"].is_string() { "; --limit 0 lists all" } else { "" };
+    let shown = number_of_series(all.len());
     lines.push(match total {
-        Some(total) => format!("{} of {total} series{more}", all.len()),
-        None => format!("{} series{more}", all.len()),
+        Some(total) if total > all.len() as i64 => format!("{shown} of {total}{more}"),
+        _ => format!("{shown}{more}"),
     });
-    for metric in items(&answer["summary"]["by_metric"]) {
+    let by_metric = items(&answer["summary"]["by_metric"]);
+    if by_metric.len() > 1 {
+        lines.push("all of them by metric:".to_owned());
+    }
+    for metric in by_metric.iter().filter(|_| by_metric.len() > 1) {
         lines.push(format!("{:>9}  {}", number(&metric["value"]), crate::text::line(&text(&metric["name"]))));
     }
     lines.join("\n")
@@ -123,4 +128,34 @@ fn origin(source: &Value) -> String {
     let owner = text(&source["owner"]);
     let name = if owner.is_empty() { text(&source["sender"]) } else { owner };
     crate::text::line(&format!("{} {name}", text(&source["kind"]))).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn lists_say_how_much_they_show() {
+        let source = |owner: &str| json!({"kind": "push", "owner": owner, "sender": "::1"});
+        let one = json!({
+            "labels": {"__name__": "up", "job": "a\u{1b}[31m"}, "first_seen": 0, "last_seen": 61_000,
+            "sources": [source("gateway-1"), source("gateway-2")],
+        });
+        let summary = |total: u64| json!({"total": total, "by_metric": [{"name": "up", "value": 2}, {"name": "a", "value": 1}]});
+        let text = "up{job=\"a\\u001b[31m\"}\n  1970-01-01 00:00:00 to 1970-01-01 00:01:01 UTC  push gateway-1 and 1 more\n";
+        let by_metric = "\nall of them by metric:\n        2  up\n        1  a";
+        for (answer, end) in [
+            (json!({"data": [one]}), "1 series"),
+            (json!({"data": [one], "cursor": "7"}), "1 series; --limit 0 lists all"),
+            (
+                json!({"data": [one], "cursor": "7", "summary": summary(3)}),
+                &format!("1 series of 3; --limit 0 lists all{by_metric}"),
+            ),
+        ] {
+            assert_eq!(report(&answer), format!("{text}{end}"));
+        }
+        assert_eq!(report(&json!({"data": [], "summary": {"total": 0, "by_metric": []}})), "no series");
+    }
 }

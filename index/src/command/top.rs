@@ -84,6 +84,39 @@ impl TopArgs {
         };
         let header = header.map(|name| crate::text::line(name).into_owned());
         let header = header.each_ref().map(String::as_str);
-        format!("{}\n{} series in all", table(&header, &[1], items(rows).iter().map(row)), number(total))
+        let total = total.as_u64().unwrap_or_default();
+        match items(rows) {
+            [] if total == 0 => "no series".to_owned(),
+            [] => format!("none of {total} series has the label {}", header[0]),
+            rows => format!("{}\n{total} series in all", table(&header, &[1], rows.iter().map(row))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        top: TopArgs,
+    }
+
+    #[test]
+    fn an_empty_list_says_so() {
+        let report = |arguments: &[&str], answer: Value| {
+            Command::parse_from([&["top"], arguments].concat()).top.report(&answer)
+        };
+        let none = json!({"data": {"totalSeries": 0, "seriesCountByMetricName": []}});
+        assert_eq!(report(&[], none), "no series");
+        let no_label = json!({"series_count_total": 7, "labels": []});
+        assert_eq!(report(&["--label", "x\n"], no_label), "none of 7 series has the label x\\n");
+        let one =
+            json!({"data": {"totalSeries": 7, "seriesCountByMetricName": [{"name": "up", "value": 7}]}});
+        assert_eq!(report(&[], one), " METRIC  SERIES\n up           7\n7 series in all");
     }
 }

@@ -7,6 +7,7 @@ use form_urlencoded::Serializer;
 use super::layout::Tab;
 use crate::api::{Bad, Question, TENANT_HEADER, parse_time};
 use crate::catalogue::Filter;
+use crate::output;
 
 /// The parameters of one page.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,21 +89,9 @@ impl PageQuery {
         Self { tenant: self.tenant.clone(), is_fixed: self.is_fixed, ..Self::empty(tab) }
     }
 
-    /// Returns the search for the series with a label; that of the metric's name is written as PromQL has it.
+    /// Returns the search for the series with a label.
     pub(super) fn of_label(&self, name: &str, value: &str) -> Self {
-        let plain = |text: &str| {
-            text.chars().all(|char| char.is_ascii_alphanumeric() || "_:".contains(char))
-                && text.starts_with(|char: char| !char.is_ascii_digit())
-        };
-        let quoted = format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"));
-        let selector = match name {
-            "__name__" if plain(value) => value.to_owned(),
-            name if plain(name) => format!("{{{name}={quoted}}}"),
-            name => {
-                let name = name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-                format!("{{\"{name}\"={quoted}}}")
-            }
-        };
+        let selector = output::selector([(name, value)].into_iter());
         Self { selector, ..self.of(Tab::Search) }
     }
 
