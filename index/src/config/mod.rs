@@ -43,7 +43,7 @@ pub(crate) struct Config {
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct App {
-    /// Shown in the log.
+    /// The name of the original in its traces; no effect here.
     pub(crate) name: Option<String>,
     /// `prod` or `dev` in the original; no effect here.
     pub(crate) mode: Option<String>,
