@@ -83,6 +83,25 @@ fn a_target_that_is_refused_or_silent_is_503_and_the_index_has_the_series() {
 }
 
 #[test]
+fn the_status_counts_even_if_its_body_is_cut_or_never_ends() {
+    let cut = serve_raw(|_, stream| stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhal"));
+    let (line, _dir) = index(&format!("http://{}/", cut.unwrap()), &json!({}));
+    assert_eq!(send(&line, &V1, up()).status, 200, "the target has written it");
+    assert_eq!(line.metric("metric_index_forwarded_total").unwrap(), 1.0);
+
+    let endless = serve_raw(|_, stream| {
+        stream.write_all(b"HTTP/1.1 400 No\r\nconnection: close\r\n\r\n")?;
+        loop {
+            stream.write_all(&[b'x'; 4096])?;
+        }
+    });
+    let (line, _dir) = index(&format!("http://{}/", endless.unwrap()), &json!({}));
+    let answer = send(&line, &V1, up());
+    assert_eq!((answer.status, answer.body.len()), (400, 64 << 10));
+    assert_eq!(line.metric("metric_index_forwarded_total").unwrap(), 0.0);
+}
+
+#[test]
 fn a_body_that_is_no_remote_write_never_reaches_the_target() {
     let line = Line::start(&json!({}));
     let json = [("content-type", "application/json"), ("content-encoding", "snappy")];

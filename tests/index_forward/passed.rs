@@ -76,8 +76,16 @@ fn bad_series_stay_behind_and_the_good_ones_arrive() {
     assert_eq!(plain(&line.target.request().body), expected);
     indexed(&line.index, 3);
 
-    // Without a good series, there is nothing to send.
+    // Two passes find the faults: of histograms first.
     let nameless = v1_series(&[("job", "nameless")], &[sample(1.0, 5)]);
+    let good = v1_series(&[("__name__", "d")], &[sample(1.0, 5)]);
+    let wrong =
+        proto::message(4, &[proto::int(1, 3), proto::double(3, 0.0), proto::int(6, 0), proto::int(15, 5)]);
+    let wrong = v1_series(&[("__name__", "h")], &[wrong]);
+    assert_eq!(line.send(&V1, snappy(&[nameless.clone(), wrong, good.clone()].concat())).status, 400);
+    assert_eq!(plain(&line.target.request().body), good);
+
+    // Without a good series, there is nothing to send.
     assert_eq!(line.send(&V1, snappy(&nameless)).status, 400);
     let answer = line.send(&V2, snappy(&v2(&[bad()])));
     assert_eq!((answer.status, written(&answer)), (400, [Some(0); 3]));

@@ -1,14 +1,16 @@
 //! The spool: a success only for what is on disk, in order, through kills, and 503 when it is full.
 
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use pushring_harness::http::Response;
-use pushring_harness::{poll_until, tools};
+use pushring_harness::{poll_until, server, tools};
 use serde_json::json;
 use tempfile::TempDir;
 
 use super::bodies::{plain, sample, series_v2, snappy, v1_series, v2};
-use super::fixture::{Line, V1, V2, config, configure, written};
+use super::fixture::{Line, V1, V2, config, configure, index, send, written};
 
 /// A line with a spool in its folder, whose target is away.
 fn start(max_bytes: u64) -> (Line, TempDir) {
@@ -50,12 +52,38 @@ fn requests_are_replayed_in_order_also_after_a_kill() {
     line.index.restart().unwrap();
     assert_eq!(write(&line, 5).status, 204);
 
-    let expected: Vec<_> = (0..6).map(body).collect();
+    // The sender hears of a bad series also if the good ones are in the spool.
+    let nameless = v1_series(&[("job", "a")], &[sample(1.0, 5)]);
+    assert_eq!(line.send(&V1, snappy(&[nameless, body(6)].concat())).status, 400);
+
+    let expected: Vec<_> = (0..7).map(body).collect();
     let found = replayed(&line);
     assert_eq!(found, expected);
-    assert_eq!(write(&line, 6).status, 204);
-    assert_eq!(plain(&line.target.request().body), body(6), "it passes again");
+    assert_eq!(write(&line, 7).status, 204);
+    assert_eq!(plain(&line.target.request().body), body(7), "it passes again");
     assert!(fs::read_dir(spool.path()).unwrap().next().is_none());
+}
+
+#[test]
+fn a_request_waits_behind_one_that_the_target_does_not_accept_yet() {
+    let (accepted, is_back) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
+    let (of, back) = (accepted.clone(), is_back.clone());
+    let target = server::serve(move |request| {
+        let found = plain(&request.body);
+        let is_busy = found == body(0) && !back.load(Ordering::Relaxed);
+        if !is_busy {
+            of.lock().unwrap().push(found);
+        }
+        Ok(Response { status: if is_busy { 503 } else { 204 }, ..Response::ok("") })
+    });
+    let path = tempfile::tempdir().unwrap();
+    let url = format!("http://{}/", target.unwrap());
+    let (index, _dir) = index(&url, &json!({"spool": {"path": path.path()}}));
+    (0..3).for_each(|number| assert_eq!(send(&index, &V1, snappy(&body(number))).status, 204));
+    assert_eq!(*accepted.lock().unwrap(), Vec::<Vec<u8>>::new());
+    is_back.store(true, Ordering::Relaxed);
+    let all = poll_until("all", || Some(accepted.lock().unwrap().clone()).filter(|all| all.len() == 3));
+    assert_eq!(all.unwrap(), [body(0), body(1), body(2)]);
 }
 
 #[test]
@@ -81,6 +109,22 @@ fn a_full_spool_is_503_and_loses_nothing() {
     assert!(answer.header("retry-after").is_some() && answer.text().contains("full"), "{}", answer.text());
     assert_eq!(replayed(&line), [body(0), body(1)]);
     assert_eq!(write(&line, 3).status, 204);
+
+    let (line, _spool) = start(1);
+    line.target.answers(503, &[("retry-after", "77")], "away");
+    let answer = write(&line, 4);
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("77")));
+    assert!(answer.text().contains("full") && answer.text().contains("away"), "{}", answer.text());
+}
+
+#[test]
+fn a_reload_gives_the_spool_more_room() {
+    let (mut line, spool) = start(1);
+    assert_eq!(write(&line, 0).status, 503);
+    let more = json!({"spool": {"path": spool.path(), "max_bytes": 1 << 20}});
+    configure(&mut line.index, line.dir.path(), &config(&line.target.url(), &more));
+    poll_until("the room", || (write(&line, 1).status == 204).then_some(())).unwrap();
+    assert_eq!(replayed(&line), [body(1)]);
 }
 
 #[test]

@@ -136,3 +136,38 @@ pub(crate) fn rewrite(
     }
     Ok(Some(rewritten))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_headers_of_another_body_are_its_own() {
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/x-protobuf;proto=io.prometheus.write.v2.Request"),
+        );
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("zstd"));
+        headers.insert(VERSION, HeaderValue::from_static("2.0.0"));
+        headers.insert(VM_VERSION, HeaderValue::from_static("1"));
+        headers.insert("x-scope-orgid", HeaderValue::from_static("a"));
+        let mut outbound =
+            Outbound::new(&Uri::from_static("/"), &headers, Version::V2, Bytes::from_static(b"2"));
+        assert_eq!(outbound.encoding(), Encoding::Zstd);
+        let of = |body| Rewritten { body, version: Version::V1, counts: Counts::default(), histograms: 0 };
+        assert!(!outbound.rewrite(of(None)), "no series is left");
+        assert!(outbound.rewrite(of(Some(b"1".to_vec()))));
+        assert_eq!(
+            (outbound.encoding(), outbound.version(), &outbound.body[..]),
+            (Encoding::Snappy, Version::V1, &b"1"[..])
+        );
+        let found = |name: &HeaderName| outbound.headers.get(name).and_then(|value| value.to_str().ok());
+        assert_eq!(found(&CONTENT_TYPE), Some("application/x-protobuf"));
+        assert_eq!(
+            (found(&CONTENT_ENCODING), found(&VERSION), found(&VM_VERSION)),
+            (Some("snappy"), Some("0.1.0"), None)
+        );
+        assert_eq!(outbound.headers.len(), 4, "all others stay");
+    }
+}

@@ -6,6 +6,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::routing::post;
+use pushring_index::body::Encoding;
 use pushring_index::convert::MAX_PUTS;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -53,7 +54,11 @@ impl Target {
 }
 
 fn queue(target: SocketAddr, timeout: u64) -> Puts {
-    let text = format!("remote: {{send: {{url: 'http://{target}/api/put', timeout: {timeout}}}}}");
+    queue_at(&format!("http://{target}/api/put"), timeout)
+}
+
+fn queue_at(url: &str, timeout: u64) -> Puts {
+    let text = format!("remote: {{send: {{url: '{url}', timeout: {timeout}, convert: true}}}}");
     Puts::start(&config::Config::parse(&text).unwrap().remote.send.unwrap()).unwrap()
 }
 
@@ -103,4 +108,59 @@ async fn a_target_that_is_away_takes_bounded_memory() {
     assert!(!puts.offer(vec![large.clone()]), "there is no room for more");
     let found = puts.send(vec![large]).await;
     assert!(matches!(&found, Err(Refusal::Away(text)) if text.contains("too many puts")), "{found:?}");
+}
+
+#[tokio::test]
+async fn a_redirect_is_no_success() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let routes = Router::new()
+        .route("/api/put", post(async || (StatusCode::FOUND, [("location", "/other")])))
+        .route("/other", axum::routing::get(async || StatusCode::NO_CONTENT));
+    tokio::spawn(server::run(listener, routes, std::future::pending()));
+    let found = queue(address, 1).send(vec![put("a")]).await;
+    assert!(matches!(&found, Err(Refusal::Away(text)) if text.contains("302")), "{found:?}");
+}
+
+#[tokio::test]
+async fn no_error_shows_the_password_of_the_target() {
+    // No server listens on port 1.
+    let found = queue_at("http://user:secret@127.0.0.1:1/api/put?token=hidden", 1).send(vec![put("a")]).await;
+    let Err(Refusal::Away(text)) = found else { panic!("{found:?}") };
+    assert!(text.contains("refused") && !text.contains("secret") && !text.contains("hidden"), "{text}");
+}
+
+/// A field of protobuf.
+fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    let length = bytes.len();
+    assert!(length < 1 << 14);
+    [&[number << 3 | 2, (length & 0x7f) as u8 | 0x80, (length >> 7) as u8][..], bytes].concat()
+}
+
+#[tokio::test]
+async fn the_samples_of_good_series_become_puts_to_the_last_one() {
+    let target = Target::default();
+    let puts = queue(target.start().await, 60);
+    let label =
+        |name: &str, value: &str| field(1, &[field(1, name.as_bytes()), field(2, value.as_bytes())].concat());
+    let sample = |value: f64| field(2, &[&[9][..], &value.to_le_bytes(), &[16, 5]].concat());
+    let series = |name: &str, values: &[Vec<u8>]| {
+        field(1, &[vec![label("__name__", name)], values.to_vec()].concat().concat())
+    };
+    // A native histogram with three observations and no bucket.
+    let wrong = field(4, &[8, 3]);
+    let mut body = [
+        series("not_finite", &[sample(f64::NAN)]),
+        series("wrong_histogram", &[sample(1.0), wrong]),
+        field(1, &label("job", "nameless")),
+    ]
+    .concat();
+    let all: Vec<String> = (0..1_500).map(|number| format!("m{number}")).collect();
+    all.iter().for_each(|name| body.extend(series(name, &[sample(1.0), sample(2.0)])));
+    let body = snap::raw::Encoder::new().compress_vec(&body).unwrap();
+    puts.convert(false, Encoding::Snappy, &body, &config::Limits::default());
+    puts.end().await;
+    let twice: Vec<String> = all.iter().flat_map(|name| [name.clone(), name.clone()]).collect();
+    assert_eq!(target.accepted().concat(), twice);
+    assert!(target.accepted().iter().all(|array| array.len() <= MAX_PUTS));
 }

@@ -246,6 +246,37 @@ mod tests {
     }
 
     #[test]
+    fn only_its_owner_can_read_it() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempdir().unwrap();
+        let path = dir.path().join("a/spool");
+        let spool = Spool::open(&config::Spool { path: path.clone(), max_bytes: 1 << 20 }).unwrap();
+        spool.add(&outbound("a")).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&path), mode(&spool.file(0, WHOLE))), (0o700, 0o600));
+    }
+
+    #[test]
+    fn a_record_that_is_being_written_is_not_overtaken() {
+        let dir = tempdir().unwrap();
+        let spool = open(&dir, 1 << 20).unwrap();
+        spool.state().bytes = BLOCK;
+        assert!(!spool.is_empty() && spool.first().is_none());
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_written_leaves_no_trace() {
+        let dir = tempdir().unwrap();
+        let spool = open(&dir, 1 << 20).unwrap();
+        // Its name is taken.
+        fs::write(spool.file(0, PART), "").unwrap();
+        assert!(matches!(spool.add(&outbound("a")), Err(Refusal::Failed(_))));
+        assert!(spool.is_empty() && !spool.file(0, PART).exists());
+        spool.add(&outbound("b")).unwrap();
+        assert_eq!(bodies(&spool), ["b"]);
+    }
+
+    #[test]
     fn torn_and_damaged_records_hold_nothing_up() {
         let dir = tempdir().unwrap();
         let spool = open(&dir, 1 << 20).unwrap();
