@@ -216,6 +216,10 @@ bench: wasm native $(BIN)/envoy $(TOOLS)/debian/.installed ## measure the CPU ti
 bench-against: wasm $(BIN)/envoy ## compare this build of the filter with another one in one interleaved run; MODULE=other.wasm ROUNDS=60
 	cargo run --profile bench -p pushring-bench -- --against $(MODULE) $(if $(ROUNDS),--rounds $(ROUNDS))
 
+.PHONY: soak
+soak: native $(BIN)/envoy ## push 10 million times through the dynamic module and check that the memory of Envoy stays flat; PUSHES=1000000
+	cargo run --profile bench -p pushring-bench -- --soak $(or $(PUSHES),10000000)
+
 bench-serve: $(RUST) ## measure time and memory of a scrape of `pushring serve` over 50 gateways with 20,000 groups
 	cargo build --quiet --release -p pushring
 	cargo run --quiet --profile bench -p pushring-bench --bin serve -- target/release/pushring

@@ -13,6 +13,7 @@ mod proxy;
 mod reload;
 mod rounds;
 mod scaling;
+mod soak;
 mod stats;
 mod summary;
 mod wrk;
@@ -38,6 +39,9 @@ struct Args {
     /// Compare the filter with another build of it: the path of its Wasm module.
     #[arg(long, value_name = "MODULE", conflicts_with = "part")]
     against: Option<PathBuf>,
+    /// Push that many times through the dynamic module, and fail if the memory of Envoy grows.
+    #[arg(long, value_name = "PUSHES", conflicts_with_all = ["part", "against"])]
+    soak: Option<u64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -63,6 +67,9 @@ fn main() -> Result<()> {
     proxy::allow_many_files()?;
     if let Some(module) = &args.against {
         return against::run(module, args.rounds);
+    }
+    if let Some(pushes) = args.soak {
+        return soak::run(pushes);
     }
     let mut lines = Vec::new();
     let mut scaling = None;

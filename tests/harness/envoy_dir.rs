@@ -178,6 +178,12 @@ impl Layout {
         self.dir.join(format!("{}.yaml", self.mode))
     }
 
+    /// Returns the form of the filter.
+    #[must_use]
+    pub fn form(&self) -> Module {
+        self.module
+    }
+
     /// Returns the path of the filter.
     #[must_use]
     pub fn module(&self) -> PathBuf {

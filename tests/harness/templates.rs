@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::consul::ConsulTemplate;
 use crate::envoy_dir::Layout;
+use crate::module::Module;
 use crate::{process, tools};
 
 /// The folder `consul-template` next to the live one.
@@ -40,6 +41,11 @@ impl Templates {
         let mode = format!("mode: {}", layout.mode());
         let edits = [&[("mode: cluster", mode.as_str())], edits].concat();
         templates.edit("settings.yaml", &edits)?;
+        if layout.form() == Module::Native {
+            let (flag, file) = (format!("--wasm {root}/"), Module::Wasm.file());
+            let native = (&*format!("{flag}{file}"), &*format!("--native {root}/{}", Module::Native.file()));
+            templates.edit("pushring.hcl", &[native])?;
+        }
         Ok(templates)
     }
 

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use pushring::fleet::ring_file::RingFile;
-use pushring_harness::{Envoy, Layout, Mode, Ports, Templates, tools};
+use pushring_harness::{Envoy, Layout, Mode, Module, Ports, Templates, tools};
 
 use crate::replay;
 
@@ -16,7 +16,9 @@ type Edits = &'static [(&'static str, &'static str)];
 
 fn check(case: &str, mode: Mode, answers: Answers, edits: Edits) {
     let dir = tempfile::tempdir().unwrap();
-    let layout = Layout::create(&dir.path().join("pushring"), mode, Ports::default()).unwrap();
+    // The fixtures name the Wasm filter.
+    let root = dir.path().join("pushring");
+    let layout = Layout::with_module(Module::Wasm, &root, mode, Ports::default(), &[]).unwrap();
     let templates = Templates::install(&layout, edits).unwrap();
     let output = templates.once(replay::consul(answers)).unwrap();
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use pushring_harness::{ConsulFixture, Envoy, Mode, poll_until, tools};
+use pushring_harness::{ConsulFixture, Envoy, Mode, Module, poll_until};
 
 use pushring_harness::load::Load;
 
@@ -31,25 +31,32 @@ fn a_new_filter_is_loaded_by_the_next_ring_file() {
     let created = || fixture.envoy.stat("wasm.envoy.wasm.runtime.v8.created").unwrap().unwrap_or(0);
     let before = created();
     let folder = fixture.dir.path().join("pushring");
-    // Envoy regards it as another module: the same code with a custom section `new` at the end.
-    let module = [fs::read(tools::wasm().unwrap()).unwrap(), b"\x00\x04\x03new".to_vec()].concat();
-    fs::write(folder.join("pushring_filter-0.2.0.wasm"), module).unwrap();
-    fixture
-        .templates
-        .edit("pushring.hcl", &[("pushring_filter.wasm", "pushring_filter-0.2.0.wasm")])
-        .unwrap();
+    let form = fixture.layout.form();
+    let (file, new) = (form.file(), form.file().replace('.', "-0.2.0."));
+    let mut module = fs::read(form.built().unwrap()).unwrap();
+    if form == Module::Wasm {
+        // Envoy regards it as another module: the same code with a custom section `new` at the end.
+        module.extend(b"\x00\x04\x03new");
+    }
+    fs::write(folder.join(&new), module).unwrap();
+    fixture.templates.edit("pushring.hcl", &[(file, &new)]).unwrap();
+    let maps = format!("/proc/{}/maps", fixture.envoy.process.id());
+    let loaded = || match form {
+        Module::Wasm => created() > before,
+        Module::Native => fs::read_to_string(&maps).unwrap().contains(&new),
+    };
 
     let load = Load::start(fixture.envoy.push, 2);
     let template = fixture.templates.start(fixture.consul.address).unwrap();
     std::mem::replace(&mut fixture.consul_template, template).stop().unwrap();
     let ring = folder.join("live/ring.yaml");
     poll_until("the ring to name the new filter", || {
-        fs::read_to_string(&ring).unwrap().contains("pushring_filter-0.2.0.wasm").then_some(())
+        fs::read_to_string(&ring).unwrap().contains(&new).then_some(())
     })
     .unwrap();
-    poll_until("Envoy to load it", || (created() > before).then_some(())).unwrap();
-    let new = fixture.add_gateway();
-    fixture.register(&[new]);
+    poll_until("Envoy to load it", || loaded().then_some(())).unwrap();
+    let gateway = fixture.add_gateway();
+    fixture.register(&[gateway]);
     fixture.wait_ring(&fixture.addresses());
     let seen = load.stop();
     seen.assert_none_failed();

@@ -56,7 +56,7 @@ impl Direct {
         let registration = json!({"address": address.ip(), "port": address.port(), "scheme": "https"});
         fs::write(path("registrations.json"), json!({"registrations": [registration]}).to_string()).unwrap();
         let (live, module) = (layout.live(), layout.module());
-        let flag = if Module::chosen() == Module::Native { "--native" } else { "--wasm" };
+        let flag = if layout.form() == Module::Native { "--native" } else { "--wasm" };
         let args = [
             PathBuf::from("publish"),
             "--registrations".into(),
