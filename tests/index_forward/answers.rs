@@ -164,6 +164,22 @@ fn more_bytes_than_may_be_under_way_are_503() {
 }
 
 #[test]
+fn a_body_without_its_bad_series_counts_as_under_way_too() {
+    let good = v1_series(&[("__name__", "up")], &[sample(1.0, 5)]);
+    let body = snappy(&[good.clone(), v1_series(&[("job", "nameless")], &[])].concat());
+    let both = body.len() + snappy(&good).len();
+    let target = Target::start(204);
+    for (most, expected) in [(both - 1, 503), (both, 400)] {
+        let mut config = config(&target.url(), &json!({}));
+        config["limits"] = json!({"max_inflight_bytes": most});
+        let dir = tempfile::tempdir().unwrap();
+        let index = MetricIndex::start(dir.path(), "index", &config).unwrap();
+        assert_eq!(send(&index, &V1, body.clone()).status, expected, "{most}");
+        assert_eq!(target.requests().len(), usize::from(expected == 400));
+    }
+}
+
+#[test]
 fn an_index_that_is_full_does_not_delay_or_fail_a_write() {
     let target = Target::start(204);
     let mut config = config(&target.url(), &json!({}));

@@ -168,6 +168,13 @@ fn a_wrong_put_is_named_with_its_field_and_the_others_are_read() {
 }
 
 #[test]
+fn a_thousand_wrong_puts_have_ten_reasons() {
+    let body = format!("[{}]", vec!["{}"; 1_000].join(","));
+    let read = read_puts(body.as_bytes(), PutLimits { puts: 1_000, ..LIMITS }).unwrap();
+    assert_eq!((read.puts.len(), read.bad, read.reasons.len()), (0, 1_000, 10));
+}
+
+#[test]
 fn a_body_of_another_form_is_an_error() {
     let put = r#"{"metric":"m","timestamp":1,"value":1}"#;
     for (body, part) in [

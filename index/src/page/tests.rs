@@ -54,6 +54,19 @@ async fn finds_series_by_a_selector_and_refuses_a_wrong_one() {
 }
 
 #[tokio::test]
+async fn an_error_of_the_catalogue_shows_nothing_of_the_machine() {
+    let (dir, catalogue) = open().await;
+    let path = dir.path().display().to_string();
+    drop(dir);
+    let routes = TowerToHyperService::new(router(std::sync::Arc::new(catalogue)));
+    let answer = routes.call(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    let html = String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap();
+    assert!(html.contains("The catalogue failed.") && !html.contains(&path), "{html}");
+    assert!(!html.contains("cannot open"), "{html}");
+}
+
+#[tokio::test]
 async fn each_part_of_a_list_leads_to_the_next() {
     let now = crate::api::now();
     let one = |n: usize| sighting("", labels(&[("__name__", "up"), ("n", &n.to_string())]), now);

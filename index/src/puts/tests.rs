@@ -111,6 +111,17 @@ async fn a_target_that_is_away_takes_bounded_memory() {
 }
 
 #[tokio::test]
+async fn puts_whose_sender_repeats_them_are_given_up() {
+    let target = Target::default();
+    target.next.lock().unwrap().extend([StatusCode::SERVICE_UNAVAILABLE; 100]);
+    let puts = queue(target.start().await, 1);
+    assert!(matches!(puts.send(vec![put("a")]).await, Err(Refusal::Away(_))));
+    target.next.lock().unwrap().clear();
+    assert_eq!(puts.send(vec![put("b")]).await, Ok(()));
+    assert_eq!(target.accepted().concat(), ["b"]);
+}
+
+#[tokio::test]
 async fn a_redirect_is_no_success() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -290,6 +290,14 @@ mod tests {
         assert!(!dir.path().join(format!("{:020}.{PART}", 3)).exists());
         assert_eq!(bodies(&spool), ["a", "c"]);
         assert!(spool.file(1, DAMAGED).exists() && spool.state().bytes == 2 * BLOCK);
+
+        // The last number stays taken by a damaged record.
+        fs::write(spool.file(2, WHOLE), "").unwrap();
+        assert_eq!(bodies(&spool), ["a"]);
+        drop(spool);
+        let spool = open(&dir, 1 << 20).unwrap();
+        spool.add(&outbound("d")).unwrap();
+        assert!(spool.file(2, DAMAGED).exists() && spool.file(3, WHOLE).exists());
     }
 
     #[test]
