@@ -216,6 +216,13 @@ bench: wasm native $(BIN)/envoy $(TOOLS)/debian/.installed ## measure the CPU ti
 bench-against: wasm $(BIN)/envoy ## compare this build of the filter with another one in one interleaved run; MODULE=other.wasm ROUNDS=60
 	cargo run --profile bench -p pushring-bench -- --against $(MODULE) $(if $(ROUNDS),--rounds $(ROUNDS))
 
+.PHONY: fuzz-native
+fuzz-native: $(BIN)/.cargo-fuzz-$(CARGO_FUZZ) ## fuzz the dynamic module, in an Envoy of the test's own, under AddressSanitizer; RUNS=1000000
+	@# The sanitizer is an unstable flag of the pinned compiler.
+	cd fuzz && RUSTC_BOOTSTRAP=1 $(abspath $(BIN))/cargo-fuzz build --sanitizer address --target-dir ../target/fuzz-native module
+	@mkdir -p target/fuzz/artifacts target/fuzz/corpus/module
+	target/fuzz-native/*/release/module -runs=$(RUNS) -artifact_prefix=target/fuzz/artifacts/ target/fuzz/corpus/module
+
 .PHONY: soak
 soak: native $(BIN)/envoy ## push 10 million times through the dynamic module and check that the memory of Envoy stays flat; PUSHES=1000000
 	cargo run --profile bench -p pushring-bench -- --soak $(or $(PUSHES),10000000)

@@ -53,6 +53,7 @@ const ABLATION: &[Variant] = &[
     variant("no-op Wasm, not pruned", Noop { pruned: false }, 10),
     variant("host calls only", Calls, 10),
     variant("as shipped", Pushring(Cluster, RouteBy::Group), 10),
+    variant("native", Native(Cluster), 10),
     variant("no filter", Without(Part::Filter), 10),
     variant("not pruned", Without(Part::Pruning), 10),
     variant("no early removal", Without(Part::EarlyRemoval), 10),

@@ -126,6 +126,30 @@ fn rejects_a_configuration_with_the_reason_in_the_log() {
     assert_eq!(config.metric("pushring_config_accepted"), 1);
 }
 
+/// `make soak` shows the same of Envoy.
+#[test]
+fn frees_all_that_it_allocates() {
+    let requests: [(&str, &[u8]); 5] = [
+        ("PUT", b"/metrics/job/a/instance/b"),
+        ("DELETE", b"/metrics/job@base64/YQ/x/%2F"),
+        ("PUT", b"/metrics/job/a/instance/"),
+        ("GET", b"/-/pushring"),
+        ("GET", b"/metrics"),
+    ];
+    // Statics of the module and of the test, and the lines of the log, are allocated once.
+    let round = || {
+        let mut config = load(CONFIG);
+        for (method, path) in requests {
+            send(&mut config, method, path, &[]);
+        }
+        drop(config);
+        assert!(Configuration::load(b"{}").is_err());
+    };
+    round();
+    let left = allocation_counter::measure(|| (0..100).for_each(|_| round())).bytes_current;
+    assert_eq!(left, 0, "bytes that 100 rounds left behind");
+}
+
 /// `make unit` runs it with this feature.
 #[cfg(feature = "panics")]
 #[test]
