@@ -51,7 +51,7 @@ MINUTES ?= 2
 # `make test` runs these one after another and prints how long each took.
 PHASES := lint monitoring-check unit doc wasm-tests fuzz e2e
 
-.PHONY: help run run-fleet run-index observe check test lint prose dashboard preview picture doc fmt snapshots e2e e2e-kubernetes e2e-upgrade e2e-versions envoys bench bench-against bench-placement bench-serve bench-sweep fuzz chaos chaos-replicas outage abuse wasm tools kubernetes-tools clean unit wasm-tests
+.PHONY: help run run-fleet run-index observe check test lint prose dashboard preview picture doc fmt snapshots e2e e2e-kubernetes e2e-upgrade e2e-versions envoys bench bench-against bench-index bench-placement bench-serve bench-sweep fuzz chaos chaos-replicas outage abuse wasm tools kubernetes-tools clean unit wasm-tests
 .DEFAULT_GOAL := help
 
 include tools/dist.mk
@@ -234,6 +234,10 @@ bench-serve: $(RUST) ## measure time and memory of a scrape of `pushring serve` 
 bench-sweep: $(RUST) $(BIN)/pushgateway ## measure time and memory of one sweep over 50 gateways with 20,000 groups
 	cargo build --quiet --release -p pushring
 	cargo run --quiet --profile bench -p pushring-bench --bin sweep -- target/release/pushring
+
+bench-index: $(RUST) index-tools ## measure CPU time, memory and speed of metric-index, next to vmagent, and compare with its goals; PART=embedded, forward or distributed, SERIES=200000
+	cargo build --quiet --release -p pushring-index
+	METRIC_INDEX=target/release/metric-index cargo run --quiet --profile bench -p pushring-bench --bin index -- $(if $(SERIES),--series $(SERIES)) $(if $(PART),--part $(PART))
 
 bench-placement: wasm $(BIN)/envoy ## measure needless moves and spread of pushring, dynamic-sharding, Envoy's RING_HASH and MAGLEV
 	cargo run --quiet --profile bench -p pushring-bench --bin placement

@@ -84,6 +84,17 @@ impl Process {
         Ok(Duration::from_millis(10 * ticks))
     }
 
+    /// Returns the bytes of resident memory that belong to no file.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn memory(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id()))?;
+        let anonymous =
+            status.lines().find_map(|line| line.strip_prefix("RssAnon:")?.trim().strip_suffix(" kB"));
+        Ok(1024 * anonymous.context("no RssAnon in /proc/PID/status")?.parse::<u64>()?)
+    }
+
     /// Returns the path of its log.
     #[must_use]
     pub fn log_file(&self) -> &Path {

@@ -50,6 +50,12 @@ pub fn sint(field: i64, value: i64) -> Vec<u8> {
     int(field, (value << 1) ^ (value >> 63))
 }
 
+/// A list of numbers in one piece.
+#[must_use]
+pub fn packed(field: i64, numbers: &[i64]) -> Vec<u8> {
+    bytes(field, numbers.iter().copied().flat_map(varint).collect::<Vec<_>>())
+}
+
 /// A floating-point number.
 #[must_use]
 pub fn double(field: i64, value: f64) -> Vec<u8> {
