@@ -8,6 +8,7 @@ mod origin;
 mod pass;
 mod push;
 mod put;
+mod work;
 mod write;
 
 use std::sync::{Arc, PoisonError, RwLock};

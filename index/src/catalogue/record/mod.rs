@@ -3,13 +3,19 @@
 //! All rows are written in one order (labels by hash, series by key), so that two indexers wait for each other and do not
 //! block each other.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod days;
+mod rows;
 
-use anyhow::{Context, Result, ensure};
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context, Result};
 
 use super::batch::{Batch, Seen, Tenant, Times};
-use super::connection::{Connection, Param, lists, marks};
+use super::connection::{Connection, Param};
 use super::intern;
+use days::{Days, day, write_days};
+pub(super) use rows::rows;
+use rows::{Row, hold, ids, update_times};
 
 /// The result of a batch.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -22,28 +28,12 @@ pub(crate) struct Recorded {
     pub(crate) collisions: u64,
 }
 
-/// A series in the table.
-pub(super) struct Row {
-    id: i64,
-    n: i64,
-    pub(super) labels: String,
-    times: Times,
-}
-
-/// Changes of the counts of a day: (dimension, value, day) to new and gone.
-type Days = BTreeMap<(&'static str, i64, i64), (i64, i64)>;
-
-const DAY: i64 = 86_400_000;
-
-pub(super) fn day(at: i64) -> i64 {
-    at.div_euclid(DAY)
-}
-
 /// Records a batch; the caller has begun a transaction.
 pub(super) fn record(sql: &mut Connection, batch: &Batch) -> Result<Vec<(String, Recorded)>> {
     let of = |(tenant, seen): (&String, &Tenant)| {
         let mut recorded = Recorded::default();
-        Recorder::new(sql, tenant, seen)?.record(&mut recorded)?;
+        let recorder = Recorder { sql, tenant, batch: seen, labels: Vec::new(), days: Days::new() };
+        recorder.record(&mut recorded)?;
         Ok((tenant.clone(), recorded))
     };
     batch.tenants.iter().map(of).collect()
@@ -69,10 +59,6 @@ struct Recorder<'b> {
 }
 
 impl<'b> Recorder<'b> {
-    fn new(sql: &'b mut Connection, tenant: &'b str, batch: &'b Tenant) -> Result<Self> {
-        Ok(Self { sql, tenant, batch, labels: Vec::new(), days: Days::new() })
-    }
-
     fn record(mut self, recorded: &mut Recorded) -> Result<()> {
         let keys = self.batch.series.iter().map(|seen| &seen.key);
         let rows = rows(self.sql, self.tenant, keys)?;
@@ -92,7 +78,7 @@ impl<'b> Recorder<'b> {
         }
         recorded.new += new.len() as u64;
         recorded.known += known.len() as u64;
-        self.hold(&known)?;
+        hold(self.sql, known.iter().map(|(_, row)| *row))?;
         self.intern_labels(&new, &known)?;
         let mut ids = self.insert(&new)?;
         ids.extend(known.iter().map(|(seen, row)| (row.id, *seen)));
@@ -100,25 +86,6 @@ impl<'b> Recorder<'b> {
         self.metadata()?;
         self.sources(&ids)?;
         write_days(self.sql, self.tenant, &self.days)
-    }
-
-    /// Locks known series that another process may delete at this moment, since they were not seen for long.
-    fn hold(&mut self, known: &[(&Seen, &Row)]) -> Result<()> {
-        // It writes them, so that a lock for reading would only make two processes wait for each other.
-        let lock = self.sql.for_update();
-        if lock.is_empty() {
-            return Ok(());
-        }
-        let young = jiff::Timestamp::now().as_millisecond() - DAY / 2;
-        let old: Vec<i64> =
-            known.iter().filter(|(_, row)| row.times.last < young).map(|(_, row)| row.id).collect();
-        let mut held = 0;
-        for list in lists(old.iter().copied().map(Param::Int)) {
-            let text = format!("SELECT id FROM series WHERE id IN ({}){lock}", marks(list.len()));
-            held += self.sql.ids(&text, &list)?.len();
-        }
-        ensure!(held == old.len(), "a series was deleted a moment ago; the batch must be written again");
-        Ok(())
     }
 
     /// Finds or creates the labels of new series, and those that days are counted by.
@@ -271,66 +238,4 @@ impl<'b> Recorder<'b> {
              last_seen = max(last_seen, excluded.last_seen)",
         )
     }
-}
-
-/// Returns the series that have one of the keys.
-pub(super) fn rows<'k>(
-    sql: &mut Connection,
-    tenant: &str,
-    keys: impl Iterator<Item = &'k [u8; 16]>,
-) -> Result<HashMap<[u8; 16], Vec<Row>>> {
-    let mut found: HashMap<_, Vec<_>> = HashMap::new();
-    for list in lists(keys.map(Param::from)) {
-        let text = format!(
-            "SELECT `key`, id, n, labels, first_seen, last_seen FROM series WHERE tenant = ? AND `key` IN ({})",
-            marks(list.len())
-        );
-        for mut row in sql.rows(&text, &[&[Param::Text(tenant)], list.as_slice()].concat())? {
-            let times = Times { first: row.int(4)?, last: row.int(5)? };
-            let series = Row { id: row.int(1)?, n: row.int(2)?, labels: row.text(3)?, times };
-            found.entry(row.hash(0)?).or_default().push(series);
-        }
-    }
-    Ok(found)
-}
-
-/// Returns the ids of the series that have one of the keys.
-fn ids<'k>(
-    sql: &mut Connection,
-    tenant: &str,
-    keys: impl Iterator<Item = &'k [u8; 16]>,
-) -> Result<HashMap<([u8; 16], i64), i64>> {
-    let mut found = HashMap::new();
-    for list in lists(keys.map(Param::from)) {
-        let text =
-            format!("SELECT `key`, n, id FROM series WHERE tenant = ? AND `key` IN ({})", marks(list.len()));
-        for mut row in sql.rows(&text, &[&[Param::Text(tenant)], list.as_slice()].concat())? {
-            found.insert((row.hash(0)?, row.int(1)?), row.int(2)?);
-        }
-    }
-    Ok(found)
-}
-
-fn update_times(sql: &mut Connection, update: &str, times: &BTreeMap<i64, Vec<i64>>) -> Result<()> {
-    for (time, ids) in times {
-        for list in lists(ids.iter().copied().map(Param::Int)) {
-            let text = format!("{update} ({})", marks(list.len()));
-            sql.run(&text, &[&[Param::Int(*time)], list.as_slice()].concat())?;
-        }
-    }
-    Ok(())
-}
-
-fn write_days(sql: &mut Connection, tenant: &str, days: &Days) -> Result<()> {
-    let mut values = Vec::with_capacity(days.len() * 6);
-    for ((dim, value, day), (new, gone)) in days.iter().filter(|(_, counts)| **counts != (0, 0)) {
-        let counts = [*value, *day, *new, *gone].map(Param::Int);
-        values.extend([Param::Text(tenant), Param::Text(dim)].into_iter().chain(counts));
-    }
-    sql.insert(
-        "INSERT INTO daily (tenant, dim, value_id, day, new, gone)",
-        6,
-        &values,
-        "ON CONFLICT (tenant, dim, value_id, day) DO UPDATE SET new = new + excluded.new, gone = gone + excluded.gone",
-    )
 }
