@@ -9,8 +9,9 @@ use super::decode::{Found, Origin, mixed, salt};
 use crate::config::Limits;
 use crate::pipeline::Fresh;
 
-/// Series that are looked up at once.
-const CHUNK: usize = 1 << 14;
+/// Series that are looked up at once: enough to wait for the memory of many keys at the same time, few enough to stay in the
+/// cache of the processor.
+const CHUNK: usize = 1 << 10;
 
 /// A series in the bytes of a request.
 #[derive(Clone, Copy)]
@@ -35,6 +36,15 @@ impl Series<'_> {
     }
 }
 
+/// A series that waits for its lookup.
+struct Item<'b> {
+    /// In the request.
+    position: usize,
+    series: Series<'b>,
+    /// A name for the bytes of the labels, which are parsed only if it is not known.
+    raw: Option<Key>,
+}
+
 /// A series whose raw bytes are not known.
 struct Candidate<'b> {
     series: Series<'b>,
@@ -52,8 +62,7 @@ pub(super) struct Work<'g, 'b> {
     tenant: Tenant,
     salt: u128,
     labels: LabelSet<'b>,
-    /// With the position in the request.
-    chunk: Vec<(usize, Series<'b>)>,
+    chunk: Vec<Item<'b>>,
     found: Found,
 }
 
@@ -66,7 +75,7 @@ impl<'g, 'b> Work<'g, 'b> {
     ) -> Self {
         let salt = salt(Kind::Write, "", "", &origin.sender);
         let (tenant, labels) = (Tenant::new(&origin.tenant), LabelSet::new(limits.max_labels));
-        let (chunk, found) = (Vec::new(), Found::default());
+        let (chunk, found) = (Vec::with_capacity(CHUNK), Found::default());
         let digests = request.map(Digests::new);
         Self { gateway, request, digests, origin, limits, tenant, salt, labels, chunk, found }
     }
@@ -83,7 +92,8 @@ impl<'g, 'b> Work<'g, 'b> {
             self.found.reject(position, &error);
             return Ok(());
         }
-        self.chunk.push((position, series));
+        let raw = self.raw(&series);
+        self.chunk.push(Item { position, series, raw });
         if self.chunk.len() == CHUNK {
             self.look_up();
         }
@@ -96,12 +106,11 @@ impl<'g, 'b> Work<'g, 'b> {
     }
 
     fn look_up(&mut self) {
-        let chunk = std::mem::take(&mut self.chunk);
-        let raws: Vec<Option<Key>> = chunk.iter().map(|(_, series)| self.raw(series)).collect();
-        let keys: Vec<Key> = raws.iter().copied().flatten().collect();
+        let mut chunk = std::mem::take(&mut self.chunk);
+        let keys: Vec<Key> = chunk.iter().filter_map(|item| item.raw).collect();
         let mut unknown = self.gateway.pipeline.unknown(&keys).into_iter().peekable();
         let (mut candidates, mut index) = (Vec::new(), 0);
-        for ((position, series), raw) in chunk.into_iter().zip(raws) {
+        for Item { position, series, raw } in chunk.drain(..) {
             let is_known = raw.is_some() && unknown.next_if_eq(&index).is_none();
             index += usize::from(raw.is_some());
             if is_known {
@@ -113,6 +122,7 @@ impl<'g, 'b> Work<'g, 'b> {
                 Err(error) => self.found.reject(position, &error),
             }
         }
+        self.chunk = chunk;
         let ids: Vec<Key> = candidates.iter().map(|candidate| mixed(candidate.key, self.salt)).collect();
         let mut unknown = self.gateway.pipeline.unknown(&ids).into_iter().peekable();
         let mut same = Vec::new();
@@ -127,7 +137,6 @@ impl<'g, 'b> Work<'g, 'b> {
         self.gateway.pipeline.know(same.into_iter());
     }
 
-    /// Returns a name for the bytes of the labels, which are parsed only if it is not known.
     fn raw(&mut self, series: &Series<'b>) -> Option<Key> {
         let bytes = match series {
             Series::V1(series) => series.raw_labels(),
