@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use pushring_harness::{Consul, Layout, Mode, Ports, Templates, command, process, tools};
+use pushring_harness::{Consul, Layout, Mode, Module, Ports, Templates, command, process, tools};
 use serde_json::json;
 
 #[path = "../membership/replay.rs"]
@@ -15,7 +15,8 @@ const FILES: [&str; 3] = ["ring.yaml", "clusters.yaml", "endpoints.yaml"];
 
 /// Publishes once by `discover` and returns the live files, without the folder.
 fn discover(dir: &Path, mode: Mode, consul: &str, edits: &[(&str, &str)]) -> Vec<Option<String>> {
-    let layout = Layout::create(dir, mode, Ports::default()).unwrap();
+    // The fixtures name the Wasm filter.
+    let layout = Layout::with_module(Module::Wasm, dir, mode, Ports::default(), &[]).unwrap();
     Templates::install(&layout, edits).unwrap();
     let settings = layout.dir().join("consul-template/settings.yaml");
     let mut command = command::prepare(process::command(&tools::pushring().unwrap()));
@@ -82,7 +83,8 @@ fn a_real_consul_makes_the_same_ring_as_by_consul_template() {
     }
     for mode in [Mode::Cluster, Mode::Endpoint] {
         let folder = tempfile::tempdir().unwrap();
-        let layout = Layout::create(&folder.path().join("templates"), mode, Ports::default()).unwrap();
+        let templates = folder.path().join("templates");
+        let layout = Layout::with_module(Module::Wasm, &templates, mode, Ports::default(), &[]).unwrap();
         Templates::install(&layout, &[]).unwrap().once(consul.address).unwrap();
         let found = discover(&folder.path().join("discover"), mode, &consul.address.to_string(), &[]);
         assert_eq!(found, live(&layout), "{mode}");
