@@ -1,5 +1,8 @@
 //! Bodies that real senders wrote, see testdata/captured/README.md: each has the series that its sender has.
 
+// Helpers outside of test functions fail by panicking, too.
+#![allow(clippy::unwrap_used)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
