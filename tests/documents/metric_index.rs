@@ -1,4 +1,4 @@
-//! docs/index/README.md: the quick start of metric-index, with a real Prometheus.
+//! docs/index/README.md: the settings of the unit and the quick start of metric-index, with a real Prometheus.
 
 use pushring_harness::http::Client;
 use pushring_harness::{machine, poll_until, tools};
@@ -17,6 +17,7 @@ fn document() {
 fn quick_start() {
     let dir = tempfile::tempdir().unwrap();
     let mut walk = Walk::of("docs/index/README.md", dir.path());
+    walk.section("Install");
     let heading = "Quick start";
     walk.next(heading);
     wait_answer(INDEX, "/-/ready");
