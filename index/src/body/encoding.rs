@@ -18,14 +18,24 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// Reads the header `Content-Encoding` of a remote write, whose snappy is one block.
+    /// Reads the header `Content-Encoding` of a remote write, whose snappy is one block. The protocol knows snappy only, as a
+    /// sender without the header means; vmagent sends zstd.
     #[must_use]
     pub fn of_write(header: &str) -> Option<Self> {
         match header.trim().to_ascii_lowercase().as_str() {
-            "snappy" => Some(Self::Snappy),
+            "" | "snappy" => Some(Self::Snappy),
             "zstd" => Some(Self::Zstd),
-            "gzip" => Some(Self::Gzip),
+            _ => None,
+        }
+    }
+
+    /// Reads the header `Content-Encoding` of a put of OpenTSDB.
+    #[must_use]
+    pub fn of_put(header: &str) -> Option<Self> {
+        match header.trim().to_ascii_lowercase().as_str() {
             "" | "identity" => Some(Self::Identity),
+            "gzip" => Some(Self::Gzip),
+            "zstd" => Some(Self::Zstd),
             _ => None,
         }
     }

@@ -70,13 +70,10 @@ impl Outbound {
         self.version
     }
 
-    /// The compression that the headers name; a sender without the header means snappy.
+    /// The compression that the headers name; no other is taken in.
     pub(super) fn encoding(&self) -> Encoding {
         let header = self.headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok());
-        header
-            .and_then(Encoding::of_write)
-            .filter(|found| *found == Encoding::Zstd)
-            .unwrap_or(Encoding::Snappy)
+        header.and_then(Encoding::of_write).unwrap_or(Encoding::Snappy)
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -33,7 +33,7 @@ impl Gateway {
     async fn put(&self, request: Request) -> Result<ReadPuts, Rejection> {
         let (tenant, sender) = (origin::tenant(&request)?, origin::sender(&request));
         let header = origin::text(request.headers(), CONTENT_ENCODING.as_str()).trim();
-        let encoding = Encoding::of_write(header).filter(|encoding| *encoding != Encoding::Snappy);
+        let encoding = Encoding::of_put(header);
         let unsupported = || format!("content encoding {header:?}; expected gzip or none");
         let encoding = encoding.ok_or_else(|| Rejection::Unsupported(unsupported()))?;
         let at = Timestamp::now().as_millisecond();

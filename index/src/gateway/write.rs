@@ -109,13 +109,10 @@ fn version(headers: &HeaderMap) -> Result<Version, Rejection> {
     }
 }
 
-/// Returns the compression. Remote write knows snappy only, as a sender without the header means; vmagent sends zstd.
 fn encoding(headers: &HeaderMap) -> Result<Encoding, Rejection> {
-    match origin::text(headers, CONTENT_ENCODING.as_str()).trim().to_ascii_lowercase().as_str() {
-        "" | "snappy" => Ok(Encoding::Snappy),
-        "zstd" => Ok(Encoding::Zstd),
-        other => Err(Rejection::Unsupported(format!("content encoding {other:?}; expected snappy or zstd"))),
-    }
+    let header = origin::text(headers, CONTENT_ENCODING.as_str()).trim().to_ascii_lowercase();
+    let unsupported = || format!("content encoding {header:?}; expected snappy or zstd");
+    Encoding::of_write(&header).ok_or_else(|| Rejection::Unsupported(unsupported()))
 }
 
 #[cfg(test)]
