@@ -29,6 +29,27 @@ pub(crate) fn error(message: &str) {
 #[derive(Clone, Copy)]
 pub(crate) struct Metric(usize);
 
+/// Envoy's functions that define a metric.
+type Define = unsafe extern "C" fn(
+    abi::HttpFilterConfigEnvoyPtr,
+    ModuleBuffer,
+    *mut ModuleBuffer,
+    usize,
+    *mut usize,
+) -> abi::MetricsResult;
+/// Envoy's functions that change a metric of a configuration or of a request.
+type Update<P> = unsafe extern "C" fn(P, usize, *mut ModuleBuffer, usize, u64) -> abi::MetricsResult;
+
+/// Changes a metric. Envoy answers an unknown id with an error; no request depends on a metric.
+///
+/// # Safety
+/// `raw` is the pointer of the running hook that `callback` expects.
+unsafe fn update<P>(callback: Update<P>, raw: P, metric: Option<Metric>, value: u64) {
+    let Some(Metric(id)) = metric else { return };
+    // SAFETY: As above; there are no labels.
+    unsafe { callback(raw, id, ptr::null_mut(), 0, value) };
+}
+
 /// A configuration of the filter in Envoy, during the hook that received it.
 pub(crate) struct Config<'h> {
     raw: abi::HttpFilterConfigEnvoyPtr,
@@ -44,64 +65,33 @@ impl Config<'_> {
 
     /// Defines a counter; `None` if Envoy rejects it. A known name returns the known counter.
     pub(crate) fn counter(&self, name: &str) -> Option<Metric> {
-        let (mut id, name) = (0, name.as_bytes().into());
-        // SAFETY: `raw` is valid during the hook, there are no labels, and Envoy writes an id into `id`.
-        let result = unsafe {
-            abi::envoy_dynamic_module_callback_http_filter_config_define_counter(
-                self.raw,
-                name,
-                ptr::null_mut(),
-                0,
-                &raw mut id,
-            )
-        };
-        (result == 0).then_some(Metric(id))
+        self.define(name, abi::envoy_dynamic_module_callback_http_filter_config_define_counter)
     }
 
     /// Defines a gauge, as [`Config::counter`].
     pub(crate) fn gauge(&self, name: &str) -> Option<Metric> {
+        self.define(name, abi::envoy_dynamic_module_callback_http_filter_config_define_gauge)
+    }
+
+    fn define(&self, name: &str, callback: Define) -> Option<Metric> {
         let (mut id, name) = (0, name.as_bytes().into());
-        // SAFETY: As in `counter`.
-        let result = unsafe {
-            abi::envoy_dynamic_module_callback_http_filter_config_define_gauge(
-                self.raw,
-                name,
-                ptr::null_mut(),
-                0,
-                &raw mut id,
-            )
-        };
+        // SAFETY: `raw` is valid during the hook, there are no labels, and Envoy writes an id into `id`.
+        let result = unsafe { callback(self.raw, name, ptr::null_mut(), 0, &raw mut id) };
         (result == 0).then_some(Metric(id))
     }
 
     /// Increments a counter of this configuration.
     pub(crate) fn increment(&self, counter: Option<Metric>) {
-        let Some(Metric(id)) = counter else { return };
-        // SAFETY: `raw` is valid during the hook; Envoy answers an unknown id with an error. No request depends on a metric.
-        unsafe {
-            abi::envoy_dynamic_module_callback_http_filter_config_increment_counter(
-                self.raw,
-                id,
-                ptr::null_mut(),
-                0,
-                1,
-            )
-        };
+        let callback = abi::envoy_dynamic_module_callback_http_filter_config_increment_counter;
+        // SAFETY: `raw` is valid during the hook.
+        unsafe { update(callback, self.raw, counter, 1) };
     }
 
     /// Sets a gauge of this configuration.
     pub(crate) fn set(&self, gauge: Option<Metric>, value: usize) {
-        let Some(Metric(id)) = gauge else { return };
-        // SAFETY: As in `increment`.
-        unsafe {
-            abi::envoy_dynamic_module_callback_http_filter_config_set_gauge(
-                self.raw,
-                id,
-                ptr::null_mut(),
-                0,
-                value as u64,
-            )
-        };
+        let callback = abi::envoy_dynamic_module_callback_http_filter_config_set_gauge;
+        // SAFETY: `raw` is valid during the hook.
+        unsafe { update(callback, self.raw, gauge, value as u64) };
     }
 }
 
@@ -186,16 +176,8 @@ impl Request<'_> {
 
     /// Increments a counter of the request's configuration.
     pub(crate) fn increment(&mut self, counter: Option<Metric>) {
-        let Some(Metric(id)) = counter else { return };
-        // SAFETY: `raw` is valid during the hook; Envoy answers an unknown id with an error. No request depends on a metric.
-        unsafe {
-            abi::envoy_dynamic_module_callback_http_filter_increment_counter(
-                self.raw,
-                id,
-                ptr::null_mut(),
-                0,
-                1,
-            )
-        };
+        let callback = abi::envoy_dynamic_module_callback_http_filter_increment_counter;
+        // SAFETY: `raw` is valid during the hook.
+        unsafe { update(callback, self.raw, counter, 1) };
     }
 }
