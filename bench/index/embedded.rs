@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use indicatif::ProgressBar;
 use pushring_harness::MetricIndex;
-use pushring_harness::http::Client;
+use pushring_harness::http::{Client, encode};
+use pushring_harness::process::memory;
 use serde_json::json;
 
 use crate::report::{Goal, Report, micros};
@@ -41,10 +42,10 @@ pub(crate) fn measure(
     bar.set_message("new series into SQLite");
     let (began, cpu) = (Instant::now(), index.process().cpu_time()?);
     fill(&index, first.version, warm)?;
-    let memory = index.process().memory()?;
+    let before = memory(index.process().id(), "RssAnon")?;
     let more = fill(&index, first.version, rest)?;
     let (time, cpu) = (began.elapsed(), index.process().cpu_time()? - cpu);
-    let memory = (index.process().memory()? as f64 - memory as f64) / more as f64;
+    let memory = (memory(index.process().id(), "RssAnon")? as f64 - before as f64) / more as f64;
     let found = index.metric("metric_index_new_series_total")?;
     ensure!(found == series as f64, "{found} new series, expected {series}");
     bar.inc(1);
@@ -122,9 +123,4 @@ fn queries(index: &mut MetricIndex, report: &mut Report, bar: &ProgressBar) -> R
 /// Returns the size of the catalogue.
 fn file_bytes(dir: &Path) -> Result<u64> {
     Ok(std::fs::metadata(dir.join("embedded-data/catalogue.sqlite"))?.len())
-}
-
-/// Encodes a value of a query.
-fn encode(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02x}")).collect()
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::Result;
-use pushring_harness::proto::{bytes, double, int, packed};
+use pushring_harness::proto::{bytes, double, int, label, packed};
 
 /// Series of one request, as Prometheus sends them by default.
 pub(crate) const BATCH: usize = 2_000;
@@ -82,7 +82,7 @@ fn first_version(first: usize) -> Vec<u8> {
     for number in first..first + BATCH {
         let mut series = Vec::new();
         for (name, value) in labels(number) {
-            series.extend(bytes(1, [bytes(1, name), bytes(2, value)].concat()));
+            series.extend(label(name, value));
         }
         series.extend(bytes(2, sample(number)));
         plain.extend(bytes(1, series));

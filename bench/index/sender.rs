@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use pushring_harness::MetricIndex;
 use pushring_harness::http::Client;
+use pushring_harness::remote_write::{HEADERS_V1, HEADERS_V2};
 
 use crate::requests::{BATCH, Requests, Version};
 
@@ -16,20 +17,6 @@ const CONNECTIONS: usize = 2;
 const UNDER_WAY: usize = 10_000;
 /// Longest time without any progress.
 const PATIENCE: Duration = Duration::from_secs(120);
-
-/// The headers of each version, as Prometheus sends them.
-const HEADERS: [[(&str, &str); 3]; 2] = [
-    [
-        ("content-type", "application/x-protobuf"),
-        ("content-encoding", "snappy"),
-        ("x-prometheus-remote-write-version", "0.1.0"),
-    ],
-    [
-        ("content-type", "application/x-protobuf;proto=io.prometheus.write.v2.Request"),
-        ("content-encoding", "snappy"),
-        ("x-prometheus-remote-write-version", "2.0.0"),
-    ],
-];
 
 /// A sender with one connection.
 pub(crate) struct Sender(Client);
@@ -42,8 +29,8 @@ impl Sender {
     /// Sends a body, which must be accepted.
     pub(crate) fn send(&self, version: Version, body: &[u8]) -> Result<()> {
         let headers = match version {
-            Version::V1 => &HEADERS[0],
-            Version::V2 => &HEADERS[1],
+            Version::V1 => &HEADERS_V1,
+            Version::V2 => &HEADERS_V2,
         };
         let answer = self.0.send("POST", "/api/v1/write", headers, body.to_vec())?;
         ensure!(answer.status / 100 == 2, "a write was answered {}: {}", answer.status, answer.text());

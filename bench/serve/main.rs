@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use pushring_bench::{progress, table};
 use pushring_harness::http::Client;
+use pushring_harness::process::memory;
 use serde_json::json;
 
 use gateways::{FAMILIES, GROUPS, Gateways};
@@ -100,9 +101,7 @@ impl Server {
 
     /// Returns the peak of the resident memory.
     fn memory_mb(&mut self) -> Result<f64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
-        let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
-        Ok(most.context("no VmHWM")?.parse::<f64>()? / 1024.0)
+        Ok(memory(self.process.id(), "VmHWM")? as f64 / f64::from(1 << 20))
     }
 }
 

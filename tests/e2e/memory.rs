@@ -1,19 +1,16 @@
 //! Envoy's memory under uploads that take their time, at a small `max_heap_size_bytes`.
 
-use std::fs;
 use std::time::Duration;
 
 use pushring_harness::slow::SlowUploads;
-use pushring_harness::{Envoy, EnvoyFixture, Mode, poll_until};
+use pushring_harness::{Envoy, EnvoyFixture, Mode, poll_until, process};
 
 /// The heap in these tests; an idle Envoy uses a sixth of it.
 const LIMIT: u64 = 64 << 20;
 
 /// Returns the most memory that Envoy has had, in bytes.
 fn peak(envoy: &Envoy) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", envoy.process.id())).unwrap();
-    let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    kib.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+    process::memory(envoy.process.id(), "VmHWM").unwrap()
 }
 
 /// Eight times the limit arrives, by at most a third of the limit in one `refresh_interval`.

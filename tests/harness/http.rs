@@ -17,6 +17,12 @@ use tokio::runtime::{Builder, Runtime};
 /// Far longer than any answer takes on a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
+/// Encodes a value of a query or of a form: each byte.
+#[must_use]
+pub fn encode(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02x}")).collect()
+}
+
 /// A client of one server that keeps its connections open between requests. Use one client per thread.
 #[derive(Debug)]
 pub struct Client {

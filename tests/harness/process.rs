@@ -37,6 +37,19 @@ pub fn command(program: &Path) -> Command {
     command
 }
 
+/// Returns a size of memory in `/proc/PID/status`, such as `RssAnon`, in bytes.
+///
+/// # Errors
+/// If the process has ended.
+pub fn memory(id: u32, field: &str) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{id}/status"))?;
+    let size =
+        |line: &str| line.strip_prefix(field)?.strip_prefix(':')?.trim().strip_suffix(" kB")?.parse().ok();
+    let kib: u64 =
+        status.lines().find_map(size).with_context(|| format!("no {field} in /proc/{id}/status"))?;
+    Ok(kib << 10)
+}
+
 impl Process {
     /// Starts `command` with its output in `<dir>/<name>.log`. The process group is new, so that Ctrl-C in a terminal
     /// reaches only the caller, who then stops the servers in order.
@@ -82,17 +95,6 @@ impl Process {
         let (_, fields) = stat.rsplit_once(") ").context("/proc/PID/stat")?;
         let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<u64>).sum::<Result<u64, _>>()?;
         Ok(Duration::from_millis(10 * ticks))
-    }
-
-    /// Returns the bytes of resident memory that belong to no file.
-    ///
-    /// # Errors
-    /// If it has ended.
-    pub fn memory(&self) -> Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.id()))?;
-        let anonymous =
-            status.lines().find_map(|line| line.strip_prefix("RssAnon:")?.trim().strip_suffix(" kB"));
-        Ok(1024 * anonymous.context("no RssAnon in /proc/PID/status")?.parse::<u64>()?)
     }
 
     /// Returns the path of its log.

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::http::Client;
+use crate::http::{Client, encode};
 use crate::process::{self, Process};
 use crate::{poll_until, tools};
 
@@ -237,9 +237,4 @@ impl Prometheus {
 fn listening(log: &str) -> Option<SocketAddr> {
     let line = log.lines().find_map(|line| line.split_once("msg=\"Listening on\" component=web address="))?;
     line.1.trim().parse().ok()
-}
-
-/// Encodes a form field.
-fn encode(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02x}")).collect()
 }

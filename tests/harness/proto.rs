@@ -68,7 +68,7 @@ pub fn message(field: i64, parts: &[Vec<u8>]) -> Vec<u8> {
     bytes(field, parts.concat())
 }
 
-/// A label of a metric or of an exemplar.
+/// A label of a metric, of an exemplar, or of a series of remote write 1.0.
 #[must_use]
 pub fn label(name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Vec<u8> {
     bytes(1, [bytes(1, name), bytes(2, value)].concat())

@@ -1,9 +1,22 @@
-//! Writes remote writes 1.0, without any of the code under test.
+//! Writes remote writes 1.0, without any of the code under test, and has the headers of both versions.
 
 use anyhow::Result;
 
 use crate::http::{Client, Response};
 use crate::proto;
+
+/// The headers of a remote write 1.0, as Prometheus sends them.
+pub const HEADERS_V1: [(&str, &str); 3] = [
+    ("content-type", "application/x-protobuf"),
+    ("content-encoding", "snappy"),
+    ("x-prometheus-remote-write-version", "0.1.0"),
+];
+/// The headers of a remote write 2.0, as Prometheus sends them.
+pub const HEADERS_V2: [(&str, &str); 3] = [
+    ("content-type", "application/x-protobuf;proto=io.prometheus.write.v2.Request"),
+    ("content-encoding", "snappy"),
+    ("x-prometheus-remote-write-version", "2.0.0"),
+];
 
 /// A series with one sample.
 #[derive(Clone, Debug)]
@@ -25,7 +38,7 @@ pub fn body(series: &[Series]) -> Result<Vec<u8>> {
     for Series { labels, value, at } in series {
         let mut fields = Vec::new();
         for (name, text) in labels {
-            fields.extend(proto::bytes(1, [proto::bytes(1, name), proto::bytes(2, text)].concat()));
+            fields.extend(proto::label(name, text));
         }
         fields.extend(proto::bytes(2, [proto::double(1, *value), proto::int(2, *at)].concat()));
         plain.extend(proto::bytes(1, fields));
@@ -38,10 +51,5 @@ pub fn body(series: &[Series]) -> Result<Vec<u8>> {
 /// # Errors
 /// If there is no answer.
 pub fn send(client: &Client, path: &str, body: Vec<u8>) -> Result<Response> {
-    let headers = [
-        ("content-type", "application/x-protobuf"),
-        ("content-encoding", "snappy"),
-        ("x-prometheus-remote-write-version", "0.1.0"),
-    ];
-    client.send("POST", path, &headers, body)
+    client.send("POST", path, &HEADERS_V1, body)
 }

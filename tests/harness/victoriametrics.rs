@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use crate::http::Client;
+use crate::http::{Client, encode};
 use crate::ports::on_free_ports;
 use crate::process::{self, Process};
 use crate::tools;
@@ -140,9 +140,4 @@ fn start(name: &str, command: std::process::Command, dir: &Path, address: Socket
 
 fn local(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
-}
-
-/// Encodes a value of a query.
-fn encode(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02x}")).collect()
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use pushring_harness::http::Client;
+use pushring_harness::http::{Client, encode};
 use pushring_harness::{EnvoyFixture, MetricIndex, Mode, poll_until};
 use serde_json::Value;
 
@@ -28,8 +28,7 @@ pub(crate) fn at(address: SocketAddr) -> String {
 /// Returns the series that an API like Prometheus' has for a selector, as JSON texts of their labels.
 #[track_caller]
 pub(crate) fn series(server: SocketAddr, selector: &str) -> BTreeSet<String> {
-    let encoded: String = selector.bytes().map(|byte| format!("%{byte:02x}")).collect();
-    let path = format!("/api/v1/series?limit=100000&match[]={encoded}");
+    let path = format!("/api/v1/series?limit=100000&match[]={}", encode(selector));
     let answer = Client::new(server).unwrap().get(&path).unwrap();
     assert_eq!(answer.status, 200, "{selector}: {}", answer.text());
     let json = answer.json().unwrap();

@@ -12,17 +12,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// The content headers of each version.
-pub(crate) const V1: [(&str, &str); 3] = [
-    ("content-type", "application/x-protobuf"),
-    ("content-encoding", "snappy"),
-    ("x-prometheus-remote-write-version", "0.1.0"),
-];
-pub(crate) const V2: [(&str, &str); 3] = [
-    ("content-type", "application/x-protobuf;proto=io.prometheus.write.v2.Request"),
-    ("content-encoding", "snappy"),
-    ("x-prometheus-remote-write-version", "2.0.0"),
-];
+pub(crate) use pushring_harness::remote_write::{HEADERS_V1 as V1, HEADERS_V2 as V2};
 
 /// The answer of a target.
 #[derive(Clone, Debug)]

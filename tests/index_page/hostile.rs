@@ -1,5 +1,6 @@
 //! Labels of others never execute and never break the layout.
 
+use pushring_harness::http::encode;
 use serde_json::json;
 
 use crate::catalogue::Catalogue;
@@ -56,7 +57,7 @@ fn text_of_others_is_only_text() {
     // Each bar and each label leads to its series.
     for text in &texts[..8] {
         let results = catalogue.browser().run(json!([
-            ["open", format!("/search?match={}", encoded(&format!("{{job={}}}", quoted(text))))],
+            ["open", format!("/search?match={}", encode(&format!("{{job={}}}", quoted(text))))],
             ["wait", ".found", "1 series"],
             ["click", "section[aria-labelledby=by-metric] tbody a"],
             ["wait", ".found", "1 series"],
@@ -67,8 +68,4 @@ fn text_of_others_is_only_text() {
 
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
-}
-
-fn encoded(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02x}")).collect()
 }

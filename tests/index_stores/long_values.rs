@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use pushring_harness::http::Client;
+use pushring_harness::remote_write::HEADERS_V2;
 use pushring_harness::{MetricIndex, proto};
 use serde_json::json;
 use tempfile::tempdir;
@@ -34,14 +35,10 @@ fn long_values_of_each_protocol_are_cut_and_stay_apart() {
         let labels = [("__name__", "long_write"), ("a", value.as_str())];
         write(&index, &[series(&labels)]);
         // The same series in both versions.
-        let headers = [
-            ("content-type", "application/x-protobuf;proto=io.prometheus.write.v2.Request"),
-            ("content-encoding", "snappy"),
-        ];
-        let answer = client.send("POST", "/api/v1/write", &headers, version_2(&labels)).unwrap();
+        let answer = client.send("POST", "/api/v1/write", &HEADERS_V2, version_2(&labels)).unwrap();
         assert_eq!(answer.status, 204, "{}", answer.text());
         let only = [("__name__", "long_write_2"), ("a", value.as_str())];
-        let answer = client.send("POST", "/api/v1/write", &headers, version_2(&only)).unwrap();
+        let answer = client.send("POST", "/api/v1/write", &HEADERS_V2, version_2(&only)).unwrap();
         assert_eq!(answer.status, 204, "{}", answer.text());
         let put = json!({"metric": "long_put", "timestamp": 1_700_000_000, "value": 1, "tags": {"a": value}});
         let answer = post(&index, "/api/v1/metrics", &[], put.to_string());

@@ -1,6 +1,6 @@
 //! Requests, and the catalogue that they lead to.
 
-use pushring_harness::http::{Client, Response};
+use pushring_harness::http::{Client, Response, encode};
 use pushring_harness::remote_write::{self, Series};
 use pushring_harness::{MariaDb, MetricIndex, poll_until};
 use serde_json::{Value, json};
@@ -36,7 +36,7 @@ pub(crate) fn post(
 
 /// Returns the series of a tenant that match a selector.
 pub(crate) fn found(index: &MetricIndex, selector: &str, tenant: &str) -> Vec<Value> {
-    let selector: String = selector.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let selector = encode(selector);
     let answer =
         index.get(&format!("/api/v1/series?limit=0&details=true&match[]={selector}&tenant={tenant}"));
     let answer: Value = serde_json::from_str(&answer.unwrap()).unwrap();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
-use pushring_harness::http::Client;
+use pushring_harness::http::{Client, encode};
 use pushring_harness::{Mode, machine, poll_until, tools};
 use regex::Regex;
 use serde_json::Value;
@@ -100,9 +100,11 @@ fn queries(dashboard: &Value) -> Vec<String> {
 
 fn has_data(prometheus: &Client, expr: &str) -> bool {
     let form = [("content-type", "application/x-www-form-urlencoded")];
-    let encoded: String = expr.bytes().map(|byte| format!("%{byte:02x}")).collect();
-    let answer =
-        prometheus.send("POST", "/api/v1/query", &form, format!("query={encoded}")).unwrap().json().unwrap();
+    let answer = prometheus
+        .send("POST", "/api/v1/query", &form, format!("query={}", encode(expr)))
+        .unwrap()
+        .json()
+        .unwrap();
     assert_eq!(answer["status"], "success", "{expr}: {answer}");
     answer["data"]["result"].as_array().unwrap().iter().any(|row| row["value"][1] != "NaN")
 }
