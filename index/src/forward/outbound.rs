@@ -70,7 +70,7 @@ impl Outbound {
         self.version
     }
 
-    /// The compression that the headers name; no other is taken in.
+    /// The compression that the headers name; a write with another one was rejected before.
     pub(super) fn encoding(&self) -> Encoding {
         let header = self.headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok());
         header.and_then(Encoding::of_write).unwrap_or(Encoding::Snappy)
